@@ -1,0 +1,3 @@
+import { buildPackage } from './setup.js'
+
+buildPackage()

@@ -1,0 +1,109 @@
+/**
+ * Every code an error of this package can carry, with its meaning. `docs/errors.md` has one entry
+ * for each, with what to do about it.
+ */
+const CODES = {
+  // The other side sent something the protocol does not allow.
+  FRAME_EMPTY: 'a frame of length zero',
+  FRAME_TOO_LARGE: 'a frame longer than the limit',
+  UNKNOWN_COMMAND: 'a command letter that does not exist',
+  UNKNOWN_REPLY: 'a reply letter that does not exist',
+  MALFORMED_PAYLOAD: 'a payload that does not hold what its command needs',
+  VERSION_TOO_OLD: 'a protocol version below 2',
+  NOT_NEGOTIATED: 'a command before the option negotiation',
+  NEGOTIATED_TWICE: 'a second option negotiation on one connection',
+  OUT_OF_ORDER: 'a command that cannot come at this point of the conversation',
+  ACTIONS_NOT_OFFERED: 'the mail server does not offer an action the filter requires',
+  PEER_TIMEOUT: 'the mail server was silent for too long',
+  // The filter asked for something that cannot be sent.
+  WRONG_STAGE: 'an edit outside end of message, or after the message was over',
+  ACTION_NOT_NEGOTIATED: 'an edit the mail server has not granted',
+  INVALID_HEADER_NAME: 'a header name that would break the message',
+  INVALID_HEADER_VALUE: 'a header value that would break the message',
+  INVALID_INDEX: 'a header index that does not exist in the protocol',
+  INVALID_ADDRESS: 'an envelope address that cannot be sent',
+  INVALID_REPLY: 'an SMTP reply that mail servers would refuse',
+  INVALID_TEXT: 'text that cannot be written as bytes',
+  INVALID_VERDICT: 'a return value that is not a verdict of this stage',
+  INVALID_HANDLER: 'a filter whose handlers or their marks contradict each other',
+  INVALID_OPTION: 'an option with a value it does not take',
+  TOO_LONG: 'data that does not fit into one frame',
+  TOO_MANY_EDITS: 'more edits of one message than the limit',
+  HANDLER_OVERRAN:
+    'an edit by an object that still has an overrun handler of an earlier message',
+  // Why a handler was cut off (the reason of its AbortSignal).
+  DEADLINE_EXCEEDED: 'the handler did not answer before its deadline',
+  MESSAGE_ABORTED: 'the mail server abandoned the message',
+  DISCONNECTED: 'the mail server closed the connection',
+  SHUTTING_DOWN: 'this server is stopping and does not wait any longer',
+  // Listening.
+  INVALID_LISTEN_ADDRESS: 'an address that cannot be understood',
+  ADDRESS_IN_USE: 'somebody else answers on the address',
+  NOT_A_SOCKET: 'the path exists and is not a socket',
+  LISTEN_FAILED: 'the operating system refused to listen',
+  SERVER_CLOSED: 'the server was already closed',
+} as const
+
+export type ErrorCode = keyof typeof CODES
+export const ERROR_CODES: Readonly<Record<ErrorCode, string>> = CODES
+
+const brandOf = (name: string): symbol => Symbol.for(`tsmilter.${name}`)
+
+/**
+ * The base of every error this package makes. `code` is stable and documented in `docs/errors.md`;
+ * the message says what was wrong, where, and what to write instead. `instanceof` also holds for
+ * errors of another copy of the package in the same process.
+ */
+export class MilterError extends Error {
+  readonly code: ErrorCode
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+
+  static {
+    brand(this, 'MilterError')
+  }
+}
+
+/** The other side of the connection broke the protocol. */
+export class ProtocolError extends MilterError {
+  static {
+    brand(this, 'ProtocolError')
+  }
+}
+
+/** The filter asked for something that cannot be done; nothing of it was sent. */
+export class UsageError extends MilterError {
+  static {
+    brand(this, 'UsageError')
+  }
+}
+
+/** A handler is no longer waited for. The `reason` of a context's `signal`. */
+export class InterruptedError extends MilterError {
+  static {
+    brand(this, 'InterruptedError')
+  }
+}
+
+/** An address cannot be listened on. */
+export class ListenError extends MilterError {
+  static {
+    brand(this, 'ListenError')
+  }
+}
+
+function brand(
+  constructor: { readonly prototype: object; [Symbol.hasInstance](value: unknown): boolean },
+  name: string,
+): void {
+  const symbol = brandOf(name)
+  Object.defineProperty(constructor.prototype, symbol, { value: true })
+  Object.defineProperty(constructor.prototype, 'name', { value: name, configurable: true })
+  Object.defineProperty(constructor, Symbol.hasInstance, {
+    value: (value: unknown): boolean =>
+      typeof value === 'object' && value !== null && symbol in value,
+  })
+}

@@ -1,0 +1,78 @@
+/** `tsmilter`: everything a filter needs. Loads nothing but Node's own modules. */
+
+// Running a filter
+export { serve } from './server/serve.ts'
+export { runMilter, type RunOptions } from './server/run-milter.ts'
+export type { MilterServer } from './server/server.ts'
+export type { CloseOptions, ServeOptions } from './server/options.ts'
+export type { ConnectionTimeouts } from './server/connection.ts'
+export type { SocketPermissions } from './server/unix-socket.ts'
+export {
+  formatForPostfix,
+  formatListenAddress,
+  parseListenAddress,
+} from './server/listen-address.ts'
+export type { ListenAddress } from './server/listen-address.ts'
+
+// Verdicts
+export { ACCEPT, CONTINUE, DISCARD, REJECT, reply, SKIP, TEMPFAIL } from './session/verdict.ts'
+export type { Verdict, VerdictKind } from './session/verdict.ts'
+
+// Events
+export type {
+  BodyAnswer,
+  ConnectionAnswer,
+  Handlers,
+  MessageAnswer,
+  NegotiationRequest,
+} from './milter/handlers.ts'
+export type {
+  Connection,
+  ConnectionContext,
+  EndOfMessageContext,
+  HeaderContext,
+  MessageContext,
+  NegotiateContext,
+  RecipientContext,
+  SenderContext,
+} from './milter/context.ts'
+export type { FilterOptions, ErrorPolicy } from './milter/options.ts'
+export type { Filter, FilterFactory } from './milter/filter-object.ts'
+export type { CloseReason } from './session/events.ts'
+export type { Text } from './milter/edits.ts'
+export type { Stage } from './milter/stages.ts'
+
+// Marks on handlers
+export {
+  decode,
+  headerLeadingSpace,
+  noCallback,
+  noReply,
+  rejectedRecipients,
+  symlist,
+  type DecodeStrategy,
+} from './milter/marks.ts'
+
+// Objects
+export { Base } from './milter/base.ts'
+export { Milter } from './milter/milter.ts'
+
+// Helpers
+export { envelopeAddress, esmtpParameters } from './milter/parameters.ts'
+export { silentLogger, textLogger, type Logger, type LogLevel } from './milter/log.ts'
+export { decodeText, encodeText } from './protocol/text.ts'
+export { Action, DataSize, MacroStage, Step } from './protocol/constants.ts'
+export type { Peer, AddressFamily } from './protocol/commands.ts'
+export type { Choice, Offer } from './protocol/negotiation.ts'
+export type { SmtpReply } from './protocol/smtp-reply.ts'
+
+// Errors
+export {
+  ERROR_CODES,
+  InterruptedError,
+  ListenError,
+  MilterError,
+  ProtocolError,
+  UsageError,
+  type ErrorCode,
+} from './errors.ts'

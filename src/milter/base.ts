@@ -1,0 +1,203 @@
+import { UsageError } from '../errors.ts'
+import type { AddressFamily } from '../protocol/commands.ts'
+import type { Choice, Offer } from '../protocol/negotiation.ts'
+import type { CloseReason } from '../session/events.ts'
+import { isVerdict, reply, type Verdict } from '../session/verdict.ts'
+import {
+  LiveConnectionContext,
+  LiveMessageContext,
+  tooLate,
+  type Connection,
+} from './context.ts'
+import type { Text } from './edits.ts'
+import { type AnyHandler, type FilterObject, type FilterObjectSource } from './filter-object.ts'
+import type {
+  BodyAnswer,
+  ConnectionAnswer,
+  MessageAnswer,
+  NegotiationRequest,
+} from './handlers.ts'
+import type { Logger } from './log.ts'
+import { STAGE_NAMES, type Stage } from './stages.ts'
+
+/**
+ * A filter as a class, one object for each SMTP session. Every callback is there and does nothing;
+ * those a subclass overrides are the events the mail server is asked to send. Keep state in fields,
+ * and set what belongs to a message anew in `envfrom`.
+ *
+ *     class Tag extends Base {
+ *       override eom() { this.addHeader('X-Seen', 'yes') }
+ *     }
+ */
+export class Base implements FilterObjectSource {
+  #context: LiveConnectionContext | undefined
+  #overrunning = 0
+  #reply: Verdict | undefined
+
+  // ---- callbacks, to be overridden
+
+  negotiate(
+    _offer: Offer,
+  ): NegotiationRequest | undefined | void | Promise<NegotiationRequest | undefined | void> {}
+  connect(
+    _hostname: string,
+    _family: AddressFamily,
+    _address: string | undefined,
+    _port: number | undefined,
+  ): ConnectionAnswer {}
+  helo(_name: string): ConnectionAnswer {}
+  /** `sender` as the client wrote it, with brackets; then ESMTP parameters. */
+  envfrom(_sender: string, ..._parameters: string[]): MessageAnswer {}
+  envrcpt(_recipient: string, ..._parameters: string[]): MessageAnswer {}
+  data(): MessageAnswer {}
+  header(_name: string, _value: string): MessageAnswer {}
+  eoh(): MessageAnswer {}
+  body(_chunk: Buffer): BodyAnswer {}
+  eom(): MessageAnswer {}
+  abort(): void | Promise<void> {}
+  close(_reason: CloseReason): void | Promise<void> {}
+  unknown(_line: string): ConnectionAnswer {}
+
+  // ---- what holds now
+
+  /** The context of the callback that runs: of the message, or between messages of the connection. */
+  get context(): LiveConnectionContext {
+    if (this.#context === undefined) throw tooLate('the context of a filter', 'a callback')
+    return this.#context
+  }
+
+  /** A number of its own for each connection of this process. */
+  get id(): number {
+    return this.context.id
+  }
+
+  get connection(): Connection {
+    return this.context.connection
+  }
+
+  /** Version, actions and steps agreed with the mail server. */
+  get negotiated(): Choice {
+    return this.context.negotiated
+  }
+
+  get log(): Logger {
+    return this.context.log
+  }
+
+  get signal(): AbortSignal {
+    return this.context.signal
+  }
+
+  get queueId(): string | undefined {
+    return this.context.queueId
+  }
+
+  get macros(): ReadonlyMap<string, string> {
+    return this.context.macros
+  }
+
+  /** The value of a macro, with or without braces. */
+  macro(name: string): string | undefined {
+    return this.context.macro(name)
+  }
+
+  /**
+   * The SMTP reply for the REJECT (5xx) or TEMPFAIL (4xx) that this callback returns. It holds for
+   * this callback alone; returning `reply(...)` does the same in one step.
+   * @throws UsageError INVALID_REPLY
+   */
+  setReply(code: number | string, enhanced?: string | null, ...lines: string[]): Verdict {
+    this.#reply = reply(code, enhanced, ...lines)
+    return this.#reply
+  }
+
+  // ---- edits, in eom only; see EndOfMessageContext
+
+  addHeader(name: Text, value: Text): void {
+    this.#editor('addHeader').addHeader(name, value)
+  }
+
+  insertHeader(index: number, name: Text, value: Text): void {
+    this.#editor('insertHeader').insertHeader(index, name, value)
+  }
+
+  changeHeader(name: Text, index: number, value: Text | null): void {
+    this.#editor('changeHeader').changeHeader(name, index, value)
+  }
+
+  deleteHeader(name: Text, index?: number): void {
+    this.#editor('deleteHeader').deleteHeader(name, index)
+  }
+
+  addRecipient(address: Text, parameters?: Text): void {
+    this.#editor('addRecipient').addRecipient(address, parameters)
+  }
+
+  deleteRecipient(address: Text): void {
+    this.#editor('deleteRecipient').deleteRecipient(address)
+  }
+
+  changeFrom(address: Text, parameters?: Text): void {
+    this.#editor('changeFrom').changeFrom(address, parameters)
+  }
+
+  replaceBody(data: Text): void {
+    this.#editor('replaceBody').replaceBody(data)
+  }
+
+  quarantine(reason: Text): void {
+    this.#editor('quarantine').quarantine(reason)
+  }
+
+  progress(): void {
+    this.#editor('progress').progress()
+  }
+
+  #editor(what: string): LiveMessageContext {
+    if (this.#overrunning > 0) {
+      throw new UsageError(
+        'HANDLER_OVERRAN',
+        `${what}: a callback of this object ran into its deadline and still runs, so nobody can tell which message the edit is for; make it stop when "this.signal" fires`,
+      )
+    }
+    const context = this.#context
+    if (!(context instanceof LiveMessageContext)) throw tooLate(what, 'eom')
+    return context
+  }
+
+  /** For the library: how it calls this object. */
+  toFilterObject(): FilterObject {
+    const handlers = new Map<Stage, AnyHandler>()
+    for (const stage of STAGE_NAMES) {
+      const own: AnyHandler = this[stage]
+      if (own !== Base.prototype[stage]) handlers.set(stage, own)
+    }
+    return {
+      handlers,
+      call: (handler, context, args) => {
+        this.#context = context
+        this.#reply = undefined
+        const result: unknown = handler.apply(this, args as never[])
+        if (this.#reply === undefined && !(result instanceof Promise)) return result
+        return result instanceof Promise
+          ? result.then((value) => this.#withReply(value))
+          : this.#withReply(result)
+      },
+      overrunning: (count) => {
+        this.#overrunning = count
+      },
+    }
+  }
+
+  #withReply(verdict: unknown): unknown {
+    const own = this.#reply
+    this.#reply = undefined
+    if (own === undefined || !isVerdict(verdict) || verdict.reply !== undefined) return verdict
+    if (verdict.kind !== 'reject' && verdict.kind !== 'tempfail') return verdict
+    if (verdict.kind === own.kind) return own
+    throw new UsageError(
+      'INVALID_REPLY',
+      `setReply(${own.reply?.code}) was called and ${verdict.kind.toUpperCase()} returned; 4xx goes with TEMPFAIL, 5xx with REJECT`,
+    )
+  }
+}

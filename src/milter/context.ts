@@ -1,0 +1,316 @@
+import { UsageError } from '../errors.ts'
+import type { AddressFamily, HeaderView, Peer } from '../protocol/commands.ts'
+import { Step } from '../protocol/constants.ts'
+import type { Choice } from '../protocol/negotiation.ts'
+import { encodeText } from '../protocol/text.ts'
+import type { MacroStore } from '../session/macro-store.ts'
+import type { Terms } from '../session/terms.ts'
+import type { EditList, Text } from './edits.ts'
+import { childLogger, type Logger } from './log.ts'
+import { envelopeAddress, esmtpParameters } from './parameters.ts'
+import { Scope } from './scope.ts'
+
+/** The SMTP client. */
+export interface Connection {
+  /** verified host name, `[address]` or `unknown`; empty if the mail server sent no CONNECT */
+  readonly hostname: string
+  readonly family: AddressFamily
+  readonly address: string | undefined
+  /** 0 when not known */
+  readonly port: number | undefined
+  /** the latest HELO or EHLO name; undefined before it, or if the mail server does not send it */
+  readonly helo: string | undefined
+}
+
+/** What every handler can ask. */
+export interface NegotiateContext {
+  /** a number of its own for each connection of this process */
+  readonly id: number
+  /** lines carry the connection's id, and the queue id once there is one */
+  readonly log: Logger
+  /** fires when the connection is over or the handler's deadline has passed */
+  readonly signal: AbortSignal
+}
+
+export interface ConnectionContext extends NegotiateContext {
+  readonly connection: Connection
+  /** what was agreed with the mail server: version, actions, steps */
+  readonly negotiated: Choice
+  /** the value of a macro that holds now, with or without braces; undefined if it has none */
+  macro(name: string): string | undefined
+  /** all macros that hold now, by name without braces */
+  readonly macros: ReadonlyMap<string, string>
+  /** the mail server's id of the message, once it has one (Postfix: from the second RCPT or DATA) */
+  readonly queueId: string | undefined
+}
+
+/** Of one message; the next message has another. `signal` also fires when it is abandoned. */
+export interface MessageContext extends ConnectionContext {}
+
+export interface SenderContext extends MessageContext {
+  /** without brackets and source route; empty for the null sender */
+  readonly address: string
+  /** ESMTP parameters, names in upper case, null for those without a value */
+  readonly parameters: ReadonlyMap<string, string | null>
+}
+
+export interface RecipientContext extends SenderContext {
+  /** the mail server refuses this recipient itself; seen only with the mark `rejectedRecipients` */
+  readonly rejectedByServer: boolean
+}
+
+export interface HeaderContext extends MessageContext {
+  /**
+   * The field's bytes, for signers: `name:value` with the value exactly as it stands in the message
+   * (folds are LF). `exact` is false where the mail server cannot tell whether a space followed the
+   * colon; then one is assumed.
+   */
+  readonly raw: { readonly name: Buffer; readonly value: Buffer; readonly exact: boolean }
+}
+
+/**
+ * End of message: the only place for edits. Each is checked at the call, with a UsageError for what
+ * cannot be sent, and all go out together with a verdict that lets the message pass; with any other
+ * verdict they are dropped.
+ */
+export interface EndOfMessageContext extends MessageContext {
+  /** Postfix puts it last; Sendmail before the first of its name, if there is one. */
+  addHeader(name: Text, value: Text): void
+  /**
+   * At a position: 0 is the top, 1 is below the mail server's own Received, a large number the end.
+   * Other positions mean different things to Postfix and Sendmail.
+   */
+  insertHeader(index: number, name: Text, value: Text): void
+  /**
+   * The index-th field of a name, from 1. If there is none it is added. Null or the empty value
+   * deletes, as in libmilter.
+   */
+  changeHeader(name: Text, index: number, value: Text | null): void
+  /** The index-th field of a name, from 1. To delete several, begin with the last. */
+  deleteHeader(name: Text, index?: number): void
+  /** `<a@example.org>`, and ESMTP parameters in one string such as `NOTIFY=NEVER`. */
+  addRecipient(address: Text, parameters?: Text): void
+  /** As it came in RCPT, parameters left out. */
+  deleteRecipient(address: Text): void
+  /** `<>` for the null sender. */
+  changeFrom(address: Text, parameters?: Text): void
+  /** A new body, lines ended by CRLF. Repeated calls append. Do not change `data` afterwards. */
+  replaceBody(data: Text): void
+  /** Into the mail server's hold queue; takes effect with a verdict that lets the message pass. */
+  quarantine(reason: Text): void
+  /** Asks the mail server to wait on. Slow handlers need not call it: it is sent every 5 seconds. */
+  progress(): void
+}
+
+/** What the contexts of one connection share. */
+export interface ConnectionState {
+  readonly id: number
+  readonly logger: Logger
+  readonly macros: MacroStore
+  readonly negotiated: () => Terms
+  peer: Peer | undefined
+  helo: string | undefined
+}
+
+const NOBODY: Peer = {
+  hostname: '',
+  family: 'unknown',
+  address: undefined,
+  port: undefined,
+  rawAddress: '',
+}
+
+/** The context of negotiate, connect, helo, unknown and close. */
+export class LiveConnectionContext implements ConnectionContext {
+  readonly scope: Scope = new Scope()
+  protected readonly state: ConnectionState
+  #log: Logger | undefined
+  #logged: string | undefined
+
+  constructor(state: ConnectionState) {
+    this.state = state
+  }
+
+  get id(): number {
+    return this.state.id
+  }
+
+  get signal(): AbortSignal {
+    return this.scope.signal
+  }
+
+  get connection(): Connection {
+    const { hostname, family, address, port } = this.state.peer ?? NOBODY
+    return { hostname, family, address, port, helo: this.state.helo }
+  }
+
+  get negotiated(): Choice {
+    return this.state.negotiated()
+  }
+
+  macro(name: string): string | undefined {
+    return this.state.macros.get(name)
+  }
+
+  get macros(): ReadonlyMap<string, string> {
+    return this.state.macros.all()
+  }
+
+  get queueId(): string | undefined {
+    return this.macro('i')
+  }
+
+  get log(): Logger {
+    const { queueId } = this
+    if (this.#log === undefined || this.#logged !== queueId) {
+      const fields = queueId === undefined ? {} : { queueId }
+      this.#log = childLogger(this.state.logger, { connection: this.id, ...fields })
+      this.#logged = queueId
+    }
+    return this.#log
+  }
+}
+
+/**
+ * The context of one message. It is closed when the message is over, so that work that outlives it
+ * can neither edit nor read the next one.
+ */
+export class LiveMessageContext
+  extends LiveConnectionContext
+  implements EndOfMessageContext, HeaderContext, RecipientContext
+{
+  #words: readonly string[] = []
+  #field: HeaderView | undefined
+  #edits: EditList | undefined
+  #onProgress: (() => void) | undefined
+  #over = false
+  #lastQueueId: string | undefined
+
+  // ---- set by the conversation
+
+  at(words: readonly string[]): this {
+    this.#words = words
+    return this
+  }
+
+  atField(field: HeaderView | undefined): this {
+    this.#field = field
+    return this
+  }
+
+  beginEdits(edits: EditList, onProgress: () => void): this {
+    this.#edits = edits
+    this.#onProgress = onProgress
+    return this
+  }
+
+  /** The handler is done or was cut off: its edits are as they are. */
+  endEdits(): void {
+    this.#edits = undefined
+    this.#onProgress = undefined
+  }
+
+  finish(): void {
+    this.#lastQueueId = this.queueId
+    this.#over = true
+    this.endEdits()
+  }
+
+  // ---- for handlers
+
+  get address(): string {
+    return envelopeAddress(this.#words[0] ?? '')
+  }
+
+  get parameters(): ReadonlyMap<string, string | null> {
+    return esmtpParameters(this.#words.slice(1))
+  }
+
+  get rejectedByServer(): boolean {
+    return this.macro('rcpt_mailer') === 'error'
+  }
+
+  get raw(): { readonly name: Buffer; readonly value: Buffer; readonly exact: boolean } {
+    const field = this.#field
+    if (this.#over || field === undefined) throw tooLate('raw', 'header')
+    const exact = keepsLeadingSpace(this.state.negotiated())
+    const value = field.valueBytes
+    return {
+      name: field.nameBytes,
+      value: exact ? value : Buffer.concat([encodeText(' '), value]),
+      exact,
+    }
+  }
+
+  override macro(name: string): string | undefined {
+    return this.#over ? undefined : super.macro(name)
+  }
+
+  override get macros(): ReadonlyMap<string, string> {
+    return this.#over ? new Map() : super.macros
+  }
+
+  override get queueId(): string | undefined {
+    return this.#over ? this.#lastQueueId : super.queueId
+  }
+
+  addHeader(name: Text, value: Text): void {
+    this.#editing('addHeader').addHeader(name, value)
+  }
+
+  insertHeader(index: number, name: Text, value: Text): void {
+    this.#editing('insertHeader').insertHeader(index, name, value)
+  }
+
+  changeHeader(name: Text, index: number, value: Text | null): void {
+    this.#editing('changeHeader').changeHeader(name, index, value)
+  }
+
+  deleteHeader(name: Text, index = 1): void {
+    this.#editing('deleteHeader').changeHeader(name, index, null)
+  }
+
+  addRecipient(address: Text, parameters?: Text): void {
+    this.#editing('addRecipient').addRecipient(address, parameters)
+  }
+
+  deleteRecipient(address: Text): void {
+    this.#editing('deleteRecipient').deleteRecipient(address)
+  }
+
+  changeFrom(address: Text, parameters?: Text): void {
+    this.#editing('changeFrom').changeFrom(address, parameters)
+  }
+
+  replaceBody(data: Text): void {
+    this.#editing('replaceBody').replaceBody(data)
+  }
+
+  quarantine(reason: Text): void {
+    this.#editing('quarantine').quarantine(reason)
+  }
+
+  progress(): void {
+    this.#editing('progress')
+    this.#onProgress?.()
+  }
+
+  #editing(what: string): EditList {
+    if (this.#edits === undefined) throw tooLate(what, 'eom', this.#over)
+    return this.#edits
+  }
+}
+
+/** Whether header values come with everything after the colon. */
+export function keepsLeadingSpace(terms: Choice): boolean {
+  return (terms.steps & Step.HDR_LEADSPC) !== 0
+}
+
+export function tooLate(what: string, stage: string, over = false): UsageError {
+  return new UsageError(
+    'WRONG_STAGE',
+    over
+      ? `${what} was called when the message was already over: an "await" is missing, or the handler ran into its deadline`
+      : `${what} works only while the handler of ${stage} runs; remember what to do and do it there`,
+  )
+}

@@ -1,0 +1,460 @@
+import { InterruptedError, UsageError, type ErrorCode, type ProtocolError } from '../errors.ts'
+import type { HeaderView, Peer } from '../protocol/commands.ts'
+import { formatMacroList } from '../protocol/macros.ts'
+import type { Offer } from '../protocol/negotiation.ts'
+import type {
+  CloseReason,
+  FinalAnswer,
+  InterruptReason,
+  Later,
+  SessionEvents,
+  Transport,
+} from '../session/events.ts'
+import { Session } from '../session/session.ts'
+import type { Terms, Wishes } from '../session/terms.ts'
+import { CONTINUE, isVerdict, type Verdict } from '../session/verdict.ts'
+import {
+  keepsLeadingSpace,
+  LiveConnectionContext,
+  LiveMessageContext,
+  type ConnectionState,
+} from './context.ts'
+import { decodeAs } from './decoding.ts'
+import { EditList } from './edits.ts'
+import { filterObject, type FilterFactory, type FilterObject } from './filter-object.ts'
+import type { NegotiationRequest } from './handlers.ts'
+import { marksOf, type Marks } from './marks.ts'
+import type { FilterSettings } from './options.ts'
+import { STAGES, type Stage } from './stages.ts'
+import { wishesOf, withRequest } from './subscription.ts'
+
+let lastId = 0
+const NO_ARGS: readonly unknown[] = []
+const NO_EDITS: readonly Buffer[] = []
+
+/** How an interruption is told to handlers. */
+const INTERRUPTIONS: Readonly<Record<InterruptReason, [ErrorCode, string]>> = {
+  abort: ['MESSAGE_ABORTED', 'the mail server abandoned the message'],
+  disconnect: ['DISCONNECTED', 'the mail server has closed the connection'],
+  shutdown: ['SHUTTING_DOWN', 'this server is stopping'],
+}
+
+/** A handler that has not answered yet. */
+interface Pending {
+  /** Answers for it, by the configured policy. */
+  cut(reason: InterruptedError): void
+}
+
+/**
+ * A filter on one connection: calls its handlers for the session's events, and turns whatever they
+ * do (answer, throw, hang, return nonsense) into an answer. This is the only place that knows
+ * handlers, deadlines and the error policy.
+ */
+export class Conversation implements SessionEvents {
+  readonly id: number = ++lastId
+  readonly session: Session
+
+  readonly #factory: FilterFactory
+  readonly #settings: FilterSettings
+  readonly #state: ConnectionState
+  #context: LiveConnectionContext
+  #message: LiveMessageContext | undefined
+  #filter: FilterObject | undefined
+  #pending: Pending | undefined
+  /** handlers that were cut off and have not ended yet */
+  #overrunning = 0
+  /** the latest answer was not the filter's own: its edits do not count */
+  #failed = false
+
+  constructor(factory: FilterFactory, settings: FilterSettings, transport: Transport) {
+    this.#factory = factory
+    this.#settings = settings
+    this.session = new Session(this, transport, {
+      frameSize: settings.maxFrameSize,
+      pending: settings.maxPending,
+    })
+    this.#state = {
+      id: this.id,
+      logger: settings.logger,
+      macros: this.session.macros,
+      negotiated: () => this.session.terms ?? NOTHING_YET,
+      peer: undefined,
+      helo: undefined,
+    }
+    this.#context = new LiveConnectionContext(this.#state)
+  }
+
+  // ---- SessionEvents
+
+  negotiate(offer: Offer): Later<Wishes | undefined> {
+    const filter = this.#object
+    let wishes: Wishes
+    let request: unknown
+    try {
+      wishes = wishesOf(filter, this.#settings)
+      const handler = filter.handlers.get('negotiate')
+      if (handler === undefined) return wishes
+      request = filter.call(handler, this.#context, [offer])
+    } catch (error) {
+      return this.#refuse(error)
+    }
+    const combine = (given: unknown): Wishes | undefined => {
+      try {
+        return withRequest(wishes, checkedRequest(given))
+      } catch (error) {
+        return this.#refuse(error)
+      }
+    }
+    if (!isThenable(request)) return combine(request)
+    return this.#wait('negotiate', this.#context, request, combine, (error) =>
+      this.#refuse(error),
+    )
+  }
+
+  negotiated(terms: Terms): void {
+    const handler = this.#object.handlers.get('header')
+    if (
+      handler !== undefined &&
+      marksOf(handler).headerLeadingSpace &&
+      !keepsLeadingSpace(terms)
+    ) {
+      this.#context.log.warn(
+        'the mail server does not tell the white space after a header name: one space is assumed',
+      )
+    }
+  }
+
+  connect(peer: Peer): Later<Verdict> {
+    this.#state.peer = peer
+    this.#state.helo = undefined
+    const { hostname, family, address, port } = peer
+    return this.#call('connect', this.#context, [hostname, family, address, port])
+  }
+
+  helo(name: string): Later<Verdict> {
+    this.#state.helo = name
+    return this.#call('helo', this.#context, [name])
+  }
+
+  messageBegins(): void {
+    this.#message = new LiveMessageContext(this.#state)
+  }
+
+  mail(words: readonly string[]): Later<Verdict> {
+    return this.#callWithWords('envfrom', words)
+  }
+
+  rcpt(words: readonly string[]): Later<Verdict> {
+    return this.#callWithWords('envrcpt', words)
+  }
+
+  #callWithWords(stage: 'envfrom' | 'envrcpt', words: readonly string[]): Later<Verdict> {
+    const { decode } = this.#marks(stage)
+    return this.#call(stage, this.#message!.at(words), decodeAs(decode, words))
+  }
+
+  data(): Later<Verdict> {
+    return this.#call('data', this.#message!, NO_ARGS)
+  }
+
+  header(field: HeaderView): Later<Verdict> {
+    const { decode, headerLeadingSpace } = this.#marks('header')
+    const value = this.#shownValue(field.value, headerLeadingSpace === true)
+    const shown = decode === undefined ? value : decodeAs(decode, [value])[0]
+    const message = this.#message!.atField(field)
+    const answer = this.#call('header', message, [field.name, shown])
+    if (answer instanceof Promise) return answer.finally(() => message.atField(undefined))
+    message.atField(undefined)
+    return answer
+  }
+
+  /** One space after the colon is part of the writing, not of the value. */
+  #shownValue(value: string, verbatim: boolean): string {
+    const complete = keepsLeadingSpace(this.session.terms!)
+    if (complete === verbatim) return value
+    if (verbatim) return ` ${value}`
+    return value.startsWith(' ') ? value.slice(1) : value
+  }
+
+  eoh(): Later<Verdict> {
+    return this.#call('eoh', this.#message!, NO_ARGS)
+  }
+
+  body(chunk: Buffer): Later<Verdict> {
+    return this.#call('body', this.#message!, [chunk])
+  }
+
+  eom(): Later<FinalAnswer> {
+    const message = this.#message!
+    const verbatim = this.#marks('header').headerLeadingSpace === true
+    const edits = new EditList(this.session.terms!, this.#settings, verbatim)
+    message.beginEdits(edits, () => this.session.progress())
+    const answer = this.#call('eom', message, NO_ARGS)
+    if (!(answer instanceof Promise)) return this.#final(answer, edits)
+    const every = this.#settings.progressInterval
+    const keepAlive = every > 0 ? setInterval(() => this.session.progress(), every) : undefined
+    return answer.then((verdict) => {
+      clearInterval(keepAlive)
+      return this.#final(verdict, edits)
+    })
+  }
+
+  #final(verdict: Verdict, edits: EditList): FinalAnswer {
+    this.#message?.endEdits()
+    return { verdict, edits: this.#failed ? NO_EDITS : edits.frames() }
+  }
+
+  unknown(line: string): Later<Verdict> {
+    return this.#call('unknown', this.#context, [line])
+  }
+
+  abort(): Later<void> {
+    const message = this.#message!
+    message.scope.abort(interruption('abort'))
+    return this.#notify('abort', message, NO_ARGS)
+  }
+
+  messageOver(): void {
+    this.#message?.finish()
+    this.#message = undefined
+  }
+
+  close(reason: CloseReason): Later<void> {
+    if (this.#filter === undefined) return undefined
+    const context = this.#context
+    context.scope.abort(interruption(reason === 'shutdown' ? 'shutdown' : 'disconnect'))
+    const done = this.#notify('close', context, [reason])
+    // The next SMTP session on this connection has nothing of this one.
+    const reset = (): void => {
+      this.#filter = undefined
+      this.#context = new LiveConnectionContext(this.#state)
+      this.#state.peer = undefined
+      this.#state.helo = undefined
+    }
+    if (done instanceof Promise) return done.then(reset)
+    reset()
+    return undefined
+  }
+
+  interrupt(reason: InterruptReason): void {
+    const error = interruption(reason)
+    this.#message?.scope.abort(error)
+    if (reason !== 'abort') this.#context.scope.abort(error)
+    this.#pending?.cut(error)
+  }
+
+  violation(error: ProtocolError, fatal: boolean): void {
+    // Port scanners and health checks of all kinds come by; only what follows a negotiation is odd.
+    const level = this.session.terms === undefined ? 'info' : 'warn'
+    this.#context.log[level](
+      { code: error.code, reason: error.message },
+      fatal ? 'protocol error, connection closed' : 'protocol error, command deferred',
+    )
+  }
+
+  // ---- calling handlers
+
+  /** The filter's object; should the factory fail, one that gives the policy's answer. */
+  get #object(): FilterObject {
+    if (this.#filter === undefined) {
+      try {
+        this.#filter = filterObject(this.#factory())
+      } catch (error) {
+        this.#context.log.error({ err: error }, 'the factory of the filter failed')
+        const verdict = (): Verdict => this.#settings.onError
+        this.#filter = filterObject({
+          connect: verdict as () => Verdict<'tempfail'>,
+          envfrom: verdict as () => Verdict<'tempfail'>,
+        })
+      }
+    }
+    return this.#filter
+  }
+
+  #marks(stage: Stage): Marks {
+    const handler = this.#object.handlers.get(stage)
+    return handler === undefined ? NO_MARKS : marksOf(handler)
+  }
+
+  #call(
+    stage: Stage,
+    context: LiveConnectionContext,
+    args: readonly unknown[],
+  ): Later<Verdict> {
+    const filter = this.#object
+    const handler = filter.handlers.get(stage)
+    this.#failed = false
+    if (handler === undefined) return CONTINUE
+    let result: unknown
+    try {
+      result = filter.call(handler, context, args)
+    } catch (error) {
+      return this.#fail(stage, context, error)
+    }
+    if (result === undefined) return CONTINUE
+    if (!isThenable(result)) return this.#checked(stage, context, result)
+    return this.#wait(
+      stage,
+      context,
+      result,
+      (value) => this.#checked(stage, context, value),
+      (error) => this.#fail(stage, context, error),
+    )
+  }
+
+  /** A return value as a verdict. */
+  #checked(stage: Stage, context: LiveConnectionContext, value: unknown): Verdict {
+    if (value === undefined) return CONTINUE
+    if (this.#marks(stage).noReply) {
+      context.log.warn({ stage }, 'a handler marked noReply returned something; it is ignored')
+      return CONTINUE
+    }
+    if (isVerdict(value) && STAGES[stage].verdicts.includes(value.kind)) return value
+    const shown = isVerdict(value) ? value.kind.toUpperCase() : describe(value)
+    return this.#fail(
+      stage,
+      context,
+      new UsageError(
+        'INVALID_VERDICT',
+        `the handler of ${stage} returned ${shown}; it may return ${STAGES[stage].verdicts.map((kind) => kind.toUpperCase()).join(', ')}, reply(...) or nothing`,
+      ),
+    )
+  }
+
+  #fail(stage: Stage, context: LiveConnectionContext, error: unknown): Verdict {
+    this.#failed = true
+    const verdict = this.#settings.onError
+    context.log.error({ stage, err: error, verdict: verdict.kind }, 'a handler failed')
+    return verdict
+  }
+
+  /** For abort and close: told, not asked, and never cut off but by their deadline. */
+  #notify(
+    stage: 'abort' | 'close',
+    context: LiveConnectionContext,
+    args: readonly unknown[],
+  ): Later<void> {
+    const filter = this.#object
+    const handler = filter.handlers.get(stage)
+    if (handler === undefined) return undefined
+    const failed = (error: unknown): void =>
+      context.log.error({ stage, err: error }, 'a handler failed')
+    try {
+      const result = filter.call(handler, context, args)
+      if (!isThenable(result)) return undefined
+      return this.#wait(stage, context, result, () => undefined, failed, false)
+    } catch (error) {
+      failed(error)
+      return undefined
+    }
+  }
+
+  /** Settles in any case: with the handler, with its deadline, or when it is cut off. */
+  #wait<T>(
+    stage: Stage,
+    context: LiveConnectionContext,
+    result: PromiseLike<unknown>,
+    done: (value: unknown) => T,
+    failed: (error: unknown) => T,
+    interruptible = true,
+  ): Promise<T> {
+    const filter = this.#object
+    return new Promise((resolve) => {
+      let waiting = true
+      const cut = (reason: InterruptedError): void => {
+        if (!waiting) return
+        settle()
+        this.#overrun(filter, 1)
+        context.scope.interrupt(reason)
+        resolve(failed(reason))
+      }
+      const pending: Pending = { cut }
+      const limit = this.#settings.deadlines[stage]
+      const timer = limit > 0 ? setTimeout(() => cut(deadline(stage, limit)), limit) : undefined
+      const settle = (): void => {
+        waiting = false
+        clearTimeout(timer)
+        if (this.#pending === pending) this.#pending = undefined
+      }
+      if (interruptible) this.#pending = pending
+      result.then(
+        (value) => {
+          if (!waiting) return this.#overrun(filter, -1)
+          settle()
+          return resolve(done(value))
+        },
+        (error: unknown) => {
+          if (waiting) {
+            settle()
+            resolve(failed(error))
+            return
+          }
+          this.#overrun(filter, -1)
+          context.log.debug({ stage, err: error }, 'a handler that was cut off failed later')
+        },
+      )
+    })
+  }
+
+  #overrun(filter: FilterObject, change: number): void {
+    this.#overrunning += change
+    filter.overrunning?.(this.#overrunning)
+  }
+
+  #refuse(error: unknown): undefined {
+    this.#context.log.error({ stage: 'negotiate', err: error }, 'the connection is refused')
+    return undefined
+  }
+}
+
+const NO_MARKS: Marks = {}
+
+const NOTHING_YET: Terms = {
+  version: 0,
+  actions: 0,
+  steps: 0,
+  macros: new Map(),
+  declined: 0,
+  dataSize: 65_535,
+}
+
+function interruption(reason: InterruptReason): InterruptedError {
+  const [code, text] = INTERRUPTIONS[reason]
+  return new InterruptedError(code, text)
+}
+
+function deadline(stage: Stage, limit: number): InterruptedError {
+  return new InterruptedError(
+    'DEADLINE_EXCEEDED',
+    `the handler of ${stage} did not answer within ${limit} ms (option "deadlines")`,
+  )
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'then' in value &&
+    typeof value.then === 'function'
+  )
+}
+
+function checkedRequest(given: unknown): NegotiationRequest | undefined {
+  if (given === undefined) return undefined
+  if (typeof given !== 'object' || given === null || isVerdict(given)) {
+    throw new UsageError(
+      'INVALID_VERDICT',
+      `the handler of negotiate returned ${describe(given)}; it may return { actions, steps, macros } or nothing, or throw to refuse the connection`,
+    )
+  }
+  const request = given as NegotiationRequest
+  for (const names of Object.values(request.macros ?? {})) formatMacroList(names)
+  return request
+}
+
+function describe(value: unknown): string {
+  if (isVerdict(value)) return value.kind.toUpperCase()
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, 40))
+  if (typeof value === 'object') return value === null ? 'null' : 'an object'
+  return typeof value === 'function' ? 'a function' : `${typeof value} ${String(value)}`
+}

@@ -1,0 +1,258 @@
+import { UsageError } from '../errors.ts'
+import { Action, bitNames, Step } from '../protocol/constants.ts'
+import { encodeBody, encodeReply, type EditMessage } from '../protocol/replies.ts'
+import { FRAME_HEADER_SIZE } from '../protocol/frame.ts'
+import { encodeText } from '../protocol/text.ts'
+import type { Terms } from '../session/terms.ts'
+
+/** Text is sent as UTF-8 (text that came off the wire as it came); bytes as they are. */
+export type Text = string | Uint8Array
+
+export interface EditLimits {
+  /** edits of one message */
+  readonly maxEdits: number
+}
+
+/**
+ * The edits of one message, each checked when it is made. They are sent together with the verdict,
+ * in an order every mail server takes: headers, envelope, quarantine, body. Body frames come last and
+ * without anything between them, because Postfix takes any other frame for the end of the body.
+ */
+export class EditList {
+  readonly #terms: Terms
+  readonly #limits: EditLimits
+  /** header values are written as given, leading space and all */
+  readonly #verbatim: boolean
+  readonly #headers: Buffer[] = []
+  readonly #envelope: Buffer[] = []
+  #quarantine: Buffer | undefined
+  #body: Buffer[] | undefined
+  #count = 0
+
+  constructor(terms: Terms, limits: EditLimits, verbatim: boolean) {
+    this.#terms = terms
+    this.#limits = limits
+    this.#verbatim = verbatim
+  }
+
+  get isEmpty(): boolean {
+    return this.#count === 0
+  }
+
+  addHeader(name: Text, value: Text): void {
+    const bytes = headerName(name)
+    this.#push(this.#headers, Action.ADDHDRS, {
+      type: 'addheader',
+      name: bytes,
+      value: this.#headerValue(bytes, value),
+    })
+  }
+
+  insertHeader(index: number, name: Text, value: Text): void {
+    const bytes = headerName(name)
+    this.#push(this.#headers, Action.ADDHDRS, {
+      type: 'insheader',
+      index: headerIndex(index),
+      name: bytes,
+      value: this.#headerValue(bytes, value),
+    })
+  }
+
+  changeHeader(name: Text, index: number, value: Text | null): void {
+    const bytes = headerName(name)
+    this.#push(this.#headers, Action.CHGHDRS, {
+      type: 'chgheader',
+      index: headerIndex(index),
+      name: bytes,
+      value: value === null ? '' : this.#headerValue(bytes, value),
+    })
+  }
+
+  addRecipient(address: Text, parameters?: Text): void {
+    const bytes = envelopeText('recipient', address)
+    if (parameters === undefined || parameters.length === 0) {
+      this.#push(this.#envelope, Action.ADDRCPT, { type: 'addrcpt', address: bytes })
+      return
+    }
+    this.#push(this.#envelope, Action.ADDRCPT_PAR, {
+      type: 'addrcpt_par',
+      address: bytes,
+      parameters: envelopeText('parameters', parameters),
+    })
+  }
+
+  deleteRecipient(address: Text): void {
+    const bytes = envelopeText('recipient', address)
+    this.#push(this.#envelope, Action.DELRCPT, { type: 'delrcpt', address: bytes })
+  }
+
+  changeFrom(address: Text, parameters?: Text): void {
+    const given = parameters !== undefined && parameters.length > 0
+    this.#push(this.#envelope, Action.CHGFROM, {
+      type: 'chgfrom',
+      address: envelopeText('sender', address),
+      parameters: given ? envelopeText('parameters', parameters) : undefined,
+    })
+  }
+
+  quarantine(reason: Text): void {
+    const message: EditMessage = {
+      type: 'quarantine',
+      reason: envelopeText('quarantine reason', reason),
+    }
+    this.#quarantine = this.#checked(Action.QUARANTINE, message)
+  }
+
+  /** Repeated calls append; one with nothing but empty data makes the body empty. */
+  replaceBody(data: Text): void {
+    this.#grant(Action.CHGBODY, 'replaceBody')
+    this.#body ??= []
+    const bytes = encodeText(data)
+    if (bytes.length > 0) this.#body.push(bytes)
+  }
+
+  /** The edits as frames. Body bytes are not copied, so they must stay as they are until sent. */
+  frames(): readonly Buffer[] {
+    if (this.#count === 0) return NO_FRAMES
+    const frames = [...this.#headers, ...this.#envelope]
+    if (this.#quarantine !== undefined) frames.push(this.#quarantine)
+    if (this.#body !== undefined) {
+      const pieces = this.#body.length > 0 ? this.#body : [Buffer.alloc(0)]
+      for (const piece of pieces) frames.push(...encodeBody(piece))
+    }
+    return frames
+  }
+
+  #push(list: Buffer[], action: number, message: EditMessage): void {
+    list.push(this.#checked(action, message))
+  }
+
+  #checked(action: number, message: EditMessage): Buffer {
+    this.#grant(action, message.type)
+    const frame = encodeReply(message)
+    if (frame.length - FRAME_HEADER_SIZE > this.#terms.dataSize) {
+      throw new UsageError(
+        'TOO_LONG',
+        `${message.type} would need a frame of ${frame.length - FRAME_HEADER_SIZE} bytes; ${this.#terms.dataSize} were negotiated`,
+      )
+    }
+    return frame
+  }
+
+  #grant(action: number, what: string): void {
+    if ((this.#terms.actions & action) === 0) {
+      throw new UsageError(
+        'ACTION_NOT_NEGOTIATED',
+        `${what} needs ${bitNames(Action, action)}, and this connection has only ${bitNames(Action, this.#terms.actions)}; the mail server does not offer it or the filter's option "actions" leaves it out`,
+      )
+    }
+    if (++this.#count > this.#limits.maxEdits) {
+      throw new UsageError(
+        'TOO_MANY_EDITS',
+        `more than ${this.#limits.maxEdits} edits of one message; raise the option "maxEdits" if that is meant`,
+      )
+    }
+  }
+
+  /**
+   * Folds are LF and blank on the wire; Postfix would leave a CR in the header. A value whose next
+   * line does not begin with a blank would begin a header of its own: injection.
+   *
+   * With the leading space negotiated the mail server writes `Name:value` as it gets it, otherwise
+   * it puts one space itself. So one is added here, but for values that bring their own white space
+   * other than a blank: those came off the wire without one.
+   */
+  #headerValue(name: Buffer, value: Text): Buffer {
+    const bytes = foldWithLf(name, encodeText(value))
+    const written = (this.#terms.steps & Step.HDR_LEADSPC) !== 0
+    const first = bytes[0]
+    if (this.#verbatim) {
+      return written || first !== 0x20 ? bytes : bytes.subarray(1)
+    }
+    const needsSpace = written && first !== undefined && first !== 0x09 && first !== 0x0a
+    return needsSpace ? Buffer.concat([SPACE, bytes]) : bytes
+  }
+}
+
+const SPACE = Buffer.from(' ')
+const NO_FRAMES: readonly Buffer[] = []
+
+/**
+ * Checks what would break the message: RFC 5322 names are printable ASCII without a colon. Bytes from
+ * 0x80 on are let through, since they arrive in real mail and must go back.
+ */
+function headerName(name: Text): Buffer {
+  const bytes = encodeText(name)
+  const bad = bytes.findIndex((byte) => byte <= 0x20 || byte === 0x7f || byte === 0x3a)
+  if (bytes.length === 0 || bad !== -1) {
+    throw new UsageError(
+      'INVALID_HEADER_NAME',
+      bytes.length === 0
+        ? 'a header needs a name'
+        : `${show(bytes)} is not a header name: ${describeByte(bytes[bad]!)} at position ${bad}; give the name alone, without colon or blanks`,
+    )
+  }
+  return bytes
+}
+
+function headerIndex(index: number): number {
+  if (!Number.isInteger(index) || index < 0 || index > 0x7fffffff) {
+    throw new UsageError(
+      'INVALID_INDEX',
+      `${index} is not a header index; use a whole number from 0 to ${0x7fffffff} (insert: 0 is the top; change and delete: 1 is the first of its name)`,
+    )
+  }
+  return index
+}
+
+function foldWithLf(name: Buffer, value: Buffer): Buffer {
+  if (!value.includes(0) && !value.includes(0x0d) && !value.includes(0x0a)) return value
+  const kept: number[] = []
+  const end = value.length - (value.at(-1) === 0x0a ? (value.at(-2) === 0x0d ? 2 : 1) : 0)
+  for (let i = 0; i < end; i++) {
+    const byte = value[i]!
+    if (byte === 0x0d && value[i + 1] === 0x0a) continue
+    if (byte === 0 || byte === 0x0d)
+      throw badValue(name, value, `${describeByte(byte)} at position ${i}`)
+    const next = value[i + 1]
+    if (byte === 0x0a && next !== 0x20 && next !== 0x09) {
+      throw badValue(
+        name,
+        value,
+        `the line break at position ${i} is not followed by a blank or tab, so the rest would become another header`,
+      )
+    }
+    kept.push(byte)
+  }
+  return Buffer.from(kept)
+}
+
+function badValue(name: Buffer, value: Buffer, why: string): UsageError {
+  return new UsageError(
+    'INVALID_HEADER_VALUE',
+    `the value ${show(value)} of ${show(name)}: ${why}`,
+  )
+}
+
+function envelopeText(what: string, text: Text): Buffer {
+  const bytes = encodeText(text)
+  const bad = bytes.findIndex((byte) => byte < 0x20 || byte === 0x7f)
+  if (bytes.length === 0 || bad !== -1) {
+    throw new UsageError(
+      'INVALID_ADDRESS',
+      bytes.length === 0
+        ? `the ${what} is empty${what === 'sender' ? "; write '<>' for the null sender" : ''}`
+        : `the ${what} ${show(bytes)} holds ${describeByte(bytes[bad]!)} at position ${bad}`,
+    )
+  }
+  return bytes
+}
+
+function show(bytes: Buffer): string {
+  const text = bytes.toString('latin1')
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text)
+}
+
+function describeByte(byte: number): string {
+  return `the byte 0x${byte.toString(16).padStart(2, '0')}`
+}

@@ -1,0 +1,98 @@
+import { UsageError } from '../errors.ts'
+import type { Handlers } from './handlers.ts'
+import type { LiveConnectionContext } from './context.ts'
+import { isStage, STAGE_NAMES, type Stage } from './stages.ts'
+
+// A handler of whatever stage; its arguments are known where it is called.
+export type AnyHandler = (...args: never[]) => unknown
+
+/** A filter's object for one SMTP session, whatever way it was written. */
+export interface FilterObject {
+  /** the handler of a stage, if the filter has one */
+  readonly handlers: ReadonlyMap<Stage, AnyHandler>
+  call(handler: AnyHandler, context: LiveConnectionContext, args: readonly unknown[]): unknown
+  /** how many handlers are still running though they are no longer waited for */
+  overrunning?(count: number): void
+}
+
+/** An object that is called in its own way, such as one of a class that extends `Base`. */
+export interface FilterObjectSource {
+  toFilterObject(): FilterObject
+}
+
+/** What a factory makes: handlers, or an object of a class that extends `Base`. */
+export type Filter = Handlers | FilterObjectSource
+/** Called once for each SMTP session. */
+export type FilterFactory = () => Filter
+
+/** @throws UsageError INVALID_HANDLER for something that is no filter */
+export function filterObject(filter: Filter): FilterObject {
+  if (typeof filter !== 'object' || filter === null) {
+    throw new UsageError(
+      'INVALID_HANDLER',
+      `the factory of a filter must return an object with handlers, not ${filter === null ? 'null' : typeof filter}`,
+    )
+  }
+  if ('then' in filter) {
+    throw new UsageError(
+      'INVALID_HANDLER',
+      'the factory of a filter returned a promise; it must be synchronous, so do what takes time in a handler',
+    )
+  }
+  return 'toFilterObject' in filter ? filter.toFilterObject() : fromHandlers(filter)
+}
+
+function fromHandlers(handlers: Handlers): FilterObject {
+  const found = new Map<Stage, AnyHandler>()
+  for (const stage of STAGE_NAMES) {
+    const handler: unknown = handlers[stage]
+    if (handler === undefined) continue
+    if (typeof handler !== 'function') {
+      throw new UsageError(
+        'INVALID_HANDLER',
+        `the handler ${stage} must be a function; it is of type ${typeof handler}`,
+      )
+    }
+    found.set(stage, handler as AnyHandler)
+  }
+  if (Object.getPrototypeOf(handlers) === Object.prototype) refuseUnknownNames(handlers)
+  return {
+    handlers: found,
+    call: (handler, context, args) =>
+      handler.call(handlers, context as never, ...(args as never[])),
+  }
+}
+
+/** A misspelt callback would never be called; TypeScript says so too, JavaScript would not. */
+function refuseUnknownNames(handlers: object): void {
+  for (const [name, value] of Object.entries(handlers)) {
+    if (typeof value !== 'function' || isStage(name)) continue
+    const meant = ALIASES[name] ?? closest(name)
+    throw new UsageError(
+      'INVALID_HANDLER',
+      `${name} is not a callback of a milter${meant === undefined ? '' : `; did you mean ${meant}?`} There are: ${STAGE_NAMES.join(', ')}`,
+    )
+  }
+}
+
+/** What other libraries call them. */
+const ALIASES: Readonly<Record<string, Stage>> = {
+  hello: 'helo',
+  ehlo: 'helo',
+  mail: 'envfrom',
+  mailFrom: 'envfrom',
+  rcpt: 'envrcpt',
+  rcptTo: 'envrcpt',
+  headers: 'header',
+  endOfHeaders: 'eoh',
+  endOfMessage: 'eom',
+  end: 'eom',
+}
+
+function closest(name: string): Stage | undefined {
+  const letters = [...name.toLowerCase()].sort().join('')
+  return STAGE_NAMES.find((stage) => {
+    const other = [...stage].sort().join('')
+    return letters.includes(other) || other.includes(letters)
+  })
+}

@@ -1,0 +1,188 @@
+import { UsageError } from '../errors.ts'
+import { formatMacroList } from '../protocol/macros.ts'
+import { isStage, optionalStages, STAGES, type Stage } from './stages.ts'
+
+/**
+ * Marks on handlers: they change what is negotiated, so they cannot be options of a call. Each works
+ * as a decorator of a class method and as a wrapper of a function:
+ *
+ *     class Filter extends Base { \@noReply override header(name: string, value: string) { ... } }
+ *     const handlers = { header: noReply((ctx, name, value) => { ... }) }
+ */
+
+/** How text that is not valid UTF-8 reaches a handler; see {@link decode}. */
+export type DecodeStrategy = 'surrogateescape' | 'bytes' | 'strict' | 'ignore' | 'replace'
+
+export interface Marks {
+  readonly noReply?: true
+  readonly noCallback?: true
+  readonly macros?: readonly string[]
+  readonly rejectedRecipients?: true
+  readonly headerLeadingSpace?: true
+  readonly decode?: DecodeStrategy
+}
+
+// Functions of any kind are marked; they are only keys here.
+type AnyFunction = (...args: never[]) => unknown
+
+const MARKS = new WeakMap<AnyFunction, Marks>()
+const NO_MARKS: Marks = {}
+
+export function marksOf(handler: AnyFunction): Marks {
+  return MARKS.get(handler) ?? NO_MARKS
+}
+
+type Silence = void | undefined
+type Decorator = ClassMethodDecoratorContext
+type Handler<This, Args extends unknown[], Result> = (this: This, ...args: Args) => Result
+
+function mark<F extends AnyFunction>(
+  what: string,
+  handler: F,
+  marks: Marks,
+  context: Decorator | undefined,
+  allowed: (stage: Stage) => boolean,
+): F {
+  if (typeof handler !== 'function') {
+    throw new UsageError(
+      'INVALID_HANDLER',
+      `${what} marks a function; it got ${typeof handler}`,
+    )
+  }
+  if (context !== undefined) {
+    const name = String(context.name)
+    if (context.static || !isStage(name) || !allowed(name)) throw wrongStage(what, name)
+  }
+  MARKS.set(handler, { ...marksOf(handler), ...marks })
+  return handler
+}
+
+function wrongStage(what: string, name: string): UsageError {
+  return new UsageError('INVALID_HANDLER', `${what} does not fit ${name}: ${FITS[what] ?? ''}`)
+}
+
+const FITS: Readonly<Record<string, string>> = {
+  noReply: `only these can go without a reply: ${optionalStages()}`,
+  noCallback: `only these can be declined: ${optionalStages()}`,
+  symlist: 'macros can be asked for at connect, helo, envfrom, envrcpt, data, eoh and eom',
+  rejectedRecipients: 'it belongs on envrcpt',
+  headerLeadingSpace: 'it belongs on header',
+  decode: 'it belongs on envfrom, envrcpt or header',
+}
+
+const ALLOWED: Readonly<Record<keyof Marks, (stage: Stage) => boolean>> = {
+  noReply: (stage) => STAGES[stage].silent !== 0,
+  noCallback: (stage) => STAGES[stage].declined !== 0,
+  macros: (stage) => STAGES[stage].macros !== undefined,
+  rejectedRecipients: (stage) => stage === 'envrcpt',
+  headerLeadingSpace: (stage) => stage === 'header',
+  decode: (stage) => stage === 'envfrom' || stage === 'envrcpt' || stage === 'header',
+}
+
+/** Finds marks on the wrong stage; wrappers do not know where their function will go. */
+export function checkMarks(stage: Stage, marks: Marks): void {
+  for (const key of Object.keys(marks) as (keyof Marks)[]) {
+    if (!ALLOWED[key](stage)) throw wrongStage(key === 'macros' ? 'symlist' : key, stage)
+  }
+}
+
+/**
+ * The handler never answers its event, so the mail server does not wait for one: that saves a round
+ * trip each time. Returning a verdict does not compile. Where the mail server cannot do without an
+ * answer, "continue" is given for it. Should the handler fail, the message gets the configured
+ * verdict at the next stage that has an answer.
+ */
+export function noReply<
+  This,
+  Args extends unknown[],
+  Result extends Silence | Promise<Silence>,
+>(handler: Handler<This, Args, Result>, context?: Decorator): Handler<This, Args, Result> {
+  return mark('noReply', handler, { noReply: true }, context, ALLOWED.noReply)
+}
+
+/** The handler is there and the event is declined all the same, for instance in a subclass. */
+export function noCallback<This, Args extends unknown[], Result>(
+  handler: Handler<This, Args, Result>,
+  context?: Decorator,
+): Handler<This, Args, Result> {
+  return mark('noCallback', handler, { noCallback: true }, context, ALLOWED.noCallback)
+}
+
+/**
+ * The macros wanted at this stage, instead of those the mail server is configured to send:
+ * `symlist('i', 'auth_authen')`. Braces do not matter. At most 50; empty for none.
+ * @throws UsageError INVALID_OPTION for a name that cannot be asked for
+ */
+export function symlist(
+  ...names: readonly string[]
+): <This, Args extends unknown[], Result>(
+  handler: Handler<This, Args, Result>,
+  context?: Decorator,
+) => Handler<This, Args, Result> {
+  formatMacroList(names)
+  return (handler, context) =>
+    mark('symlist', handler, { macros: names }, context, ALLOWED.macros)
+}
+
+/**
+ * On `envrcpt`: recipients that the mail server refuses itself are shown too. Its refusal stands,
+ * whatever the handler answers; `ctx.rejectedByServer` tells them apart.
+ */
+export function rejectedRecipients<This, Args extends unknown[], Result>(
+  handler: Handler<This, Args, Result>,
+  context?: Decorator,
+): Handler<This, Args, Result> {
+  return mark(
+    'rejectedRecipients',
+    handler,
+    { rejectedRecipients: true },
+    context,
+    ALLOWED.rejectedRecipients,
+  )
+}
+
+/**
+ * On `header`: `value` is everything after the colon, as it stands in the message, and header edits
+ * of this filter are written just so: `' text'` where others write `'text'`.
+ */
+export function headerLeadingSpace<This, Args extends unknown[], Result>(
+  handler: Handler<This, Args, Result>,
+  context?: Decorator,
+): Handler<This, Args, Result> {
+  return mark(
+    'headerLeadingSpace',
+    handler,
+    { headerLeadingSpace: true },
+    context,
+    ALLOWED.headerLeadingSpace,
+  )
+}
+
+/** What a handler with bytes looks like to the rest: its bytes are text again. */
+type AsText<Args extends unknown[]> = {
+  [I in keyof Args]: Buffer extends Args[I] ? string : Args[I]
+}
+
+/**
+ * On `envfrom`, `envrcpt` and `header`: how bytes that are not valid UTF-8 arrive. Header names are
+ * always text.
+ * - `surrogateescape` (the default): each such byte is one of U+DC80..U+DCFF; nothing is lost
+ * - `bytes`: a Buffer always
+ * - `strict`: a string if all is valid UTF-8, otherwise a Buffer (envelope: all words)
+ * - `ignore`: such bytes are left out; `replace`: each is U+FFFD
+ */
+export function decode(strategy: DecodeStrategy): {
+  <F extends AnyFunction>(handler: F, context: Decorator): F
+  <This, Args extends unknown[], Result>(
+    handler: Handler<This, Args, Result>,
+  ): Handler<This, AsText<Args>, Result>
+} {
+  if (!['surrogateescape', 'bytes', 'strict', 'ignore', 'replace'].includes(strategy)) {
+    throw new UsageError(
+      'INVALID_OPTION',
+      `decode takes surrogateescape, bytes, strict, ignore or replace, not ${JSON.stringify(strategy)}`,
+    )
+  }
+  return (handler: AnyFunction, context?: Decorator) =>
+    mark('decode', handler, { decode: strategy }, context, ALLOWED.decode) as never
+}

@@ -1,0 +1,160 @@
+import { UsageError } from '../errors.ts'
+import { ALL_ACTIONS, DataSize } from '../protocol/constants.ts'
+import { ACCEPT, CONTINUE, REJECT, TEMPFAIL, type Verdict } from '../session/verdict.ts'
+import { textLogger, type Logger } from './log.ts'
+import { STAGE_NAMES, type Stage } from './stages.ts'
+
+export type ErrorPolicy = 'tempfail' | 'reject' | 'continue' | 'accept'
+
+/** How a filter is run, wherever it runs. Times are milliseconds, sizes bytes. */
+export interface FilterOptions {
+  /**
+   * {@link Action} bits the filter may use; others are not asked for, and their edits throw
+   * ACTION_NOT_NEGOTIATED.
+   * @default all
+   */
+  readonly actions?: number | undefined
+  /**
+   * {@link Action} bits without which the filter cannot work: a mail server that does not offer
+   * them is refused (ACTIONS_NOT_OFFERED).
+   * @default 0
+   */
+  readonly requiredActions?: number | undefined
+  /**
+   * The largest frame data to agree on, if the mail server offers more than 65,535. Only Sendmail
+   * built for it does.
+   * @default 65535
+   */
+  readonly dataSize?: DataSize | undefined
+  /**
+   * What the mail server is told when a handler throws, rejects, returns something that is no
+   * verdict, or misses its deadline. The cause goes to the log, never to the client.
+   * @default 'tempfail'
+   */
+  readonly onError?: ErrorPolicy | undefined
+  /**
+   * Time for one call of a handler: one number for all, or by stage. 0 for no limit. The defaults lie
+   * below what mail servers wait: Sendmail 10 seconds a reply, 300 in all at end of message.
+   * @default 8000, eom 270000
+   */
+  readonly deadlines?: number | Partial<Record<Stage, number>> | undefined
+  /**
+   * How often PROGRESS is sent while a handler of eom takes its time; 0 for never.
+   * @default 5000
+   */
+  readonly progressInterval?: number | undefined
+  /**
+   * Edits of one message (TOO_MANY_EDITS).
+   * @default 10000
+   */
+  readonly maxEdits?: number | undefined
+  /**
+   * The longest frame data that is taken; longer ones end the connection (FRAME_TOO_LARGE).
+   * @default 1048576
+   */
+  readonly maxFrameSize?: number | undefined
+  /**
+   * Bytes that may wait while a handler runs; then reading stops until it is done.
+   * @default 262144
+   */
+  readonly maxPending?: number | undefined
+  /**
+   * Where log lines go: anything with the methods of pino.
+   * @default warnings and errors as text on standard error
+   */
+  readonly logger?: Logger | undefined
+}
+
+/** Options with nothing left out. */
+export interface FilterSettings {
+  readonly actions: number
+  readonly requiredActions: number
+  readonly dataSize: DataSize
+  readonly onError: Verdict
+  readonly deadlines: Readonly<Record<Stage, number>>
+  readonly progressInterval: number
+  readonly maxEdits: number
+  readonly maxFrameSize: number
+  readonly maxPending: number
+  readonly logger: Logger
+}
+
+const POLICIES: Readonly<Record<ErrorPolicy, Verdict>> = {
+  tempfail: TEMPFAIL,
+  reject: REJECT,
+  continue: CONTINUE,
+  accept: ACCEPT,
+}
+const STAGE_DEADLINE = 8_000
+const EOM_DEADLINE = 270_000
+
+/** @throws UsageError INVALID_OPTION */
+export function filterSettings(options: FilterOptions = {}): FilterSettings {
+  const onError = options.onError ?? 'tempfail'
+  if (!Object.hasOwn(POLICIES, onError)) {
+    throw invalidOption('onError', onError, 'tempfail, reject, continue or accept')
+  }
+  const dataSize = options.dataSize ?? DataSize.K64
+  if (!Object.values(DataSize).includes(dataSize)) {
+    throw invalidOption('dataSize', dataSize, Object.values(DataSize).join(', '))
+  }
+  return {
+    actions: bits('actions', options.actions ?? ALL_ACTIONS),
+    requiredActions: bits('requiredActions', options.requiredActions ?? 0),
+    dataSize,
+    onError: POLICIES[onError],
+    deadlines: deadlines(options.deadlines),
+    progressInterval: wholeNumber('progressInterval', options.progressInterval ?? 5_000, 0),
+    maxEdits: wholeNumber('maxEdits', options.maxEdits ?? 10_000, 1),
+    maxFrameSize: wholeNumber('maxFrameSize', options.maxFrameSize ?? 1_048_576, DataSize.K64),
+    maxPending: wholeNumber('maxPending', options.maxPending ?? 262_144, 0),
+    logger: options.logger ?? textLogger(),
+  }
+}
+
+function deadlines(given: FilterOptions['deadlines']): Record<Stage, number> {
+  const result = {} as Record<Stage, number>
+  for (const stage of STAGE_NAMES) {
+    const usual = stage === 'eom' ? EOM_DEADLINE : STAGE_DEADLINE
+    const wanted = typeof given === 'number' ? given : (given?.[stage] ?? usual)
+    result[stage] = wholeNumber(`deadlines.${stage}`, wanted, 0, MAX_TIMER)
+  }
+  if (typeof given === 'object') {
+    for (const name of Object.keys(given)) {
+      if (!Object.hasOwn(result, name)) {
+        throw invalidOption('deadlines', name, `stages: ${STAGE_NAMES.join(', ')}`)
+      }
+    }
+  }
+  return result
+}
+
+/** The longest time a timer of Node can wait; beyond it fires at once. */
+export const MAX_TIMER = 2_147_483_647
+
+function bits(name: string, value: number): number {
+  return wholeNumber(name, value, 0, ALL_ACTIONS)
+}
+
+export function wholeNumber(
+  name: string,
+  value: number,
+  least: number,
+  most: number = Number.MAX_SAFE_INTEGER,
+): number {
+  if (!Number.isInteger(value) || value < least || value > most) {
+    throw invalidOption(
+      name,
+      value,
+      most === Number.MAX_SAFE_INTEGER
+        ? `a whole number from ${least} on`
+        : `a whole number from ${least} to ${most}`,
+    )
+  }
+  return value
+}
+
+export function invalidOption(name: string, value: unknown, takes: string): UsageError {
+  const shown = typeof value === 'number' ? String(value) : JSON.stringify(value)
+  return new UsageError('INVALID_OPTION', `the option ${name} takes ${takes}; it got ${shown}`)
+}

@@ -1,0 +1,59 @@
+import { MacroStage, Step } from '../protocol/constants.ts'
+import type { Wishes } from '../session/terms.ts'
+import type { NegotiationRequest } from './handlers.ts'
+import { checkMarks, marksOf } from './marks.ts'
+import type { FilterSettings } from './options.ts'
+import { STAGE_NAMES, STAGES } from './stages.ts'
+import type { FilterObject } from './filter-object.ts'
+
+/**
+ * What a filter wants, worked out from the handlers it has: events without a handler are declined,
+ * handlers marked `noReply` get no reply. Worked out for each object afresh, never for a class.
+ * @throws UsageError INVALID_HANDLER for a mark on the wrong handler
+ */
+export function wishesOf(filter: FilterObject, settings: FilterSettings): Wishes {
+  // As pymilter: always able to skip; refused recipients only on demand.
+  let steps: number = Step.SKIP
+  const macros = new Map<MacroStage, readonly string[]>()
+  for (const stage of STAGE_NAMES) {
+    const { declined, silent, macros: at } = STAGES[stage]
+    const handler = filter.handlers.get(stage)
+    if (handler === undefined) {
+      steps |= declined
+      continue
+    }
+    const marks = marksOf(handler)
+    checkMarks(stage, marks)
+    if (marks.macros !== undefined) macros.set(at!, marks.macros)
+    if (marks.noCallback) {
+      steps |= declined
+      continue
+    }
+    if (marks.noReply) steps |= silent
+    if (marks.rejectedRecipients) steps |= Step.RCPT_REJ
+    // Without it nobody knows whether a space followed the colon, and signatures break.
+    if (stage === 'header') steps |= Step.HDR_LEADSPC
+  }
+  return {
+    actions: settings.actions | settings.requiredActions,
+    required: settings.requiredActions,
+    steps,
+    macros,
+    dataSize: settings.dataSize,
+  }
+}
+
+/** The wishes with the filter's own word on them. */
+export function withRequest(wishes: Wishes, request: NegotiationRequest | undefined): Wishes {
+  if (request === undefined) return wishes
+  const macros = new Map(wishes.macros)
+  for (const [stage, names] of Object.entries(request.macros ?? {})) {
+    macros.set(Number(stage) as MacroStage, names)
+  }
+  return {
+    ...wishes,
+    actions: request.actions ?? wishes.actions,
+    steps: request.steps ?? wishes.steps,
+    macros,
+  }
+}

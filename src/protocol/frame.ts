@@ -1,0 +1,242 @@
+import { ProtocolError } from '../errors.ts'
+import { letter } from './constants.ts'
+
+/**
+ * A frame is a big-endian u32 length, a command byte and length - 1 bytes of payload.
+ * PROTOCOL: `libmilter/comm.c` mi_rd_cmd, `mi_wr_cmd`.
+ */
+
+/** Length field and command byte. */
+export const FRAME_HEADER_SIZE = 5
+
+/** Where a payload lies: `bytes[start..end)`. */
+export interface Payload {
+  readonly bytes: Buffer
+  readonly start: number
+  readonly end: number
+}
+
+/** One frame, in a buffer of its own. `parts` are joined to the payload. */
+export function encodeFrame(code: number, ...parts: readonly Uint8Array[]): Buffer {
+  let size = 0
+  for (const part of parts) size += part.length
+  const frame = Buffer.allocUnsafe(FRAME_HEADER_SIZE + size)
+  frame.writeUInt32BE(size + 1, 0)
+  frame[4] = code
+  let offset = FRAME_HEADER_SIZE
+  for (const part of parts) {
+    frame.set(part, offset)
+    offset += part.length
+  }
+  return frame
+}
+
+const EMPTY = Buffer.alloc(0)
+/** A carry buffer larger than this is given back once its frame is done. */
+const KEEP = 4096
+
+/**
+ * Finds frames in what a socket delivers, wherever it was split. A frame that arrived whole is read
+ * in place; one that was split is put together in a buffer that grows with the bytes that really
+ * came, never with the length they announce.
+ *
+ * `push` a chunk, then call `next` until it answers false. After `next` has answered true,
+ * `command`, `bytes`, `start` and `end` describe the frame until the following `next` or `push`.
+ */
+export class FrameDecoder implements Payload {
+  /** The command or reply byte of the current frame. */
+  command = 0
+  bytes: Buffer = EMPTY
+  start = 0
+  end = 0
+
+  readonly #limit: number
+  #chunk: Buffer = EMPTY
+  #offset = 0
+  #borrowed = false
+  #carry: Buffer = EMPTY
+  #carried = 0
+
+  /** @param maxPayload the longest payload that is taken, in bytes, without the command byte */
+  constructor(maxPayload: number) {
+    this.#limit = maxPayload
+  }
+
+  /** Whether part of a frame has arrived and its rest has not. */
+  get partial(): boolean {
+    return this.#carried > 0
+  }
+
+  /**
+   * The next piece of the stream; every frame of the piece before must have been read.
+   * @param borrowed the caller will reuse the memory of `chunk`; see {@link hold}
+   */
+  push(chunk: Buffer, borrowed = false): void {
+    this.#chunk = chunk
+    this.#offset = 0
+    this.#borrowed = borrowed
+  }
+
+  /** What follows the current frame in the present chunk. */
+  get unread(): { readonly chunk: Buffer; readonly offset: number } {
+    return { chunk: this.#chunk, offset: this.#offset }
+  }
+
+  /**
+   * Steps to the next whole frame.
+   * @throws ProtocolError FRAME_EMPTY, FRAME_TOO_LARGE as soon as the length field is known
+   */
+  next(): boolean {
+    const chunk = this.#chunk
+    const offset = this.#offset
+    if (this.#carried === 0) {
+      const have = chunk.length - offset
+      if (have >= 4) {
+        const length = this.#checkedLength(chunk, offset)
+        if (have >= 4 + length) {
+          this.#frame(chunk, offset, length)
+          this.#offset = offset + 4 + length
+          return true
+        }
+      }
+      if (have > 0) this.#collect(have)
+      else this.#done()
+      return false
+    }
+    return this.#nextCarried()
+  }
+
+  /** The frame began in an earlier chunk: its bytes go to the carry buffer until it is whole. */
+  #nextCarried(): boolean {
+    if (this.#carried < 4) {
+      this.#collect(Math.min(4 - this.#carried, this.#chunk.length - this.#offset))
+      if (this.#carried < 4) return this.#done()
+    }
+    const length = this.#checkedLength(this.#carry, 0)
+    const missing = 4 + length - this.#carried
+    this.#collect(Math.min(missing, this.#chunk.length - this.#offset))
+    if (this.#carried < 4 + length) return this.#done()
+    this.#frame(this.#carry, 0, length)
+    this.#carried = 0
+    if (this.#carry.length > KEEP) this.#carry = EMPTY
+    return true
+  }
+
+  /**
+   * The payload in memory that stays as it is, whatever is pushed later: in place where that is
+   * safe, otherwise a copy.
+   */
+  take(): Buffer {
+    const payload = this.bytes.subarray(this.start, this.end)
+    if (this.bytes === this.#carry || (this.bytes === this.#chunk && this.#borrowed)) {
+      return Buffer.from(payload)
+    }
+    return payload
+  }
+
+  /** Copies what is still needed of a borrowed chunk, before its owner fills it anew. */
+  hold(): void {
+    if (!this.#borrowed) return
+    this.#borrowed = false
+    if (this.bytes === this.#chunk) {
+      this.bytes = Buffer.from(this.bytes.subarray(this.start, this.end))
+      this.end -= this.start
+      this.start = 0
+    }
+    this.#chunk = Buffer.from(this.#chunk.subarray(this.#offset))
+    this.#offset = 0
+  }
+
+  #frame(bytes: Buffer, offset: number, length: number): void {
+    this.command = bytes[offset + 4]!
+    this.bytes = bytes
+    this.start = offset + FRAME_HEADER_SIZE
+    this.end = offset + 4 + length
+  }
+
+  #checkedLength(bytes: Buffer, offset: number): number {
+    const length = bytes.readUInt32BE(offset)
+    if (length === 0) {
+      throw new ProtocolError(
+        'FRAME_EMPTY',
+        'a frame of length 0 arrived; every frame has at least its command byte, so the other side ' +
+          'has lost its place in the stream or does not speak the milter protocol',
+      )
+    }
+    if (length - 1 > this.#limit) {
+      throw new ProtocolError(
+        'FRAME_TOO_LARGE',
+        `a frame announces ${length - 1} bytes of data and the limit is ${this.#limit}` +
+          hintOfText(bytes, offset),
+      )
+    }
+    return length
+  }
+
+  #collect(count: number): void {
+    const needed = this.#carried + count
+    if (this.#carry.length < needed) {
+      const grown = Buffer.allocUnsafe(Math.max(needed, this.#carry.length * 2, 64))
+      this.#carry.copy(grown, 0, 0, this.#carried)
+      this.#carry = grown
+    }
+    this.#chunk.copy(this.#carry, this.#carried, this.#offset, this.#offset + count)
+    this.#carried = needed
+    this.#offset += count
+  }
+
+  /** The chunk is used up: let go of it. */
+  #done(): false {
+    this.#chunk = EMPTY
+    this.#offset = 0
+    return false
+  }
+}
+
+/** A length field of four printable letters is a text protocol on the wrong port. */
+function hintOfText(bytes: Buffer, offset: number): string {
+  for (let i = offset; i < offset + 4; i++) {
+    if (bytes[i]! < 0x20 || bytes[i]! > 0x7e) return ''
+  }
+  const text = bytes.toString('latin1', offset, offset + 4)
+  return ` (the first bytes are the text ${JSON.stringify(text)}: an HTTP, TLS or SMTP client on the milter port?)`
+}
+
+/**
+ * Follows the frames of a stream without reading them: tells the command of each as soon as its
+ * header is there. Used to see ABORT and QUIT behind a command that is still being handled.
+ */
+export class FrameScanner {
+  #skip = 0
+  #header: number[] = []
+
+  /** Calls `seen` for the command of each frame that begins in `chunk[start..]`. */
+  scan(chunk: Buffer, start: number, seen: (command: number) => void): void {
+    let i = start
+    while (i < chunk.length) {
+      if (this.#skip > 0) {
+        const step = Math.min(this.#skip, chunk.length - i)
+        this.#skip -= step
+        i += step
+        continue
+      }
+      this.#header.push(chunk[i++]!)
+      if (this.#header.length < FRAME_HEADER_SIZE) continue
+      const [a, b, c, d, command] = this.#header as [number, number, number, number, number]
+      const length = ((a << 24) | (b << 16) | (c << 8) | d) >>> 0
+      this.#header = []
+      this.#skip = Math.max(0, length - 1)
+      seen(command)
+    }
+  }
+
+  reset(): void {
+    this.#skip = 0
+    this.#header = []
+  }
+}
+
+/** For messages: the letter and the size of a frame. */
+export function describeFrame(command: number, payload: Payload): string {
+  return `${letter(command)} with ${payload.end - payload.start} bytes of data`
+}

@@ -1,0 +1,39 @@
+/**
+ * `tsmilter/protocol`: the milter protocol as data, in both directions and without I/O. For tools
+ * and mail servers; a filter does not need it.
+ */
+export * from './constants.ts'
+export { decodeText, encodeText } from './text.ts'
+export {
+  describeFrame,
+  encodeFrame,
+  FRAME_HEADER_SIZE,
+  FrameDecoder,
+  FrameScanner,
+  type Payload,
+} from './frame.ts'
+export { bareMacroName, decodeMacros, encodeMacros, wireMacroName } from './macros.ts'
+export type { MacroLists, Macros } from './macros.ts'
+export { decodeChoice, decodeOffer, encodeChoice, encodeOffer } from './negotiation.ts'
+export type { Choice, Offer } from './negotiation.ts'
+export {
+  decodeCommand,
+  decodeConnect,
+  decodeEnvelope,
+  decodeLine,
+  encodeCommand,
+  encodeConnect,
+  HeaderView,
+} from './commands.ts'
+export type { AddressFamily, CommandMessage, Peer } from './commands.ts'
+export { decodeReply, encodeBody, encodeReply } from './replies.ts'
+export type { EditMessage, ReplyMessage } from './replies.ts'
+export {
+  decodeSmtpReply,
+  encodeSmtpReply,
+  formatSmtpReply,
+  makeSmtpReply,
+  MAX_REPLY_LINE,
+  MAX_REPLY_LINES,
+} from './smtp-reply.ts'
+export type { SmtpReply } from './smtp-reply.ts'

@@ -1,0 +1,86 @@
+import { UsageError } from '../errors.ts'
+
+/**
+ * Bytes as text and back, without loss. Valid UTF-8 is decoded; every other byte becomes one lone
+ * surrogate U+DC80..U+DCFF, which encodes to the same byte again (the "surrogateescape" of
+ * Python's PEP 383). So a string that came off the wire can always be sent back unchanged.
+ */
+
+const ESCAPE = 0xdc00
+
+/** The text of `bytes[start..end)`. Never fails, whatever the bytes are. */
+export function decodeText(bytes: Buffer, start = 0, end: number = bytes.length): string {
+  // Nearly everything in mail is ASCII, where Latin-1 is the same and much the fastest.
+  for (let i = start; i < end; i++) {
+    if (bytes[i]! >= 0x80) return decodeBeyondAscii(bytes, start, end)
+  }
+  return bytes.toString('latin1', start, end)
+}
+
+function decodeBeyondAscii(bytes: Buffer, start: number, end: number): string {
+  let text = ''
+  let clean = start
+  let i = start
+  while (i < end) {
+    const length = sequenceLength(bytes, i, end)
+    if (length > 0) {
+      i += length
+      continue
+    }
+    text += bytes.toString('utf8', clean, i) + String.fromCharCode(ESCAPE + bytes[i]!)
+    clean = ++i
+  }
+  return text + bytes.toString('utf8', clean, end)
+}
+
+/** The length of the well-formed UTF-8 sequence at `i` (Unicode table 3-7), or 0. */
+function sequenceLength(bytes: Buffer, i: number, end: number): number {
+  const lead = bytes[i]!
+  if (lead < 0x80) return 1
+  if (lead < 0xc2 || lead > 0xf4) return 0
+  const length = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4
+  if (i + length > end) return 0
+  const low = lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80
+  const high = lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf
+  const second = bytes[i + 1]!
+  if (second < low || second > high) return 0
+  for (let k = 2; k < length; k++) {
+    if ((bytes[i + k]! & 0xc0) !== 0x80) return 0
+  }
+  return length
+}
+
+/**
+ * The bytes of a text: the reverse of {@link decodeText}. Bytes are taken as they are.
+ * @throws UsageError INVALID_TEXT for a lone surrogate that does not stand for a byte
+ */
+export function encodeText(text: string | Uint8Array): Buffer {
+  if (typeof text !== 'string') {
+    return Buffer.isBuffer(text)
+      ? text
+      : Buffer.from(text.buffer, text.byteOffset, text.byteLength)
+  }
+  if (text.isWellFormed()) return Buffer.from(text, 'utf8')
+  const parts: Buffer[] = []
+  let clean = 0
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i)
+    if (unit < 0xd800 || unit > 0xdfff) continue
+    const next = text.charCodeAt(i + 1)
+    if (unit < 0xdc00 && next >= 0xdc00 && next <= 0xdfff) {
+      i++ // a pair: one character beyond U+FFFF
+      continue
+    }
+    if (unit < 0xdc80 || unit > 0xdcff) {
+      throw new UsageError(
+        'INVALID_TEXT',
+        `the text holds the lone surrogate U+${unit.toString(16).toUpperCase()} at position ${i}, ` +
+          'which no bytes stand for; pass a Buffer to send exact bytes',
+      )
+    }
+    parts.push(Buffer.from(text.slice(clean, i), 'utf8'), Buffer.of(unit - ESCAPE))
+    clean = i + 1
+  }
+  parts.push(Buffer.from(text.slice(clean), 'utf8'))
+  return Buffer.concat(parts)
+}

@@ -1,0 +1,165 @@
+import type { Socket } from 'node:net'
+import type { FilterFactory } from '../milter/filter-object.ts'
+import { Conversation } from '../milter/conversation.ts'
+import type { FilterSettings } from '../milter/options.ts'
+import type { CloseReason, Transport } from '../session/events.ts'
+import type { Session } from '../session/session.ts'
+import { codeOf } from './unix-socket.ts'
+
+export interface ConnectionTimeouts {
+  /** silence between two commands */
+  readonly idle: number
+  /** from the first byte of a frame to its last, and from connecting to the negotiation */
+  readonly frame: number
+  /** an answer that the other side does not read */
+  readonly write: number
+}
+
+/** Below this many bytes, frames are joined instead of handed over one by one. */
+const JOIN_BELOW = 16_384
+
+/** One socket and the session that runs on it. */
+export class Connection implements Transport {
+  readonly #socket: Socket
+  readonly #conversation: Conversation
+  readonly #onClose: () => void
+  readonly #opened = Date.now()
+  #heard = Date.now()
+  /** when the frame began whose rest has not come */
+  #frameBegan = 0
+  /** since when the other side does not read */
+  #blocked = 0
+  #paused = false
+
+  constructor(
+    socket: Socket,
+    factory: FilterFactory,
+    settings: FilterSettings,
+    onClose: () => void,
+  ) {
+    this.#socket = socket
+    this.#onClose = onClose
+    this.#conversation = new Conversation(factory, settings, this)
+    socket.setNoDelay(true)
+    socket.setKeepAlive(true)
+    socket.on('data', (chunk: Buffer) => this.#received(chunk))
+    socket.on('end', () => this.#session.end('eof'))
+    // A mail server may be gone before it has read its last answer; nothing is lost by that.
+    socket.on('error', (error) => {
+      this.#conversation.session.end(codeOf(error) === 'ECONNRESET' ? 'eof' : 'error')
+    })
+    socket.on('drain', () => {
+      this.#blocked = 0
+      this.#read()
+    })
+    socket.on('close', () => {
+      this.#session.end('eof')
+      this.#onClose()
+    })
+  }
+
+  get #session(): Session {
+    return this.#conversation.session
+  }
+
+  #received(chunk: Buffer): void {
+    this.#heard = Date.now()
+    const session = this.#session
+    const wasInFrame = session.midFrame
+    session.receive(chunk)
+    if (!session.midFrame) this.#frameBegan = 0
+    else if (!wasInFrame || this.#frameBegan === 0) this.#frameBegan = this.#heard
+  }
+
+  // ---- Transport
+
+  send(frames: readonly Buffer[]): void {
+    const socket = this.#socket
+    if (!socket.writable) return
+    let flowing: boolean
+    if (frames.length === 1) {
+      flowing = socket.write(frames[0]!)
+    } else if (totalSize(frames) <= JOIN_BELOW) {
+      flowing = socket.write(Buffer.concat(frames))
+    } else {
+      socket.cork()
+      flowing = true
+      for (const frame of frames) flowing = socket.write(frame)
+      socket.uncork()
+    }
+    // Somebody who asks and never listens must not fill the memory with answers.
+    if (!flowing && this.#blocked === 0) {
+      this.#blocked = Date.now()
+      socket.pause()
+    }
+  }
+
+  close(): void {
+    // Not destroyed: a reset could take an answer from the other side before it was read. What it
+    // still sends is read and dropped; if it does not close, the server's sweep does.
+    this.#socket.end()
+    this.#socket.resume()
+  }
+
+  pause(): void {
+    this.#paused = true
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#paused = false
+    this.#read()
+  }
+
+  #read(): void {
+    if (!this.#paused && this.#blocked === 0) this.#socket.resume()
+  }
+
+  // ---- for the server
+
+  /** A message is open or a handler runs. */
+  get working(): boolean {
+    return this.#session.working
+  }
+
+  /** Milliseconds since the other side said something. */
+  silence(now: number): number {
+    return now - this.#heard
+  }
+
+  /** Ends the connection if one of its times is over. */
+  checkTimes(now: number, limits: ConnectionTimeouts): void {
+    const session = this.#session
+    if (session.closed) {
+      // Closed by us, and the other side neither reads nor closes.
+      if (now - this.#heard > limits.write) this.#socket.destroy()
+    } else if (this.#blocked > 0 && now - this.#blocked > limits.write) {
+      this.abandon('timeout')
+    } else if (session.handling) {
+      return // its deadline watches over it
+    } else if (this.#frameBegan > 0 && now - this.#frameBegan > limits.frame) {
+      this.abandon('timeout')
+    } else if (session.terms === undefined && now - this.#opened > limits.frame) {
+      this.abandon('timeout')
+    } else if (now - this.#heard > limits.idle) {
+      this.abandon('timeout')
+    }
+  }
+
+  /** Answers what is owed, by the policy, and closes. */
+  stop(reason: CloseReason): void {
+    this.#session.end(reason)
+  }
+
+  /** Closes without a further word. */
+  abandon(reason: CloseReason): void {
+    this.#session.end(reason)
+    this.#socket.destroy()
+  }
+}
+
+function totalSize(frames: readonly Buffer[]): number {
+  let size = 0
+  for (const frame of frames) size += frame.length
+  return size
+}

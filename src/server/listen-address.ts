@@ -1,0 +1,154 @@
+import { isIP, isIPv4, isIPv6 } from 'node:net'
+import { ListenError } from '../errors.ts'
+
+/** Where to listen, understood. */
+export type ListenAddress =
+  | {
+      readonly type: 'tcp'
+      readonly host: string
+      readonly port: number
+      readonly family: 4 | 6
+    }
+  | { readonly type: 'unix'; readonly path: string }
+  | { readonly type: 'fd'; readonly fd: number }
+
+/** Bytes of a path that fit into a socket address, without the NUL (Linux `sun_path`). */
+export const MAX_SOCKET_PATH = 107
+
+/**
+ * Reads an address in the spelling of libmilter: `inet:port@host`, `inet6:port@host`, `unix:/path`,
+ * `local:/path`, a bare path; and `fd:N` for a socket somebody else has opened.
+ *
+ * Unlike libmilter, `inet:port` without a host is the loopback address: the protocol has no
+ * authentication, so listening to the world needs `inet:port@0.0.0.0`.
+ *
+ * @throws ListenError INVALID_LISTEN_ADDRESS, with the right spelling where it can be guessed
+ */
+export function parseListenAddress(spec: string): ListenAddress {
+  if (typeof spec !== 'string' || spec === '') {
+    throw invalid(
+      spec,
+      "it is empty; write for example 'inet:8890@localhost' or 'unix:/run/filter.sock'",
+    )
+  }
+  const url = /^(tcp|unix):\/\/(.*)$/is.exec(spec)
+  if (url !== null) {
+    return url[1]!.toLowerCase() === 'unix' ? unix(spec, url[2]!) : fromUrl(spec, url[2]!)
+  }
+  const colon = spec.indexOf(':')
+  if (colon === -1) {
+    if (/^\d+$/.test(spec)) throw invalid(spec, `a port alone is written 'inet:${spec}'`)
+    return unix(spec, spec)
+  }
+  const rest = spec.slice(colon + 1)
+  switch (spec.slice(0, colon).toLowerCase()) {
+    case '':
+    case 'unix':
+    case 'local':
+      return unix(spec, rest)
+    case 'inet':
+      return tcp(spec, rest, 4)
+    case 'inet6':
+      return tcp(spec, rest, 6)
+    case 'fd':
+      if (!/^\d{1,9}$/.test(rest))
+        throw invalid(spec, "after 'fd:' comes the number of a descriptor, such as 'fd:3'")
+      return { type: 'fd', fd: Number(rest) }
+    default:
+      throw invalid(
+        spec,
+        `${JSON.stringify(spec.slice(0, colon))} is not a kind of address; use inet:PORT@HOST, inet6:PORT@HOST, unix:PATH or fd:N${spec.includes('/') ? ` (a path with a colon: 'unix:${spec}')` : ''}`,
+      )
+  }
+}
+
+/** An address in libmilter's spelling. */
+export function formatListenAddress(address: ListenAddress): string {
+  switch (address.type) {
+    case 'unix':
+      return `unix:${address.path}`
+    case 'fd':
+      return `fd:${address.fd}`
+    case 'tcp':
+      return `${address.family === 6 ? 'inet6' : 'inet'}:${address.port}@${address.host}`
+  }
+}
+
+/** The same place as Postfix writes it in `smtpd_milters`. */
+export function formatForPostfix(address: ListenAddress): string {
+  if (address.type !== 'tcp') return formatListenAddress(address)
+  const host = isIPv6(address.host) ? `[${address.host}]` : address.host
+  return `inet:${host}:${address.port}`
+}
+
+function unix(spec: string, path: string): ListenAddress {
+  if (path === '') throw invalid(spec, 'the path is missing')
+  const size = Buffer.byteLength(path)
+  if (size > MAX_SOCKET_PATH) {
+    throw invalid(
+      spec,
+      `the path has ${size} bytes; a socket's path has at most ${MAX_SOCKET_PATH}`,
+    )
+  }
+  if (path.includes('\0')) throw invalid(spec, 'the path holds a NUL')
+  return { type: 'unix', path }
+}
+
+function tcp(spec: string, rest: string, family: 4 | 6): ListenAddress {
+  const at = rest.indexOf('@')
+  const name = family === 6 ? 'inet6' : 'inet'
+  if (at === -1) {
+    const postfix = /^(\[.*\]|[^:]*):(\w+)$/.exec(rest)
+    if (postfix !== null) {
+      const host = postfix[1]!.replace(/^\[(.*)\]$/, '$1')
+      throw invalid(
+        spec,
+        `this is Postfix's order; here the port comes first: '${isIPv6(host) ? 'inet6' : name}:${postfix[2]}@${host}'`,
+      )
+    }
+    if (isIP(rest) !== 0 || /[.]/.test(rest))
+      throw invalid(spec, `the port is missing: '${name}:PORT@${rest}'`)
+  }
+  const port = at === -1 ? rest : rest.slice(0, at)
+  const host = at === -1 ? '' : rest.slice(at + 1).replace(/^\[(.*)\]$/, '$1')
+  if (at !== -1 && host === '')
+    throw invalid(spec, `the host after '@' is missing; leave the '@' out for loopback`)
+  if ((family === 4 && isIPv6(host)) || (family === 6 && isIPv4(host))) {
+    const other = family === 4 ? 'inet6' : 'inet'
+    throw invalid(
+      spec,
+      `${host} is not an address of ${name}; write '${other}:${port}@${host}'`,
+    )
+  }
+  return {
+    type: 'tcp',
+    host: host || (family === 6 ? '::1' : '127.0.0.1'),
+    port: portNumber(spec, port),
+    family,
+  }
+}
+
+function fromUrl(spec: string, rest: string): ListenAddress {
+  const match = /^(\[[^\]]+\]|[^:@]+):(\d+)\/?$/.exec(rest)
+  if (match === null) throw invalid(spec, "a tcp URL is 'tcp://HOST:PORT'")
+  const host = match[1]!.replace(/^\[(.*)\]$/, '$1')
+  return { type: 'tcp', host, port: portNumber(spec, match[2]!), family: isIPv6(host) ? 6 : 4 }
+}
+
+function portNumber(spec: string, text: string): number {
+  const port = Number(text)
+  if (!/^\d+$/.test(text) || port > 65_535) {
+    throw invalid(
+      spec,
+      `${JSON.stringify(text)} is not a port; use a number from 0 (any free port) to 65535`,
+    )
+  }
+  return port
+}
+
+function invalid(spec: unknown, why: string): ListenError {
+  return new ListenError(
+    'INVALID_LISTEN_ADDRESS',
+    `cannot listen on ${JSON.stringify(spec)}: ${why}`,
+  )
+}

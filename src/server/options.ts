@@ -1,0 +1,87 @@
+import type { FilterOptions } from '../milter/options.ts'
+import { invalidOption, MAX_TIMER, wholeNumber } from '../milter/options.ts'
+import type { ConnectionTimeouts } from './connection.ts'
+import type { SocketPermissions } from './unix-socket.ts'
+
+/** How a filter is served. Times are milliseconds. */
+export interface ServeOptions extends FilterOptions {
+  /**
+   * One address or several: `inet:8890@localhost`, `inet6:8890@::1`, `unix:/run/filter.sock`,
+   * `fd:3`. See {@link parseListenAddress}.
+   */
+  readonly listen: string | readonly string[]
+  /**
+   * Mode, owner and group of unix sockets; they hold before anybody can connect.
+   * @default what the umask and the user of the process give
+   */
+  readonly unixSocket?: SocketPermissions | undefined
+  /**
+   * Connections that wait to be accepted.
+   * @default 511
+   */
+  readonly backlog?: number | undefined
+  /**
+   * Connections served at a time. Those beyond it are told to try again later; beyond twice as many
+   * they are closed.
+   * @default 1000
+   */
+  readonly maxConnections?: number | undefined
+  /**
+   * `idle`: silence between two commands (mail servers wait an hour for a client, so long).
+   * `frame`: for a frame that has begun, and for the negotiation. `write`: for an answer that is not
+   * read.
+   * @default idle 7210000, frame 60000, write 60000
+   */
+  readonly timeouts?: Partial<ConnectionTimeouts> | undefined
+  /** Closes the server, as `close()`, when it fires. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** How a server stops. */
+export interface CloseOptions {
+  /**
+   * How long sessions may go on; then what is unanswered is answered by the error policy and the
+   * connections are closed. 0 for at once.
+   * @default 30000
+   */
+  readonly deadline?: number | undefined
+  /**
+   * A connection without an open message is closed when it has been silent for so long.
+   * @default 2000
+   */
+  readonly quiet?: number | undefined
+}
+
+export interface ServerSettings {
+  readonly listen: readonly string[]
+  readonly unixSocket: SocketPermissions
+  readonly backlog: number
+  readonly maxConnections: number
+  readonly timeouts: ConnectionTimeouts
+}
+
+/** @throws UsageError INVALID_OPTION */
+export function serverSettings(options: ServeOptions): ServerSettings {
+  const { timeouts } = options
+  const listen = typeof options.listen === 'string' ? [options.listen] : options.listen
+  if (!Array.isArray(listen) || listen.length === 0) {
+    throw invalidOption(
+      'listen',
+      listen,
+      "an address such as 'inet:8890@localhost', or a list of them",
+    )
+  }
+  const mode = options.unixSocket?.mode
+  if (mode !== undefined) wholeNumber('unixSocket.mode', mode, 0, 0o777)
+  return {
+    listen,
+    unixSocket: options.unixSocket ?? {},
+    backlog: wholeNumber('backlog', options.backlog ?? 511, 1, 65_535),
+    maxConnections: wholeNumber('maxConnections', options.maxConnections ?? 1_000, 1),
+    timeouts: {
+      idle: wholeNumber('timeouts.idle', timeouts?.idle ?? 7_210_000, 1, MAX_TIMER),
+      frame: wholeNumber('timeouts.frame', timeouts?.frame ?? 60_000, 1, MAX_TIMER),
+      write: wholeNumber('timeouts.write', timeouts?.write ?? 60_000, 1, MAX_TIMER),
+    },
+  }
+}

@@ -1,0 +1,49 @@
+import type { FilterFactory } from '../milter/filter-object.ts'
+import { childLogger, textLogger } from '../milter/log.ts'
+import type { CloseOptions, ServeOptions } from './options.ts'
+import { startServer } from './server.ts'
+
+export interface RunOptions extends Omit<ServeOptions, 'listen' | 'signal'> {
+  /** called once for each SMTP session */
+  readonly factory: FilterFactory
+  /** where to listen: one address or several, as `listen` of {@link serve} */
+  readonly socket: string | readonly string[]
+  /** how long SIGTERM and SIGHUP wait for sessions */
+  readonly stop?: CloseOptions | undefined
+}
+
+const GRACEFUL: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGHUP']
+const AT_ONCE: readonly NodeJS.Signals[] = ['SIGINT']
+
+/**
+ * Runs a filter as a program: listens, and resolves when it has stopped. It owns the signals while it
+ * runs, as libmilter does: SIGTERM and SIGHUP stop gracefully (what is in progress is finished),
+ * SIGINT at once, and so does any second signal.
+ *
+ * @param name stands in every log line; with Sendmail the name of its `Xname` line by custom
+ * @throws ListenError, UsageError as {@link serve}
+ */
+export async function runMilter(name: string, options: RunOptions): Promise<void> {
+  const { factory, socket, stop, ...rest } = options
+  const logger = childLogger(options.logger ?? textLogger('info'), { filter: name })
+  const server = await startServer(factory, { ...rest, logger, listen: socket })
+  logger.info({ addresses: server.addresses.join(' ') }, 'listening')
+
+  let stopping = false
+  const onSignal = (signal: NodeJS.Signals): void => {
+    const atOnce = stopping || AT_ONCE.includes(signal)
+    stopping = true
+    logger.info(
+      { signal, connections: server.connections },
+      atOnce ? 'stopping at once' : 'stopping',
+    )
+    void server.close(atOnce ? { deadline: 0 } : stop)
+  }
+  for (const signal of [...GRACEFUL, ...AT_ONCE]) process.on(signal, onSignal)
+  try {
+    await server.finished
+  } finally {
+    for (const signal of [...GRACEFUL, ...AT_ONCE]) process.off(signal, onSignal)
+  }
+  logger.info('stopped')
+}

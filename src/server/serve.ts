@@ -1,0 +1,30 @@
+import type { FilterObjectSource } from '../milter/filter-object.ts'
+import type { Exact, Handlers } from '../milter/handlers.ts'
+import type { ServeOptions } from './options.ts'
+import { startServer, type MilterServer } from './server.ts'
+
+/**
+ * Serves a filter: listens, and calls `factory` for each SMTP session; what it returns are the
+ * handlers of that session, or an object of a class that extends `Base`. Resolves when all addresses
+ * are open. Installs no signal handlers; {@link runMilter} does, for a whole program.
+ *
+ *     await using server = await serve(() => ({ eom(ctx) { ctx.addHeader('X-Seen', 'yes') } }),
+ *       { listen: 'inet:8890@localhost' })
+ *
+ * @throws ListenError when an address cannot be had; then none of them is
+ * @throws UsageError INVALID_OPTION
+ */
+export function serve(
+  factory: () => FilterObjectSource,
+  options: ServeOptions,
+): Promise<MilterServer>
+export function serve<H extends Handlers>(
+  factory: () => H & Exact<H>,
+  options: ServeOptions,
+): Promise<MilterServer>
+export function serve(
+  factory: () => Handlers | FilterObjectSource,
+  options: ServeOptions,
+): Promise<MilterServer> {
+  return startServer(factory, options)
+}

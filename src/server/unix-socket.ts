@@ -1,0 +1,236 @@
+import { randomBytes } from 'node:crypto'
+import { execFile } from 'node:child_process'
+import { chmod, chown, link, lstat, mkdtemp, rename, rm, rmdir, unlink } from 'node:fs/promises'
+import type { Stats } from 'node:fs'
+import { connect, type Server } from 'node:net'
+import { basename, dirname, join } from 'node:path'
+import { ListenError } from '../errors.ts'
+import { MAX_SOCKET_PATH } from './listen-address.ts'
+
+/** Who may connect to a unix socket. The mail server needs write permission. */
+export interface SocketPermissions {
+  /** permission bits, such as 0o660 */
+  readonly mode?: number | undefined
+  /** a user's name or number */
+  readonly owner?: string | number | undefined
+  /** a group's name or number */
+  readonly group?: string | number | undefined
+}
+
+/** A path as it was when the socket was put there. */
+export interface PlacedSocket {
+  readonly path: string
+  readonly device: number
+  readonly inode: number
+}
+
+/**
+ * Listens on a unix socket that has its mode, owner and group before it can be seen: it is made in a
+ * private directory beside the path and then linked into place. A stale socket is replaced, but only
+ * if nobody answers on it; anything else that has the path stays untouched.
+ *
+ * @throws ListenError ADDRESS_IN_USE, NOT_A_SOCKET, LISTEN_FAILED
+ */
+export async function listenOnPath(
+  server: Server,
+  path: string,
+  permissions: SocketPermissions,
+  backlog: number,
+): Promise<PlacedSocket> {
+  const ids = await ownership(path, permissions)
+  let directory: string | undefined
+  try {
+    // Mode 0700: nobody else can connect to the socket while it is being prepared.
+    directory = await mkdtemp(join(dirname(path), privatePrefix(path)))
+    const draft = join(directory, 's')
+    await listening(server, draft, backlog)
+    if (permissions.mode !== undefined) await chmod(draft, permissions.mode)
+    if (ids !== undefined) await chown(draft, ids.uid, ids.gid)
+    await place(draft, path)
+    const { dev, ino } = await lstat(draft)
+    return { path, device: dev, inode: ino }
+  } catch (error) {
+    server.close()
+    throw listenError(path, error)
+  } finally {
+    if (directory !== undefined) await discard(directory)
+  }
+}
+
+/** Removes the socket at the end, if it still is the one that was put there. */
+export async function removeSocket(socket: PlacedSocket): Promise<void> {
+  try {
+    const now = await lstat(socket.path)
+    if (now.dev === socket.device && now.ino === socket.inode) await unlink(socket.path)
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
+  }
+}
+
+/** The name shows in `ss -x`, so it holds the socket's where there is room. */
+function privatePrefix(path: string): string {
+  const room =
+    MAX_SOCKET_PATH - Buffer.byteLength(join(dirname(path), '/')) - '..XXXXXX/s'.length
+  const name = basename(path)
+  return Buffer.byteLength(name) <= room ? `.${name}.` : '.'
+}
+
+async function listening(server: Server, path: string, backlog: number): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ path, backlog }, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+}
+
+/** `link` fails if the path is taken, so of two servers that start together only one gets it. */
+async function place(draft: string, path: string): Promise<void> {
+  for (let attempt = 0; attempt < 5; attempt++) {
+    try {
+      await link(draft, path)
+      return
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST') throw error
+    }
+    await removeStale(path)
+  }
+  throw new ListenError(
+    'ADDRESS_IN_USE',
+    `cannot listen on ${path}: other servers keep taking the path`,
+  )
+}
+
+async function removeStale(path: string): Promise<void> {
+  let found: Stats
+  try {
+    found = await lstat(path)
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return
+    throw error
+  }
+  if (!found.isSocket()) {
+    throw new ListenError(
+      'NOT_A_SOCKET',
+      `cannot listen on ${path}: it exists and is not a socket; choose another path or remove it`,
+    )
+  }
+  if (await somebodyAnswers(path)) {
+    throw new ListenError(
+      'ADDRESS_IN_USE',
+      `cannot listen on ${path}: another process answers there; stop it first or choose another path`,
+    )
+  }
+  // Moved aside first: if another server has put its own socket there in the meantime, it goes back.
+  const aside = join(dirname(path), `.${randomBytes(4).toString('hex')}`)
+  try {
+    await rename(path, aside)
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return
+    throw error
+  }
+  const moved = await lstat(aside)
+  if (moved.ino !== found.ino || moved.dev !== found.dev)
+    await link(aside, path).catch(() => {})
+  await unlink(aside)
+}
+
+async function somebodyAnswers(path: string): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const probe = connect(path)
+    probe.once('connect', () => {
+      probe.destroy()
+      resolve(true)
+    })
+    probe.once('error', (error) => {
+      const code = codeOf(error)
+      if (code === 'ECONNREFUSED' || code === 'ENOENT') resolve(false)
+      // A full backlog is somebody, too.
+      else if (code === 'EAGAIN') resolve(true)
+      else reject(error)
+    })
+  })
+}
+
+async function ownership(
+  path: string,
+  { owner, group }: SocketPermissions,
+): Promise<{ uid: number; gid: number } | undefined> {
+  if (owner === undefined && group === undefined) return undefined
+  // -1 leaves one of the two as it is.
+  const uid = owner === undefined ? -1 : await idOf(path, 'user', owner)
+  const gid = group === undefined ? -1 : await idOf(path, 'group', group)
+  return { uid, gid }
+}
+
+const DATABASES = { user: 'passwd', group: 'group' } as const
+
+/** Names are looked up as the system does (LDAP and all): Node itself cannot. */
+async function idOf(
+  path: string,
+  kind: 'user' | 'group',
+  name: string | number,
+): Promise<number> {
+  if (typeof name === 'number') return name
+  if (/^\d+$/.test(name)) return Number(name)
+  const line = await new Promise<string>((resolve, reject) => {
+    execFile('getent', ['--', DATABASES[kind], name], (error, output) =>
+      error === null ? resolve(output) : reject(unknownName(path, kind, name, error)),
+    )
+  })
+  const id = Number(line.split(':')[2])
+  if (!Number.isInteger(id)) throw unknownName(path, kind, name)
+  return id
+}
+
+function unknownName(
+  path: string,
+  kind: 'user' | 'group',
+  name: string,
+  cause?: unknown,
+): ListenError {
+  return new ListenError(
+    'LISTEN_FAILED',
+    `cannot listen on ${path}: there is no ${kind} ${JSON.stringify(name)} here`,
+    { cause },
+  )
+}
+
+async function discard(directory: string): Promise<void> {
+  await rm(join(directory, 's'), { force: true })
+  await rmdir(directory)
+}
+
+/** The operating system's error as advice. */
+export function listenError(where: string, error: unknown): ListenError {
+  if (error instanceof ListenError) return error
+  const code = codeOf(error)
+  const advice = ADVICE[code] ?? String(error instanceof Error ? error.message : error)
+  return new ListenError(
+    code === 'EADDRINUSE' ? 'ADDRESS_IN_USE' : 'LISTEN_FAILED',
+    `cannot listen on ${where}: ${advice}`,
+    { cause: error },
+  )
+}
+
+const ADVICE: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another process listens there; stop it first or choose another port',
+  EADDRNOTAVAIL: 'this machine does not have that address',
+  EACCES:
+    'permission denied; ports below 1024 need root, a path needs a directory that can be written to',
+  EPERM: 'not permitted; only root can give a socket to another user',
+  ENOENT: 'its directory does not exist',
+  ENOTDIR: 'a part of the path is not a directory',
+  ENOTFOUND: 'the host name is not known',
+  EROFS: 'the file system is read-only',
+  EBADF: 'the descriptor is not open',
+  ENOTSOCK: 'the descriptor is not a socket',
+  EINVAL: 'the descriptor is not a listening socket',
+}
+
+export function codeOf(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'code' in error
+    ? String(error.code)
+    : ''
+}

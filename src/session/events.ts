@@ -1,0 +1,65 @@
+import type { ProtocolError } from '../errors.ts'
+import type { HeaderView, Peer } from '../protocol/commands.ts'
+import type { Offer } from '../protocol/negotiation.ts'
+import type { Terms, Wishes } from './terms.ts'
+import type { Verdict } from './verdict.ts'
+
+/** A value now, or later. A promise given to the session must never reject. */
+export type Later<T> = T | Promise<T>
+
+/** How a connection, or with QUIT_NC one SMTP session on it, came to its end. */
+export type CloseReason = 'quit' | 'eof' | 'error' | 'timeout' | 'shutdown'
+
+/** Why a handler is not waited for any longer. */
+export type InterruptReason = 'abort' | 'disconnect' | 'shutdown'
+
+/** The answer to end of message. Edits are frames, sent before the verdict if the message passes. */
+export interface FinalAnswer {
+  readonly verdict: Verdict
+  readonly edits: readonly Buffer[]
+}
+
+/**
+ * What the floor above does with a conversation. The session calls one of these at a time and waits
+ * for its answer; only `interrupt` may come in between.
+ */
+export interface SessionEvents {
+  /** The filter's wishes for this connection; undefined to refuse it. */
+  negotiate(offer: Offer): Later<Wishes | undefined>
+  negotiated(terms: Terms): void
+  connect(peer: Peer): Later<Verdict>
+  helo(name: string): Later<Verdict>
+  /** A message begins; `mail` follows unless that event was declined. */
+  messageBegins(): void
+  mail(words: readonly string[]): Later<Verdict>
+  rcpt(words: readonly string[]): Later<Verdict>
+  data(): Later<Verdict>
+  /** The view is good until the answer. */
+  header(field: HeaderView): Later<Verdict>
+  eoh(): Later<Verdict>
+  /** The chunk may be kept. */
+  body(chunk: Buffer): Later<Verdict>
+  eom(): Later<FinalAnswer>
+  unknown(line: string): Later<Verdict>
+  /** The open message was abandoned: once for each that got no final verdict. */
+  abort(): Later<void>
+  /** A message is over in whatever way; nothing may touch it from here on. */
+  messageOver(): void
+  /** The SMTP session is over: once for each that was begun by an event. */
+  close(reason: CloseReason): Later<void>
+  /** The event being handled must be answered now, with whatever the policy says. */
+  interrupt(reason: InterruptReason): void
+  /** Something illegal came. If it is fatal, the connection is closed after it. */
+  violation(error: ProtocolError, fatal: boolean): void
+}
+
+/** Where a session's bytes go. */
+export interface Transport {
+  /** Everything that answers what was read, in order. The array is used again after the call. */
+  send(frames: readonly Buffer[]): void
+  /** The conversation is over; what was sent still goes out. */
+  close(): void
+  /** More has arrived than may wait for a handler; and less again. */
+  pause(): void
+  resume(): void
+}

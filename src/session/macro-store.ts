@@ -1,0 +1,134 @@
+import { Command, MacroStage } from '../protocol/constants.ts'
+import type { Payload } from '../protocol/frame.ts'
+import { bareMacroName, decodeMacroPairs } from '../protocol/macros.ts'
+
+/**
+ * The macros that hold now: one slot for each stage that has them. A MACRO frame replaces the
+ * content of its slot; a command clears the slots of all later stages (libmilter `engine.c`,
+ * mi_clr_macros and the `CI_*` table). Lookup goes from the latest stage to the earliest.
+ *
+ * Tighter than libmilter, so that nothing of one message is seen in the next: an empty frame empties
+ * its slot; MAIL and RCPT without a frame of their own empty theirs; the slots from RCPT on are
+ * emptied when a message ends.
+ */
+export class MacroStore {
+  readonly #slots: readonly Slot[] = Array.from({ length: 7 }, () => new Slot())
+
+  /** Takes a MACRO frame. Frames for HEADER, BODY and UNKNOWN are ignored, as by libmilter. */
+  define(payload: Payload): void {
+    const slot = slotOf(payload.bytes[payload.start])
+    if (slot !== undefined) this.#slots[slot]!.fill(payload)
+  }
+
+  /** What the start of a command does to the macros. */
+  begin(command: number): void {
+    const slot = slotOf(command)
+    if (slot === undefined || slot > RCPT_SLOT) return
+    if (slot === MAIL_SLOT || slot === RCPT_SLOT) this.#slots[slot]!.use()
+    this.#clearFrom(slot + 1)
+  }
+
+  /** A message begins whose MAIL was declined; macros of its first command are there already. */
+  beginWithoutMail(): void {
+    this.#slots[MAIL_SLOT]!.use()
+  }
+
+  endMessage(): void {
+    this.#clearFrom(RCPT_SLOT)
+  }
+
+  clear(): void {
+    this.#clearFrom(0)
+  }
+
+  #clearFrom(first: number): void {
+    for (let i = first; i < this.#slots.length; i++) this.#slots[i]!.clear()
+  }
+
+  /** The value of a macro, with or without braces; undefined when it is not defined now. */
+  get(name: string): string | undefined {
+    const bare = bareMacroName(name)
+    for (let i = this.#slots.length - 1; i >= 0; i--) {
+      const value = this.#slots[i]!.get(bare)
+      if (value !== undefined) return value
+    }
+    return undefined
+  }
+
+  /** All macros that hold now, by their names without braces. */
+  all(): Map<string, string> {
+    const all = new Map<string, string>()
+    for (const slot of this.#slots)
+      for (const [name, value] of slot.values()) all.set(name, value)
+    return all
+  }
+}
+
+const MAIL_SLOT = MacroStage.MAIL
+const RCPT_SLOT = MacroStage.RCPT
+
+/** In order of time, unlike the numbers of the negotiation: end of headers before end of message. */
+function slotOf(command: number | undefined): number | undefined {
+  switch (command) {
+    case Command.CONNECT:
+      return 0
+    case Command.HELO:
+      return 1
+    case Command.MAIL:
+      return MAIL_SLOT
+    case Command.RCPT:
+      return RCPT_SLOT
+    case Command.DATA:
+      return 4
+    case Command.EOH:
+      return 5
+    case Command.EOM:
+      return 6
+    default:
+      return undefined
+  }
+}
+
+const NONE: ReadonlyMap<string, string> = new Map()
+
+/** The bytes of one MACRO frame, read only when somebody asks. The memory is reused. */
+class Slot {
+  #bytes: Buffer = Buffer.alloc(0)
+  #size = 0
+  #values: ReadonlyMap<string, string> | undefined = NONE
+  /** defined since the command it belongs to came last */
+  #fresh = false
+
+  fill(payload: Payload): void {
+    const size = payload.end - payload.start - 1
+    if (this.#bytes.length < size || this.#bytes.length > 4096) {
+      this.#bytes = Buffer.allocUnsafe(Math.max(size, 256))
+    }
+    payload.bytes.copy(this.#bytes, 0, payload.start + 1, payload.end)
+    this.#size = size
+    this.#values = undefined
+    this.#fresh = true
+  }
+
+  /** The command has come; macros of an earlier one of its kind do not count for it. */
+  use(): void {
+    if (!this.#fresh) this.clear()
+    this.#fresh = false
+  }
+
+  clear(): void {
+    this.#values = NONE
+    this.#fresh = false
+  }
+
+  get(bare: string): string | undefined {
+    return this.values().get(bare)
+  }
+
+  values(): ReadonlyMap<string, string> {
+    this.#values ??= new Map(
+      decodeMacroPairs({ bytes: this.#bytes, start: 0, end: this.#size }),
+    )
+    return this.#values
+  }
+}

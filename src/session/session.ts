@@ -1,0 +1,600 @@
+import { ProtocolError } from '../errors.ts'
+import {
+  decodeConnect,
+  decodeEnvelope,
+  decodeLine,
+  HeaderView,
+  unknownCommand,
+} from '../protocol/commands.ts'
+import { Command, letter, Step } from '../protocol/constants.ts'
+import { FrameDecoder, FrameScanner } from '../protocol/frame.ts'
+import { decodeOffer, encodeChoice, type Offer } from '../protocol/negotiation.ts'
+import { FRAMES } from '../protocol/replies.ts'
+import { malformed } from '../protocol/strings.ts'
+import type { CloseReason, FinalAnswer, Later, SessionEvents, Transport } from './events.ts'
+import { MacroStore } from './macro-store.ts'
+import { agree, type Terms, type Wishes } from './terms.ts'
+import { CONTINUE, endsMessage, TEMPFAIL, type Verdict } from './verdict.ts'
+
+export interface SessionLimits {
+  /** the longest frame data that is taken, in bytes */
+  readonly frameSize: number
+  /** bytes that may wait while a handler runs, before reading stops */
+  readonly pending: number
+}
+
+/** A message begins with MAIL; it is settled once the filter has said its last word on it. */
+type Message = 'none' | 'open' | 'settled'
+
+/** Commands inside a message come in this order; RCPT, HEADER and BODY may repeat. */
+const ORDER: ReadonlyMap<number, number> = new Map([
+  [Command.MAIL, 1],
+  [Command.RCPT, 2],
+  [Command.DATA, 3],
+  [Command.HEADER, 4],
+  [Command.EOH, 5],
+  [Command.BODY, 6],
+  [Command.EOM, 7],
+])
+const REPEATABLE: ReadonlySet<number> = new Set([Command.RCPT, Command.HEADER, Command.BODY])
+
+/**
+ * The filter's side of one connection: bytes in, calls out, answers in, bytes out. It does no I/O,
+ * keeps no timer and catches no handler's error; see {@link SessionEvents} and {@link Transport}.
+ *
+ * What it promises: every command that wants an answer gets exactly one, in order; one event is
+ * handled at a time; edits go out with their verdict or not at all. It follows libmilter's
+ * `engine.c` except for its dead ends, where libmilter answers nothing at all (docs/protocol.md).
+ */
+export class Session {
+  readonly macros: MacroStore = new MacroStore()
+
+  readonly #events: SessionEvents
+  readonly #transport: Transport
+  readonly #limits: SessionLimits
+  readonly #decoder: FrameDecoder
+  readonly #header = new HeaderView()
+  readonly #out: Buffer[] = []
+
+  #terms: Terms | undefined
+  /** an event of the present SMTP session has reached the filter */
+  #begun = false
+  #connected = false
+  #message: Message = 'none'
+  #order = 0
+  #skipping = false
+  /** what a settled message is answered with, should the mail server go on with it */
+  #settled: Verdict = CONTINUE
+  /** a verdict that a stage without replies could not give, owed to the next message */
+  #owed: Verdict | undefined
+
+  #busy = false
+  #closed = false
+  #ending: CloseReason | undefined
+
+  /** What arrived while a handler ran. */
+  readonly #backlog: Buffer[] = []
+  #waiting = 0
+  #paused = false
+  /** What is known of commands not yet reached; the present chunk is looked through at most once. */
+  readonly #scanner = new FrameScanner()
+  #scanned = false
+  #abortsAhead = 0
+  #quitsAhead = 0
+
+  constructor(events: SessionEvents, transport: Transport, limits: SessionLimits) {
+    this.#events = events
+    this.#transport = transport
+    this.#limits = limits
+    this.#decoder = new FrameDecoder(limits.frameSize)
+  }
+
+  /** What was negotiated; undefined before that. */
+  get terms(): Terms | undefined {
+    return this.#terms
+  }
+
+  /** A message has begun and is not finished, or a handler is running. */
+  get working(): boolean {
+    return this.#busy || this.#message === 'open'
+  }
+
+  get handling(): boolean {
+    return this.#busy
+  }
+
+  /** Part of a frame has arrived, and its rest is overdue from now on. */
+  get midFrame(): boolean {
+    return this.#decoder.partial
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /**
+   * Bytes from the mail server.
+   * @param borrowed the caller reuses the memory of `chunk` after the call
+   */
+  receive(chunk: Buffer, borrowed = false): void {
+    if (this.#closed || this.#ending !== undefined) return
+    if (this.#busy) {
+      this.#postpone(borrowed ? Buffer.from(chunk) : chunk)
+      return
+    }
+    this.#decoder.push(chunk, borrowed)
+    this.#scanned = false
+    this.#run()
+    // A handler is still looking at this chunk, or its rest waits for one.
+    if (borrowed) this.#decoder.hold()
+  }
+
+  /** No more bytes will come. What is waiting is still worked off. */
+  end(reason: CloseReason): void {
+    if (this.#closed || this.#ending !== undefined) return
+    this.#ending = reason
+    if (this.#busy) this.#events.interrupt(reason === 'shutdown' ? 'shutdown' : 'disconnect')
+    else this.#run()
+  }
+
+  /** Keeps the mail server waiting at end of message; anywhere else Sendmail would drop the filter. */
+  progress(): void {
+    if (this.#busy && this.#order === ORDER.get(Command.EOM))
+      this.#transport.send([FRAMES.progress])
+  }
+
+  #postpone(chunk: Buffer): void {
+    this.#backlog.push(chunk)
+    this.#waiting += chunk.length
+    this.#lookAhead(chunk, 0)
+    if (this.#waiting > this.#limits.pending && !this.#paused) {
+      this.#paused = true
+      this.#transport.pause()
+    }
+  }
+
+  /** A command that ends what is being handled is acted on before its turn. */
+  #lookAhead(chunk: Buffer, start: number): void {
+    this.#scanner.scan(chunk, start, (command) => {
+      if (command === Command.ABORT) this.#abortsAhead++
+      else if (command === Command.QUIT || command === Command.QUIT_NC) this.#quitsAhead++
+    })
+    if (this.#quitsAhead > 0) this.#events.interrupt('disconnect')
+    else if (this.#abortsAhead > 0 && this.#message === 'open') this.#events.interrupt('abort')
+  }
+
+  /** Works off whole frames until there are no more, or a handler needs time. */
+  #run(): void {
+    try {
+      while (!this.#busy && !this.#closed) {
+        if (this.#decoder.next()) this.#dispatch(this.#decoder.command)
+        else if (this.#backlog.length > 0) this.#decoder.push(this.#nextWaiting())
+        else break
+      }
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      this.#fail(error)
+    }
+    if (!this.#busy && !this.#closed && this.#ending !== undefined) this.#finish(this.#ending)
+    this.#flush()
+  }
+
+  #nextWaiting(): Buffer {
+    this.#scanned = true
+    const chunk = this.#backlog.shift()!
+    this.#waiting -= chunk.length
+    if (this.#paused && this.#waiting <= this.#limits.pending / 2) {
+      this.#paused = false
+      this.#transport.resume()
+    }
+    return chunk
+  }
+
+  #flush(): void {
+    if (this.#out.length === 0) return
+    this.#transport.send(this.#out)
+    this.#out.length = 0
+  }
+
+  /** Goes on with `next` when the answer is there; at once when it is there already. */
+  #after<T>(answer: Later<T>, next: (value: T) => void): void {
+    if (!(answer instanceof Promise)) {
+      next(answer)
+      return
+    }
+    this.#busy = true
+    this.#lookAheadInChunk()
+    void answer.then((value) => {
+      this.#busy = false
+      next(value)
+      this.#run()
+    })
+  }
+
+  /** The rest of the chunk being read may already hold an ABORT or QUIT. */
+  #lookAheadInChunk(): void {
+    if (this.#scanned) {
+      this.#lookAhead(NO_BYTES, 0)
+      return
+    }
+    this.#scanned = true
+    this.#scanner.reset()
+    const { chunk, offset } = this.#decoder.unread
+    this.#lookAhead(chunk, offset)
+  }
+
+  #dispatch(command: number): void {
+    if (this.#terms === undefined && command !== Command.OPTNEG && command !== Command.QUIT) {
+      throw new ProtocolError(
+        'NOT_NEGOTIATED',
+        `${letter(command)} came before the option negotiation`,
+      )
+    }
+    switch (command) {
+      case Command.OPTNEG:
+        return this.#negotiate()
+      case Command.MACRO:
+        if (this.#decoder.start === this.#decoder.end) {
+          throw malformed('MACRO', 'the letter of the command it belongs to is missing')
+        }
+        return this.#macro()
+      case Command.CONNECT:
+        return this.#connect()
+      case Command.HELO:
+        return this.#helo()
+      case Command.MAIL:
+        return this.#mail()
+      case Command.RCPT:
+        return this.#inMessage(command, Step.NORCPT, Step.NR_RCPT, this.#rcpt)
+      case Command.DATA:
+        return this.#inMessage(command, Step.NODATA, Step.NR_DATA, this.#data)
+      case Command.HEADER:
+        return this.#inMessage(command, Step.NOHDRS, Step.NR_HDR, this.#field)
+      case Command.EOH:
+        return this.#inMessage(command, Step.NOEOH, Step.NR_EOH, this.#eoh)
+      case Command.BODY:
+        return this.#inMessage(command, Step.NOBODY, Step.NR_BODY, this.#body)
+      case Command.EOM:
+        return this.#eom()
+      case Command.UNKNOWN:
+        return this.#unknown()
+      case Command.ABORT:
+        if (this.#abortsAhead > 0) this.#abortsAhead--
+        return this.#abandon(nothing)
+      case Command.QUIT:
+        if (this.#quitsAhead > 0) this.#quitsAhead--
+        return this.#finish('quit')
+      case Command.QUIT_NC:
+        if (this.#quitsAhead > 0) this.#quitsAhead--
+        return this.#abandon(() => this.#closeScope(nothing))
+      default:
+        throw unknownCommand(command)
+    }
+  }
+
+  /**
+   * Macros come also for events that were declined. Where MAIL is declined, its macros are all that
+   * tells one message from the next after RSET (Sendmail sends no ABORT then).
+   */
+  #macro(): void {
+    const forMail = this.#decoder.bytes[this.#decoder.start] === Command.MAIL
+    if (forMail && this.#startsWithoutMail)
+      this.#abandon(() => this.macros.define(this.#decoder))
+    else this.macros.define(this.#decoder)
+  }
+
+  // ---- before and between messages
+
+  #negotiate(): void {
+    if (this.#terms !== undefined) {
+      throw new ProtocolError(
+        'NEGOTIATED_TWICE',
+        'a second option negotiation came; one connection has one',
+      )
+    }
+    const offer = decodeOffer(this.#decoder)
+    this.#after(this.#events.negotiate(offer), (wishes) => this.#agree(offer, wishes))
+  }
+
+  #agree(offer: Offer, wishes: Wishes | undefined): void {
+    if (wishes === undefined) {
+      this.#finish('error')
+      return
+    }
+    try {
+      this.#terms = agree(offer, wishes)
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      this.#fail(error)
+      return
+    }
+    this.macros.clear()
+    this.#out.push(encodeChoice(this.#terms))
+    this.#events.negotiated(this.#terms)
+  }
+
+  #connect(): void {
+    const peer = decodeConnect(this.#decoder)
+    // A second CONNECT without QUIT_NC means the same as one with it.
+    this.#abandon(() =>
+      this.#connected
+        ? this.#closeScope(() => this.#connectTo(peer), false)
+        : this.#connectTo(peer),
+    )
+  }
+
+  #connectTo(peer: ReturnType<typeof decodeConnect>): void {
+    this.macros.begin(Command.CONNECT)
+    this.#connected = true
+    this.#begun = true
+    this.#event(Step.NOCONNECT, Step.NR_CONN, () => this.#events.connect(peer))
+  }
+
+  #helo(): void {
+    const name = decodeLine(this.#decoder)
+    this.#abandon(() => {
+      this.macros.begin(Command.HELO)
+      this.#begun = true
+      this.#event(Step.NOHELO, Step.NR_HELO, () => this.#events.helo(name))
+    })
+  }
+
+  #unknown(): void {
+    const line = decodeLine(this.#decoder)
+    this.#begun = true
+    this.#event(Step.NOUNKNOWN, Step.NR_UNKN, () => this.#events.unknown(line))
+  }
+
+  /** An event outside the order of a message. */
+  #event(declined: number, silent: number, handle: () => Later<Verdict>): void {
+    if (this.#declines(declined)) {
+      this.#respond(silent, CONTINUE)
+      return
+    }
+    this.#after(handle(), (verdict) => {
+      if (this.#isSilent(silent) && endsMessage(verdict)) this.#owe(verdict)
+      this.#respond(silent, verdict)
+    })
+  }
+
+  /** A handler failed where no reply is due: the message must not pass as if it had not. */
+  #owe(verdict: Verdict): void {
+    if (this.#message === 'open') this.#settle(verdict)
+    else this.#owed = verdict
+  }
+
+  // ---- in a message
+
+  #mail(): void {
+    const words = decodeEnvelope(this.#decoder)
+    this.#abandon(() => {
+      this.macros.begin(Command.MAIL)
+      this.#openMessage()
+      this.#order = ORDER.get(Command.MAIL)!
+      if (this.#message === 'settled') {
+        this.#respond(Step.NR_MAIL, this.#settled)
+        return
+      }
+      if (this.#declines(Step.NOMAIL)) {
+        this.#respond(Step.NR_MAIL, CONTINUE)
+        return
+      }
+      this.#after(this.#events.mail(words), (verdict) =>
+        this.#conclude(Command.MAIL, Step.NR_MAIL, verdict),
+      )
+    })
+  }
+
+  #openMessage(): void {
+    this.#begun = true
+    this.#message = 'open'
+    this.#order = 0
+    this.#skipping = false
+    this.#events.messageBegins()
+    if (this.#owed !== undefined) this.#settle(this.#owed)
+  }
+
+  /** MAIL was declined, so a message begins with whatever comes first. */
+  get #startsWithoutMail(): boolean {
+    return (this.#terms!.steps & Step.NOMAIL) !== 0
+  }
+
+  #inMessage(
+    command: number,
+    declined: number,
+    silent: number,
+    handle: () => Later<Verdict>,
+  ): void {
+    if (!this.#inOrder(command)) {
+      this.#outOfOrder(command, silent)
+      return
+    }
+    if (command === Command.RCPT) this.macros.begin(command)
+    if (this.#message === 'settled') {
+      this.#respond(silent, this.#settled)
+      return
+    }
+    if (this.#declines(declined)) {
+      this.#respond(silent, CONTINUE)
+      return
+    }
+    const answer = handle.call(this)
+    if (answer instanceof Promise) {
+      this.#after(answer, (verdict) => this.#conclude(command, silent, verdict))
+    } else {
+      this.#conclude(command, silent, answer)
+    }
+  }
+
+  #rcpt(): Later<Verdict> {
+    return this.#events.rcpt(decodeEnvelope(this.#decoder))
+  }
+
+  #data(): Later<Verdict> {
+    return this.#events.data()
+  }
+
+  #field(): Later<Verdict> {
+    return this.#events.header(this.#header.read(this.#decoder))
+  }
+
+  #eoh(): Later<Verdict> {
+    return this.#events.eoh()
+  }
+
+  /** An empty chunk is forgiven (halon-extras/milter sends one for an empty body). */
+  #body(): Later<Verdict> {
+    if (this.#skipping || this.#decoder.start === this.#decoder.end) return CONTINUE
+    return this.#events.body(this.#decoder.take())
+  }
+
+  /** Takes the verdict on an event of the open message, and answers the event. */
+  #conclude(command: number, silent: number, verdict: Verdict): void {
+    if (verdict.kind === 'skip') {
+      this.#skipping = true
+      this.#respond(silent, this.#canSkip ? verdict : CONTINUE)
+      return
+    }
+    const onlyThisRecipient =
+      command === Command.RCPT && (verdict.kind === 'reject' || verdict.kind === 'tempfail')
+    const unsaid = this.#isSilent(silent)
+    if (endsMessage(verdict) && (!onlyThisRecipient || unsaid)) this.#settle(verdict)
+    if (!unsaid) this.#out.push(verdict.frame)
+  }
+
+  get #canSkip(): boolean {
+    return (this.#terms!.steps & Step.SKIP) !== 0
+  }
+
+  /** The filter has said its last word; should more of the message come, that word is repeated. */
+  #settle(verdict: Verdict): void {
+    this.#settled = verdict.kind === 'accept' ? CONTINUE : verdict
+    this.#message = 'settled'
+    this.#events.messageOver()
+  }
+
+  /**
+   * End of message may carry the last piece of the body. libmilter answers twice if the body handler
+   * does not continue; here its verdict is the answer.
+   */
+  #eom(): void {
+    if (!this.#inOrder(Command.EOM)) {
+      this.#outOfOrder(Command.EOM, 0)
+      return
+    }
+    const hasChunk = this.#decoder.start < this.#decoder.end
+    if (this.#message === 'settled') {
+      this.#endMessage({ verdict: this.#settled, edits: [] })
+    } else if (hasChunk && !this.#declines(Step.NOBODY)) {
+      this.#after(this.#body(), (verdict) => {
+        if (endsMessage(verdict)) this.#endMessage({ verdict, edits: [] })
+        else this.#after(this.#events.eom(), (answer) => this.#endMessage(answer))
+      })
+    } else {
+      const answer = this.#events.eom()
+      if (answer instanceof Promise) this.#after(answer, (final) => this.#endMessage(final))
+      else this.#endMessage(answer)
+    }
+  }
+
+  #endMessage({ verdict, edits }: FinalAnswer): void {
+    if (verdict.kind === 'continue' || verdict.kind === 'accept') this.#out.push(...edits)
+    this.#out.push(verdict.frame)
+    this.#closeMessage()
+  }
+
+  // ---- order
+
+  #inOrder(command: number): boolean {
+    if (this.#message === 'none') {
+      if (!this.#startsWithoutMail) return false
+      this.macros.beginWithoutMail()
+      this.#openMessage()
+    }
+    const order = ORDER.get(command)!
+    if (order < this.#order || (order === this.#order && !REPEATABLE.has(command))) return false
+    this.#order = order
+    return true
+  }
+
+  /**
+   * libmilter drops such a command without an answer and the mail server waits for its timeout. Here
+   * the message is given up and the command deferred.
+   */
+  #outOfOrder(command: number, silent: number): void {
+    this.#events.violation(
+      new ProtocolError(
+        'OUT_OF_ORDER',
+        this.#message === 'none'
+          ? `${letter(command)} came without a MAIL before it`
+          : `${letter(command)} cannot come at this point of a message`,
+      ),
+      false,
+    )
+    this.#abandon(() => this.#respond(silent, TEMPFAIL))
+  }
+
+  /** Ends the message that is open, if any, without a verdict; then goes on with `next`. */
+  #abandon(next: () => void): void {
+    if (this.#message !== 'open') {
+      if (this.#message === 'settled') this.#closeMessage()
+      next()
+      return
+    }
+    this.#after(this.#events.abort(), () => {
+      this.#closeMessage()
+      next()
+    })
+  }
+
+  #closeMessage(): void {
+    if (this.#message === 'open') this.#events.messageOver()
+    this.#message = 'none'
+    this.#order = 0
+    this.macros.endMessage()
+  }
+
+  /** Ends the SMTP session, then goes on with `next`; what was negotiated stays. */
+  #closeScope(next: () => void, clearMacros = true): void {
+    if (clearMacros) this.macros.clear()
+    this.#connected = false
+    this.#owed = undefined
+    if (!this.#begun) {
+      next()
+      return
+    }
+    this.#begun = false
+    this.#after(this.#events.close('quit'), next)
+  }
+
+  /** Ends the conversation: abort and close as far as they are due. */
+  #finish(reason: CloseReason): void {
+    this.#abandon(() => {
+      if (this.#closed) return
+      this.#closed = true
+      this.#flush()
+      void this.#events.close(reason)
+      this.#transport.close()
+    })
+  }
+
+  #fail(error: ProtocolError): void {
+    this.#events.violation(error, true)
+    this.#finish('error')
+  }
+
+  #declines(step: number): boolean {
+    return (this.#terms!.declined & step) !== 0
+  }
+
+  #isSilent(step: number): boolean {
+    return (this.#terms!.steps & step) !== 0
+  }
+
+  #respond(silent: number, verdict: Verdict): void {
+    if (!this.#isSilent(silent)) this.#out.push(verdict.frame)
+  }
+}
+
+const nothing = (): void => {}
+const NO_BYTES: Buffer = Buffer.alloc(0)

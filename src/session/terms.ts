@@ -1,0 +1,97 @@
+import { ProtocolError } from '../errors.ts'
+import {
+  Action,
+  ALL_ACTIONS,
+  ALL_STEPS,
+  bitNames,
+  DataSize,
+  NO_REPLY_STEPS,
+  NO_SEND_STEPS,
+  OLDEST_PROTOCOL_VERSION,
+  PROTOCOL_VERSION,
+  Step,
+  V1_ACTIONS,
+  V1_STEPS,
+} from '../protocol/constants.ts'
+import type { MacroLists } from '../protocol/macros.ts'
+import type { Choice, Offer } from '../protocol/negotiation.ts'
+
+/** What a filter would like, whatever the mail server offers. */
+export interface Wishes {
+  /** {@link Action} bits the filter uses */
+  readonly actions: number
+  /** {@link Action} bits without which it cannot work */
+  readonly required: number
+  /** {@link Step} bits: events it has no use for, events it does not answer, capabilities */
+  readonly steps: number
+  readonly macros: MacroLists
+  /** the largest frame data to agree on; 65,535 needs no negotiation */
+  readonly dataSize: DataSize
+}
+
+/**
+ * What holds on one connection: the answer to the mail server, and what has to be emulated because
+ * it was wished for and not offered.
+ */
+export interface Terms extends Choice {
+  /** NO* bits the filter wished for: such events are answered here, if they come all the same */
+  readonly declined: number
+  /** the largest data of a frame we may send, in bytes */
+  readonly dataSize: DataSize
+}
+
+/**
+ * The intersection of wishes and offer; never a bit that was not offered (Sendmail drops a filter
+ * for one). What is missing is emulated, so only a missing required action is an error.
+ * Follows libmilter `st_optionneg` in reading an offer of no bits as the bits of version 1.
+ * @throws ProtocolError VERSION_TOO_OLD, ACTIONS_NOT_OFFERED
+ */
+export function agree(offer: Offer, wishes: Wishes): Terms {
+  if (offer.version < OLDEST_PROTOCOL_VERSION) {
+    throw new ProtocolError(
+      'VERSION_TOO_OLD',
+      `the mail server speaks milter protocol version ${offer.version}; ${OLDEST_PROTOCOL_VERSION} to ${PROTOCOL_VERSION} are understood`,
+    )
+  }
+  const version = Math.min(offer.version, PROTOCOL_VERSION)
+  const offeredActions = offeredBits(offer.actions, V1_ACTIONS, ALL_ACTIONS)
+  const offeredSteps = offeredBits(offer.steps, V1_STEPS, ALL_STEPS | SIZE_STEPS)
+  const missing = wishes.required & ~offeredActions
+  if (missing !== 0) {
+    throw new ProtocolError(
+      'ACTIONS_NOT_OFFERED',
+      `the filter requires ${bitNames(Action, missing)} and the mail server offers only ${bitNames(Action, offeredActions)}`,
+    )
+  }
+  // Lists travel behind the twelve bytes; servers that never heard of them might stumble.
+  const listsAllowed = version >= 6 && (offeredActions & Action.SETSYMLIST) !== 0
+  const macros: MacroLists = listsAllowed ? wishes.macros : new Map()
+  const actions =
+    ((wishes.actions | wishes.required) & offeredActions) |
+    (macros.size > 0 ? Action.SETSYMLIST : 0)
+  const dataSize = agreedSize(offeredSteps, wishes.dataSize)
+  const steps = (wishes.steps & offeredSteps & ALL_STEPS) | SIZE_STEP[dataSize]
+  return { version, actions, steps, macros, declined: wishes.steps & NO_SEND_STEPS, dataSize }
+}
+
+const SIZE_STEPS = Step.MDS_256K | Step.MDS_1M
+const SIZE_STEP: Readonly<Record<DataSize, number>> = {
+  [DataSize.K64]: 0,
+  [DataSize.K256]: Step.MDS_256K,
+  [DataSize.M1]: Step.MDS_1M,
+}
+
+function offeredBits(bits: number, whenZero: number, known: number): number {
+  return (bits === 0 ? whenZero : bits) & known
+}
+
+function agreedSize(offered: number, wished: DataSize): DataSize {
+  if (wished >= DataSize.M1 && (offered & Step.MDS_1M) !== 0) return DataSize.M1
+  if (wished >= DataSize.K256 && (offered & Step.MDS_256K) !== 0) return DataSize.K256
+  return DataSize.K64
+}
+
+/** Whether an event with this NR_* bit gets no reply. */
+export function isSilent(terms: Choice, step: number): boolean {
+  return (terms.steps & step & NO_REPLY_STEPS) !== 0
+}
