@@ -32,7 +32,7 @@ import { STAGE_NAMES, type Stage } from './stages.ts'
 export class Base implements FilterObjectSource {
   #context: LiveConnectionContext | undefined
   #overrunning = 0
-  #reply: Verdict | undefined
+  #reply: Verdict<'reject' | 'tempfail'> | undefined
 
   // ---- callbacks, to be overridden
 
@@ -106,7 +106,11 @@ export class Base implements FilterObjectSource {
    * this callback alone; returning `reply(...)` does the same in one step.
    * @throws UsageError INVALID_REPLY
    */
-  setReply(code: number | string, enhanced?: string | null, ...lines: string[]): Verdict {
+  setReply(
+    code: number | string,
+    enhanced?: string | null,
+    ...lines: string[]
+  ): Verdict<'reject' | 'tempfail'> {
     this.#reply = reply(code, enhanced, ...lines)
     return this.#reply
   }

@@ -76,9 +76,9 @@ export interface Handlers {
   unknown?(ctx: ConnectionContext, line: string): ConnectionAnswer
 }
 
-/** Refuses names that are no callbacks: a misspelt one would never be called. */
-export type Exact<H> = {
-  [
-    Name in Exclude<keyof H, keyof Handlers>
-  ]: `${Name & string} is not a callback of a milter; keep state in variables of the factory`
+/** Refuses names that are no callbacks in plain handlers: a misspelt one would never be called. */
+export type Exact<F> = {
+  [Name in Exclude<keyof F, keyof Handlers>]: F extends { toFilterObject: unknown }
+    ? unknown
+    : `${Name & string} is not a callback of a milter; keep state in variables of the factory`
 }

@@ -160,7 +160,11 @@ export function headerLeadingSpace<This, Args extends unknown[], Result>(
 
 /** What a handler with bytes looks like to the rest: its bytes are text again. */
 type AsText<Args extends unknown[]> = {
-  [I in keyof Args]: Buffer extends Args[I] ? string : Args[I]
+  [I in keyof Args]: unknown extends Args[I]
+    ? Args[I]
+    : Buffer extends Args[I]
+      ? string
+      : Args[I]
 }
 
 /**

@@ -1,7 +1,12 @@
-import type { FilterObjectSource } from '../milter/filter-object.ts'
-import type { Exact, Handlers } from '../milter/handlers.ts'
+import type { Filter } from '../milter/filter-object.ts'
+import type { Exact } from '../milter/handlers.ts'
 import type { ServeOptions } from './options.ts'
 import { startServer, type MilterServer } from './server.ts'
+
+/** Keeps TypeScript from passing over an object that has no callback at all ("weak types"). */
+interface NotWeak {
+  toString(): string
+}
 
 /**
  * Serves a filter: listens, and calls `factory` for each SMTP session; what it returns are the
@@ -14,16 +19,8 @@ import { startServer, type MilterServer } from './server.ts'
  * @throws ListenError when an address cannot be had; then none of them is
  * @throws UsageError INVALID_OPTION
  */
-export function serve(
-  factory: () => FilterObjectSource,
-  options: ServeOptions,
-): Promise<MilterServer>
-export function serve<H extends Handlers>(
-  factory: () => H & Exact<H>,
-  options: ServeOptions,
-): Promise<MilterServer>
-export function serve(
-  factory: () => Handlers | FilterObjectSource,
+export function serve<F extends Filter & NotWeak>(
+  factory: () => F & Exact<F>,
   options: ServeOptions,
 ): Promise<MilterServer> {
   return startServer(factory, options)

@@ -139,8 +139,9 @@ export class Session {
 
   /** Keeps the mail server waiting at end of message; anywhere else Sendmail would drop the filter. */
   progress(): void {
-    if (this.#busy && this.#order === ORDER.get(Command.EOM))
-      this.#transport.send([FRAMES.progress])
+    if (this.#message !== 'open' || this.#order !== ORDER.get(Command.EOM)) return
+    this.#out.push(FRAMES.progress)
+    this.#flush()
   }
 
   #postpone(chunk: Buffer): void {

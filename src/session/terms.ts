@@ -5,7 +5,6 @@ import {
   ALL_STEPS,
   bitNames,
   DataSize,
-  NO_REPLY_STEPS,
   NO_SEND_STEPS,
   OLDEST_PROTOCOL_VERSION,
   PROTOCOL_VERSION,
@@ -34,6 +33,7 @@ export interface Wishes {
  * it was wished for and not offered.
  */
 export interface Terms extends Choice {
+  readonly macros: MacroLists
   /** NO* bits the filter wished for: such events are answered here, if they come all the same */
   readonly declined: number
   /** the largest data of a frame we may send, in bytes */
@@ -89,9 +89,4 @@ function agreedSize(offered: number, wished: DataSize): DataSize {
   if (wished >= DataSize.M1 && (offered & Step.MDS_1M) !== 0) return DataSize.M1
   if (wished >= DataSize.K256 && (offered & Step.MDS_256K) !== 0) return DataSize.K256
   return DataSize.K64
-}
-
-/** Whether an event with this NR_* bit gets no reply. */
-export function isSilent(terms: Choice, step: number): boolean {
-  return (terms.steps & step & NO_REPLY_STEPS) !== 0
 }
