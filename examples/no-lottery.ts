@@ -1,4 +1,4 @@
-// Refuses lotteries, and marks what comes from outside. Run it with: node no-lottery.ts
+// Refuses lotteries, and marks what comes from outside. Node 22.18 and later run it as it is.
 import { reply, runMilter, type Handlers } from 'tsmilter'
 
 export const noLottery = (): Handlers => {

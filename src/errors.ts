@@ -14,7 +14,6 @@ const CODES = {
   NEGOTIATED_TWICE: 'a second option negotiation on one connection',
   OUT_OF_ORDER: 'a command that cannot come at this point of the conversation',
   ACTIONS_NOT_OFFERED: 'the mail server does not offer an action the filter requires',
-  PEER_TIMEOUT: 'the mail server was silent for too long',
   // The filter asked for something that cannot be sent.
   WRONG_STAGE: 'an edit outside end of message, or after the message was over',
   ACTION_NOT_NEGOTIATED: 'an edit the mail server has not granted',
@@ -41,7 +40,6 @@ const CODES = {
   ADDRESS_IN_USE: 'somebody else answers on the address',
   NOT_A_SOCKET: 'the path exists and is not a socket',
   LISTEN_FAILED: 'the operating system refused to listen',
-  SERVER_CLOSED: 'the server was already closed',
 } as const
 
 export type ErrorCode = keyof typeof CODES

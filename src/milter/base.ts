@@ -3,12 +3,8 @@ import type { AddressFamily } from '../protocol/commands.ts'
 import type { Choice, Offer } from '../protocol/negotiation.ts'
 import type { CloseReason } from '../session/events.ts'
 import { isVerdict, reply, type Verdict } from '../session/verdict.ts'
-import {
-  LiveConnectionContext,
-  LiveMessageContext,
-  tooLate,
-  type Connection,
-} from './context.ts'
+import type { LiveConnectionContext } from './context.ts'
+import { LiveMessageContext, tooLate, type Connection } from './context.ts'
 import type { Text } from './edits.ts'
 import { type AnyHandler, type FilterObject, type FilterObjectSource } from './filter-object.ts'
 import type {

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { InterruptedError, UsageError, type ErrorCode, type ProtocolError } from '../errors.ts'
 import type { HeaderView, Peer } from '../protocol/commands.ts'
 import { formatMacroList } from '../protocol/macros.ts'
@@ -456,5 +457,5 @@ function describe(value: unknown): string {
   if (isVerdict(value)) return value.kind.toUpperCase()
   if (typeof value === 'string') return JSON.stringify(value.slice(0, 40))
   if (typeof value === 'object') return value === null ? 'null' : 'an object'
-  return typeof value === 'function' ? 'a function' : `${typeof value} ${String(value)}`
+  return typeof value === 'function' ? 'a function' : `the ${typeof value} ${inspect(value)}`
 }

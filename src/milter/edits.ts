@@ -199,7 +199,7 @@ function headerIndex(index: number): number {
   if (!Number.isInteger(index) || index < 0 || index > 0x7fffffff) {
     throw new UsageError(
       'INVALID_INDEX',
-      `${index} is not a header index; use a whole number from 0 to ${0x7fffffff} (insert: 0 is the top; change and delete: 1 is the first of its name)`,
+      `${index} is not a header index; use a whole number from 0 to 2147483647 (insert: 0 is the top; change and delete: 1 is the first of its name)`,
     )
   }
   return index

@@ -89,10 +89,15 @@ const ALIASES: Readonly<Record<string, Stage>> = {
   end: 'eom',
 }
 
+/** A stage with the same letters, or with one or two more or fewer. */
 function closest(name: string): Stage | undefined {
-  const letters = [...name.toLowerCase()].sort().join('')
+  const letters = sorted(name)
   return STAGE_NAMES.find((stage) => {
-    const other = [...stage].sort().join('')
-    return letters.includes(other) || other.includes(letters)
+    const other = sorted(stage)
+    return letters === other || letters.includes(other) || other.includes(letters)
   })
+}
+
+function sorted(name: string): string {
+  return name.toLowerCase().split('').sort().join('')
 }

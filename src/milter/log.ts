@@ -1,3 +1,5 @@
+import { inspect } from 'node:util'
+
 /**
  * What this package logs to: the shape of pino, so that a pino logger can be passed as it is.
  * Each method takes fields and a message, or a message alone.
@@ -64,10 +66,14 @@ function formatFields(fields: Record<string, unknown>): string {
   let text = ''
   for (const [key, value] of Object.entries(fields)) {
     if (value === undefined) continue
-    const shown = value instanceof Error ? errorText(value) : String(value)
+    const shown = value instanceof Error ? errorText(value) : plainText(value)
     text += ` ${key}=${/^[\w.:@<>/+-]+$/.test(shown) ? shown : JSON.stringify(shown)}`
   }
   return text
+}
+
+function plainText(value: unknown): string {
+  return typeof value === 'string' ? value : inspect(value, { breakLength: Infinity })
 }
 
 function errorText(error: Error): string {

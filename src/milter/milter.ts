@@ -52,7 +52,7 @@ export class Milter extends Base {
 
   static {
     for (const stage of ['connect', 'helo', 'envfrom', 'envrcpt', 'header', 'eoh'] as const) {
-      noReply(this.prototype[stage] as (...args: never[]) => void)
+      noReply(this.prototype[stage] as unknown as () => void)
     }
   }
 }

@@ -1,4 +1,5 @@
-import { MacroStage, Step } from '../protocol/constants.ts'
+import type { MacroStage } from '../protocol/constants.ts'
+import { Step } from '../protocol/constants.ts'
 import type { Wishes } from '../session/terms.ts'
 import type { NegotiationRequest } from './handlers.ts'
 import { checkMarks, marksOf } from './marks.ts'

@@ -1,7 +1,8 @@
 import { connect, type Socket } from 'node:net'
 import { MilterError, ProtocolError } from '../errors.ts'
 import { encodeCommand, type CommandMessage } from '../protocol/commands.ts'
-import { ALL_ACTIONS, ALL_STEPS, Command, Step } from '../protocol/constants.ts'
+import type { Command } from '../protocol/constants.ts'
+import { ALL_ACTIONS, ALL_STEPS, Step } from '../protocol/constants.ts'
 import { FrameDecoder } from '../protocol/frame.ts'
 import type { Choice, Offer } from '../protocol/negotiation.ts'
 import { decodeReply, type ReplyMessage } from '../protocol/replies.ts'
@@ -15,7 +16,10 @@ export class MtaClient {
   readonly #socket: Socket
   readonly #decoder = new FrameDecoder(64 * 1024 * 1024)
   readonly #replies: ReplyMessage[] = []
-  readonly #waiting: { resolve(reply: ReplyMessage): void; reject(error: Error): void }[] = []
+  readonly #waiting: {
+    readonly resolve: (reply: ReplyMessage) => void
+    readonly reject: (error: Error) => void
+  }[] = []
   #failure: Error | undefined
   #choice: Choice | undefined
 

@@ -1,4 +1,5 @@
-import { Command, MAX_MACROS_PER_STAGE, MacroStage } from './constants.ts'
+import type { MacroStage } from './constants.ts'
+import { Command, MAX_MACROS_PER_STAGE } from './constants.ts'
 import { UsageError } from '../errors.ts'
 import { encodeFrame, type Payload } from './frame.ts'
 import { decodeStrings, malformed, stringParts } from './strings.ts'

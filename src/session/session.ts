@@ -7,11 +7,12 @@ import {
   unknownCommand,
 } from '../protocol/commands.ts'
 import { Command, letter, Step } from '../protocol/constants.ts'
-import { FrameDecoder, FrameScanner } from '../protocol/frame.ts'
+import type { FrameDecoder } from '../protocol/frame.ts'
 import { decodeOffer, encodeChoice, type Offer } from '../protocol/negotiation.ts'
 import { FRAMES } from '../protocol/replies.ts'
 import { malformed } from '../protocol/strings.ts'
 import type { CloseReason, FinalAnswer, Later, SessionEvents, Transport } from './events.ts'
+import { Inbox } from './inbox.ts'
 import { MacroStore } from './macro-store.ts'
 import { agree, type Terms, type Wishes } from './terms.ts'
 import { CONTINUE, endsMessage, TEMPFAIL, type Verdict } from './verdict.ts'
@@ -36,6 +37,22 @@ const ORDER: ReadonlyMap<number, number> = new Map([
   [Command.BODY, 6],
   [Command.EOM, 7],
 ])
+/** The commands between MAIL and end of message, and their bits. */
+type MessageCommand =
+  | typeof Command.RCPT
+  | typeof Command.DATA
+  | typeof Command.HEADER
+  | typeof Command.EOH
+  | typeof Command.BODY
+const MESSAGE_STEPS: Readonly<
+  Record<MessageCommand, { readonly declined: number; readonly silent: number }>
+> = {
+  [Command.RCPT]: { declined: Step.NORCPT, silent: Step.NR_RCPT },
+  [Command.DATA]: { declined: Step.NODATA, silent: Step.NR_DATA },
+  [Command.HEADER]: { declined: Step.NOHDRS, silent: Step.NR_HDR },
+  [Command.EOH]: { declined: Step.NOEOH, silent: Step.NR_EOH },
+  [Command.BODY]: { declined: Step.NOBODY, silent: Step.NR_BODY },
+}
 const REPEATABLE: ReadonlySet<number> = new Set([Command.RCPT, Command.HEADER, Command.BODY])
 
 /**
@@ -52,7 +69,6 @@ export class Session {
   readonly #events: SessionEvents
   readonly #transport: Transport
   readonly #limits: SessionLimits
-  readonly #decoder: FrameDecoder
   readonly #header = new HeaderView()
   readonly #out: Buffer[] = []
 
@@ -72,21 +88,14 @@ export class Session {
   #closed = false
   #ending: CloseReason | undefined
 
-  /** What arrived while a handler ran. */
-  readonly #backlog: Buffer[] = []
-  #waiting = 0
+  readonly #inbox: Inbox
   #paused = false
-  /** What is known of commands not yet reached; the present chunk is looked through at most once. */
-  readonly #scanner = new FrameScanner()
-  #scanned = false
-  #abortsAhead = 0
-  #quitsAhead = 0
 
   constructor(events: SessionEvents, transport: Transport, limits: SessionLimits) {
     this.#events = events
     this.#transport = transport
     this.#limits = limits
-    this.#decoder = new FrameDecoder(limits.frameSize)
+    this.#inbox = new Inbox(limits.frameSize)
   }
 
   /** What was negotiated; undefined before that. */
@@ -105,7 +114,7 @@ export class Session {
 
   /** Part of a frame has arrived, and its rest is overdue from now on. */
   get midFrame(): boolean {
-    return this.#decoder.partial
+    return this.#frame.partial
   }
 
   get closed(): boolean {
@@ -122,11 +131,10 @@ export class Session {
       this.#postpone(borrowed ? Buffer.from(chunk) : chunk)
       return
     }
-    this.#decoder.push(chunk, borrowed)
-    this.#scanned = false
+    this.#inbox.read(chunk, borrowed)
     this.#run()
     // A handler is still looking at this chunk, or its rest waits for one.
-    if (borrowed) this.#decoder.hold()
+    if (borrowed) this.#frame.hold()
   }
 
   /** No more bytes will come. What is waiting is still worked off. */
@@ -145,33 +153,27 @@ export class Session {
   }
 
   #postpone(chunk: Buffer): void {
-    this.#backlog.push(chunk)
-    this.#waiting += chunk.length
-    this.#lookAhead(chunk, 0)
-    if (this.#waiting > this.#limits.pending && !this.#paused) {
+    this.#inbox.wait(chunk)
+    this.#heedInterruption()
+    if (this.#inbox.size > this.#limits.pending && !this.#paused) {
       this.#paused = true
       this.#transport.pause()
     }
   }
 
   /** A command that ends what is being handled is acted on before its turn. */
-  #lookAhead(chunk: Buffer, start: number): void {
-    this.#scanner.scan(chunk, start, (command) => {
-      if (command === Command.ABORT) this.#abortsAhead++
-      else if (command === Command.QUIT || command === Command.QUIT_NC) this.#quitsAhead++
-    })
-    if (this.#quitsAhead > 0) this.#events.interrupt('disconnect')
-    else if (this.#abortsAhead > 0 && this.#message === 'open') this.#events.interrupt('abort')
+  #heedInterruption(): void {
+    if (this.#inbox.quitAhead) this.#events.interrupt('disconnect')
+    else if (this.#inbox.abortAhead && this.#message === 'open') this.#events.interrupt('abort')
   }
 
   /** Works off whole frames until there are no more, or a handler needs time. */
   #run(): void {
     try {
-      while (!this.#busy && !this.#closed) {
-        if (this.#decoder.next()) this.#dispatch(this.#decoder.command)
-        else if (this.#backlog.length > 0) this.#decoder.push(this.#nextWaiting())
-        else break
+      while (!this.#busy && !this.#closed && this.#inbox.next()) {
+        this.#dispatch(this.#frame.command)
       }
+      this.#unpause()
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
       this.#fail(error)
@@ -180,15 +182,14 @@ export class Session {
     this.#flush()
   }
 
-  #nextWaiting(): Buffer {
-    this.#scanned = true
-    const chunk = this.#backlog.shift()!
-    this.#waiting -= chunk.length
-    if (this.#paused && this.#waiting <= this.#limits.pending / 2) {
-      this.#paused = false
-      this.#transport.resume()
-    }
-    return chunk
+  #unpause(): void {
+    if (!this.#paused || this.#inbox.size > this.#limits.pending / 2) return
+    this.#paused = false
+    this.#transport.resume()
+  }
+
+  get #frame(): FrameDecoder {
+    return this.#inbox.frame
   }
 
   #flush(): void {
@@ -204,24 +205,13 @@ export class Session {
       return
     }
     this.#busy = true
-    this.#lookAheadInChunk()
+    this.#inbox.lookAhead()
+    this.#heedInterruption()
     void answer.then((value) => {
       this.#busy = false
       next(value)
       this.#run()
     })
-  }
-
-  /** The rest of the chunk being read may already hold an ABORT or QUIT. */
-  #lookAheadInChunk(): void {
-    if (this.#scanned) {
-      this.#lookAhead(NO_BYTES, 0)
-      return
-    }
-    this.#scanned = true
-    this.#scanner.reset()
-    const { chunk, offset } = this.#decoder.unread
-    this.#lookAhead(chunk, offset)
   }
 
   #dispatch(command: number): void {
@@ -235,7 +225,7 @@ export class Session {
       case Command.OPTNEG:
         return this.#negotiate()
       case Command.MACRO:
-        if (this.#decoder.start === this.#decoder.end) {
+        if (this.#frame.start === this.#frame.end) {
           throw malformed('MACRO', 'the letter of the command it belongs to is missing')
         }
         return this.#macro()
@@ -246,27 +236,20 @@ export class Session {
       case Command.MAIL:
         return this.#mail()
       case Command.RCPT:
-        return this.#inMessage(command, Step.NORCPT, Step.NR_RCPT, this.#rcpt)
       case Command.DATA:
-        return this.#inMessage(command, Step.NODATA, Step.NR_DATA, this.#data)
       case Command.HEADER:
-        return this.#inMessage(command, Step.NOHDRS, Step.NR_HDR, this.#field)
       case Command.EOH:
-        return this.#inMessage(command, Step.NOEOH, Step.NR_EOH, this.#eoh)
       case Command.BODY:
-        return this.#inMessage(command, Step.NOBODY, Step.NR_BODY, this.#body)
+        return this.#inMessage(command)
       case Command.EOM:
         return this.#eom()
       case Command.UNKNOWN:
         return this.#unknown()
       case Command.ABORT:
-        if (this.#abortsAhead > 0) this.#abortsAhead--
         return this.#abandon(nothing)
       case Command.QUIT:
-        if (this.#quitsAhead > 0) this.#quitsAhead--
         return this.#finish('quit')
       case Command.QUIT_NC:
-        if (this.#quitsAhead > 0) this.#quitsAhead--
         return this.#abandon(() => this.#closeScope(nothing))
       default:
         throw unknownCommand(command)
@@ -278,10 +261,9 @@ export class Session {
    * tells one message from the next after RSET (Sendmail sends no ABORT then).
    */
   #macro(): void {
-    const forMail = this.#decoder.bytes[this.#decoder.start] === Command.MAIL
-    if (forMail && this.#startsWithoutMail)
-      this.#abandon(() => this.macros.define(this.#decoder))
-    else this.macros.define(this.#decoder)
+    const forMail = this.#frame.bytes[this.#frame.start] === Command.MAIL
+    if (forMail && this.#startsWithoutMail) this.#abandon(() => this.macros.define(this.#frame))
+    else this.macros.define(this.#frame)
   }
 
   // ---- before and between messages
@@ -293,7 +275,7 @@ export class Session {
         'a second option negotiation came; one connection has one',
       )
     }
-    const offer = decodeOffer(this.#decoder)
+    const offer = decodeOffer(this.#frame)
     this.#after(this.#events.negotiate(offer), (wishes) => this.#agree(offer, wishes))
   }
 
@@ -315,7 +297,7 @@ export class Session {
   }
 
   #connect(): void {
-    const peer = decodeConnect(this.#decoder)
+    const peer = decodeConnect(this.#frame)
     // A second CONNECT without QUIT_NC means the same as one with it.
     this.#abandon(() =>
       this.#connected
@@ -332,7 +314,7 @@ export class Session {
   }
 
   #helo(): void {
-    const name = decodeLine(this.#decoder)
+    const name = decodeLine(this.#frame)
     this.#abandon(() => {
       this.macros.begin(Command.HELO)
       this.#begun = true
@@ -341,7 +323,7 @@ export class Session {
   }
 
   #unknown(): void {
-    const line = decodeLine(this.#decoder)
+    const line = decodeLine(this.#frame)
     this.#begun = true
     this.#event(Step.NOUNKNOWN, Step.NR_UNKN, () => this.#events.unknown(line))
   }
@@ -367,7 +349,7 @@ export class Session {
   // ---- in a message
 
   #mail(): void {
-    const words = decodeEnvelope(this.#decoder)
+    const words = decodeEnvelope(this.#frame)
     this.#abandon(() => {
       this.macros.begin(Command.MAIL)
       this.#openMessage()
@@ -400,12 +382,8 @@ export class Session {
     return (this.#terms!.steps & Step.NOMAIL) !== 0
   }
 
-  #inMessage(
-    command: number,
-    declined: number,
-    silent: number,
-    handle: () => Later<Verdict>,
-  ): void {
+  #inMessage(command: MessageCommand): void {
+    const { declined, silent } = MESSAGE_STEPS[command]
     if (!this.#inOrder(command)) {
       this.#outOfOrder(command, silent)
       return
@@ -419,7 +397,7 @@ export class Session {
       this.#respond(silent, CONTINUE)
       return
     }
-    const answer = handle.call(this)
+    const answer = this.#handle(command)
     if (answer instanceof Promise) {
       this.#after(answer, (verdict) => this.#conclude(command, silent, verdict))
     } else {
@@ -427,26 +405,25 @@ export class Session {
     }
   }
 
-  #rcpt(): Later<Verdict> {
-    return this.#events.rcpt(decodeEnvelope(this.#decoder))
-  }
-
-  #data(): Later<Verdict> {
-    return this.#events.data()
-  }
-
-  #field(): Later<Verdict> {
-    return this.#events.header(this.#header.read(this.#decoder))
-  }
-
-  #eoh(): Later<Verdict> {
-    return this.#events.eoh()
+  #handle(command: MessageCommand): Later<Verdict> {
+    switch (command) {
+      case Command.RCPT:
+        return this.#events.rcpt(decodeEnvelope(this.#frame))
+      case Command.DATA:
+        return this.#events.data()
+      case Command.HEADER:
+        return this.#events.header(this.#header.read(this.#frame))
+      case Command.EOH:
+        return this.#events.eoh()
+      case Command.BODY:
+        return this.#body()
+    }
   }
 
   /** An empty chunk is forgiven (halon-extras/milter sends one for an empty body). */
   #body(): Later<Verdict> {
-    if (this.#skipping || this.#decoder.start === this.#decoder.end) return CONTINUE
-    return this.#events.body(this.#decoder.take())
+    if (this.#skipping || this.#frame.start === this.#frame.end) return CONTINUE
+    return this.#events.body(this.#frame.take())
   }
 
   /** Takes the verdict on an event of the open message, and answers the event. */
@@ -483,7 +460,7 @@ export class Session {
       this.#outOfOrder(Command.EOM, 0)
       return
     }
-    const hasChunk = this.#decoder.start < this.#decoder.end
+    const hasChunk = this.#frame.start < this.#frame.end
     if (this.#message === 'settled') {
       this.#endMessage({ verdict: this.#settled, edits: [] })
     } else if (hasChunk && !this.#declines(Step.NOBODY)) {
@@ -598,4 +575,3 @@ export class Session {
 }
 
 const nothing = (): void => {}
-const NO_BYTES: Buffer = Buffer.alloc(0)

@@ -15,13 +15,11 @@ export class Verdict<Kind extends VerdictKind = VerdictKind> {
   /** the verdict on the wire */
   readonly frame: Buffer
 
-  constructor(kind: Kind, reply?: SmtpReply) {
+  constructor(kind: Kind, smtp?: SmtpReply) {
     this.kind = kind
-    this.reply = reply
+    this.reply = smtp
     const plain: ReplyMessage = { type: kind }
-    this.frame = reply
-      ? encodeFrame(Reply.REPLYCODE, encodeSmtpReply(reply))
-      : encodeReply(plain)
+    this.frame = smtp ? encodeFrame(Reply.REPLYCODE, encodeSmtpReply(smtp)) : encodeReply(plain)
     Object.freeze(this)
   }
 

@@ -107,6 +107,7 @@ describe('what you write is what is negotiated (PYMILTER 11.11, with the leading
     class Sometimes extends Base {
       constructor(quiet: boolean) {
         super()
+        // oxlint-disable-next-line typescript/unbound-method -- it is called with its object
         if (quiet) this.helo = Base.prototype.helo
       }
       override helo(_name: string): ReturnType<Base['helo']> {}

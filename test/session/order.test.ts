@@ -362,6 +362,7 @@ describe('QUIT_NC', () => {
       wire.send(...before, quitNc, macros(Command.CONNECT, { j: 'mx' }), connect())
       assert.equal(wire.take().length, before.length + 1)
       assert.equal(calls.at(-1), 'connect')
+      assert.ok(made > 0, 'with an object of its own')
       wire.send(quitNc)
     }
     assert.equal(wire.transport.closed, false)

@@ -1,0 +1,91 @@
+import { Command } from '../protocol/constants.ts'
+import { FrameDecoder, FrameScanner } from '../protocol/frame.ts'
+
+/**
+ * What has arrived and is not yet handled: the chunk being read, and those that came while a handler
+ * ran. Frames are taken from it in order; ABORT and QUIT are seen before their turn.
+ */
+export class Inbox {
+  /** The frame that was taken last. */
+  readonly frame: FrameDecoder
+  readonly #waiting: Buffer[] = []
+  #waitingSize = 0
+  /** The present chunk is looked through at most once; those that wait, when they come. */
+  readonly #scanner = new FrameScanner()
+  #scanned = false
+  #aborts = 0
+  #quits = 0
+
+  constructor(frameSize: number) {
+    this.frame = new FrameDecoder(frameSize)
+  }
+
+  /** Bytes that wait. */
+  get size(): number {
+    return this.#waitingSize
+  }
+
+  /** Whether an ABORT has arrived and not been reached. Known only after `lookAhead`. */
+  get abortAhead(): boolean {
+    return this.#aborts > 0
+  }
+
+  /** Whether a QUIT or QUIT_NC has arrived and not been reached. Known only after `lookAhead`. */
+  get quitAhead(): boolean {
+    return this.#quits > 0
+  }
+
+  /** A chunk, while everything before it has been taken. */
+  read(chunk: Buffer, borrowed: boolean): void {
+    this.frame.push(chunk, borrowed)
+    this.#scanned = false
+  }
+
+  /** A chunk that has to wait, in memory that stays as it is. */
+  wait(chunk: Buffer): void {
+    this.#waiting.push(chunk)
+    this.#waitingSize += chunk.length
+    this.#scan(chunk, 0)
+  }
+
+  /**
+   * Steps to the next frame.
+   * @throws ProtocolError FRAME_EMPTY, FRAME_TOO_LARGE
+   */
+  next(): boolean {
+    for (;;) {
+      if (this.frame.next()) {
+        this.#reached(this.frame.command)
+        return true
+      }
+      const chunk = this.#waiting.shift()
+      if (chunk === undefined) return false
+      this.#waitingSize -= chunk.length
+      this.frame.push(chunk)
+      this.#scanned = true
+    }
+  }
+
+  /** Looks through the rest of the present chunk. */
+  lookAhead(): void {
+    if (this.#scanned) return
+    this.#scanned = true
+    this.#scanner.reset()
+    const { chunk, offset } = this.frame.unread
+    this.#scan(chunk, offset)
+  }
+
+  #scan(chunk: Buffer, offset: number): void {
+    this.#scanner.scan(chunk, offset, (command) => {
+      if (command === Command.ABORT) this.#aborts++
+      else if (command === Command.QUIT || command === Command.QUIT_NC) this.#quits++
+    })
+  }
+
+  #reached(command: number): void {
+    if (command === Command.ABORT && this.#aborts > 0) this.#aborts--
+    else if ((command === Command.QUIT || command === Command.QUIT_NC) && this.#quits > 0) {
+      this.#quits--
+    }
+  }
+}

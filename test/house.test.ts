@@ -1,0 +1,207 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, relative } from 'node:path'
+import { describe, it } from 'node:test'
+import { pathToFileURL } from 'node:url'
+import { ERROR_CODES } from '../src/errors.ts'
+
+const root = ((): string => {
+  for (let path = import.meta.dirname; ; path = dirname(path)) {
+    if (existsSync(join(path, 'package.json'))) return path
+  }
+})()
+const read = (path: string): string => readFileSync(join(root, path), 'utf8')
+
+/** From the ground up; a floor may import only from those before it, and from itself. */
+const FLOORS = [
+  'errors.ts',
+  'protocol',
+  'session',
+  'milter',
+  'mime',
+  'message',
+  'server',
+  'mta',
+  'testing',
+  'toolkit',
+  'store',
+  'filters',
+  'telemetry',
+  'inspector',
+  'cli',
+  'index.ts',
+]
+/** The floors that import nothing but Node and each other. */
+const CORE = new Set([
+  'errors.ts',
+  'protocol',
+  'session',
+  'milter',
+  'message',
+  'server',
+  'mta',
+  'testing',
+  'index.ts',
+])
+
+const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).filter(
+  (path) => path.endsWith('.ts'),
+)
+const importsOf = (path: string): string[] =>
+  [
+    ...read(join('src', path)).matchAll(
+      /^(?:import|export)\b[^'"]*?\bfrom '([^']+)'|\bimport\('([^']+)'\)/gms,
+    ),
+  ].map((match) => (match[1] ?? match[2])!)
+const floorOf = (path: string): string => path.split('/')[0]!
+
+describe('the house', () => {
+  it('has only floors of the design', () => {
+    for (const path of sources) assert.ok(FLOORS.includes(floorOf(path)), path)
+  })
+
+  for (const path of sources) {
+    it(`${path} imports from its own floor and below`, () => {
+      const own = FLOORS.indexOf(floorOf(path))
+      for (const imported of importsOf(path)) {
+        if (!imported.startsWith('.')) {
+          assert.ok(
+            !CORE.has(floorOf(path)) || imported.startsWith('node:'),
+            `${imported} in the core`,
+          )
+          continue
+        }
+        assert.match(imported, /\.ts$/)
+        const target = relative(join(root, 'src'), join(root, 'src', dirname(path), imported))
+        assert.ok(FLOORS.indexOf(floorOf(target)) <= own, `${target} is above ${path}`)
+      }
+    })
+  }
+
+  it('files are small', () => {
+    for (const path of sources) {
+      assert.ok(
+        read(join('src', path)).split('\n').length <= 600,
+        `${path} wants to be two files`,
+      )
+    }
+  })
+})
+
+describe('the package', () => {
+  const manifest = JSON.parse(read('package.json')) as {
+    dependencies?: object
+    exports: Record<string, { default: string; types: string } | string>
+  }
+
+  it('loads nothing but Node when it is imported', () => {
+    // Run from a copy without node_modules: whatever else was imported could not be found.
+    const copy = mkdtempSync(join(tmpdir(), 'tsmilter-'))
+    try {
+      cpSync(join(root, 'dist'), join(copy, 'dist'), { recursive: true })
+      cpSync(join(root, 'package.json'), join(copy, 'package.json'))
+      const script = "await import('tsmilter'); await import('tsmilter/protocol')"
+      const result = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+        cwd: copy,
+        encoding: 'utf8',
+      })
+      assert.equal(result.stderr, '')
+      assert.equal(result.status, 0)
+    } finally {
+      rmSync(copy, { recursive: true })
+    }
+    assert.equal(Object.keys(manifest.dependencies ?? {}).length, 0)
+  })
+
+  it('has built files behind every export', () => {
+    for (const target of Object.values(manifest.exports)) {
+      const files = typeof target === 'string' ? [target] : [target.default, target.types]
+      for (const file of files) assert.ok(existsSync(join(root, file)), file)
+    }
+  })
+
+  it('exports an explicit list of names', async () => {
+    const names = Object.keys(
+      (await import(pathToFileURL(join(root, 'dist', 'index.js')).href)) as object,
+    )
+    assert.deepEqual(names.sort(), [
+      'ACCEPT',
+      'Action',
+      'Base',
+      'CONTINUE',
+      'DISCARD',
+      'DataSize',
+      'ERROR_CODES',
+      'InterruptedError',
+      'ListenError',
+      'MacroStage',
+      'Milter',
+      'MilterError',
+      'ProtocolError',
+      'REJECT',
+      'SKIP',
+      'Step',
+      'TEMPFAIL',
+      'UsageError',
+      'decode',
+      'decodeText',
+      'encodeText',
+      'envelopeAddress',
+      'esmtpParameters',
+      'formatForPostfix',
+      'formatListenAddress',
+      'headerLeadingSpace',
+      'noCallback',
+      'noReply',
+      'parseListenAddress',
+      'rejectedRecipients',
+      'reply',
+      'runMilter',
+      'serve',
+      'silentLogger',
+      'symlist',
+      'textLogger',
+    ])
+  })
+})
+
+describe('the documentation', () => {
+  it('has an entry for every error code, and none for others', () => {
+    const entries = [...read('docs/errors.md').matchAll(/^### ([A-Z_]+)$/gm)].map(
+      (match) => match[1],
+    )
+    assert.deepEqual(entries.sort(), Object.keys(ERROR_CODES).sort())
+  })
+
+  it('has no error code that nothing uses', () => {
+    const used = sources
+      .filter((path) => path !== 'errors.ts')
+      .map((path) => read(join('src', path)))
+    for (const code of Object.keys(ERROR_CODES)) {
+      assert.ok(
+        used.some((text) => text.includes(`'${code}'`)),
+        code,
+      )
+    }
+  })
+
+  it('has links that lead somewhere', () => {
+    const pages = [
+      'README.md',
+      'CHANGELOG.md',
+      ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`),
+    ]
+    for (const page of pages.filter((name) => name.endsWith('.md'))) {
+      for (const [, target] of read(page).matchAll(/\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)/g)) {
+        assert.ok(existsSync(join(root, dirname(page), target!)), `${page} links to ${target}`)
+      }
+    }
+  })
+
+  it('shows the first example in the README as it is', () => {
+    const shown = /```ts\n([^]*?)```/.exec(read('README.md'))?.[1]
+    assert.equal(shown?.trim(), read('examples/no-lottery.ts').trim())
+  })
+})
