@@ -1,3 +1,5 @@
-import { buildPackage } from './setup.js'
+// The package as it is published; with --all also tests and examples.
+import { buildAll, buildPackage } from './setup.js'
 
-buildPackage()
+if (process.argv.includes('--all')) buildAll()
+else buildPackage()

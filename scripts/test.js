@@ -1,9 +1,10 @@
 // `npm test`: sets itself up, runs every test this machine can run, and ends in one plain line.
 //   --unit     without the real mail servers      --mta   only the real mail servers
 //   --no-build the last build is good enough (used to run one build on several versions of Node)
+//   --quiet    a dot a test
 //   any other argument: only test files whose path contains it
 import { run as runTests } from 'node:test'
-import { spec } from 'node:test/reporters'
+import { dot, spec } from 'node:test/reporters'
 import { readdirSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { buildAll, root } from './setup.js'
@@ -43,7 +44,7 @@ stream.on('test:fail', (data) => {
   // A suite fails with its tests, which are counted themselves; a file fails by itself when it cannot be loaded.
   if (isTest(data) || data.details?.error?.failureType !== 'subtestsFailed') count.failed++
 })
-stream.compose(new spec()).pipe(process.stdout)
+stream.compose(options.has('--quiet') ? dot : new spec()).pipe(process.stdout)
 stream.on('end', () => {
   // After the reporter has written its own summary.
   setImmediate(() => {

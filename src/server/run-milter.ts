@@ -15,10 +15,14 @@ export interface RunOptions extends Omit<ServeOptions, 'listen' | 'signal'> {
 const GRACEFUL: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGHUP']
 const AT_ONCE: readonly NodeJS.Signals[] = ['SIGINT']
 
+/** Milliseconds that are left to the program after it was stopped at once. */
+const EXIT_AFTER = 1_000
+
 /**
  * Runs a filter as a program: listens, and resolves when it has stopped. It owns the signals while it
  * runs, as libmilter does: SIGTERM and SIGHUP stop gracefully (what is in progress is finished),
- * SIGINT at once, and so does any second signal.
+ * SIGINT at once, and so does any second signal; then the process ends a second later, even if a
+ * handler that was cut off still has something to wait for.
  *
  * @param name stands in every log line; with Sendmail the name of its `Xname` line by custom
  * @throws ListenError, UsageError as {@link serve}
@@ -30,8 +34,9 @@ export async function runMilter(name: string, options: RunOptions): Promise<void
   logger.info({ addresses: server.addresses.join(' ') }, 'listening')
 
   let stopping = false
+  let atOnce = false
   const onSignal = (signal: NodeJS.Signals): void => {
-    const atOnce = stopping || AT_ONCE.includes(signal)
+    atOnce = stopping || AT_ONCE.includes(signal)
     stopping = true
     logger.info(
       { signal, connections: server.connections },
@@ -46,4 +51,6 @@ export async function runMilter(name: string, options: RunOptions): Promise<void
     for (const signal of [...GRACEFUL, ...AT_ONCE]) process.off(signal, onSignal)
   }
   logger.info('stopped')
+  // Handlers that were cut off may still run and would keep the process alive.
+  if (atOnce) setTimeout(() => process.exit(), EXIT_AFTER).unref()
 }

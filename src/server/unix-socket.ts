@@ -1,9 +1,9 @@
-import { randomBytes } from 'node:crypto'
 import { execFile } from 'node:child_process'
-import { chmod, chown, link, lstat, mkdtemp, rename, rm, rmdir, unlink } from 'node:fs/promises'
+import { chmod, chown, link, lstat, mkdir, mkdtemp, rm, rmdir, unlink } from 'node:fs/promises'
 import type { Stats } from 'node:fs'
 import { connect, type Server } from 'node:net'
 import { basename, dirname, join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { ListenError } from '../errors.ts'
 import { MAX_SOCKET_PATH } from './listen-address.ts'
 
@@ -94,7 +94,7 @@ async function place(draft: string, path: string): Promise<void> {
     } catch (error) {
       if (codeOf(error) !== 'EEXIST') throw error
     }
-    await removeStale(path)
+    await withLock(path, () => removeStale(path))
   }
   throw new ListenError(
     'ADDRESS_IN_USE',
@@ -122,19 +122,37 @@ async function removeStale(path: string): Promise<void> {
       `cannot listen on ${path}: another process answers there; stop it first or choose another path`,
     )
   }
-  // Moved aside first: if another server has put its own socket there in the meantime, it goes back.
-  const aside = join(dirname(path), `.${randomBytes(4).toString('hex')}`)
-  try {
-    await rename(path, aside)
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return
-    throw error
-  }
-  const moved = await lstat(aside)
-  if (moved.ino !== found.ino || moved.dev !== found.dev)
-    await link(aside, path).catch(() => {})
-  await unlink(aside)
+  await unlink(path)
 }
+
+/**
+ * Of several servers that find the same stale socket only one may remove it; another could take away
+ * the socket that a third has just put there. Nobody but the holder of the lock removes a socket, so
+ * while it looks at a stale one nothing can take its place.
+ */
+async function withLock(path: string, work: () => Promise<void>): Promise<void> {
+  const lock = join(dirname(path), `.${basename(path)}.lock`)
+  for (let attempt = 0; ; attempt++) {
+    try {
+      await mkdir(lock)
+      break
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST' || attempt > 200) throw error
+    }
+    // The work takes milliseconds: an old lock is of a process that died in it.
+    const made = await lstat(lock).catch(() => undefined)
+    if (made !== undefined && Date.now() - made.mtimeMs > LOCK_EXPIRES) {
+      await rmdir(lock).catch(() => {})
+    } else await setTimeout(10)
+  }
+  try {
+    await work()
+  } finally {
+    await rmdir(lock)
+  }
+}
+
+const LOCK_EXPIRES = 5_000
 
 async function somebodyAnswers(path: string): Promise<boolean> {
   return new Promise((resolve, reject) => {

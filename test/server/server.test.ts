@@ -1,0 +1,417 @@
+import assert from 'node:assert/strict'
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
+import type { Handlers } from '../../src/milter/handlers.ts'
+import { MtaClient } from '../../src/mta/client.ts'
+import { encodeCommand } from '../../src/protocol/commands.ts'
+import { serve } from '../../src/server/serve.ts'
+import type { ServeOptions } from '../../src/server/options.ts'
+import type { MilterServer } from '../../src/server/server.ts'
+import {
+  body,
+  connect as connectCommand,
+  eom,
+  FULL_OFFER,
+  helo,
+  mail,
+  rcpt,
+  recordingLogger,
+  type LogLine,
+} from '../support/wire.ts'
+
+const start = (
+  factory: () => Handlers,
+  options: Partial<ServeOptions> = {},
+  log: LogLine[] = [],
+): Promise<MilterServer> =>
+  serve(factory, { listen: 'inet:0@127.0.0.1', logger: recordingLogger(log), ...options })
+
+async function client(
+  server: MilterServer,
+  address = server.addresses[0]!,
+): Promise<MtaClient> {
+  const made = await MtaClient.connect(address)
+  await made.negotiate()
+  return made
+}
+async function until(what: () => boolean): Promise<void> {
+  while (!what()) await setTimeout(5)
+}
+const portOf = (server: MilterServer): number =>
+  Number(/:(\d+)@/.exec(server.addresses[0]!)![1])
+
+describe('a server', () => {
+  it('listens on several addresses at once, and says which', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'tsmilter-'))
+    const path = `unix:${join(directory, 'x.sock')}`
+    {
+      const server = await start(() => ({ helo: () => {} }), {
+        listen: ['inet:0@localhost', 'inet6:0', path],
+      })
+      assert.match(server.addresses[0]!, /^inet:[1-9]\d*@127\.0\.0\.1$/)
+      assert.match(server.addresses[1]!, /^inet6:[1-9]\d*@::1$/)
+      assert.equal(server.addresses[2], path)
+      for (const address of server.addresses) {
+        const mta = await client(server, address)
+        assert.deepEqual(await mta.command(helo()), { type: 'continue' })
+        await mta.quit()
+      }
+      await server.close()
+    }
+    rmSync(directory, { recursive: true })
+  })
+
+  it('lives beside others with other filters', async () => {
+    const one = await start(() => ({ eom: (ctx) => ctx.addHeader('X', '1') }))
+    const two = await start(() => ({ helo: () => {} }))
+    assert.notEqual((await client(one)).choice?.steps, (await client(two)).choice?.steps)
+    await one.close({ deadline: 0 })
+    const still = await client(two)
+    assert.deepEqual(await still.command(helo()), { type: 'continue' })
+    await two.close({ deadline: 0 })
+  })
+
+  it('listens on all addresses or on none', async () => {
+    const first = await start(() => ({}))
+    const port = portOf(first)
+    await assert.rejects(
+      start(() => ({}), { listen: ['inet:0', `inet:${port}`] }),
+      { code: 'ADDRESS_IN_USE' },
+    )
+    await assert.rejects(
+      start(() => ({}), { listen: ['inet:0', 'inet:25@no-such-host.invalid'] }),
+      {
+        code: 'LISTEN_FAILED',
+      },
+    )
+    await first.close()
+    // Nothing of the attempts is left that would keep the process alive.
+    await (await start(() => ({}), { listen: `inet:${port}` })).close()
+  })
+
+  it('takes a listening descriptor that somebody else has opened', async () => {
+    const owner = createServer()
+    owner.listen(0, '127.0.0.1')
+    await once(owner, 'listening')
+    const { fd } = (owner as unknown as { _handle: { fd: number } })._handle
+    const fixture = join(import.meta.dirname, 'fixtures', 'run-milter.js')
+    // As number 4 in the child: 3 is the channel to it.
+    const child = fork(fixture, ['fd:4', '0'], {
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc', fd],
+    })
+    const { port } = owner.address() as { port: number }
+    const [line] = (await once(child, 'message')) as [string]
+    assert.match(line, /listening.* addresses=fd:4/)
+    owner.close()
+    const mta = await MtaClient.connect(`inet:${port}@127.0.0.1`)
+    await mta.negotiate()
+    assert.deepEqual(await mta.command(mail()), { type: 'continue' })
+    await mta.quit()
+    child.kill('SIGTERM')
+    assert.deepEqual(await once(child, 'exit'), [0, null])
+    await assert.rejects(
+      start(() => ({}), { listen: 'fd:9999' }),
+      { code: 'LISTEN_FAILED' },
+    )
+  })
+
+  it('refuses options and filters that are none', async () => {
+    for (const options of [
+      { listen: [] },
+      { maxConnections: 0 },
+      { backlog: 0 },
+      { timeouts: { idle: -1 } },
+      { unixSocket: { mode: 0o1777 } },
+      { listen: 5 as unknown as string },
+    ]) {
+      await assert.rejects(
+        start(() => ({}), options),
+        { code: 'INVALID_OPTION' },
+      )
+    }
+    await assert.rejects(start({} as () => Handlers), { code: 'INVALID_HANDLER' })
+  })
+
+  it('installs no signal handlers', async () => {
+    const before = ['SIGTERM', 'SIGINT', 'SIGHUP'].map((signal) =>
+      process.listenerCount(signal),
+    )
+    const server = await start(() => ({}))
+    assert.deepEqual(
+      ['SIGTERM', 'SIGINT', 'SIGHUP'].map((signal) => process.listenerCount(signal)),
+      before,
+    )
+    await server.close()
+  })
+})
+
+describe('closing', () => {
+  it('waits for the handler and the message in progress', async () => {
+    let finish = (): void => {}
+    const server = await start(() => ({
+      envfrom: () => {},
+      eom: async (ctx) => {
+        await new Promise<void>((resolve) => (finish = resolve))
+        ctx.addHeader('X-Late', 'yes')
+      },
+    }))
+    const mta = await client(server)
+    const [address] = server.addresses as [string]
+    await mta.command(mail())
+    const closed = server.close({ quiet: 0 })
+    assert.deepEqual(await mta.command(rcpt()), undefined, 'declined')
+    const types: string[] = []
+    const answer = mta.command(eom(), (edit) => types.push(edit.type))
+    await setTimeout(20)
+    finish()
+    assert.deepEqual(await answer, { type: 'continue' })
+    assert.deepEqual(types, ['addheader'])
+    await closed
+    await assert.rejects(MtaClient.connect(address))
+  })
+
+  it('ends connections without a message once they are quiet', async () => {
+    const reasons: string[] = []
+    const server = await start(() => ({ close: (_ctx, reason) => void reasons.push(reason) }))
+    const mta = await client(server)
+    await server.close({ quiet: 50, deadline: 60_000 })
+    assert.deepEqual(reasons, ['shutdown'])
+    await assert.rejects(mta.reply(), { code: 'DISCONNECTED' })
+  })
+
+  it('at its deadline answers what is owed and aborts', async () => {
+    let signal: AbortSignal | undefined
+    const server = await start(() => ({
+      envfrom: (ctx) => {
+        signal = ctx.signal
+        return new Promise(() => {})
+      },
+    }))
+    const mta = await client(server)
+    const answer = mta.command(mail())
+    await until(() => signal !== undefined)
+    await server.close({ deadline: 0 })
+    assert.deepEqual(await answer, { type: 'tempfail' })
+    assert.equal((signal!.reason as { code: string }).code, 'SHUTTING_DOWN')
+  })
+
+  it('can be hurried by a second call, and is the same close', async () => {
+    const server = await start(() => ({ envfrom: () => {}, eom: () => new Promise(() => {}) }))
+    const mta = await client(server)
+    await mta.command(mail())
+    const answer = mta.command(eom())
+    const first = server.close({ deadline: 600_000 })
+    await setTimeout(20)
+    const second = server.close({ deadline: 0 })
+    assert.deepEqual(await answer, { type: 'tempfail' })
+    await Promise.all([first, second, server.finished, server.close()])
+  })
+
+  it('happens at the end of a block and by signal', async () => {
+    const server = await start(() => ({}))
+    await server[Symbol.asyncDispose]()
+    await server.finished
+    const controller = new AbortController()
+    const other = await start(() => ({}), { signal: controller.signal })
+    controller.abort()
+    await other.finished
+    await assert.rejects(
+      start(() => ({}), { signal: AbortSignal.abort() }),
+      { name: 'AbortError' },
+    )
+  })
+})
+
+describe('limits', () => {
+  it('connections beyond the limit are told to come later, until one is free', async () => {
+    const log: LogLine[] = []
+    const server = await start(
+      () => ({ connect: () => {}, envfrom: () => {} }),
+      { maxConnections: 1 },
+      log,
+    )
+    const first = await client(server)
+    assert.deepEqual(await first.command(connectCommand()), { type: 'continue' })
+    const second = await client(server)
+    assert.deepEqual(await second.command(connectCommand()), { type: 'tempfail' })
+    assert.deepEqual(await second.command(mail()), { type: 'tempfail' })
+    await assert.rejects(client(server), { code: 'DISCONNECTED' })
+    assert.equal(server.connections, 1)
+    assert.ok(
+      log.some(
+        (line) => line.level === 'warn' && line.message.includes('too many connections'),
+      ),
+    )
+    await first.quit()
+    await second.quit()
+    await until(() => server.connections === 0)
+    const third = await client(server)
+    assert.deepEqual(await third.command(connectCommand()), { type: 'continue' })
+    await server.close({ deadline: 0 })
+  })
+
+  for (const [what, timeouts, work] of [
+    ['says nothing', { frame: 50 }, async () => {}],
+    [
+      'stops inside a frame',
+      { frame: 50 },
+      async (mta: MtaClient) => {
+        await mta.negotiate()
+        mta.write(Buffer.from([0, 0, 0, 9, 0x48]))
+      },
+    ],
+    [
+      'is silent between commands',
+      { idle: 50 },
+      async (mta: MtaClient) => {
+        await mta.negotiate()
+      },
+    ],
+  ] as const) {
+    it(`a mail server that ${what} is let go`, async () => {
+      const reasons: string[] = []
+      const server = await start(
+        () => ({ close: (_ctx, reason) => void reasons.push(reason) }),
+        { timeouts },
+      )
+      const mta = await MtaClient.connect(server.addresses[0]!)
+      await work(mta)
+      await assert.rejects(mta.reply(), { code: 'DISCONNECTED' })
+      await until(() => server.connections === 0)
+      assert.deepEqual(reasons, what === 'says nothing' ? [] : ['timeout'])
+      await server.close()
+    })
+  }
+
+  it('a frame that comes one byte at a time is overdue all the same', async () => {
+    const server = await start(() => ({}), { timeouts: { frame: 300 } })
+    const mta = await client(server)
+    const bytes = encodeCommand(body('x'.repeat(1000)))
+    let closed = false
+    const end = assert
+      .rejects(mta.reply(), { code: 'DISCONNECTED' })
+      .then(() => (closed = true))
+    for (let i = 0; i < bytes.length && !closed; i++) {
+      mta.write(bytes.subarray(i, i + 1))
+      await setTimeout(20)
+    }
+    assert.ok(closed, 'before the frame was whole')
+    await end
+    await server.close()
+  })
+
+  it('a peer that asks and never reads stops being read', async () => {
+    const server = await start(() => ({ unknown: () => {} }), { timeouts: { write: 200 } })
+    const socket = connect(portOf(server), '127.0.0.1')
+    await once(socket, 'connect')
+    socket.write(encodeCommand({ type: 'optneg', offer: FULL_OFFER }))
+    socket.pause()
+    const questions = Buffer.concat(
+      Array(10_000).fill(encodeCommand({ type: 'unknown', line: 'X' })),
+    )
+    const before = process.memoryUsage().rss
+    let refused = false
+    socket.on('error', () => (refused = true))
+    socket.on('close', () => (refused = true))
+    for (let i = 0; i < 2_000 && !refused && socket.writableLength < 8 * 1024 * 1024; i++) {
+      socket.write(questions)
+      await setTimeout(0)
+    }
+    await until(() => server.connections === 0)
+    assert.ok(process.memoryUsage().rss - before < 200 * 1024 * 1024)
+    socket.destroy()
+    await server.close()
+  })
+})
+
+describe('strangers on the port', () => {
+  for (const [who, bytes] of [
+    ['a web browser', Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n')],
+    ['an SMTP client', Buffer.from('EHLO client\r\n')],
+    ['a TLS client', Buffer.from('16030100f8010000f4', 'hex')],
+    ['zeros', Buffer.alloc(100)],
+    ['noise', Buffer.from([...Array(255).keys()].reverse())],
+  ] as const) {
+    it(`${who} is sent away without harm or alarm`, async () => {
+      const log: LogLine[] = []
+      let made = 0
+      const server = await start(
+        () => {
+          made++
+          return { helo: () => {} }
+        },
+        {},
+        log,
+      )
+      const socket = connect(portOf(server), '127.0.0.1')
+      socket.on('error', () => {})
+      socket.end(bytes)
+      socket.resume()
+      await once(socket, 'close')
+      const mta = await client(server)
+      assert.deepEqual(await mta.command(helo()), { type: 'continue' })
+      await mta.quit()
+      assert.equal(made, 1)
+      assert.deepEqual(
+        log.filter((line) => line.level === 'error' || line.level === 'warn'),
+        [],
+      )
+      await server.close({ deadline: 0 })
+    })
+  }
+
+  it('many that connect and leave, leave nothing behind', async () => {
+    const log: LogLine[] = []
+    const server = await start(() => ({}), {}, log)
+    for (let i = 0; i < 200; i++) {
+      const socket = connect(portOf(server), '127.0.0.1')
+      await once(socket, 'connect')
+      if (i % 2 === 0) socket.resetAndDestroy()
+      else socket.destroy()
+    }
+    await until(() => server.connections === 0)
+    assert.deepEqual(log, [])
+    await server.close({ deadline: 0 })
+  })
+
+  it('a reset in the middle of a handler fires its signal', async () => {
+    let signal: AbortSignal | undefined
+    const server = await start(() => ({
+      envfrom: (ctx) => {
+        signal = ctx.signal
+        return new Promise(() => {})
+      },
+    }))
+    const mta = await client(server)
+    mta.command(mail()).catch(() => {})
+    await until(() => signal !== undefined)
+    mta.destroy()
+    await until(() => signal!.aborted)
+    assert.equal((signal!.reason as { code: string }).code, 'DISCONNECTED')
+    await until(() => server.connections === 0)
+    await server.close()
+  })
+})
+
+describe('large replies', () => {
+  it('arrive whole, and edits and verdict of a small one in one piece', async () => {
+    const big = Buffer.alloc(5_000_000, 'x'.repeat(76) + '\r\n')
+    const server = await start(() => ({ eom: (ctx) => ctx.replaceBody(big) }))
+    const mta = await client(server)
+    const chunks: Buffer[] = []
+    const answer = await mta.command(eom(), (edit) => {
+      if (edit.type === 'replbody') chunks.push(Buffer.from(edit.chunk))
+    })
+    assert.deepEqual(answer, { type: 'continue' })
+    assert.ok(Buffer.concat(chunks).equals(big))
+    assert.equal(chunks.length, Math.ceil(big.length / 65_535))
+    await mta.quit()
+    await server.close({ deadline: 0 })
+  })
+})
