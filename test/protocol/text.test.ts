@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import { decodeText, encodeText } from '../../src/protocol/text.ts'
+
+const escaped = (bytes: readonly number[]): string =>
+  bytes.map((byte) => String.fromCharCode(0xdc00 + byte)).join('')
+
+describe('text', () => {
+  it('of any bytes becomes the same bytes again', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        assert.deepEqual(encodeText(decodeText(Buffer.from(bytes))), Buffer.from(bytes))
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  it('that is UTF-8 is what it says', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme' }), (text) => {
+        assert.equal(decodeText(Buffer.from(text)), text.toWellFormed())
+        assert.deepEqual(encodeText(text.toWellFormed()), Buffer.from(text.toWellFormed()))
+      }),
+    )
+    for (const text of ['\u{1f480}', '\u{10ffff}', '\uffff', '\ud7ff', '\ue000', 'a\0b']) {
+      assert.equal(decodeText(Buffer.from(text)), text)
+    }
+  })
+
+  const invalid: [string, number[]][] = [
+    ['a lone continuation', [0x80]],
+    ['Latin-1', [0xe9]],
+    ['an overlong slash', [0xc0, 0xaf]],
+    ['another overlong slash', [0xe0, 0x80, 0xaf]],
+    ['an overlong of four bytes', [0xf0, 0x80, 0x80, 0xaf]],
+    ['a surrogate', [0xed, 0xa0, 0x80]],
+    ['beyond the last character', [0xf4, 0x90, 0x80, 0x80]],
+    ['bytes that never occur', [0xf5, 0xfe, 0xff]],
+    ['a character cut off', [0xe2, 0x82]],
+  ]
+  for (const [what, bytes] of invalid) {
+    it(`of ${what} keeps each byte as one lone surrogate`, () => {
+      assert.equal(decodeText(Buffer.from(bytes)), escaped(bytes))
+      assert.equal(decodeText(Buffer.from([0x61, ...bytes, 0x62])), `a${escaped(bytes)}b`)
+    })
+  }
+
+  it('is decoded within its bounds', () => {
+    assert.equal(decodeText(Buffer.from('xxcaf\xe9yy', 'latin1'), 2, 6), 'caf\udce9')
+  })
+
+  it('with half a character that stands for no byte is an error', () => {
+    for (const text of ['\ud800', 'a\udfff', '\udc7f', '\udd00', '\ud83dx']) {
+      assert.throws(() => encodeText(text), { name: 'UsageError', code: 'INVALID_TEXT' })
+    }
+  })
+
+  it('may be bytes already', () => {
+    assert.deepEqual(encodeText(new Uint8Array([1, 255])), Buffer.from([1, 255]))
+  })
+})
