@@ -4,7 +4,12 @@ import type { Choice, Offer } from '../protocol/negotiation.ts'
 import type { CloseReason } from '../session/events.ts'
 import { isVerdict, reply, type Verdict } from '../session/verdict.ts'
 import type { LiveConnectionContext } from './context.ts'
-import { LiveMessageContext, tooLate, type Connection } from './context.ts'
+import {
+  LiveMessageContext,
+  tooLate,
+  type Connection,
+  type ConnectionContext,
+} from './context.ts'
 import type { Text } from './edits.ts'
 import { type AnyHandler, type FilterObject, type FilterObjectSource } from './filter-object.ts'
 import type {
@@ -57,7 +62,7 @@ export class Base implements FilterObjectSource {
   // ---- what holds now
 
   /** The context of the callback that runs: of the message, or between messages of the connection. */
-  get context(): LiveConnectionContext {
+  get context(): ConnectionContext {
     if (this.#context === undefined) throw tooLate('the context of a filter', 'a callback')
     return this.#context
   }

@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { sendmailMissing, sendmailRoot, sendmailVersion } from './available.ts'
+import { sendmailMissing, sendmailRoot } from './available.ts'
 import { makeCertificate } from './certificate.ts'
 import { findProgram, run } from './command.ts'
 import { openLogSocket } from './log-socket.ts'
@@ -19,7 +19,6 @@ export async function startSendmail(options: StartOptions): Promise<SendmailServ
   if (missing !== undefined) throw new Error(missing)
   return await startOnSite<SendmailServer>('sendmail', async (site) => {
     const programs = join(sendmailRoot(), 'usr/libexec/sendmail')
-    const version = sendmailVersion() ?? 'unknown'
     await configure(site, options, programs)
     site.defer(await openLogSocket(site.path('log.sock'), site.logFile))
     const namespaces = '-m -u -p --fork --kill-child --mount-proc --propagation private'.split(
@@ -29,6 +28,7 @@ export async function startSendmail(options: StartOptions): Promise<SendmailServ
     const server = [join(programs, 'sendmail'), '-C', site.path('sendmail.cf'), '-bD', '-q15m']
     const unshare = findProgram('unshare') ?? 'unshare'
     await site.launch(unshare, [...namespaces, ...world, ...server])
+    const [, version = 'unknown'] = /starting daemon \(([^)]+)\)/.exec(site.log()) ?? []
     return new Sendmail(site, version)
   })
 }
