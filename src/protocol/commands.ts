@@ -137,6 +137,16 @@ export class HeaderView {
     return this
   }
 
+  /** Copies the field, for readers that outlive the memory it came in. */
+  keep(): void {
+    const start = this.#nameStart
+    this.#bytes = Buffer.from(this.#bytes.subarray(start, this.#valueEnd))
+    this.#nameStart = 0
+    this.#nameEnd -= start
+    this.#valueStart -= start
+    this.#valueEnd -= start
+  }
+
   get name(): string {
     return decodeText(this.#bytes, this.#nameStart, this.#nameEnd)
   }

@@ -399,6 +399,8 @@ export class Session {
     }
     const answer = this.#handle(command)
     if (answer instanceof Promise) {
+      // The handler may look at the field later, and the chunk may be lent.
+      if (command === Command.HEADER) this.#header.keep()
       this.#after(answer, (verdict) => this.#conclude(command, silent, verdict))
     } else {
       this.#conclude(command, silent, answer)

@@ -227,6 +227,23 @@ describe('a body chunk', () => {
   })
 })
 
+describe('the raw form of a header', () => {
+  it('can be read later in the handler, even if the memory it came in is used again', async () => {
+    const seen: string[] = []
+    const wire = Wire.negotiated(() => ({
+      header: async (ctx) => {
+        await null
+        seen.push(`${ctx.raw.name.toString()}:${ctx.raw.value.toString()}`)
+      },
+    }))
+    const bytes = Buffer.from('\0\0\0\x02Ma\0\0\0\x07LA\0 v1\0\0\0\0\x07LB\0 v2\0', 'latin1')
+    wire.session.receive(bytes, true)
+    bytes.fill(0xee)
+    await wire.settle()
+    assert.deepEqual(seen, ['A: v1', 'B: v2'])
+  })
+})
+
 describe('work that takes time', () => {
   it('is waited for: one handler at a time, answers in order', async () => {
     const first = pause()
