@@ -33,7 +33,7 @@ const CODES = {
   // Why a handler was cut off (the reason of its AbortSignal).
   DEADLINE_EXCEEDED: 'the handler did not answer before its deadline',
   MESSAGE_ABORTED: 'the mail server abandoned the message',
-  DISCONNECTED: 'the mail server closed the connection',
+  DISCONNECTED: 'the other side closed the connection, or it broke',
   SHUTTING_DOWN: 'this server is stopping and does not wait any longer',
   // Listening.
   INVALID_LISTEN_ADDRESS: 'an address that cannot be understood',

@@ -26,7 +26,14 @@ export class MtaClient {
   private constructor(socket: Socket) {
     this.#socket = socket
     socket.on('data', (chunk: Buffer) => this.#received(chunk))
-    socket.on('error', (error) => this.#fail(error))
+    // A reset is how the end of a connection looks when something was still under way to it.
+    socket.on('error', (cause) =>
+      this.#fail(
+        new MilterError('DISCONNECTED', `the connection is broken: ${cause.message}`, {
+          cause,
+        }),
+      ),
+    )
     socket.on('close', () =>
       this.#fail(new MilterError('DISCONNECTED', 'the filter has closed the connection')),
     )

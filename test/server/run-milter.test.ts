@@ -6,9 +6,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { MtaClient } from '../../src/mta/client.ts'
+import { atEnd, killAtEnd, until } from '../support/resources.ts'
 import { eom, mail } from '../support/wire.ts'
 
-describe('runMilter', () => {
+describe('runMilter', { timeout: 120_000 }, () => {
   let directory: string
   let path: string
   let child: ChildProcess
@@ -19,22 +20,20 @@ describe('runMilter', () => {
     lines = []
   })
   afterEach(() => {
-    child.kill('SIGKILL')
     rmSync(directory, { recursive: true, force: true })
   })
 
+  function runner(slow: string): ChildProcess {
+    const fixture = join(import.meta.dirname, 'fixtures', 'run-milter.js')
+    return killAtEnd(fork(fixture, [`unix:${path}`, slow], { silent: true }))
+  }
   async function start(slow = '0'): Promise<void> {
-    child = fork(
-      join(import.meta.dirname, 'fixtures', 'run-milter.js'),
-      [`unix:${path}`, slow],
-      { silent: true },
-    )
+    child = runner(slow)
     child.on('message', (text) => lines.push(text as string))
     await line(/listening/)
   }
-  async function line(wanted: RegExp): Promise<void> {
-    while (!lines.some((one) => wanted.test(one))) await once(child, 'message')
-  }
+  const line = (wanted: RegExp): Promise<void> =>
+    until(() => lines.some((one) => wanted.test(one)))
   async function exit(): Promise<[number | null, string | null]> {
     if (child.exitCode !== null || child.signalCode !== null)
       return [child.exitCode, child.signalCode]
@@ -42,6 +41,7 @@ describe('runMilter', () => {
   }
   async function inMessage(): Promise<{ answer: Promise<unknown>; edits: string[] }> {
     const client = await MtaClient.connect(`unix:${path}`)
+    atEnd(() => client.destroy())
     await client.negotiate()
     await client.command(mail())
     const edits: string[] = []
@@ -57,6 +57,8 @@ describe('runMilter', () => {
       child.kill(signal)
       assert.deepEqual(await answer, { type: 'continue' })
       assert.deepEqual(edits, ['addheader'])
+      // Waited for: the last words of a process can arrive after the news of its end.
+      await line(/^returned$/)
       assert.deepEqual(await exit(), [0, null])
       assert.equal(lines.at(-1), 'returned')
       assert.equal(existsSync(path), false)
@@ -84,11 +86,7 @@ describe('runMilter', () => {
 
   it('fails with the reason when it cannot listen', async () => {
     await start()
-    const second = fork(
-      join(import.meta.dirname, 'fixtures', 'run-milter.js'),
-      [`unix:${path}`, '0'],
-      { silent: true },
-    )
+    const second = runner('0')
     let output = ''
     second.stderr!.on('data', (text: Buffer) => (output += text.toString()))
     const [code] = (await once(second, 'exit')) as [number]

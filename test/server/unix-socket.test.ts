@@ -22,6 +22,7 @@ import { serve } from '../../src/server/serve.ts'
 import type { MilterServer } from '../../src/server/server.ts'
 import type { SocketPermissions } from '../../src/server/unix-socket.ts'
 import { MtaClient } from '../../src/mta/client.ts'
+import { atEnd } from '../support/resources.ts'
 
 const isRoot = process.getuid?.() === 0
 
@@ -41,12 +42,17 @@ describe('unix sockets', () => {
   })
   afterEach(() => rmSync(directory, { recursive: true, force: true }))
 
-  const start = (
+  async function start(
     unixSocket: SocketPermissions = {},
     listen = `unix:${path}`,
-  ): Promise<MilterServer> => serve(() => ({}), { listen, unixSocket, logger: silentLogger() })
+  ): Promise<MilterServer> {
+    const server = await serve(() => ({}), { listen, unixSocket, logger: silentLogger() })
+    atEnd(() => server.close({ deadline: 0 }))
+    return server
+  }
   const answers = async (): Promise<void> => {
     const client = await MtaClient.connect(`unix:${path}`)
+    atEnd(() => client.destroy())
     await client.negotiate()
     await client.quit()
   }
@@ -71,6 +77,7 @@ describe('unix sockets', () => {
           // not there yet, or gone again
         }
       })
+      atEnd(() => watcher.close())
       const server = await start({ mode })
       assert.equal(statSync(path).mode & 0o777, mode)
       await server.close()
@@ -90,6 +97,7 @@ describe('unix sockets', () => {
         // already done
       }
     })
+    atEnd(() => watcher.close())
     for (let i = 0; i < 20; i++) await (await start({ mode: 0o666 })).close()
     watcher.close()
     for (const mode of modes) assert.equal(mode, 0o700)
@@ -207,6 +215,7 @@ describe('unix sockets', () => {
 
   it('of another kind of server are not taken either', async () => {
     const other = createServer()
+    atEnd(() => other.close())
     await new Promise<void>((resolve) => other.listen(path, resolve))
     await assert.rejects(start(), { code: 'ADDRESS_IN_USE' })
     other.close()

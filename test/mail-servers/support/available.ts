@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { ENVIRONMENT, findProgram } from './command.ts'
 
-const HOW = 'run `sudo test/mta/setup.sh` (Debian) to get it'
+const HOW = 'run `sudo test/mail-servers/setup.sh` (Debian) to get it'
 
 /** Why Postfix cannot be run here and what to do about it, in one line; undefined if it can. */
 export function postfixMissing(): string | undefined {
