@@ -1,72 +1,115 @@
-/** A message as lines of header fields and a body, without losing a byte. */
-export interface Field {
-  /** as written, without the colon */
-  readonly name: Buffer
-  /** everything after the colon, with its leading space, folds as in the message, no final line end */
-  readonly value: Buffer
+const LF = 0x0a
+const CR = 0x0d
+const COLON = 0x3a
+const CRLF = Buffer.from('\r\n')
+
+/** A header field, exactly as it stands in a message. */
+export class Field {
+  /** name, colon and value; folded lines are joined by a bare LF, as the protocol has them */
+  readonly raw: Buffer
+
+  constructor(raw: Buffer) {
+    this.raw = raw
+  }
+
+  /** @param value with its leading space */
+  static of(name: Uint8Array | string, value: Uint8Array | string): Field {
+    return new Field(Buffer.concat([Buffer.from(name), Buffer.from(':'), Buffer.from(value)]))
+  }
+
+  get #colon(): number {
+    const colon = this.raw.indexOf(COLON)
+    return colon === -1 ? this.raw.length : colon
+  }
+
+  /** without white space before the colon */
+  get name(): Buffer {
+    let end = this.#colon
+    while (end > 0 && isBlank(this.raw[end - 1])) end--
+    return this.raw.subarray(0, end)
+  }
+
+  /** everything after the colon, with the leading space; folds are bare LF and white space */
+  get value(): Buffer {
+    return this.raw.subarray(this.#colon + 1)
+  }
+
+  /** The name for comparisons, which ignore case. */
+  get key(): string {
+    return this.name.toString('latin1').toLowerCase()
+  }
 }
 
 export interface ParsedMessage {
   readonly fields: readonly Field[]
-  /** after the empty line */
+  /** after the empty line; CRLF line ends */
   readonly body: Buffer
 }
 
-const LF = 0x0a
-const CR = 0x0d
+const isBlank = (byte: number | undefined): boolean => byte === 0x20 || byte === 0x09
 
 /**
- * Splits a message with CRLF or LF line ends. Where a line is neither a field nor a continuation the
- * body begins, as mail servers do.
+ * Splits a message. Lines may end with CRLF or LF; where the first line ends with a bare LF, all line
+ * ends are made CRLF, as the programs do that put such a file into SMTP. The header ends at the first
+ * line that is neither a field nor a continuation of one, empty or not, as for mail servers.
  */
-export function parseMessage(message: Buffer): ParsedMessage {
+export function parseMessage(message: Uint8Array): ParsedMessage {
+  const bytes = withCrlf(Buffer.from(message.buffer, message.byteOffset, message.byteLength))
   const fields: Field[] = []
   let start = 0
-  while (start < message.length) {
-    const end = endOfField(message, start)
-    const line = message.subarray(start, trimEnd(message, start, end))
-    if (line.length === 0) return { fields, body: message.subarray(end) }
-    const colon = line.indexOf(0x3a)
-    const name = line.subarray(0, Math.max(colon, 0)).toString('latin1').trimEnd()
-    if (colon <= 0 || !/^[!-9;-~\x80-\xff]+$/.test(name)) {
-      return { fields, body: message.subarray(start) }
-    }
-    fields.push({ name: line.subarray(0, name.length), value: line.subarray(colon + 1) })
+  while (start < bytes.length) {
+    const end = endOfField(bytes, start)
+    const text = bytes.subarray(start, trimEnd(bytes, start, end))
+    if (text.length === 0) return { fields, body: bytes.subarray(end) }
+    if (!isField(text)) return { fields, body: bytes.subarray(start) }
+    fields.push(new Field(withBareLf(text)))
     start = end
   }
   return { fields, body: Buffer.alloc(0) }
 }
 
+/** A name of printable ASCII, perhaps with white space before its colon (Postfix `is_header`). */
+export function isField(text: Buffer): boolean {
+  const colon = text.indexOf(COLON)
+  return colon > 0 && /^[!-9;-~]+[ \t]*$/.test(text.toString('latin1', 0, colon))
+}
+
 /** Past the line end of a field, its continuation lines included. */
-function endOfField(message: Buffer, start: number): number {
+function endOfField(bytes: Buffer, start: number): number {
   let end = start
   for (;;) {
-    const feed = message.indexOf(LF, end)
-    if (feed === -1) return message.length
-    const empty = feed === start || (feed === start + 1 && message[start] === CR)
+    const feed = bytes.indexOf(LF, end)
+    if (feed === -1) return bytes.length
+    const empty = feed === start || (feed === start + 1 && bytes[start] === CR)
     end = feed + 1
-    if (empty || (message[end] !== 0x20 && message[end] !== 0x09)) return end
+    if (empty || !isBlank(bytes[end])) return end
   }
 }
 
-function trimEnd(message: Buffer, start: number, end: number): number {
-  if (end > start && message[end - 1] === LF) end--
-  if (end > start && message[end - 1] === CR) end--
+function trimEnd(bytes: Buffer, start: number, end: number): number {
+  if (end > start && bytes[end - 1] === LF) end--
+  if (end > start && bytes[end - 1] === CR) end--
   return end
 }
 
-/** The message again, with CRLF line ends in its header. */
-export function formatMessage({ fields, body }: ParsedMessage): Buffer {
+/** Header fields with CRLF line ends, each with its last. */
+export function formatFields(fields: Iterable<Field>): Buffer {
   const parts: Buffer[] = []
-  for (const { name, value } of fields) parts.push(name, COLON, withCrlf(value), CRLF)
-  return Buffer.concat([...parts, CRLF, body])
+  for (const { raw } of fields) parts.push(lfToCrlf(raw), CRLF)
+  return Buffer.concat(parts)
 }
 
-const COLON = Buffer.from(':')
-const CRLF = Buffer.from('\r\n')
+function withCrlf(message: Buffer): Buffer {
+  const feed = message.indexOf(LF)
+  return feed === -1 || message[feed - 1] === CR ? message : lfToCrlf(message)
+}
 
-function withCrlf(value: Buffer): Buffer {
-  return value.includes(LF)
-    ? Buffer.from(value.toString('latin1').replaceAll(/\r?\n/g, '\r\n'), 'latin1')
-    : value
+function lfToCrlf(bytes: Buffer): Buffer {
+  if (!bytes.includes(LF)) return bytes
+  return Buffer.from(bytes.toString('latin1').replaceAll('\n', '\r\n'), 'latin1')
+}
+
+function withBareLf(text: Buffer): Buffer {
+  if (!text.includes(LF)) return text
+  return Buffer.from(text.toString('latin1').replaceAll('\r\n', '\n'), 'latin1')
 }

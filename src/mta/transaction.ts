@@ -4,7 +4,7 @@ import type { EditMessage, ReplyMessage } from '../protocol/replies.ts'
 import { decodeText, encodeText } from '../protocol/text.ts'
 import { CHUNK_SIZE } from '../protocol/constants.ts'
 import type { MtaClient } from './client.ts'
-import { formatMessage, parseMessage, type Field, type ParsedMessage } from './message.ts'
+import { Field, formatFields, parseMessage, type ParsedMessage } from './message.ts'
 
 /** One message and where it comes from. */
 export interface Transaction {
@@ -149,10 +149,11 @@ function applyEdits(
   const to = [...recipients]
   let from = sender
   let body: Buffer[] | undefined
-  const field = (name: string | Uint8Array, value: string | Uint8Array): Field => ({
-    name: encodeText(name),
-    value: Buffer.concat([Buffer.from(leadingSpace ? '' : ' '), encodeText(value)]),
-  })
+  const field = (name: string | Uint8Array, value: string | Uint8Array): Field =>
+    Field.of(
+      encodeText(name),
+      Buffer.concat([Buffer.from(leadingSpace ? '' : ' '), encodeText(value)]),
+    )
   for (const edit of edits) {
     switch (edit.type) {
       case 'addheader':
@@ -182,7 +183,11 @@ function applyEdits(
         break
     }
   }
-  const message = formatMessage({ fields, body: body ? Buffer.concat(body) : parsed.body })
+  const message = Buffer.concat([
+    formatFields(fields),
+    Buffer.from('\r\n'),
+    body ? Buffer.concat(body) : parsed.body,
+  ])
   return { sender: from, recipients: to, message }
 }
 

@@ -1,0 +1,263 @@
+import type { EditMessage } from '../../protocol/replies.ts'
+import { decodeText, encodeText } from '../../protocol/text.ts'
+import { Field, formatFields, isField } from '../message.ts'
+import { bareAddress, splitParameters } from './envelope.ts'
+import type {
+  EditFailure,
+  EditTerms,
+  EnvelopeAddress,
+  MessageResult,
+  QueuedMessage,
+  ReceivedMessage,
+} from './model.ts'
+
+/** header_size_limit; a longer field is cut (cleanup_out.c cleanup_out_header). */
+const HEADER_LIMIT = 102_400
+
+/**
+ * Fields that Postfix takes out of what a client sends (message_drop_headers). A filter that adds
+ * one gets it into the message: its edits pass nothing that would remove it.
+ */
+const DROPPED: ReadonlySet<string> = new Set([
+  'bcc',
+  'content-length',
+  'resent-bcc',
+  'return-path',
+])
+
+/** A field in the queue file. */
+interface Header {
+  readonly field: Field
+  /** Postfix's own Received: counted by position, not by name (cleanup_milter.c hidden_header) */
+  readonly own: boolean
+}
+
+interface Recipient extends EnvelopeAddress {
+  readonly by: 'client' | 'filter'
+}
+
+/**
+ * Postfix 3.7: a filter's edits work on the queue file, by what is in it at that moment
+ * (src/cleanup/cleanup_milter.c), and arrive through src/milter/milter8.c milter8_event.
+ */
+export class PostfixQueuedMessage implements QueuedMessage {
+  readonly body: Buffer
+  readonly #headers: Header[]
+  #recipients: Recipient[] = []
+  readonly #seen = new Set<string>()
+  #sender: EnvelopeAddress
+  #newBody: Buffer[] | undefined
+  #bodyClosed = false
+  #quarantine: string | undefined
+
+  constructor(message: ReceivedMessage) {
+    this.body = message.body
+    this.#sender = message.sender
+    const fields = message.fields.filter(({ key }) => !DROPPED.has(key))
+    this.#headers = [
+      { field: new Field(Buffer.from('Received: ')), own: true },
+      ...fields.map(({ raw }) => ({ field: new Field(headerLines(raw)), own: false })),
+    ]
+    for (const { address, parameters } of message.recipients) {
+      this.#addRecipient(address, parameters, 'client')
+    }
+  }
+
+  shown(): Field[] {
+    return this.#headers.filter(({ own }) => !own).map(({ field }) => field)
+  }
+
+  apply(edit: EditMessage, terms: EditTerms): EditFailure | undefined {
+    const space = terms.leadingSpace ? '' : ' '
+    if (edit.type !== 'replbody' && this.#newBody !== undefined) this.#bodyClosed = true
+    switch (edit.type) {
+      case 'addheader':
+        this.#headers.push(header(edit.name, space, edit.value))
+        return undefined
+      case 'insheader': {
+        // Positions count everything, Postfix's own Received too (cleanup_ins_header).
+        const at = edit.index < this.#searched() ? edit.index : this.#headers.length
+        this.#headers.splice(at, 0, header(edit.name, space, edit.value))
+        return undefined
+      }
+      case 'chgheader':
+        return this.#changeHeader(edit.index, edit.name, space, edit.value)
+      case 'addrcpt':
+        this.#addRecipient(bareAddress(decode(edit.address)), [])
+        return undefined
+      case 'addrcpt_par':
+        this.#addRecipient(
+          bareAddress(decode(edit.address)),
+          knownParameters(edit.parameters, RECIPIENT_PARAMETERS),
+        )
+        return undefined
+      case 'delrcpt':
+        this.#deleteRecipient(bareAddress(decode(edit.address)))
+        return undefined
+      case 'chgfrom':
+        this.#changeFrom(bareAddress(decode(edit.address)), edit.parameters)
+        return undefined
+      case 'replbody':
+        if (this.#bodyClosed) return SPLIT_BODY
+        ;(this.#newBody ??= []).push(Buffer.from(edit.chunk))
+        return undefined
+      case 'quarantine':
+        this.#quarantine = decode(edit.reason)
+        return undefined
+    }
+  }
+
+  result(): MessageResult {
+    const body =
+      this.#newBody === undefined ? this.body : bodyLines(Buffer.concat(this.#newBody))
+    return {
+      sender: this.#sender,
+      recipients: this.#recipients.map(({ address, parameters }) => ({ address, parameters })),
+      message: Buffer.concat([formatFields(this.shown()), CRLF, body]),
+      quarantine: this.#quarantine,
+    }
+  }
+
+  /** How far Postfix looks for a field: to the first line that is none, such as a filter can add. */
+  #searched(): number {
+    const end = this.#headers.findIndex(({ field }) => !isField(field.raw))
+    return end === -1 ? this.#headers.length : end
+  }
+
+  #changeHeader(
+    index: number,
+    name: string | Uint8Array,
+    space: string,
+    value: string | Uint8Array,
+  ): EditFailure | undefined {
+    if (name.length === 0) return { effect: 'tempfail', reason: 'a change without a name' }
+    const wanted = keyOf(name)
+    // Index 0 is 1, for the sake of Sendmail (milter8.c, SMFIR_CHGHEADER).
+    let left = Math.max(index, 1)
+    const at = this.#headers
+      .slice(0, this.#searched())
+      .findIndex(({ own, field }) => !own && field.key === wanted && --left === 0)
+    if (value.length === 0) {
+      // Numbers change at once: the next one has this one's number now.
+      if (at !== -1) this.#headers.splice(at, 1)
+    } else if (at === -1) {
+      this.#headers.push(header(name, space, value))
+    } else {
+      this.#headers[at] = header(name, space, value)
+    }
+    return undefined
+  }
+
+  /**
+   * A recipient that is there already is dropped (cleanup_out_recipient.c, been_here). But one of a
+   * client and one of a filter are never the same: only the client's has an original recipient by
+   * default (cleanup_addr.c), and so the message goes there twice.
+   */
+  #addRecipient(
+    address: string,
+    parameters: readonly string[],
+    by: 'client' | 'filter' = 'filter',
+  ): void {
+    const key = recipientKey(by, address, parameters)
+    if (this.#seen.has(key)) return
+    this.#seen.add(key)
+    this.#recipients.push({ address, parameters, by })
+  }
+
+  #deleteRecipient(address: string): void {
+    for (const one of this.#recipients) {
+      // One that differs in case is forgotten as seen too, and can be added again (been_here_drop).
+      if (one.address.toLowerCase() === address.toLowerCase()) {
+        this.#seen.delete(recipientKey(one.by, one.address, one.parameters))
+      }
+    }
+    // Compared as written, case and all (cleanup_del_rcpt: strcmp).
+    this.#recipients = this.#recipients.filter((one) => one.address !== address)
+  }
+
+  #changeFrom(address: string, parameters: string | Uint8Array | undefined): void {
+    // What is not given again stays (cleanup_chg_from writes only the attributes it was given).
+    const given = knownParameters(parameters, SENDER_PARAMETERS)
+    const names = new Set(given.map(parameterName))
+    const kept = this.#sender.parameters.filter((one) => !names.has(parameterName(one)))
+    this.#sender = { address, parameters: [...kept, ...given] }
+  }
+}
+
+const COLON = Buffer.from(':')
+const CRLF = Buffer.from('\r\n')
+const FEED = Buffer.from('\n')
+const FEED_AND_TAB = Buffer.from('\n\t')
+const LF = 0x0a
+const CR = 0x0d
+
+const SPLIT_BODY: EditFailure = {
+  effect: 'tempfail',
+  reason: 'a new body in two parts with another edit between them',
+}
+
+/** ESMTP parameters Postfix takes from a filter; others are logged and left out. */
+const RECIPIENT_PARAMETERS: ReadonlySet<string> = new Set(['NOTIFY', 'ORCPT'])
+const SENDER_PARAMETERS: ReadonlySet<string> = new Set(['RET', 'ENVID'])
+
+function knownParameters(
+  text: string | Uint8Array | undefined,
+  names: ReadonlySet<string>,
+): string[] {
+  return splitParameters(text).filter((one) => names.has(parameterName(one)))
+}
+
+const parameterName = (parameter: string): string => parameter.replace(/=.*/s, '').toUpperCase()
+
+const recipientKey = (by: string, address: string, parameters: readonly string[]): string =>
+  [by, address, ...parameters].join('\n').toLowerCase()
+
+const keyOf = (name: string | Uint8Array): string =>
+  encodeText(name).toString('latin1').toLowerCase()
+
+const decode = (text: string | Uint8Array): string => decodeText(encodeText(text))
+
+function header(name: string | Uint8Array, space: string, value: string | Uint8Array): Header {
+  const raw = Buffer.concat([encodeText(name), COLON, Buffer.from(space), encodeText(value)])
+  return { field: new Field(headerLines(raw)), own: false }
+}
+
+/**
+ * A field as cleanup_out_header writes it: a line after the first that does not begin with white
+ * space gets a tab, and what goes beyond the limit is cut, at a line end if one is near.
+ */
+function headerLines(raw: Buffer): Buffer {
+  const lines: Buffer[] = []
+  let start = 0
+  for (;;) {
+    const feed = raw.indexOf(LF, start)
+    let end = feed === -1 ? raw.length : feed
+    let last = feed === -1
+    if (end > HEADER_LIMIT) {
+      if (start > 0.9 * HEADER_LIMIT) break
+      end = HEADER_LIMIT
+      last = true
+    }
+    if (start > 0) {
+      lines.push(raw[start] === 0x20 || raw[start] === 0x09 ? FEED : FEED_AND_TAB)
+    }
+    lines.push(raw.subarray(start, end))
+    if (last) break
+    start = end + 1
+  }
+  return Buffer.concat(lines)
+}
+
+/** A new body as milter8_event cuts it into lines: LF or CRLF; a CR elsewhere stays. */
+function bodyLines(bytes: Buffer): Buffer {
+  const parts: Buffer[] = []
+  let start = 0
+  while (start < bytes.length) {
+    const feed = bytes.indexOf(LF, start)
+    let end = feed === -1 ? bytes.length : feed
+    if (feed !== -1 && end > start && bytes[end - 1] === CR) end--
+    parts.push(bytes.subarray(start, end), CRLF)
+    start = feed === -1 ? bytes.length : feed + 1
+  }
+  return Buffer.concat(parts)
+}

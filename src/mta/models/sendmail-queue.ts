@@ -1,0 +1,439 @@
+import type { EditMessage } from '../../protocol/replies.ts'
+import { decodeText, encodeText } from '../../protocol/text.ts'
+import { Field, formatFields } from '../message.ts'
+import { bareAddress, splitParameters } from './envelope.ts'
+import type {
+  AddedFields,
+  EditFailure,
+  EditTerms,
+  EnvelopeAddress,
+  MessageResult,
+  QueuedMessage,
+  ReceivedMessage,
+} from './model.ts'
+
+/**
+ * A node of Sendmail's list of fields (struct header). The list begins with the nine fields of the
+ * configuration (`H` lines); one that the client has sent itself keeps its node, without a value.
+ */
+interface Node {
+  readonly name: Buffer
+  /** undefined: deleted, or not to be written */
+  value: Buffer | undefined
+  /** H_USER: from the client or a filter, not from the configuration */
+  user: boolean
+  /** H_TRACE */
+  readonly trace: boolean
+  /** H_DEFAULT: from the configuration, and not bound to a value when the message had come */
+  late: boolean
+  /** only written in certain messages */
+  readonly when: 'always' | 'resent' | 'never'
+}
+
+/**
+ * Sendmail 8.17 with the configuration its m4 files make: edits work on the list of fields in
+ * memory (sendmail/milter.c, headers.c), which holds more than the message shows.
+ */
+export class SendmailQueuedMessage implements QueuedMessage {
+  readonly body: Buffer
+  readonly #nodes: Node[]
+  readonly #recipients: Recipient[] = []
+  readonly #resent: boolean
+  readonly #host: string
+  #sender: EnvelopeAddress
+  #newBody: Buffer[] | undefined
+  #quarantine: string | undefined
+
+  constructor(message: ReceivedMessage) {
+    this.body = message.body
+    this.#host = message.added?.host ?? 'localhost'
+    this.#sender = message.sender
+    for (const one of message.recipients) this.#addRecipient(one)
+    this.#resent = message.fields.some(({ key }) => RESENT.has(key))
+    this.#nodes = configured(message.sender, message.added ?? {})
+    for (const field of message.fields) this.#receive(field)
+    for (const node of this.#nodes) node.late &&= !isBound(node)
+  }
+
+  /** The client's own field takes the place of a configured one, if it holds anything (dochompheader). */
+  #receive({ name, key, value }: Field): void {
+    const configuredOne = FORCED.has(key)
+      ? undefined
+      : this.#nodes.find((node) => !node.user && keyOf(node) === key)
+    if (configuredOne !== undefined) {
+      if (value.toString('latin1').trim() === '') return
+      configuredOne.value = undefined
+    }
+    this.#nodes.push(made(name, value))
+  }
+
+  shown(): Field[] {
+    return this.#nodes
+      .filter(({ user, value }) => user && value !== undefined)
+      .map(({ name, value }) => Field.of(name, value!))
+  }
+
+  apply(edit: EditMessage, terms: EditTerms): EditFailure | undefined {
+    const space = Buffer.from(terms.leadingSpace ? '' : ' ')
+    switch (edit.type) {
+      case 'addheader':
+        return this.#addHeader(edit.name, space, edit.value)
+      case 'insheader': {
+        if (edit.name.length === 0) return NO_NAME
+        // After the node at the index, counted from 0, hidden ones too; beyond the end: at the end
+        // (headers.c insheader). So 0 is after Return-Path, which is hidden, and before Received.
+        const at = edit.index > 0x7fff_ffff ? 0 : Math.min(edit.index, this.#nodes.length - 1)
+        this.#nodes.splice(at + 1, 0, made(encodeText(edit.name), join(space, edit.value)))
+        return undefined
+      }
+      case 'chgheader':
+        return this.#changeHeader(edit.index, edit.name, space, edit.value)
+      case 'addrcpt':
+        this.#addRecipients(decode(edit.address))
+        return undefined
+      case 'addrcpt_par':
+        this.#addRecipient({
+          address: bareAddress(decode(edit.address)),
+          parameters: splitParameters(edit.parameters),
+        })
+        return undefined
+      case 'delrcpt':
+        this.#deleteRecipient(decode(edit.address))
+        return undefined
+      case 'chgfrom':
+        this.#sender = {
+          address: bareAddress(decode(edit.address)),
+          // A second string takes all parameters of MAIL away first (milter_chgfrom).
+          parameters:
+            edit.parameters === undefined
+              ? this.#sender.parameters
+              : splitParameters(edit.parameters),
+        }
+        return undefined
+      case 'replbody':
+        if (!terms.mayReplaceBody) {
+          return { effect: 'tempfail', reason: 'a new body without the right to replace it' }
+        }
+        ;(this.#newBody ??= []).push(Buffer.from(edit.chunk))
+        return undefined
+      case 'quarantine':
+        this.#quarantine = decode(edit.reason)
+        return undefined
+    }
+  }
+
+  result(): MessageResult {
+    const body = this.#newBody === undefined ? this.body : bodyLines(this.#newBody)
+    return {
+      sender: this.#sender,
+      recipients: this.#recipients.filter(({ removed }) => !removed).map(asEnvelopeAddress),
+      message: Buffer.concat([
+        formatFields(
+          this.#nodes
+            .filter((node) => this.#isWritten(node))
+            .map((node) => this.#written(node)),
+        ),
+        CRLF,
+        body,
+      ]),
+      quarantine: this.#quarantine,
+    }
+  }
+
+  #isWritten(node: Node): boolean {
+    const { value, late, when } = node
+    if (value === undefined || node === this.#received) return false
+    // Expanded when it is written, and left out if that gives nothing (putheader).
+    if (late && value.length === 0) return false
+    return when === 'always' || (when === 'resent' && this.#resent)
+  }
+
+  #written({ name, value, user, late }: Node): Field {
+    const text = value!.toString('latin1')
+    if (late && !user) {
+      return written(name, Buffer.from(text.replace(SENDER, () => this.#sender.address)))
+    }
+    const key = name.toString('latin1').toLowerCase()
+    if (!ADDRESSES.has(key)) return written(name, value!)
+    const addresses = splitAddresses(text)
+    return writtenAddresses(
+      name,
+      text,
+      addresses.map((one) => this.#qualified(one)),
+    )
+  }
+
+  /** A name alone gets the server's own domain (RF_ADDDOMAIN). */
+  #qualified(address: string): string {
+    return /[@<(]/.test(address) ? address : `${address}@${this.#host}`
+  }
+
+  /** Its own trace field. */
+  get #received(): Node | undefined {
+    return this.#nodes.find(({ user, trace }) => !user && trace)
+  }
+
+  #addHeader(name: Text, space: Buffer, value: Text): EditFailure | undefined {
+    if (name.length === 0) return NO_NAME
+    const key = textKey(name)
+    // A configured field of that name is the one to become it, where it stands (milter_addheader).
+    const configuredOne = this.#nodes.find(
+      (node) => !node.user && !node.trace && keyOf(node) === key,
+    )
+    if (configuredOne === undefined) this.#append(name, space, value)
+    else {
+      configuredOne.value = join(space, value)
+      configuredOne.user = true
+    }
+    return undefined
+  }
+
+  /** Before the first of that name, else at the end (headers.c addheader). */
+  #append(name: Text, space: Buffer, value: Text): void {
+    const key = textKey(name)
+    const first = this.#nodes.findIndex((node) => keyOf(node) === key)
+    const at = first === -1 ? this.#nodes.length : first
+    this.#nodes.splice(at, 0, made(encodeText(name), join(space, value)))
+  }
+
+  #changeHeader(
+    index: number,
+    name: Text,
+    space: Buffer,
+    value: Text,
+  ): EditFailure | undefined {
+    if (name.length === 0) return NO_NAME
+    const key = textKey(name)
+    let left = index > 0x7fff_ffff ? 0 : index
+    let found: Node | undefined
+    let configuredOne: Node | undefined
+    for (const node of this.#nodes) {
+      if (keyOf(node) !== key) continue
+      // Deleted ones still count: numbers do not change while one filter is at work.
+      if (node.user && --left <= 0) {
+        found = node
+        break
+      }
+      if (!node.user && !node.trace) configuredOne = node
+    }
+    found ??= configuredOne
+    if (value.length === 0) {
+      if (found !== undefined) found.value = undefined
+    } else if (found === undefined) {
+      this.#append(name, space, value)
+    } else {
+      // The name stays as it was spelt.
+      found.value = join(space, value)
+      found.user = true
+    }
+    return undefined
+  }
+
+  #addRecipients(list: string): void {
+    for (const one of list.split(',')) {
+      const address = bareAddress(one)
+      if (address !== '') this.#addRecipient({ address, parameters: [] })
+    }
+  }
+
+  #addRecipient({ address, parameters }: EnvelopeAddress): void {
+    const notify = notifyOf(parameters)
+    const others = parameters.filter((one) => !/^notify=/i.test(one))
+    const same = this.#recipients.find((one) => one.address === address)
+    if (same === undefined) {
+      this.#recipients.push({
+        address,
+        others,
+        notify: new Set(notify ?? ['FAILURE', 'DELAY']),
+        explicit: notify !== undefined,
+        removed: false,
+      })
+    } else if (same.removed) {
+      // Back again, with the wishes of both (recipient.c: q_flags are joined).
+      same.removed = false
+      for (const one of notify ?? []) same.notify.add(one)
+      same.explicit ||= notify !== undefined
+    }
+  }
+
+  #deleteRecipient(text: string): void {
+    const address = bareAddress(text)
+    const found = this.#recipients.find((one) => one.address === address)
+    if (found !== undefined) found.removed = true
+  }
+}
+
+/** Addresses are compared as written, case and all: so it is for what is relayed (parseaddr.c sameaddr). */
+interface Recipient {
+  readonly address: string
+  readonly others: readonly string[]
+  readonly notify: Set<string>
+  /** NOTIFY was given, so that it is handed on */
+  explicit: boolean
+  removed: boolean
+}
+
+function asEnvelopeAddress({ address, others, notify, explicit }: Recipient): EnvelopeAddress {
+  if (!explicit) return { address, parameters: others }
+  const wishes = ['SUCCESS', 'FAILURE', 'DELAY'].filter((one) => notify.has(one))
+  return { address, parameters: [`NOTIFY=${wishes.join(',') || 'NEVER'}`, ...others] }
+}
+
+function notifyOf(parameters: readonly string[]): string[] | undefined {
+  const found = parameters.find((one) => /^notify=/i.test(one))
+  if (found === undefined) return undefined
+  const wishes = found.slice('notify='.length).toUpperCase().split(',')
+  return wishes.includes('NEVER') ? [] : wishes
+}
+
+type Text = string | Uint8Array
+
+const CRLF = Buffer.from('\r\n')
+const LF = 0x0a
+const NO_NAME: EditFailure = { effect: 'ignored', reason: 'a field without a name' }
+
+/** Name and flags of fields Sendmail knows (conf.c HdrInfo). */
+const TRACE: ReadonlySet<string> = new Set(['received', 'x400-received', 'via', 'mail-from'])
+const FORCED: ReadonlySet<string> = new Set([
+  ...TRACE,
+  'comments',
+  'return-path',
+  'x-authentication-warning',
+])
+const RESENT: ReadonlySet<string> = new Set(
+  ['sender', 'from', 'reply-to', 'to', 'cc', 'bcc', 'message-id', 'date'].map(
+    (name) => `resent-${name}`,
+  ),
+)
+/** Fields of addresses, which are written anew (H_FROM and H_RCPT). */
+const ADDRESSES: ReadonlySet<string> = new Set([
+  ...['sender', 'from', 'reply-to', 'to', 'cc', 'bcc'].flatMap((name) => [
+    name,
+    `resent-${name}`,
+  ]),
+  'errors-to',
+  'disposition-notification-to',
+  'apparently-to',
+])
+/** Written only for mailers with a flag that the relaying ones do not have. */
+const CONDITIONAL: ReadonlySet<string> = new Set(['return-path', 'full-name', 'content-length'])
+
+/** Whether eatheader could bind a configured field to its value. */
+const isBound = ({ value }: Node): boolean =>
+  value !== undefined && !value.toString('latin1').includes(SENDER)
+
+/** Stands for a sender that is to be filled in when the message is written. */
+const SENDER = '$g'
+
+/** The nine `H` lines of cf/m4/proto.m4, as a relaying mailer (flags D, F and M) writes them. */
+function configured({ address }: EnvelopeAddress, added: AddedFields): Node[] {
+  // Bound when the message has come, unless there is nothing to bind (headers.c eatheader).
+  const from = address === '' ? SENDER : address
+  const nodes: [name: string, value: string | undefined][] = [
+    ['Return-Path', ''],
+    ['Received', ''],
+    ['Resent-Date', added.date],
+    ['Date', added.date],
+    ['Resent-From', from],
+    ['From', from],
+    ['Full-Name', ''],
+    ['Resent-Message-Id', added.messageId],
+    ['Message-Id', added.messageId],
+  ]
+  return nodes.map(([name, value]) => ({
+    ...made(Buffer.from(name), Buffer.from(` ${value ?? ''}`)),
+    user: false,
+    late: true,
+    ...(value === undefined && { value: undefined }),
+  }))
+}
+
+function made(name: Buffer, value: Buffer): Node {
+  const key = name.toString('latin1').toLowerCase()
+  const when = CONDITIONAL.has(key) ? 'never' : RESENT.has(key) ? 'resent' : 'always'
+  return { name, value, user: true, trace: TRACE.has(key), late: false, when }
+}
+
+const keyOf = ({ name }: Node): string => name.toString('latin1').toLowerCase()
+const textKey = (name: Text): string => encodeText(name).toString('latin1').toLowerCase()
+const join = (space: Buffer, value: Text): Buffer => Buffer.concat([space, encodeText(value)])
+const decode = (text: Text): string => decodeText(encodeText(text))
+
+/** Room for one line of a field: MAXLINE + 256, less its end (put_vanilla_header). */
+const LINE_ROOM = 2048 + 256
+
+/**
+ * A field as put_vanilla_header writes it: a line that does not begin with white space gets a space,
+ * and one too long for the buffer is cut, losing a byte where it goes on.
+ */
+function written(name: Buffer, value: Buffer): Field {
+  const parts: Buffer[] = [name.subarray(0, 200), Buffer.from(':')]
+  let used = parts[0]!.length + 1
+  let rest = value
+  for (;;) {
+    const feed = rest.indexOf(LF)
+    const room = LINE_ROOM - used - 1
+    if (feed === -1) {
+      parts.push(rest.subarray(0, room))
+      return new Field(Buffer.concat(parts))
+    }
+    const length = Math.min(feed, room)
+    parts.push(rest.subarray(0, length), Buffer.from('\n'))
+    rest = rest.subarray(length + 1)
+    used = 0
+    if (rest[0] !== 0x20 && rest[0] !== 0x09) {
+      parts.push(Buffer.from(' '))
+      used = 1
+    }
+  }
+}
+
+/**
+ * A list of addresses as commaize writes it: one comma and one space between them, on a new line
+ * where one would go beyond column 78. The addresses themselves stay as they are, as they do with
+ * FEATURE(`nocanonify') for complete ones. Not modelled: Sendmail's "old style" lists, with spaces between addresses, which it
+ * sees in a message whose own address fields have nowhere a comma, semicolon, bracket or comment.
+ */
+function writtenAddresses(name: Buffer, value: string, addresses: readonly string[]): Field {
+  const space = /^\s*/.exec(value)![0].length
+  let line = `${name.toString('latin1').slice(0, 200)}:${' '.repeat(space)}`
+  const lines: string[] = []
+  let first = true
+  for (const address of addresses) {
+    if (!first && line.length + 2 + address.length > 78) {
+      lines.push(`${line},`)
+      line = `        ${address}`
+    } else {
+      line += first ? address : `, ${address}`
+    }
+    first = false
+  }
+  return new Field(Buffer.from([...lines, line].join('\n'), 'latin1'))
+}
+
+/** At the commas outside quotes, comments and angle brackets. */
+function splitAddresses(value: string): string[] {
+  const parts = value.match(/(?:"(?:\\.|[^"\\])*"|\([^()]*\)|<[^<>]*>|[^,])+/gs) ?? []
+  return parts.map((one) => one.replaceAll(/\s*\n\s*/g, ' ').trim()).filter((one) => one !== '')
+}
+
+/**
+ * A new body as milter_replbody writes it, chunk by chunk: a CR at the end of one waits for the next.
+ * An empty chunk is taken for the end of all chunks and writes a waiting CR, without forgetting it.
+ */
+function bodyLines(chunks: readonly Buffer[]): Buffer {
+  const parts: string[] = []
+  let waiting = ''
+  for (const chunk of chunks) {
+    if (chunk.length === 0) {
+      parts.push(waiting)
+      continue
+    }
+    const text = waiting + chunk.toString('latin1')
+    waiting = text.endsWith('\r') ? '\r' : ''
+    parts.push(waiting === '' ? text : text.slice(0, -1))
+  }
+  const text = [...parts, waiting].join('').replaceAll(/\r?\n/g, '\r\n')
+  const whole = text === '' || text.endsWith('\r\n') ? text : `${text}\r\n`
+  return Buffer.from(whole, 'latin1')
+}

@@ -1,0 +1,98 @@
+import { once } from 'node:events'
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import {
+  Action,
+  ALL_ACTIONS,
+  Command,
+  decodeOffer,
+  encodeChoice,
+  encodeReply,
+  FrameDecoder,
+  NO_REPLY_STEPS,
+  Step,
+  type EditMessage,
+} from '../../../src/protocol/index.ts'
+
+/** What the mail server showed of one message. */
+export interface Shown {
+  readonly headers: readonly (readonly [name: string, value: string])[]
+  readonly body: Buffer
+}
+
+/**
+ * A filter without a library's good manners: answers end of message with whatever edits it is given,
+ * on any bytes, legal or not. Only the codec is used.
+ */
+export class RawFilter {
+  readonly address: string
+  /** the answer to the next end of message, before its verdict */
+  edits: readonly EditMessage[] = []
+  /** HDR_LEADSPC for connections from now on */
+  leadingSpace = false
+  /** the last message that was shown */
+  shown: Shown = { headers: [], body: Buffer.alloc(0) }
+  readonly #server: Server
+
+  private constructor(server: Server) {
+    this.#server = server
+    this.address = `inet:${(server.address() as AddressInfo).port}@127.0.0.1`
+    server.on('connection', (socket: Socket) => this.#serve(socket))
+  }
+
+  static async start(): Promise<RawFilter> {
+    const server = createServer({ noDelay: true })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    server.unref()
+    return new RawFilter(server)
+  }
+
+  close(): void {
+    this.#server.close()
+  }
+
+  #serve(socket: Socket): void {
+    const frames = new FrameDecoder(2 * 1024 * 1024)
+    let headers: [string, string][] = []
+    let chunks: Buffer[] = []
+    socket.on('error', () => socket.destroy())
+    socket.on('data', (data: Buffer) => {
+      frames.push(data)
+      while (frames.next()) {
+        const bytes = frames.take()
+        const payload = { bytes, start: 0, end: bytes.length }
+        switch (frames.command) {
+          case Command.OPTNEG:
+            socket.write(this.#choice(decodeOffer(payload)))
+            break
+          case Command.HEADER: {
+            const [name, value] = bytes.toString('latin1').split('\0') as [string, string]
+            headers.push([name, value])
+            break
+          }
+          case Command.BODY:
+            chunks.push(bytes)
+            break
+          case Command.EOM: {
+            this.shown = { headers, body: Buffer.concat(chunks) }
+            headers = []
+            chunks = []
+            const replies = this.edits.map((edit) => encodeReply(edit))
+            socket.write(Buffer.concat([...replies, encodeReply({ type: 'continue' })]))
+            break
+          }
+          default:
+            break
+        }
+      }
+    })
+  }
+
+  #choice(offer: { actions: number }): Buffer {
+    return encodeChoice({
+      version: 6,
+      actions: offer.actions & ALL_ACTIONS & ~Action.SETSYMLIST,
+      steps: NO_REPLY_STEPS | (this.leadingSpace ? Step.HDR_LEADSPC : 0),
+    })
+  }
+}
