@@ -3,11 +3,9 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { styleText } from 'node:util'
-import { createTwoFilesPatch } from 'diff'
 import { formatForPostfix, parseListenAddress, serve } from 'tsmilter'
-import { formatSmtpReply, type CommandMessage, type ReplyMessage } from 'tsmilter/protocol'
-import { MtaClient } from '../src/mta/client.ts'
-import { play, type Exchange, type Outcome } from '../src/mta/transaction.ts'
+import { describeMessage, MtaClient, type Outcome } from 'tsmilter/mta'
+import { difference } from 'tsmilter/testing'
 import { noLottery } from './no-lottery.ts'
 
 type Style = 'bold' | 'dim' | 'green' | 'red' | 'cyan'
@@ -41,96 +39,42 @@ if (once) {
 async function show(file: string, message: Buffer): Promise<void> {
   print()
   print(paint('bold', `examples/messages/${file}`))
-  const client = await MtaClient.connect(address)
-  const { version, actions, steps } = await client.negotiate()
-  print(
-    `  ${'negotiate'.padEnd(10)}version ${version}, actions 0x${actions.toString(16)}, steps 0x${steps.toString(16)}`,
-  )
-  const outcome = await play(
-    client,
-    {
-      peer: {
-        hostname: 'mail.example.org',
-        family: 'inet',
-        address: '192.0.2.10',
-        rawAddress: '192.0.2.10',
-        port: 40_000,
-      },
-      helo: 'mail.example.org',
-      sender: '<alice@example.org>',
-      recipients: ['<bob@example.net>'],
-      message,
-      macros: { mail: { i: '4XyZ12' } },
-    },
-    (exchange) => print(`  ${describe(exchange)}`),
-  )
+  const client = await MtaClient.connect(address, { mta: 'postfix' })
+  const outcome = await client.deliver({
+    message,
+    from: 'alice@example.org',
+    to: 'bob@example.net',
+  })
   await client.quit()
-  for (const edit of outcome.edits) print(`  ${paint('cyan', 'edit')}      ${showEdit(edit)}`)
-  print(`  ${paint('bold', 'verdict'.padEnd(10))}${showVerdict(outcome.verdict)}`)
-  print()
-  print(difference(message, outcome))
-}
-
-function describe({ command, handling, reply }: Exchange): string {
-  const answer =
-    handling === 'declined'
-      ? paint('dim', 'not asked for')
-      : handling === 'silent'
-        ? paint('dim', 'no reply needed')
-        : showVerdict(reply!)
-  return `${command.type.padEnd(10)}${shorten(content(command)).padEnd(44)} ${answer}`
-}
-
-function content(command: CommandMessage): string {
-  switch (command.type) {
-    case 'connect':
-      return `${command.peer.hostname} [${command.peer.address}]`
-    case 'helo':
-      return command.name
-    case 'mail':
-    case 'rcpt':
-      return command.words.join(' ')
-    case 'header':
-      return `${command.name}:${command.value}`
-    case 'body':
-      return `${command.chunk.length} bytes`
-    default:
-      return ''
+  for (const { from, message: frame } of outcome.trace.entries) {
+    // Postfix sends macros before each command; they would hide what this is about.
+    if (frame === undefined || frame.type === 'macro') continue
+    const line = shorten(describeMessage(frame))
+    print(from === 'mta' ? `  > ${line}` : `      ${paint('dim', `< ${line}`)}`)
   }
+  print(`  ${paint('bold', outcome.verdict)}  ${showReply(outcome)}`)
+  print()
+  print(changes(message, outcome))
 }
 
 function shorten(text: string): string {
   const line = text.replaceAll(/\s+/g, ' ')
-  return line.length > 42 ? `${line.slice(0, 39)}...` : line
+  return line.length > 76 ? `${line.slice(0, 73)}...` : line
 }
 
-function showVerdict(reply: ReplyMessage): string {
-  if (reply.type === 'replycode') return paint('red', formatSmtpReply(reply.reply))
-  const good = reply.type === 'continue' || reply.type === 'accept'
-  return paint(good ? 'green' : 'red', reply.type)
+function showReply({ verdict, reply }: Outcome): string {
+  return paint(verdict === 'accept' ? 'green' : 'red', reply.replaceAll('\r\n', ' | '))
 }
 
-function showEdit(edit: Outcome['edits'][number]): string {
-  const parts = Object.entries(edit).filter(([key]) => key !== 'type')
-  return `${edit.type} ${parts.map(([key, value]) => `${key}=${JSON.stringify(String(value))}`).join(' ')}`
-}
-
-function difference(before: Buffer, { message }: Outcome): string {
+function changes(before: Buffer, { message }: Outcome): string {
   if (message === undefined) return '  not delivered'
   if (message.equals(before)) return '  delivered as it came, byte for byte'
-  const text = (bytes: Buffer): string => bytes.toString('utf8').replaceAll('\r\n', '\n')
-  return createTwoFilesPatch('before', 'after', text(before), text(message), '', '', {
-    context: 2,
-  })
+  return difference(before, message)
     .split('\n')
-    .filter((line) => !line.startsWith('====') && line !== '')
-    .map((line) =>
-      line.startsWith('+')
-        ? paint('green', line)
-        : line.startsWith('-')
-          ? paint('red', line)
-          : line,
-    )
+    .map((line) => {
+      if (line.startsWith('+')) return paint('green', line)
+      return line.startsWith('-') ? paint('red', line) : line
+    })
     .map((line) => `  ${line}`)
     .join('\n')
 }

@@ -4,6 +4,7 @@
 //   --no-build     the last build is good enough (used to run one build on several versions of Node)
 //   --quiet        only what fails
 //   any other argument: only test files whose path contains it
+import { setMaxListeners } from 'node:events'
 import { run as runTests } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { readdirSync } from 'node:fs'
@@ -37,6 +38,8 @@ const isTest = (data) => data.details?.type !== 'suite' && !files.includes(data.
 const serial = files.some(withMailServer)
 const minutes = serial ? 10 : 3
 const overdue = new AbortController()
+// Every file listens to it.
+setMaxListeners(0, overdue.signal)
 const stream = runTests({
   files,
   concurrency: serial ? 2 : true,

@@ -14,6 +14,12 @@ const CODES = {
   NEGOTIATED_TWICE: 'a second option negotiation on one connection',
   OUT_OF_ORDER: 'a command that cannot come at this point of the conversation',
   ACTIONS_NOT_OFFERED: 'the mail server does not offer an action the filter requires',
+  // A filter, seen from the mail server's side.
+  CONNECT_FAILED: 'no connection to the filter',
+  REPLY_TIMEOUT: 'the filter has not answered in time',
+  UNEXPECTED_REPLY: 'a reply that cannot come at this point of the conversation',
+  CHOICE_NOT_OFFERED: 'the filter chose what the mail server has not offered',
+  EDIT_REFUSED: 'an edit the mail server fails the message for',
   // The filter asked for something that cannot be sent.
   WRONG_STAGE: 'an edit outside end of message, or after the message was over',
   ACTION_NOT_NEGOTIATED: 'an edit the mail server has not granted',

@@ -102,7 +102,8 @@ describe('the package', () => {
     try {
       cpSync(join(root, 'dist'), join(copy, 'dist'), { recursive: true })
       cpSync(join(root, 'package.json'), join(copy, 'package.json'))
-      const script = "await import('tsmilter'); await import('tsmilter/protocol')"
+      const script =
+        "for (const path of ['', '/protocol', '/mta', '/testing']) await import('tsmilter' + path)"
       const result = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
         cwd: copy,
         encoding: 'utf8',
@@ -122,11 +123,28 @@ describe('the package', () => {
     }
   })
 
+  const exported = async (path: string): Promise<string[]> =>
+    Object.keys((await import(pathToFileURL(join(root, 'dist', path)).href)) as object).sort()
+
   it('exports an explicit list of names', async () => {
-    const names = Object.keys(
-      (await import(pathToFileURL(join(root, 'dist', 'index.js')).href)) as object,
-    )
-    assert.deepEqual(names.sort(), [
+    assert.deepEqual(await exported('mta/index.js'), [
+      'Field',
+      'MtaClient',
+      'POSTFIX',
+      'SENDMAIL',
+      'Trace',
+      'describeMessage',
+      'formatFields',
+      'parseMessage',
+    ])
+    assert.deepEqual(await exported('testing/index.js'), [
+      'MtaClient',
+      'TestSession',
+      'deliver',
+      'difference',
+      'openSession',
+    ])
+    assert.deepEqual(await exported('index.js'), [
       'ACCEPT',
       'Action',
       'Base',

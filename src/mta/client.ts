@@ -1,59 +1,127 @@
-import { connect, type Socket } from 'node:net'
-import { MilterError, ProtocolError } from '../errors.ts'
+import { MilterError, ProtocolError, UsageError, type ErrorCode } from '../errors.ts'
 import { encodeCommand, type CommandMessage } from '../protocol/commands.ts'
-import type { Command } from '../protocol/constants.ts'
-import { ALL_ACTIONS, ALL_STEPS, Step } from '../protocol/constants.ts'
-import { FrameDecoder } from '../protocol/frame.ts'
+import {
+  Action,
+  bitNames,
+  type Command,
+  OLDEST_PROTOCOL_VERSION,
+  Reply,
+  Step,
+} from '../protocol/constants.ts'
+import { encodeFrame, FrameDecoder } from '../protocol/frame.ts'
 import type { Choice, Offer } from '../protocol/negotiation.ts'
-import { decodeReply, type ReplyMessage } from '../protocol/replies.ts'
-import { parseListenAddress } from '../server/listen-address.ts'
+import { decodeReply, type EditMessage, type ReplyMessage } from '../protocol/replies.ts'
+import { socketChannel, type Channel, type OpenChannel } from './channel.ts'
+import type { MailServerModel, MailServerName, MtaTimeouts } from './models/model.ts'
+import { POSTFIX } from './models/postfix.ts'
+import { SENDMAIL } from './models/sendmail.ts'
+import type { Outcome } from './outcome.ts'
+import { SmtpSession } from './smtp-session.ts'
+import { Trace } from './trace.ts'
+import type { Transaction } from './transaction.ts'
+
+export interface MtaClientOptions {
+  /**
+   * Which server to be: its offer, macros, order of commands, patience, and what it makes of edits.
+   * @default 'postfix'
+   */
+  readonly mta?: MailServerName | undefined
+  /** What to offer instead: version, {@link Action} bits, {@link Step} bits. */
+  readonly offer?: Partial<Offer> | undefined
+  /**
+   * Milliseconds to wait for the filter; one number for every reply, or by kind.
+   * @default as the server
+   */
+  readonly timeouts?: number | Partial<MtaTimeouts> | undefined
+  /**
+   * What becomes of mail when the filter fails: milter_default_action of Postfix, F= of Sendmail.
+   * @default 'tempfail'
+   */
+  readonly onFailure?: 'tempfail' | 'accept' | 'reject' | undefined
+  /** Macros to send at a command instead of the server's default ones, as its settings allow. */
+  readonly macroLists?: Partial<Record<MacroStageName, readonly string[]>> | undefined
+}
+
+export type MacroStageName = 'connect' | 'helo' | 'mail' | 'rcpt' | 'data' | 'eoh' | 'eom'
+
+const MODELS: Readonly<Record<MailServerName, MailServerModel>> = {
+  postfix: POSTFIX,
+  sendmail: SENDMAIL,
+}
+
+/** The largest reply that is taken: rspamd sends a whole body in one frame. */
+const MAX_REPLY = 64 * 1024 * 1024
 
 /**
- * The mail server's side of one milter connection: writes commands, reads replies. It follows what
- * was negotiated: events that were declined are not sent, events without a reply are not waited for.
+ * The mail server's side of one milter connection, over TCP or a unix socket, to any filter in any
+ * language. {@link deliver} plays whole messages as Postfix or Sendmail would; {@link command} sends
+ * single commands. Each illegal reply is reported: in {@link violations} if mail servers bear it, as
+ * {@link failure} if the connection is of no use after it.
  */
-export class MtaClient {
-  readonly #socket: Socket
-  readonly #decoder = new FrameDecoder(64 * 1024 * 1024)
+export class MtaClient implements AsyncDisposable {
+  readonly model: MailServerModel
+  readonly options: MtaClientOptions
+  /** every frame so far */
+  readonly trace: Trace = new Trace()
+  /** what the filter did that the protocol does not allow, though the server goes on */
+  readonly violations: MilterError[] = []
+  readonly timeouts: MtaTimeouts
+  readonly #decoder = new FrameDecoder(MAX_REPLY)
   readonly #replies: ReplyMessage[] = []
-  readonly #waiting: {
-    readonly resolve: (reply: ReplyMessage) => void
-    readonly reject: (error: Error) => void
-  }[] = []
-  #failure: Error | undefined
+  readonly #waiting: Waiting[] = []
+  readonly #closed: Promise<void>
+  #whenClosed: () => void = () => {}
+  #channel: Channel | undefined
+  #failure: MilterError | undefined
   #choice: Choice | undefined
+  #session: SmtpSession | undefined
 
-  private constructor(socket: Socket) {
-    this.#socket = socket
-    socket.on('data', (chunk: Buffer) => this.#received(chunk))
-    // A reset is how the end of a connection looks when something was still under way to it.
-    socket.on('error', (cause) =>
-      this.#fail(
-        new MilterError('DISCONNECTED', `the connection is broken: ${cause.message}`, {
-          cause,
-        }),
-      ),
-    )
-    socket.on('close', () =>
-      this.#fail(new MilterError('DISCONNECTED', 'the filter has closed the connection')),
-    )
+  private constructor(options: MtaClientOptions) {
+    const name = options.mta ?? 'postfix'
+    if (!Object.hasOwn(MODELS, name)) {
+      throw new UsageError(
+        'INVALID_OPTION',
+        `mta is ${JSON.stringify(name)}; it can be postfix or sendmail`,
+      )
+    }
+    this.model = MODELS[name]
+    this.options = options
+    this.timeouts = timeoutsOf(this.model, options.timeouts)
+    this.#closed = new Promise((resolve) => (this.#whenClosed = resolve))
   }
 
-  /** @param address in libmilter's spelling, such as `inet:8890@127.0.0.1` or `unix:/path` */
-  static async connect(address: string): Promise<MtaClient> {
-    const target = parseListenAddress(address)
-    const socket =
-      target.type === 'unix'
-        ? connect(target.path)
-        : target.type === 'tcp'
-          ? connect(target.port, target.host)
-          : connect({ fd: target.fd } as never)
-    socket.setNoDelay(true)
-    await new Promise<void>((resolve, reject) => {
-      socket.once('connect', resolve)
-      socket.once('error', reject)
+  /**
+   * @param address in libmilter's spelling, such as `inet:8890@127.0.0.1` or `unix:/path`
+   * @throws MilterError CONNECT_FAILED
+   * @throws ListenError INVALID_LISTEN_ADDRESS
+   */
+  static async connect(address: string, options: MtaClientOptions = {}): Promise<MtaClient> {
+    const client = new MtaClient(options)
+    await client.#open(socketChannel(address, client.timeouts.connect))
+    return client
+  }
+
+  /** A client on something that is no socket, such as a filter in the same process. */
+  static async over(open: OpenChannel, options: MtaClientOptions = {}): Promise<MtaClient> {
+    const client = new MtaClient(options)
+    await client.#open(open)
+    return client
+  }
+
+  async #open(open: OpenChannel): Promise<void> {
+    this.#channel = await open({
+      received: (chunk) => this.#received(chunk),
+      closed: (cause) => {
+        this.#fail(
+          'DISCONNECTED',
+          cause === undefined
+            ? 'the filter has closed the connection'
+            : `the connection is broken: ${cause.message}`,
+          cause,
+        )
+        this.#whenClosed()
+      },
     })
-    return new MtaClient(socket)
   }
 
   /** What the filter chose; undefined before the negotiation. */
@@ -61,137 +129,358 @@ export class MtaClient {
     return this.#choice
   }
 
-  async negotiate(
-    offer: Offer = { version: 6, actions: ALL_ACTIONS, steps: ALL_STEPS },
-  ): Promise<Choice> {
-    this.write(encodeCommand({ type: 'optneg', offer }))
-    const answer = await this.reply()
+  /** Why the connection is of no use any more. */
+  get failure(): MilterError | undefined {
+    return this.#failure
+  }
+
+  /**
+   * Offers, and checks the filter's choice as the server does.
+   * @throws ProtocolError CHOICE_NOT_OFFERED, MALFORMED_PAYLOAD
+   */
+  async negotiate(offer: Partial<Offer> = {}): Promise<Choice> {
+    const offered = { ...this.model.offer, ...this.options.offer, ...offer }
+    this.#send({ type: 'optneg', offer: offered })
+    const answer = await this.reply(this.timeouts.command)
     if (answer.type !== 'optneg') {
-      throw new ProtocolError(
-        'MALFORMED_PAYLOAD',
-        `the negotiation was answered with ${answer.type}`,
-      )
+      throw this.#fail('UNEXPECTED_REPLY', `the negotiation was answered with ${answer.type}`)
     }
     this.#choice = answer.choice
+    this.#check(offered, answer.choice)
     return answer.choice
+  }
+
+  #check(offered: Offer, choice: Choice): void {
+    const { version, actions, steps } = choice
+    if (version > offered.version) {
+      throw this.#fail(
+        'CHOICE_NOT_OFFERED',
+        `version ${version}; ${offered.version} was offered`,
+      )
+    }
+    if (version < OLDEST_PROTOCOL_VERSION) {
+      this.#violation('VERSION_TOO_OLD', `version ${version}`)
+    }
+    const extraActions = actions & ~offered.actions
+    if (extraActions !== 0) {
+      throw this.#fail('CHOICE_NOT_OFFERED', `the actions ${bitNames(Action, extraActions)}`)
+    }
+    const extraSteps = steps & ~offered.steps
+    if (extraSteps !== 0) {
+      const which = `the steps ${bitNames(Step, extraSteps)}`
+      if (this.model.refusesUnofferedSteps) throw this.#fail('CHOICE_NOT_OFFERED', which)
+      this.#violation('CHOICE_NOT_OFFERED', which)
+    }
   }
 
   /** Raw bytes, for what no mail server would send. */
   write(bytes: Buffer): void {
-    this.#socket.write(bytes)
+    this.trace.add('mta', bytes)
+    this.#channel!.write(bytes)
   }
 
   /** Macros before a command; they go out with it. */
   macros(command: Command, pairs: Readonly<Record<string, string>>): void {
-    this.write(encodeCommand({ type: 'macro', command, pairs: Object.entries(pairs) }))
+    this.#send({ type: 'macro', command, pairs: Object.entries(pairs) })
   }
 
   /** What was agreed on for a command: whether it is sent at all, and whether it gets a reply. */
   handling(type: CommandMessage['type']): 'declined' | 'silent' | 'answered' {
-    const steps = this.#choice?.steps ?? 0
-    const [declined, silent] = STEPS[type] ?? [0, 0]
-    if ((steps & declined) !== 0) return 'declined'
+    const { steps = 0, version = 6 } = this.#choice ?? {}
+    const [declined, silent, since] = STEPS[type] ?? [0, 0, 0]
+    if ((steps & declined) !== 0 || version < since) return 'declined'
     return NEVER_ANSWERED.has(type) || (steps & silent) !== 0 ? 'silent' : 'answered'
   }
 
   /**
    * Sends a command and gives its reply; undefined if the filter did not want the event or does not
    * answer it. At end of message: the final reply, after the edits went to `onEdit`.
+   *
+   * @throws MilterError REPLY_TIMEOUT, DISCONNECTED
+   * @throws ProtocolError UNEXPECTED_REPLY and whatever else made the connection useless
    */
   async command(
     message: CommandMessage,
-    onEdit?: (edit: ReplyMessage) => void,
+    onEdit?: (edit: EditMessage) => void,
   ): Promise<ReplyMessage | undefined> {
     const handling = this.handling(message.type)
     if (handling === 'declined') return undefined
-    this.write(encodeCommand(message))
+    this.#refuseUnasked(message.type)
+    this.#send(message)
     if (handling === 'silent') return undefined
+    const atEnd = message.type === 'eom'
+    const patience = CONTENT.has(message.type) ? this.timeouts.content : this.timeouts.command
+    const end =
+      atEnd && this.timeouts.endOfMessage > 0
+        ? Date.now() + this.timeouts.endOfMessage
+        : Infinity
     for (;;) {
-      const reply = await this.reply()
-      if (isFinal(reply)) return reply
-      onEdit?.(reply)
+      const reply = await this.reply(Math.min(patience, Math.max(0, end - Date.now())))
+      if (reply.type === 'progress') {
+        if (atEnd || this.model.takesProgressAnywhere) continue
+        throw this.#fail('UNEXPECTED_REPLY', `progress in answer to ${message.type}`)
+      }
+      if (isEdit(reply)) {
+        if (!atEnd)
+          throw this.#fail('UNEXPECTED_REPLY', `${reply.type} in answer to ${message.type}`)
+        this.#checkAction(reply)
+        onEdit?.(reply)
+        continue
+      }
+      if (reply.type === 'optneg' || reply.type === 'conn_fail') {
+        throw this.#fail('UNEXPECTED_REPLY', `${reply.type} in answer to ${message.type}`)
+      }
+      if (reply.type === 'skip' && message.type !== 'body') {
+        this.#violation('UNEXPECTED_REPLY', `skip in answer to ${message.type}`)
+      }
+      return reply
     }
   }
 
-  /** The next reply, whatever it is for. */
-  async reply(): Promise<ReplyMessage> {
+  /** A reply that nobody asked for would be taken for the answer to what is sent next. */
+  #refuseUnasked(next: CommandMessage['type']): void {
+    const unasked = this.#replies[0]
+    if (unasked === undefined || this.#failure !== undefined) return
+    throw this.#fail(
+      'UNEXPECTED_REPLY',
+      `${unasked.type} before ${next}, in answer to nothing: the filter has answered twice, or an event without a reply`,
+    )
+  }
+
+  #checkAction(edit: EditMessage): void {
+    const needed = ACTIONS[edit.type]
+    if (((this.#choice?.actions ?? 0) & needed) === 0) {
+      this.#violation(
+        'ACTION_NOT_NEGOTIATED',
+        `${edit.type} without ${bitNames(Action, needed)}`,
+      )
+    }
+  }
+
+  /**
+   * The next reply, whatever it is for.
+   * @param timeout milliseconds; without it as long as it takes
+   */
+  async reply(timeout?: number): Promise<ReplyMessage> {
     const reply = this.#replies.shift()
     if (reply !== undefined) return reply
     if (this.#failure !== undefined) throw this.#failure
-    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }))
+    return new Promise((resolve, reject) => {
+      const timer =
+        timeout === undefined || timeout >= 2 ** 31
+          ? undefined
+          : setTimeout(() => {
+              this.#fail('REPLY_TIMEOUT', `no reply within ${timeout} ms`)
+            }, timeout)
+      this.#waiting.push({ resolve, reject, timer })
+    })
   }
 
-  /** Ends the session as a mail server does. */
+  /**
+   * Sends one message through the filter as the mail server would, and tells what becomes of it.
+   * Negotiates first if that has not been done. Never rejects for what the filter does: a failure is
+   * part of the outcome.
+   *
+   * @throws UsageError INVALID_OPTION for a transaction that is none
+   */
+  async deliver(transaction: Transaction): Promise<Outcome> {
+    this.#session ??= new SmtpSession(this)
+    return await this.#session.deliver(transaction)
+  }
+
+  /** ABORT: the client has given the message up (RSET), the session goes on. */
+  reset(): void {
+    this.#send({ type: 'abort' })
+  }
+
+  /** Ends the SMTP session with QUIT_NC; the next message begins another on this connection. */
+  quitNc(): void {
+    this.#session = undefined
+    this.#send({ type: 'quit_nc' })
+  }
+
+  /** Fails what is under way and everything after it, as if the filter had done something illegal. */
+  fail(code: ErrorCode, message: string): MilterError {
+    return this.#fail(code, message)
+  }
+
+  /** Ends the session as the mail server does, and waits until the filter has closed. */
   async quit(): Promise<void> {
-    if (this.#failure !== undefined) return
-    const closed = new Promise<void>((resolve) => this.#socket.once('close', () => resolve()))
-    this.write(encodeCommand({ type: 'quit' }))
-    this.#socket.end()
-    await closed
+    if (this.#failure === undefined) {
+      this.#session?.beforeQuit()
+      this.#send({ type: 'quit' })
+      this.#channel!.end()
+    }
+    const timer = setTimeout(() => this.destroy(), this.timeouts.command)
+    await this.#closed
+    clearTimeout(timer)
   }
 
   /** Drops the connection without a word. */
   destroy(): void {
-    this.#socket.destroy()
+    this.#channel?.destroy()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.quit()
+  }
+
+  /** Sends a command that gets no reply, whatever was agreed on. */
+  notify(message: CommandMessage): void {
+    this.#send(message)
+  }
+
+  #send(message: CommandMessage): void {
+    const bytes = encodeCommand(message)
+    this.trace.add('mta', bytes, message)
+    if (this.#failure === undefined) this.#channel!.write(bytes)
   }
 
   #received(chunk: Buffer): void {
     try {
       this.#decoder.push(chunk)
-      while (this.#decoder.next()) {
+      while (this.#failure === undefined && this.#decoder.next()) {
         const payload = this.#decoder.take()
-        const reply = decodeReply(this.#decoder.command, {
-          bytes: payload,
-          start: 0,
-          end: payload.length,
-        })
-        const next = this.#waiting.shift()
-        if (next === undefined) this.#replies.push(reply)
-        else next.resolve(reply)
+        const frame = encodeFrame(this.#decoder.command, payload)
+        this.#take(this.#decoder.command, payload, frame)
       }
     } catch (error) {
-      this.#fail(error as Error)
-      this.#socket.destroy()
+      if (!(error instanceof MilterError)) throw error
+      this.#fail(error.code, error.message)
     }
   }
 
-  #fail(error: Error): void {
-    this.#failure ??= error
-    for (const { reject } of this.#waiting.splice(0)) reject(this.#failure)
+  #take(code: number, payload: Buffer, frame: Buffer): void {
+    let reply: ReplyMessage
+    try {
+      reply = this.#read(code, payload)
+    } catch (error) {
+      this.trace.add('filter', frame)
+      throw error
+    }
+    this.trace.add('filter', frame, reply)
+    const next = this.#waiting.shift()
+    if (next === undefined) this.#replies.push(reply)
+    else {
+      clearTimeout(next.timer)
+      next.resolve(reply)
+    }
   }
+
+  #read(code: number, payload: Buffer): ReplyMessage {
+    const where = { bytes: payload, start: 0, end: payload.length }
+    if (code === Reply.REPLYCODE) {
+      const text = payload.toString('latin1').replace(/\0.*$/s, '')
+      const flaw = this.model.replyFlaw(text)
+      if (flaw !== undefined) {
+        const what = `the reply ${JSON.stringify(text)}: ${flaw}`
+        if (this.model.name === 'postfix') throw new ProtocolError('INVALID_REPLY', what)
+        this.#violation('INVALID_REPLY', what)
+        return { type: 'reject' }
+      }
+    }
+    const reply = decodeReply(code, where)
+    if (payload.length > 0 && isVerdict(reply)) {
+      const what = `${reply.type} with ${payload.length} bytes after it`
+      if (this.model.refusesPayloadOfVerdicts)
+        throw new ProtocolError('MALFORMED_PAYLOAD', what)
+      this.#violation('MALFORMED_PAYLOAD', what)
+    }
+    if (ENDS_WITH_NUL.has(reply.type) && payload.at(-1) !== 0) {
+      this.#violation('MALFORMED_PAYLOAD', `${reply.type} without a NUL at its end`)
+    }
+    return reply
+  }
+
+  #violation(code: ErrorCode, what: string): void {
+    this.violations.push(new ProtocolError(code, `the filter sent ${what}`))
+  }
+
+  #fail(code: ErrorCode, message: string, cause?: Error): MilterError {
+    const options = cause === undefined ? undefined : { cause }
+    this.#failure ??=
+      code === 'DISCONNECTED' || code === 'REPLY_TIMEOUT'
+        ? new MilterError(code, message, options)
+        : new ProtocolError(code, `the filter sent ${message}`, options)
+    for (const { reject, timer } of this.#waiting.splice(0)) {
+      clearTimeout(timer)
+      reject(this.#failure)
+    }
+    this.#channel?.destroy()
+    return this.#failure
+  }
+}
+
+interface Waiting {
+  readonly resolve: (reply: ReplyMessage) => void
+  readonly reject: (error: Error) => void
+  readonly timer: NodeJS.Timeout | undefined
 }
 
 type CommandType = CommandMessage['type']
 
-const STEPS: Partial<Record<CommandType, readonly [declined: number, silent: number]>> = {
-  connect: [Step.NOCONNECT, Step.NR_CONN],
-  helo: [Step.NOHELO, Step.NR_HELO],
-  mail: [Step.NOMAIL, Step.NR_MAIL],
-  rcpt: [Step.NORCPT, Step.NR_RCPT],
-  data: [Step.NODATA, Step.NR_DATA],
-  header: [Step.NOHDRS, Step.NR_HDR],
-  eoh: [Step.NOEOH, Step.NR_EOH],
-  body: [Step.NOBODY, Step.NR_BODY],
-  unknown: [Step.NOUNKNOWN, Step.NR_UNKN],
+/** For each command: the bit that declines it, the bit that leaves out its reply, its version. */
+const STEPS: Partial<
+  Record<CommandType, readonly [declined: number, silent: number, since: number]>
+> = {
+  connect: [Step.NOCONNECT, Step.NR_CONN, 0],
+  helo: [Step.NOHELO, Step.NR_HELO, 0],
+  mail: [Step.NOMAIL, Step.NR_MAIL, 0],
+  rcpt: [Step.NORCPT, Step.NR_RCPT, 0],
+  data: [Step.NODATA, Step.NR_DATA, 4],
+  header: [Step.NOHDRS, Step.NR_HDR, 0],
+  eoh: [Step.NOEOH, Step.NR_EOH, 0],
+  body: [Step.NOBODY, Step.NR_BODY, 0],
+  unknown: [Step.NOUNKNOWN, Step.NR_UNKN, 3],
 }
 
 const NEVER_ANSWERED: ReadonlySet<CommandType> = new Set(['macro', 'abort', 'quit', 'quit_nc'])
+const CONTENT: ReadonlySet<CommandType> = new Set(['header', 'eoh', 'body', 'eom'])
 
-/** Whether a reply ends the answer to a command. */
-export function isFinal(reply: ReplyMessage): boolean {
-  switch (reply.type) {
-    case 'continue':
-    case 'accept':
-    case 'reject':
-    case 'tempfail':
-    case 'discard':
-    case 'skip':
-    case 'replycode':
-    case 'shutdown':
-    case 'conn_fail':
-    case 'optneg':
-      return true
-    default:
-      return false
+const ACTIONS: Readonly<Record<EditMessage['type'], number>> = {
+  addheader: Action.ADDHDRS,
+  insheader: Action.ADDHDRS,
+  chgheader: Action.CHGHDRS,
+  addrcpt: Action.ADDRCPT,
+  addrcpt_par: Action.ADDRCPT_PAR,
+  delrcpt: Action.DELRCPT,
+  chgfrom: Action.CHGFROM,
+  replbody: Action.CHGBODY,
+  quarantine: Action.QUARANTINE,
+}
+
+const isEdit = (reply: ReplyMessage): reply is EditMessage => Object.hasOwn(ACTIONS, reply.type)
+
+const VERDICTS: ReadonlySet<ReplyMessage['type']> = new Set([
+  'continue',
+  'accept',
+  'reject',
+  'tempfail',
+  'discard',
+  'skip',
+  'progress',
+  'shutdown',
+])
+const isVerdict = (reply: ReplyMessage): boolean => VERDICTS.has(reply.type)
+
+const ENDS_WITH_NUL: ReadonlySet<ReplyMessage['type']> = new Set([
+  'replycode',
+  'addheader',
+  'insheader',
+  'chgheader',
+  'addrcpt',
+  'addrcpt_par',
+  'delrcpt',
+  'chgfrom',
+  'quarantine',
+])
+
+function timeoutsOf(model: MailServerModel, given: MtaClientOptions['timeouts']): MtaTimeouts {
+  if (typeof given !== 'number') return { ...model.timeouts, ...given }
+  return {
+    connect: given,
+    command: given,
+    content: given,
+    endOfMessage: model.timeouts.endOfMessage,
   }
 }

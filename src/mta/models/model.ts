@@ -1,5 +1,64 @@
+import type { Offer } from '../../protocol/negotiation.ts'
 import type { EditMessage } from '../../protocol/replies.ts'
 import type { Field } from '../message.ts'
+
+export type MailServerName = 'postfix' | 'sendmail'
+
+/** The commands that macros can be sent before. */
+export type MacroCommand =
+  'connect' | 'helo' | 'mail' | 'rcpt' | 'data' | 'header' | 'eoh' | 'body' | 'eom' | 'unknown'
+
+/** How long the server waits for a filter, in milliseconds. */
+export interface MtaTimeouts {
+  /** until the connection is open */
+  readonly connect: number
+  /** for one reply, to a command of the envelope */
+  readonly command: number
+  /** for one reply, to header, eoh, body and eom */
+  readonly content: number
+  /** from eom to the verdict, all edits included; 0: no limit */
+  readonly endOfMessage: number
+}
+
+/** What tells one mail server from another, besides what it makes of edits. */
+export interface MailServerModel {
+  readonly name: MailServerName
+  /** what it is called in the `v` macro and the like */
+  readonly version: string
+  readonly offer: Offer
+  readonly timeouts: MtaTimeouts
+  /** the macros it sends if the filter asks for none, by command */
+  readonly macros: Readonly<Record<MacroCommand, readonly string[]>>
+  /** macros it sends before a command even if there are none */
+  readonly sendsEmptyMacros: boolean
+  /** macros that exist at and after header; undefined: all */
+  readonly contentMacros: ReadonlySet<string> | undefined
+  /** the recipient from which on the queue id is known: 0 is at MAIL, 2 the second */
+  readonly queueIdFrom: number
+  /** what SKIP in answer to a header skips */
+  readonly skipAtHeader: 'header' | 'body'
+  /** PROGRESS is taken at every command, not only at eom */
+  readonly takesProgressAnywhere: boolean
+  /** a verdict with bytes after it, which it should not have, is a failure */
+  readonly refusesPayloadOfVerdicts: boolean
+  /** step bits that were not offered are a failure */
+  readonly refusesUnofferedSteps: boolean
+  /** ABORT before each message but the first of a session, whatever became of the one before */
+  readonly abortsBetweenMessages: boolean
+  /** IPv6 addresses as it writes them at CONNECT */
+  ipv6(address: string): string
+  /** why it does not take a REPLYCODE; undefined if it does */
+  replyFlaw(text: string): string | undefined
+  /** what it tells the client where the filter gives no text of its own */
+  reply(what: CannedReply, at: MacroCommand): string
+  /** a reply with the filter's text, for one address at MAIL and RCPT */
+  ownReply(text: string, at: MacroCommand, address: string | undefined): string
+  /** a message that was received, ready for edits */
+  queue(message: ReceivedMessage): QueuedMessage
+}
+
+/** Replies of a mail server's own. */
+export type CannedReply = 'reject' | 'tempfail' | 'shutdown' | 'failed' | 'misconfigured'
 
 /** An address of the envelope, without angle brackets, and its ESMTP parameters. */
 export interface EnvelopeAddress {

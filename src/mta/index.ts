@@ -1,0 +1,29 @@
+/**
+ * `tsmilter/mta`: the mail server's side. A client for any milter in any language, and models of what
+ * Postfix and Sendmail do with its edits.
+ */
+export { MtaClient } from './client.ts'
+export type { MacroStageName, MtaClientOptions } from './client.ts'
+export type { Channel, ChannelListener, OpenChannel } from './channel.ts'
+export { Field, formatFields, parseMessage } from './message.ts'
+export type { ParsedMessage } from './message.ts'
+export type {
+  AddedFields,
+  CannedReply,
+  EditFailure,
+  EditTerms,
+  EnvelopeAddress,
+  MacroCommand,
+  MailServerModel,
+  MailServerName,
+  MessageResult,
+  MtaTimeouts,
+  QueuedMessage,
+  ReceivedMessage,
+} from './models/model.ts'
+export { POSTFIX } from './models/postfix.ts'
+export { SENDMAIL } from './models/sendmail.ts'
+export type { Outcome, OutcomeVerdict } from './outcome.ts'
+export { describeMessage, Trace } from './trace.ts'
+export type { TraceEntry } from './trace.ts'
+export type { ClientAddress, Recipient, Transaction } from './transaction.ts'

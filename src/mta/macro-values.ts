@@ -1,0 +1,136 @@
+import type { CompleteTransaction } from './transaction.ts'
+import type { AddedFields, MacroCommand, MailServerModel } from './models/model.ts'
+
+const HOST = 'mx.example.net'
+const HOST_ADDRESS = '198.51.100.1'
+
+let messages = 0
+
+/** The values a mail server has for macros, at each point of a message. */
+export class MacroValues {
+  /** the recipient that RCPT is about, and the how-manieth it is */
+  recipient: (CompleteTransaction['recipients'][number] & { index: number }) | undefined
+  readonly #model: MailServerModel
+  readonly #transaction: CompleteTransaction
+  readonly #queueId: string
+  readonly #date = new Date()
+
+  constructor(model: MailServerModel, transaction: CompleteTransaction) {
+    this.#model = model
+    this.#transaction = transaction
+    const number = ++messages
+    this.#queueId =
+      transaction.macros.get('i') ??
+      (model.name === 'postfix'
+        ? (0x4c1_0000_0000 + number).toString(16).toUpperCase()
+        : `6AOA00${String(number).padStart(8, '0')}`)
+  }
+
+  /** The names that were asked for and have a value, in that order. */
+  pairs(command: MacroCommand, names: readonly string[]): [name: string, value: string][] {
+    const pairs: [string, string][] = []
+    for (const name of names) {
+      const value = this.#value(command, name)
+      if (value !== undefined) pairs.push([name, value])
+    }
+    return pairs
+  }
+
+  /** What the server tells the client when it takes the message. */
+  get acceptance(): string {
+    return this.#model.name === 'postfix'
+      ? `250 2.0.0 Ok: queued as ${this.#queueId}`
+      : `250 2.0.0 ${this.#queueId} Message accepted for delivery`
+  }
+
+  /** What the server puts into fields the client has not sent. */
+  get added(): AddedFields {
+    return {
+      host: HOST,
+      date: this.#date.toUTCString(),
+      messageId: `<${this.#queueId}@${HOST}>`,
+    }
+  }
+
+  #value(command: MacroCommand, name: string): string | undefined {
+    const { contentMacros } = this.#model
+    if (contentMacros !== undefined && CONTENT.has(command) && !contentMacros.has(name)) {
+      return undefined
+    }
+    if (name === 'i') return this.#hasQueueId(command) ? this.#queueId : undefined
+    const given = this.#transaction.macros.get(name)
+    return given ?? this.#ownValue(name)
+  }
+
+  #hasQueueId(command: MacroCommand): boolean {
+    if (command === 'connect' || command === 'helo') return false
+    if (command === 'mail') return this.#model.queueIdFrom === 0
+    if (command !== 'rcpt') return true
+    return (this.recipient?.index ?? 0) + 1 >= this.#model.queueIdFrom
+  }
+
+  #ownValue(name: string): string | undefined {
+    const { peer, sender } = this.#transaction
+    const postfix = this.#model.name === 'postfix'
+    switch (name) {
+      case 'j':
+      case 'if_name':
+        return HOST
+      case 'v':
+        return this.#model.version
+      case '_':
+        return `${peer.hostname} [${peer.address ?? 'unknown'}]`
+      case 'daemon_name':
+        return postfix ? HOST : 'MTA'
+      case 'daemon_addr':
+      case 'if_addr':
+        return HOST_ADDRESS
+      case 'daemon_port':
+        return '25'
+      case 'client_addr':
+        return peer.address
+      case 'client_name':
+      case 'client_ptr':
+        return peer.hostname
+      case 'client_port':
+        return peer.port === undefined ? undefined : String(peer.port)
+      case 'mail_addr':
+        return sender.address
+      case 'mail_host':
+        return domainOf(sender.address, postfix)
+      case 'mail_mailer':
+        return postfix ? 'smtp' : 'esmtp'
+      case 'rcpt_addr':
+        return this.recipient?.refused === undefined
+          ? this.recipient?.address
+          : refusalText(this.recipient.refused, postfix)
+      case 'rcpt_host':
+        return this.recipient?.refused === undefined
+          ? domainOf(this.recipient?.address ?? '', postfix)
+          : (/[45]\.\d{1,3}\.\d{1,3}/.exec(this.recipient.refused)?.[0] ?? '5.1.1')
+      case 'rcpt_mailer':
+        return this.recipient?.refused === undefined ? (postfix ? 'smtp' : 'esmtp') : 'error'
+      case 'msg_id':
+        return this.#messageId()
+      default:
+        return undefined
+    }
+  }
+
+  #messageId(): string {
+    const field = this.#transaction.message.fields.find(({ key }) => key === 'message-id')
+    return field?.value.toString('latin1').trim() ?? this.added.messageId!
+  }
+}
+
+const CONTENT: ReadonlySet<MacroCommand> = new Set(['header', 'eoh', 'body', 'eom'])
+
+/** Sendmail writes a complete name with a dot at its end. */
+function domainOf(address: string, postfix: boolean): string {
+  const domain = address.slice(address.lastIndexOf('@') + 1)
+  return postfix || domain === '' ? domain : `${domain}.`
+}
+
+/** Postfix gives the text alone, Sendmail the whole reply. */
+const refusalText = (reply: string, postfix: boolean): string =>
+  postfix ? reply.replace(/^\d{3}[ -](?:\d\.\d{1,3}\.\d{1,3} )?/, '') : reply

@@ -1,0 +1,68 @@
+import { ALL_ACTIONS, ALL_STEPS, PROTOCOL_VERSION } from '../../protocol/constants.ts'
+import type { CannedReply, MailServerModel } from './model.ts'
+import { PostfixQueuedMessage } from './postfix-queue.ts'
+
+const QUEUE_ID = ['i']
+
+const REPLIES: Readonly<Record<CannedReply, string>> = {
+  reject: '550 5.7.1 Command rejected',
+  tempfail: '451 4.7.1 Service unavailable - try again later',
+  shutdown: '421 4.7.0 Server closing connection',
+  failed: '451 4.7.1 Service unavailable - try again later',
+  misconfigured: '451 4.3.5 Server configuration problem - try again later',
+}
+
+/** Postfix 3.7 with its default settings for filters (`src/milter/milter8.c`, `main.cf`). */
+export const POSTFIX: MailServerModel = {
+  name: 'postfix',
+  version: 'Postfix 3.7.11',
+  offer: { version: PROTOCOL_VERSION, actions: ALL_ACTIONS, steps: ALL_STEPS },
+  timeouts: { connect: 30_000, command: 30_000, content: 300_000, endOfMessage: 0 },
+  macros: {
+    connect: ['j', 'daemon_name', 'daemon_addr', 'v', '_'],
+    helo: ['tls_version', 'cipher', 'cipher_bits', 'cert_subject', 'cert_issuer'],
+    mail: [
+      'i',
+      'auth_type',
+      'auth_authen',
+      'auth_author',
+      'mail_addr',
+      'mail_host',
+      'mail_mailer',
+    ],
+    rcpt: ['i', 'rcpt_addr', 'rcpt_host', 'rcpt_mailer'],
+    data: QUEUE_ID,
+    // Those of eoh before every header, those of eom before every chunk.
+    header: QUEUE_ID,
+    eoh: QUEUE_ID,
+    body: QUEUE_ID,
+    eom: QUEUE_ID,
+    unknown: [],
+  },
+  sendsEmptyMacros: true,
+  // The content is sent by another process, which knows only these (cleanup_milter.c
+  // cleanup_milter_eval).
+  contentMacros: new Set(
+    (
+      'i j v _ daemon_name daemon_addr daemon_port client_addr client_name client_port ' +
+      'client_ptr auth_type auth_authen auth_author'
+    ).split(' '),
+  ),
+  queueIdFrom: 2,
+  skipAtHeader: 'header',
+  takesProgressAnywhere: true,
+  refusesPayloadOfVerdicts: true,
+  refusesUnofferedSteps: false,
+  abortsBetweenMessages: true,
+  ipv6: (address) => address,
+  replyFlaw(text) {
+    if (!/^[45][0-9][0-9][ -]/.test(text)) return 'no code of 4xx or 5xx with a blank after it'
+    if (/^.{4}[0-9]/s.test(text) && text[4] !== text[0]) {
+      return 'its enhanced status code is of another class than its code'
+    }
+    return undefined
+  },
+  reply: (what) => REPLIES[what],
+  ownReply: (text) => text,
+  queue: (message) => new PostfixQueuedMessage(message),
+}

@@ -1,0 +1,74 @@
+import { ALL_ACTIONS, ALL_STEPS, PROTOCOL_VERSION } from '../../protocol/constants.ts'
+import type { MacroCommand, MailServerModel } from './model.ts'
+import { SendmailQueuedMessage } from './sendmail-queue.ts'
+
+const CONTENT: ReadonlySet<MacroCommand> = new Set(['header', 'eoh', 'body', 'eom'])
+
+/** Sendmail 8.17 with F=T and the settings of its m4 files (`sendmail/milter.c`). */
+export const SENDMAIL: MailServerModel = {
+  name: 'sendmail',
+  version: 'Sendmail 8.17.1.9',
+  offer: { version: PROTOCOL_VERSION, actions: ALL_ACTIONS, steps: ALL_STEPS },
+  timeouts: { connect: 300_000, command: 10_000, content: 10_000, endOfMessage: 300_000 },
+  macros: {
+    connect: ['j', '_', 'daemon_name', 'if_name', 'if_addr'],
+    helo: ['tls_version', 'cipher', 'cipher_bits', 'cert_subject', 'cert_issuer'],
+    mail: 'i auth_type auth_authen auth_ssf auth_author mail_mailer mail_host mail_addr'.split(
+      ' ',
+    ),
+    rcpt: ['rcpt_mailer', 'rcpt_host', 'rcpt_addr'],
+    data: [],
+    header: [],
+    eoh: [],
+    body: [],
+    eom: ['msg_id'],
+    unknown: [],
+  },
+  sendsEmptyMacros: false,
+  contentMacros: undefined,
+  queueIdFrom: 0,
+  skipAtHeader: 'body',
+  takesProgressAnywhere: false,
+  refusesPayloadOfVerdicts: false,
+  refusesUnofferedSteps: true,
+  abortsBetweenMessages: false,
+  ipv6: (address) => `IPv6:${allGroups(address)}`,
+  // Sendmail falls back to its own text instead (MILTER_CHECK_REPLYCODE).
+  replyFlaw: (text) =>
+    /^[45][0-9][0-9]/.test(text) ? undefined : 'it does not begin with a code of 4xx or 5xx',
+  reply(what, at) {
+    switch (what) {
+      case 'reject':
+        if (at === 'connect' || at === 'helo') return '550 5.0.0 Command rejected'
+        return `${CONTENT.has(at) ? '554' : '550'} 5.7.1 Command rejected`
+      case 'shutdown':
+        return '421 4.7.0 closing connection'
+      default:
+        return '451 4.3.2 Please try again later'
+    }
+  },
+  ownReply(text, at, address) {
+    // At CONNECT only the class of the reply counts.
+    if (at === 'connect') {
+      return this.reply(text.startsWith('4') ? 'tempfail' : 'reject', at)
+    }
+    if (address === undefined || (at !== 'mail' && at !== 'rcpt')) return text
+    return text.replace(
+      /^(\d{3}[ -](?:[245]\.\d{1,3}\.\d{1,3} )?)/,
+      (start) => `${start}${address}... `,
+    )
+  },
+  queue: (message) => new SendmailQueuedMessage(message),
+}
+
+/** All eight groups without leading zeros, as the default of Sendmail's UseCompressedIPv6Addresses. */
+function allGroups(address: string): string {
+  const [head = '', tail] = address.split('::')
+  const groups = (text: string): string[] => (text === '' ? [] : text.split(':'))
+  const before = groups(head)
+  const after = tail === undefined ? [] : groups(tail)
+  const missing = tail === undefined ? 0 : 8 - before.length - after.length
+  return [...before, ...Array<string>(missing).fill('0'), ...after]
+    .map((group) => group.replace(/^0+(?=.)/, ''))
+    .join(':')
+}

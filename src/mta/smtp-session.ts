@@ -1,0 +1,447 @@
+import { MilterError } from '../errors.ts'
+import type { CommandMessage } from '../protocol/commands.ts'
+import { CHUNK_SIZE, Action, Command, MacroStage, Step } from '../protocol/constants.ts'
+import { wireMacroName } from '../protocol/macros.ts'
+import type { EditMessage, ReplyMessage } from '../protocol/replies.ts'
+import { formatSmtpReply } from '../protocol/smtp-reply.ts'
+import { decodeText } from '../protocol/text.ts'
+import type { MtaClient } from './client.ts'
+import { MacroValues } from './macro-values.ts'
+import type { MacroCommand, MessageResult, QueuedMessage } from './models/model.ts'
+import type { Outcome, OutcomeVerdict } from './outcome.ts'
+import { Trace } from './trace.ts'
+import {
+  completeTransaction,
+  type CompleteTransaction,
+  type Transaction,
+} from './transaction.ts'
+
+/** The end of a message before its time, or of the whole session. */
+interface Decision {
+  readonly kind: 'accept' | 'discard' | 'refuse'
+  readonly stage: MacroCommand
+  readonly reply: string
+}
+
+/**
+ * One SMTP session as a mail server has it with a client, seen from the filter: which commands, with
+ * which macros, in which order, and what the answers mean.
+ */
+export class SmtpSession {
+  readonly #client: MtaClient
+  /** a verdict on the whole session */
+  #decision: Decision | undefined
+  #helo: string | null | undefined
+  #connected = false
+  #messages = 0
+  /** MAIL was sent and nothing has ended the message yet */
+  #open = false
+
+  constructor(client: MtaClient) {
+    this.#client = client
+  }
+
+  async deliver(given: Transaction): Promise<Outcome> {
+    const transaction = completeTransaction(given, this.#client.model)
+    return await new Delivery(this, this.#client, transaction).run()
+  }
+
+  /** CONNECT and HELO, where they have not been yet. */
+  async begin(delivery: Delivery): Promise<Decision | undefined> {
+    if (this.#client.choice === undefined) await this.#client.negotiate()
+    const { peer, helo } = delivery.transaction
+    if (!this.#connected) {
+      this.#connected = true
+      this.#decision = await delivery.step('connect', { type: 'connect', peer })
+    }
+    if (this.#decision === undefined && helo !== null && helo !== this.#helo) {
+      if (this.#open && !this.#client.model.abortsBetweenMessages) this.#abort()
+      this.#helo = helo
+      this.#decision = await delivery.step('helo', { type: 'helo', name: helo })
+    }
+    // DISCARD has no meaning for a session: Postfix goes on, for Sendmail the filter is done.
+    if (this.#decision?.kind === 'discard') {
+      this.#decision =
+        this.#client.model.name === 'postfix'
+          ? undefined
+          : { ...this.#decision, kind: 'accept' }
+    }
+    return this.#decision
+  }
+
+  messageBegins(): void {
+    if (this.#messages++ > 0 && this.#client.model.abortsBetweenMessages) this.#abort()
+    this.#open = true
+  }
+
+  /**
+   * Sendmail tells a filter that a message is over if that was settled at RCPT, and only if the filter
+   * answers MAIL; Postfix when the next one begins (srvrsmtp.c, smtpd_milter.c).
+   */
+  messageEnds(decision?: Decision): void {
+    this.#open = false
+    if (this.#client.model.abortsBetweenMessages || decision?.stage !== 'rcpt') return
+    if (this.#client.handling('mail') === 'answered') this.#abort()
+  }
+
+  /** What Postfix sends before QUIT once there was a message; Sendmail nothing. */
+  beforeQuit(): void {
+    if (this.#messages > 0 && this.#client.model.abortsBetweenMessages) this.#abort()
+  }
+
+  #abort(): void {
+    if (this.#decision === undefined) this.#client.notify({ type: 'abort' })
+  }
+}
+
+/** One message in a session. */
+class Delivery {
+  readonly transaction: CompleteTransaction
+  readonly #session: SmtpSession
+  readonly #client: MtaClient
+  readonly #macros: MacroValues
+  readonly #edits: EditMessage[] = []
+  readonly #ignored: { edit: EditMessage; reason: string }[] = []
+  readonly #refused: { address: string; reply: string }[] = []
+  readonly #traceStart: number
+  readonly #violationStart: number
+  #queued: QueuedMessage | undefined
+  /** a new body in parts, or the like: the server gives the filter up, with this reply */
+  #spoilt: string | undefined
+
+  constructor(session: SmtpSession, client: MtaClient, transaction: CompleteTransaction) {
+    this.#session = session
+    this.#client = client
+    this.transaction = transaction
+    this.#macros = new MacroValues(client.model, transaction)
+    this.#traceStart = client.trace.entries.length
+    this.#violationStart = client.violations.length
+  }
+
+  async run(): Promise<Outcome> {
+    try {
+      return await this.#play()
+    } catch (error) {
+      if (!(error instanceof MilterError)) throw error
+      return this.#failed(error)
+    }
+  }
+
+  async #play(): Promise<Outcome> {
+    const before = await this.#session.begin(this)
+    if (before?.kind === 'refuse') return this.#refusal(before)
+    if (before?.kind === 'accept') return this.#passed('eom')
+    for (const line of this.transaction.unknown) {
+      await this.step('unknown', { type: 'unknown', line })
+    }
+    this.#session.messageBegins()
+    const decision = await this.#envelope()
+    if (decision !== undefined) {
+      this.#session.messageEnds(decision)
+      return this.#decided(decision)
+    }
+    this.#queued = this.#receive()
+    const early = await this.#content(this.#queued)
+    if (early !== undefined) {
+      this.#session.messageEnds()
+      return this.#decided(early)
+    }
+    const last = await this.step('eom', { type: 'eom', chunk: EMPTY })
+    this.#session.messageEnds()
+    if (this.#spoilt !== undefined) {
+      throw this.#client.fail('EDIT_REFUSED', this.#spoilt)
+    }
+    return last === undefined || last.kind === 'accept'
+      ? this.#passed('eom')
+      : this.#decided(last)
+  }
+
+  async #envelope(): Promise<Decision | undefined> {
+    const { sender, recipients } = this.transaction
+    const mail = await this.step(
+      'mail',
+      {
+        type: 'mail',
+        words: [`<${sender.address}>`, ...sender.parameters],
+      },
+      `<${sender.address}>`,
+    )
+    if (mail !== undefined) return mail
+    let last: Decision | undefined
+    let accepted = 0
+    for (const [index, recipient] of recipients.entries()) {
+      this.#macros.recipient = { ...recipient, index }
+      const answer = await this.#recipient(recipient)
+      if (answer === undefined) accepted++
+      else if (answer.kind === 'refuse') {
+        this.#refused.push({ address: recipient.address, reply: answer.reply })
+        last = answer
+      } else return answer
+    }
+    if (accepted === 0) return last
+    return await this.step('data', { type: 'data' })
+  }
+
+  async #recipient(
+    recipient: CompleteTransaction['recipients'][number],
+  ): Promise<Decision | undefined> {
+    const words = [`<${recipient.address}>`, ...recipient.parameters]
+    const shown = ((this.#client.choice?.steps ?? 0) & Step.RCPT_REJ) !== 0
+    const refused = recipient.refused
+    if (refused === undefined) return await this.step('rcpt', { type: 'rcpt', words }, words[0])
+    // The server's own refusal stands, whatever the filter says to it.
+    if (shown) await this.step('rcpt', { type: 'rcpt', words }, words[0])
+    return { kind: 'refuse', stage: 'rcpt', reply: refused }
+  }
+
+  #receive(): QueuedMessage {
+    const { sender, recipients, message } = this.transaction
+    const refused = new Set(this.#refused.map(({ address }) => address))
+    return this.#client.model.queue({
+      sender,
+      recipients: recipients.filter(({ address }) => !refused.has(address)),
+      fields: message.fields,
+      body: message.body,
+      added: this.#macros.added,
+    })
+  }
+
+  async #content(queued: QueuedMessage): Promise<Decision | undefined> {
+    const leadingSpace = this.#leadingSpace
+    let skipBody = false
+    for (const field of queued.shown()) {
+      const value = decodeText(field.value)
+      const shown = leadingSpace || !value.startsWith(' ') ? value : value.slice(1)
+      const answer = await this.#step('header', {
+        type: 'header',
+        name: decodeText(field.name),
+        value: shown,
+      })
+      if (answer === 'skip') {
+        if (this.#client.model.skipAtHeader === 'header') break
+        skipBody = true
+      } else if (answer !== undefined) return answer
+    }
+    const end = await this.step('eoh', { type: 'eoh' })
+    if (end !== undefined) return end
+    const body = skipBody ? EMPTY : queued.body
+    for (let i = 0; i < body.length; i += CHUNK_SIZE) {
+      const chunk = body.subarray(i, i + CHUNK_SIZE)
+      const answer = await this.#step('body', { type: 'body', chunk })
+      if (answer === 'skip') break
+      if (answer !== undefined) return answer
+    }
+    return undefined
+  }
+
+  get #leadingSpace(): boolean {
+    return ((this.#client.choice?.steps ?? 0) & Step.HDR_LEADSPC) !== 0
+  }
+
+  /** A command with its macros, and what its answer means. SKIP is to go on, where it cannot be. */
+  async step(
+    stage: MacroCommand,
+    command: CommandMessage,
+    address?: string,
+  ): Promise<Decision | undefined> {
+    const answer = await this.#step(stage, command, address)
+    return answer === 'skip' ? undefined : answer
+  }
+
+  async #step(
+    stage: MacroCommand,
+    command: CommandMessage,
+    address?: string,
+  ): Promise<Decision | 'skip' | undefined> {
+    this.#sendMacros(stage)
+    const reply = await this.#client.command(command, (edit) => this.#edit(edit))
+    return reply === undefined ? undefined : this.#decide(stage, reply, address)
+  }
+
+  #sendMacros(stage: MacroCommand): void {
+    const { model, options, choice } = this.#client
+    // Macros of the content go with their command only; the others also where it is declined.
+    if (CONTENT.has(stage) && this.#client.handling(stage) === 'declined') return
+    const asked = choice?.macros?.get(MACRO_STAGES[stage])
+    const configured = options.macroLists?.[LIST_OF[stage]]
+    const wanted = stage === 'unknown' ? [] : this.#list(stage, asked, configured)
+    if (wanted.length === 0 && !model.sendsEmptyMacros) return
+    const pairs = this.#macros.pairs(stage, wanted)
+    this.#client.macros(
+      COMMANDS[stage],
+      Object.fromEntries(pairs.map(([name, value]) => [wireMacroName(name), value])),
+    )
+  }
+
+  #list(
+    stage: MacroCommand,
+    asked: readonly string[] | undefined,
+    configured: readonly string[] | undefined,
+  ): readonly string[] {
+    const { model } = this.#client
+    const usual = model.macros[stage]
+    // Sendmail sends none before header and body, whatever is asked for.
+    if ((stage === 'header' || stage === 'body') && usual.length === 0) return usual
+    // An empty wish is none for Postfix, and "no macros" for Sendmail.
+    if (asked !== undefined && (asked.length > 0 || model.name === 'sendmail')) return asked
+    return configured ?? usual
+  }
+
+  #edit(edit: EditMessage): void {
+    this.#edits.push(edit)
+    const failure = this.#queued?.apply(edit, {
+      leadingSpace: this.#leadingSpace,
+      mayReplaceBody: ((this.#client.choice?.actions ?? 0) & Action.CHGBODY) !== 0,
+    })
+    if (failure === undefined) return
+    if (failure.effect === 'tempfail') this.#spoilt ??= failure.reason
+    this.#ignored.push({ edit, reason: failure.reason })
+  }
+
+  #decide(
+    stage: MacroCommand,
+    reply: ReplyMessage,
+    address: string | undefined,
+  ): Decision | 'skip' | undefined {
+    const { model } = this.#client
+    switch (reply.type) {
+      case 'continue':
+        return undefined
+      case 'skip':
+        return 'skip'
+      case 'accept':
+        return { kind: 'accept', stage, reply: '' }
+      case 'discard':
+        return { kind: 'discard', stage, reply: '' }
+      case 'reject':
+      case 'tempfail':
+      case 'shutdown':
+        return { kind: 'refuse', stage, reply: model.reply(reply.type, stage) }
+      case 'replycode': {
+        const text = formatSmtpReply(reply.reply)
+        return { kind: 'refuse', stage, reply: model.ownReply(text, stage, address) }
+      }
+      default:
+        return undefined
+    }
+  }
+
+  // ---- outcomes
+
+  #decided(decision: Decision): Outcome {
+    if (decision.kind === 'refuse') return this.#refusal(decision)
+    if (decision.kind === 'accept') return this.#passed(decision.stage)
+    return this.#outcome('discard', this.#macros.acceptance, decision.stage, undefined)
+  }
+
+  #refusal({ stage, reply }: Decision): Outcome {
+    return this.#outcome(reply.startsWith('4') ? 'tempfail' : 'reject', reply, stage, undefined)
+  }
+
+  #passed(stage: MacroCommand): Outcome {
+    const result = (this.#queued ?? this.#receive()).result()
+    const verdict = result.quarantine === undefined ? 'accept' : 'quarantine'
+    return this.#outcome(verdict, this.#macros.acceptance, stage, result)
+  }
+
+  #failed(error: MilterError): Outcome {
+    const { model, options } = this.#client
+    const misconfigured = CONFIGURATION.has(error.code) && model.name === 'postfix'
+    const stage = this.#stageOfFailure()
+    if (options.onFailure === 'accept') return this.#passed(stage)
+    if (options.onFailure === 'reject' && !misconfigured) {
+      return this.#outcome('reject', model.reply('reject', stage), stage, undefined)
+    }
+    const reply = model.reply(misconfigured ? 'misconfigured' : 'failed', stage)
+    return this.#outcome('tempfail', reply, stage, undefined)
+  }
+
+  /** The command that was sent last. */
+  #stageOfFailure(): MacroCommand {
+    const sent = this.#client.trace.entries.findLast(
+      ({ from, message }) =>
+        from === 'mta' && message !== undefined && message.type in COMMANDS,
+    )
+    return (sent?.message?.type as MacroCommand | undefined) ?? 'connect'
+  }
+
+  #outcome(
+    verdict: OutcomeVerdict,
+    reply: string,
+    stage: MacroCommand,
+    result: MessageResult | undefined,
+  ): Outcome {
+    const trace = new Trace()
+    trace.entries.push(...this.#client.trace.entries.slice(this.#traceStart))
+    const envelope = {
+      sender: result?.sender ?? this.transaction.sender,
+      recipients: result?.recipients ?? this.transaction.recipients,
+    }
+    return {
+      verdict,
+      reply,
+      stage,
+      message: result?.message,
+      sender: envelope.sender.address,
+      recipients: result === undefined ? [] : envelope.recipients.map(({ address }) => address),
+      envelope: {
+        sender: envelope.sender,
+        recipients: result === undefined ? [] : envelope.recipients,
+      },
+      refused: this.#refused,
+      quarantine: result?.quarantine,
+      edits: this.#edits,
+      ignored: this.#ignored,
+      failure: this.#client.failure,
+      violations: this.#client.violations.slice(this.#violationStart),
+      trace,
+    }
+  }
+}
+
+const EMPTY = Buffer.alloc(0)
+
+/** Failures that Postfix takes for a wrong set-up of its own. */
+const CONFIGURATION: ReadonlySet<string> = new Set(['INVALID_REPLY', 'EDIT_REFUSED'])
+
+const CONTENT: ReadonlySet<MacroCommand> = new Set(['header', 'eoh', 'body'])
+
+const COMMANDS: Readonly<Record<MacroCommand, Command>> = {
+  connect: Command.CONNECT,
+  helo: Command.HELO,
+  mail: Command.MAIL,
+  rcpt: Command.RCPT,
+  data: Command.DATA,
+  header: Command.HEADER,
+  eoh: Command.EOH,
+  body: Command.BODY,
+  eom: Command.EOM,
+  unknown: Command.UNKNOWN,
+}
+
+/** Postfix sends the macros of eoh before each header, and those of eom before each chunk. */
+const LIST_OF = {
+  connect: 'connect',
+  helo: 'helo',
+  mail: 'mail',
+  rcpt: 'rcpt',
+  data: 'data',
+  header: 'eoh',
+  eoh: 'eoh',
+  body: 'eom',
+  eom: 'eom',
+  unknown: 'connect',
+} as const
+
+const MACRO_STAGES: Readonly<Record<MacroCommand, MacroStage>> = {
+  connect: MacroStage.CONNECT,
+  helo: MacroStage.HELO,
+  mail: MacroStage.MAIL,
+  rcpt: MacroStage.RCPT,
+  data: MacroStage.DATA,
+  header: MacroStage.EOH,
+  eoh: MacroStage.EOH,
+  body: MacroStage.EOM,
+  eom: MacroStage.EOM,
+  unknown: MacroStage.CONNECT,
+}

@@ -1,0 +1,97 @@
+import type { CommandMessage } from '../protocol/commands.ts'
+import { letter } from '../protocol/constants.ts'
+import type { ReplyMessage } from '../protocol/replies.ts'
+import { formatSmtpReply } from '../protocol/smtp-reply.ts'
+import { decodeText, encodeText } from '../protocol/text.ts'
+
+/** One frame of a conversation, in the order in which the mail server's side sent or read it. */
+export interface TraceEntry {
+  readonly from: 'mta' | 'filter'
+  /** the frame's data; undefined for bytes that were sent as they are, or could not be read */
+  readonly message: CommandMessage | ReplyMessage | undefined
+  /** the whole frame, length and letter included */
+  readonly bytes: Buffer
+}
+
+/** A conversation, frame by frame; as text, one line each. */
+export class Trace {
+  readonly entries: TraceEntry[] = []
+
+  add(from: TraceEntry['from'], bytes: Buffer, message?: TraceEntry['message']): void {
+    this.entries.push({ from, message, bytes })
+  }
+
+  toString(): string {
+    return this.entries
+      .map(({ from, message, bytes }) => {
+        const text = message === undefined ? rawText(bytes) : describeMessage(message)
+        return `${from === 'mta' ? '>' : '<'} ${text}`
+      })
+      .join('\n')
+  }
+}
+
+function rawText(bytes: Buffer): string {
+  const code = bytes[4]
+  const what = code === undefined ? 'bytes' : letter(code)
+  return `${what} ${bytes.toString('hex', 0, 40)}${bytes.length > 40 ? '...' : ''}`
+}
+
+/** A command or reply in one line: its type, then what it holds. */
+export function describeMessage(message: CommandMessage | ReplyMessage): string {
+  const details = contentOf(message)
+  return details === '' ? message.type : `${message.type} ${details}`
+}
+
+function contentOf(message: CommandMessage | ReplyMessage): string {
+  switch (message.type) {
+    case 'optneg': {
+      const { version, actions, steps } = 'offer' in message ? message.offer : message.choice
+      return `version ${version}, actions 0x${actions.toString(16)}, steps 0x${steps.toString(16)}`
+    }
+    case 'macro':
+      return [
+        `for ${letter(message.command)}`,
+        ...message.pairs.map(([name, value]) => `${name}=${quoted(value)}`),
+      ].join(' ')
+    case 'connect':
+      return `${message.peer.hostname} ${message.peer.rawAddress}`.trimEnd()
+    case 'helo':
+      return message.name
+    case 'mail':
+    case 'rcpt':
+      return message.words.join(' ')
+    case 'header':
+      return `${decodeText(encodeText(message.name))}: ${quoted(message.value)}`
+    case 'unknown':
+      return message.line
+    case 'body':
+    case 'replbody':
+      return `${message.chunk.length} bytes`
+    case 'eom':
+      return message.chunk.length === 0 ? '' : `${message.chunk.length} bytes`
+    case 'replycode':
+      return formatSmtpReply(message.reply).replaceAll('\r\n', ' | ')
+    case 'addheader':
+      return `${quoted(message.name)} ${quoted(message.value)}`
+    case 'insheader':
+    case 'chgheader':
+      return `${message.index} ${quoted(message.name)} ${quoted(message.value)}`
+    case 'addrcpt':
+    case 'delrcpt':
+      return decodeText(encodeText(message.address))
+    case 'addrcpt_par':
+    case 'chgfrom':
+      return [message.address, message.parameters ?? '']
+        .map((one) => decodeText(encodeText(one)))
+        .join(' ')
+        .trimEnd()
+    case 'quarantine':
+      return quoted(message.reason)
+    default:
+      return ''
+  }
+}
+
+const quoted = (text: string | Uint8Array): string =>
+  JSON.stringify(decodeText(encodeText(text)))

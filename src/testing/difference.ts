@@ -1,0 +1,93 @@
+import { decodeText } from '../protocol/text.ts'
+
+/** Lines around a change that are shown. */
+const CONTEXT = 2
+/** Beyond this many lines a change is shown as a whole: comparing costs their product. */
+const MOST_LINES = 2_000
+
+/**
+ * What a filter has made of a message, line by line: `-` was there, `+` is there now. Empty if nothing
+ * changed. Control characters, 8-bit bytes that are no UTF-8 and blanks at a line's end are made
+ * visible; line ends are shown where they are not CRLF.
+ */
+export function difference(before: Uint8Array | string, after: Uint8Array | string): string {
+  const old = linesOf(before)
+  const now = linesOf(after)
+  let start = 0
+  while (start < old.length && start < now.length && old[start] === now[start]) start++
+  let end = 0
+  while (
+    end < old.length - start &&
+    end < now.length - start &&
+    old.at(-1 - end) === now.at(-1 - end)
+  )
+    end++
+  if (start === old.length && start === now.length) return ''
+  const shown = [
+    ...old.slice(Math.max(0, start - CONTEXT), start).map((line) => `  ${line}`),
+    ...changes(old.slice(start, old.length - end), now.slice(start, now.length - end)),
+    ...old.slice(old.length - end, old.length - end + CONTEXT).map((line) => `  ${line}`),
+  ]
+  return shown.join('\n')
+}
+
+/** The shortest list of changes, by the longest common subsequence. */
+function changes(old: readonly string[], now: readonly string[]): string[] {
+  if (old.length * now.length > MOST_LINES ** 2) {
+    return [...old.map((line) => `- ${line}`), ...now.map((line) => `+ ${line}`)]
+  }
+  const width = now.length + 1
+  const common = new Uint32Array((old.length + 1) * width)
+  for (let i = old.length - 1; i >= 0; i--) {
+    for (let j = now.length - 1; j >= 0; j--) {
+      common[i * width + j] =
+        old[i] === now[j]
+          ? common[(i + 1) * width + j + 1]! + 1
+          : Math.max(common[(i + 1) * width + j]!, common[i * width + j + 1]!)
+    }
+  }
+  const lines: string[] = []
+  let i = 0
+  let j = 0
+  while (i < old.length || j < now.length) {
+    if (i < old.length && j < now.length && old[i] === now[j]) {
+      lines.push(`  ${old[i]}`)
+      i++
+      j++
+    } else if (
+      j === now.length ||
+      (i < old.length && common[(i + 1) * width + j]! >= common[i * width + j + 1]!)
+    ) {
+      lines.push(`- ${old[i++]}`)
+    } else {
+      lines.push(`+ ${now[j++]}`)
+    }
+  }
+  return lines
+}
+
+function linesOf(text: Uint8Array | string): string[] {
+  const whole = typeof text === 'string' ? text : decodeText(Buffer.from(text))
+  const lines = whole === '' ? [] : whole.split(/(?<=\n)/)
+  return lines.map((line) => {
+    if (line.endsWith('\r\n')) return visible(line.slice(0, -2))
+    if (line.endsWith('\n')) return `${visible(line.slice(0, -1))}\\n`
+    return `${visible(line)} (no line end)`
+  })
+}
+
+function visible(line: string): string {
+  const shown = Array.from(
+    line.replace(/ +$/, (blanks) => '·'.repeat(blanks.length)),
+    (one) => {
+      const code = one.codePointAt(0)!
+      if (one === '\t') return '\\t'
+      if (code < 0x20 || code === 0x7f) return escapeByte(code)
+      // A byte that is no UTF-8 (see decodeText).
+      return code >= 0xdc80 && code <= 0xdcff ? escapeByte(code - 0xdc00) : one
+    },
+  )
+  return shown.join('')
+}
+
+const escapeByte = (byte: number): string => `\\x${byte.toString(16).padStart(2, '0')}`

@@ -1,0 +1,13 @@
+/**
+ * `tsmilter/testing`: what a filter does to a message, found out with a function call. No mail
+ * server, no socket; for any test runner.
+ */
+export { deliver, openSession, TestSession } from './deliver.ts'
+export type { TestOutcome, TestTransaction } from './deliver.ts'
+export { difference } from './difference.ts'
+export type { LogLine } from './recording.ts'
+export { MtaClient } from '../mta/client.ts'
+export type { MtaClientOptions } from '../mta/client.ts'
+export type { Outcome, OutcomeVerdict } from '../mta/outcome.ts'
+export type { Trace, TraceEntry } from '../mta/trace.ts'
+export type { ClientAddress, Recipient, Transaction } from '../mta/transaction.ts'

@@ -1,0 +1,57 @@
+import { Conversation } from '../milter/conversation.ts'
+import type { FilterFactory } from '../milter/filter-object.ts'
+import type { FilterSettings } from '../milter/options.ts'
+import type { ChannelListener, OpenChannel } from '../mta/channel.ts'
+import type { Transport } from '../session/events.ts'
+
+/**
+ * A filter at the other end of a channel without a socket: the same session as behind a server. Bytes
+ * arrive in a turn of their own, as they do from a socket.
+ */
+export function memoryChannel(factory: FilterFactory, settings: FilterSettings): OpenChannel {
+  return (listener) => {
+    const link = new MemoryLink(listener)
+    const { session } = new Conversation(factory, settings, link)
+    let closed = false
+    const end = (): void => {
+      if (closed) return
+      closed = true
+      session.end('eof')
+      link.close()
+    }
+    return Promise.resolve({
+      write(bytes) {
+        queueMicrotask(() => {
+          if (!closed && !link.closed) session.receive(Buffer.from(bytes))
+        })
+      },
+      end: () => queueMicrotask(end),
+      destroy: end,
+    })
+  }
+}
+
+class MemoryLink implements Transport {
+  closed = false
+  readonly #listener: ChannelListener
+
+  constructor(listener: ChannelListener) {
+    this.#listener = listener
+  }
+
+  send(frames: readonly Buffer[]): void {
+    if (this.closed) return
+    const bytes = Buffer.concat(frames)
+    queueMicrotask(() => this.#listener.received(bytes))
+  }
+
+  close(): void {
+    if (this.closed) return
+    this.closed = true
+    queueMicrotask(() => this.#listener.closed())
+  }
+
+  /** The client waits for each answer: what is under way never grows. */
+  pause(): void {}
+  resume(): void {}
+}

@@ -1,0 +1,289 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import {
+  ACCEPT,
+  Base,
+  DISCARD,
+  REJECT,
+  reply,
+  TEMPFAIL,
+  type Handlers,
+} from '../../src/index.ts'
+import type { MailServerName } from '../../src/mta/models/model.ts'
+import { deliver, openSession } from '../../src/testing/index.ts'
+
+const SERVERS: readonly MailServerName[] = ['postfix', 'sendmail']
+
+describe('deliver', () => {
+  it('tells what becomes of a message', async () => {
+    const filter = (): Handlers => ({
+      header: (_ctx, name, value) =>
+        name === 'Subject' && /lottery/i.test(value)
+          ? reply(550, '5.7.1', 'No lotteries here')
+          : undefined,
+      eom: (ctx) => ctx.addHeader('X-Checked', 'yes'),
+    })
+    const good = await deliver(filter, {
+      mta: 'postfix',
+      from: 'alice@example.org',
+      to: ['bob@example.net'],
+      message: 'Subject: Hello\r\n\r\nhello\r\n',
+    })
+    assert.equal(good.verdict, 'accept')
+    assert.equal(good.message?.toString(), 'Subject: Hello\r\nX-Checked: yes\r\n\r\nhello\r\n')
+    assert.deepEqual([good.sender, good.recipients], ['alice@example.org', ['bob@example.net']])
+    assert.match(good.reply, /^250 2\.0\.0 Ok: queued as [0-9A-F]+$/)
+    assert.deepEqual(
+      good.edits.map(({ type }) => type),
+      ['addheader'],
+    )
+    assert.deepEqual([good.failure, good.violations, good.errors], [undefined, [], []])
+
+    const bad = await deliver(filter, { message: 'Subject: Win the lottery\n\nhello\n' })
+    assert.deepEqual(
+      [bad.verdict, bad.reply, bad.stage, bad.message, bad.recipients],
+      ['reject', '550 5.7.1 No lotteries here', 'header', undefined, []],
+    )
+  })
+
+  for (const mta of SERVERS) {
+    for (const [stage, handlers] of Object.entries({
+      connect: { connect: () => REJECT },
+      helo: { helo: () => REJECT },
+      mail: { envfrom: () => REJECT },
+      rcpt: { envrcpt: () => REJECT },
+      data: { data: () => REJECT },
+      header: { header: () => REJECT },
+      eoh: { eoh: () => REJECT },
+      body: { body: () => REJECT },
+      eom: { eom: () => REJECT },
+    } satisfies Record<string, Handlers>)) {
+      it(`${mta}: REJECT at ${stage} is the reply of the server`, async () => {
+        const outcome = await deliver((): Handlers => handlers, { mta })
+        const late = mta === 'sendmail' && ['header', 'eoh', 'body', 'eom'].includes(stage)
+        const early = mta === 'sendmail' && (stage === 'connect' || stage === 'helo')
+        assert.deepEqual(
+          [outcome.verdict, outcome.stage, outcome.reply],
+          [
+            'reject',
+            stage,
+            early ? '550 5.0.0 Command rejected' : `${late ? 554 : 550} 5.7.1 Command rejected`,
+          ],
+        )
+      })
+    }
+    it(`${mta}: TEMPFAIL and DISCARD`, async () => {
+      const deferred = await deliver((): Handlers => ({ eom: () => TEMPFAIL }), { mta })
+      assert.equal(deferred.verdict, 'tempfail')
+      assert.match(deferred.reply, mta === 'postfix' ? /^451 4\.7\.1 / : /^451 4\.3\.2 /)
+      const dropped = await deliver((): Handlers => ({ envrcpt: () => DISCARD }), { mta })
+      assert.equal(dropped.verdict, 'discard')
+      assert.match(dropped.reply, /^250 /)
+      assert.equal(dropped.message, undefined)
+    })
+    it(`${mta}: ACCEPT ends the filter's part, and the message goes on`, async () => {
+      for (const handlers of [
+        { connect: () => ACCEPT },
+        { envfrom: () => ACCEPT },
+      ] satisfies Handlers[]) {
+        let seen = 0
+        const outcome = await deliver(
+          (): Handlers => ({ ...handlers, eom: () => void seen++ }),
+          {
+            mta,
+            message: 'Subject: x\r\n\r\nbody\r\n',
+          },
+        )
+        assert.equal(outcome.verdict, 'accept')
+        assert.match(outcome.message!.toString(), /Subject: x\r\n(?:.*\r\n)*\r\nbody\r\n$/)
+        assert.equal(seen, 0)
+      }
+    })
+    it(`${mta}: refused recipients are left out, with the reply each got`, async () => {
+      const outcome = await deliver(
+        (): Handlers => ({
+          envrcpt: (_ctx, to) =>
+            to === '<no@example.net>' ? reply(550, '5.1.1', 'Unknown') : undefined,
+        }),
+        {
+          mta,
+          to: [
+            'no@example.net',
+            'yes@example.net',
+            { address: 'gone@example.net', refused: '550 5.1.1 Gone' },
+          ],
+        },
+      )
+      assert.equal(outcome.verdict, 'accept')
+      assert.deepEqual(outcome.recipients, ['yes@example.net'])
+      assert.deepEqual(outcome.refused, [
+        {
+          address: 'no@example.net',
+          reply:
+            mta === 'postfix' ? '550 5.1.1 Unknown' : '550 5.1.1 <no@example.net>... Unknown',
+        },
+        { address: 'gone@example.net', reply: '550 5.1.1 Gone' },
+      ])
+    })
+    it(`${mta}: quarantine`, async () => {
+      const outcome = await deliver(
+        (): Handlers => ({ eom: (ctx) => ctx.quarantine('a virus') }),
+        { mta },
+      )
+      assert.deepEqual([outcome.verdict, outcome.quarantine], ['quarantine', 'a virus'])
+      assert.ok(outcome.message)
+    })
+    it(`${mta}: bytes arrive and go on as they are`, async () => {
+      const message = Buffer.from(
+        'X-A:caf\xe9\r\nX-B:  \tb \r\n\tc\r\n\r\n\0\xff\r\n.\r\n',
+        'latin1',
+      )
+      const seen: unknown[] = []
+      const outcome = await deliver(
+        (): Handlers => ({
+          header: (_ctx, name, value) => void seen.push([name, value]),
+          body: (_ctx, chunk) => void seen.push(chunk.toString('latin1')),
+        }),
+        { mta, message },
+      )
+      assert.deepEqual(seen, [['X-A', 'caf\udce9'], ['X-B', ' \tb \n\tc'], '\0\xff\r\n.\r\n'])
+      assert.ok(outcome.message!.includes(message))
+    })
+  }
+
+  it('macros are those of the server, and those of the test', async () => {
+    const seen: Record<string, unknown> = {}
+    const filter = (): Handlers => ({
+      envfrom: (ctx) => {
+        for (const name of ['j', 'v', 'i', 'auth_authen', 'mail_addr', 'client_addr']) {
+          seen[name] = ctx.macro(name)
+        }
+      },
+    })
+    await deliver(filter, { macros: { '{auth_authen}': 'alice' } })
+    assert.deepEqual(seen, {
+      j: 'mx.example.net',
+      v: 'Postfix 3.7.11',
+      i: undefined,
+      auth_authen: 'alice',
+      mail_addr: 'alice@example.org',
+      client_addr: undefined,
+    })
+    await deliver(filter, {
+      mta: 'sendmail',
+      macros: { i: 'queue-id' },
+      macroLists: { connect: ['j', 'client_addr'] },
+    })
+    assert.deepEqual([seen['i'], seen['client_addr']], ['queue-id', '192.0.2.10'])
+  })
+
+  it('takes objects of classes, and null senders', async () => {
+    class Tagger extends Base {
+      override eom(): void {
+        this.addHeader('X-Tag', 'yes')
+      }
+    }
+    const outcome = await deliver(() => new Tagger(), { from: '' })
+    assert.match(outcome.message!.toString(), /^X-Tag: yes\r$/m)
+    assert.equal(outcome.sender, '')
+  })
+})
+
+describe('a filter that fails', () => {
+  it('by throwing is an outcome with the error', async () => {
+    const error = new Error('broken')
+    const outcome = await deliver((): Handlers => ({
+      eom: () => {
+        throw error
+      },
+    }))
+    assert.equal(outcome.verdict, 'tempfail')
+    assert.deepEqual(outcome.errors, [error])
+    assert.equal(outcome.failure, undefined, 'the protocol was kept')
+  })
+
+  for (const stage of ['envfrom', 'header', 'eom'] as const) {
+    it(`by never answering at ${stage} is an outcome with the reason`, async () => {
+      const outcome = await deliver(
+        (): Handlers => ({ [stage]: () => new Promise(() => {}) }),
+        {
+          timeouts: 50,
+          filter: { progressInterval: 0 },
+        },
+      )
+      assert.equal(outcome.verdict, 'tempfail')
+      assert.equal(outcome.failure?.code, 'REPLY_TIMEOUT')
+      assert.equal(outcome.stage, stage === 'envfrom' ? 'mail' : stage)
+    })
+  }
+
+  it('by an edit that cannot be sent is an outcome with the error', async () => {
+    const outcome = await deliver((): Handlers => ({
+      eom: (ctx) => ctx.addHeader('X-Injected', 'a\r\nBcc: b@example.net'),
+    }))
+    assert.equal(outcome.verdict, 'tempfail')
+    assert.equal((outcome.errors[0] as { code: string }).code, 'INVALID_HEADER_VALUE')
+  })
+})
+
+describe('a session', () => {
+  it('has several messages, and ends with close', async () => {
+    const events: string[] = []
+    const session = await openSession((): Handlers => ({
+      connect: () => void events.push('connect'),
+      helo: (_ctx, name) => void events.push(`helo ${name}`),
+      envfrom: (_ctx, from) => void events.push(from),
+      close: (_ctx, reason) => void events.push(reason),
+    }))
+    await session.deliver({ from: 'one@example.org' })
+    await session.deliver({ from: 'two@example.org' })
+    await session.deliver({ from: 'three@example.org', helo: 'other.example' })
+    await session.close()
+    assert.deepEqual(events, [
+      'connect',
+      'helo mail.example.org',
+      '<one@example.org>',
+      '<two@example.org>',
+      'helo other.example',
+      '<three@example.org>',
+      'quit',
+    ])
+  })
+
+  it('goes on after QUIT_NC as another one on the same connection', async () => {
+    const events: string[] = []
+    await using session = await openSession((): Handlers => ({
+      connect: () => void events.push('connect'),
+      close: (_ctx, reason) => void events.push(reason),
+    }))
+    await session.deliver()
+    session.client.quitNc()
+    const second = await session.deliver()
+    assert.equal(second.verdict, 'accept')
+    assert.deepEqual(events, ['connect', 'quit', 'connect'])
+  })
+
+  it('shows its conversation', async () => {
+    const outcome = await deliver(
+      (): Handlers => ({ eom: (ctx) => ctx.addHeader('X-A', 'b') }),
+      {
+        mta: 'sendmail',
+      },
+    )
+    assert.equal(
+      outcome.trace.toString().replaceAll(/=".*?"/g, '='),
+      [
+        '> optneg version 6, actions 0x1ff, steps 0x1fffff',
+        '< optneg version 6, actions 0x1ff, steps 0x77f',
+        "> macro for 'C' j= _= {daemon_name}= {if_name}= {if_addr}=",
+        "> macro for 'H'",
+        "> macro for 'M' i= {mail_mailer}= {mail_host}= {mail_addr}=",
+        "> macro for 'R' {rcpt_mailer}= {rcpt_host}= {rcpt_addr}=",
+        "> macro for 'E' {msg_id}=",
+        '> eom',
+        '< addheader "X-A" "b"',
+        '< continue',
+      ].join('\n'),
+    )
+  })
+})
