@@ -73,6 +73,8 @@ export class MtaClient implements AsyncDisposable {
   #whenClosed: () => void = () => {}
   #channel: Channel | undefined
   #failure: MilterError | undefined
+  /** this side has ended the connection */
+  #ended = false
   #choice: Choice | undefined
   #session: SmtpSession | undefined
 
@@ -112,13 +114,14 @@ export class MtaClient implements AsyncDisposable {
     this.#channel = await open({
       received: (chunk) => this.#received(chunk),
       closed: (cause) => {
-        this.#fail(
-          'DISCONNECTED',
-          cause === undefined
-            ? 'the filter has closed the connection'
-            : `the connection is broken: ${cause.message}`,
-          cause,
-        )
+        if (!this.#ended)
+          this.#fail(
+            'DISCONNECTED',
+            cause === undefined
+              ? 'the filter has closed the connection'
+              : `the connection is broken: ${cause.message}`,
+            cause,
+          )
         this.#whenClosed()
       },
     })
@@ -306,14 +309,20 @@ export class MtaClient implements AsyncDisposable {
 
   /** Ends the session as the mail server does, and waits until the filter has closed. */
   async quit(): Promise<void> {
-    if (this.#failure === undefined) {
+    if (this.#failure === undefined && !this.#ended) {
       this.#session?.beforeQuit()
-      this.#send({ type: 'quit' })
-      this.#channel!.end()
+      this.leave()
     }
     const timer = setTimeout(() => this.destroy(), this.timeouts.command)
     await this.#closed
     clearTimeout(timer)
+  }
+
+  /** Nothing more is sent, after a last QUIT or without one. */
+  leave(how: 'quit' | 'silently' = 'quit'): void {
+    if (how === 'quit') this.#send({ type: 'quit' })
+    this.#ended = true
+    this.#channel!.end()
   }
 
   /** Drops the connection without a word. */

@@ -8,8 +8,10 @@ let messages = 0
 
 /** The values a mail server has for macros, at each point of a message. */
 export class MacroValues {
-  /** the recipient that RCPT is about, and the how-manieth it is */
-  recipient: (CompleteTransaction['recipients'][number] & { index: number }) | undefined
+  /** the recipient that RCPT is about */
+  recipient: CompleteTransaction['recipients'][number] | undefined
+  /** recipients that were accepted so far */
+  accepted = 0
   readonly #model: MailServerModel
   readonly #transaction: CompleteTransaction
   readonly #queueId: string
@@ -64,9 +66,8 @@ export class MacroValues {
 
   #hasQueueId(command: MacroCommand): boolean {
     if (command === 'connect' || command === 'helo') return false
-    if (command === 'mail') return this.#model.queueIdFrom === 0
-    if (command !== 'rcpt') return true
-    return (this.recipient?.index ?? 0) + 1 >= this.#model.queueIdFrom
+    if (command !== 'mail' && command !== 'rcpt') return true
+    return this.#model.queueIdFrom === 'mail' || this.accepted > 0
   }
 
   #ownValue(name: string): string | undefined {
@@ -83,8 +84,10 @@ export class MacroValues {
       case 'daemon_name':
         return postfix ? HOST : 'MTA'
       case 'daemon_addr':
-      case 'if_addr':
         return HOST_ADDRESS
+      case 'if_addr':
+        // Sendmail leaves the loopback interface out.
+        return peer.address === '127.0.0.1' ? undefined : HOST_ADDRESS
       case 'daemon_port':
         return '25'
       case 'client_addr':

@@ -52,21 +52,25 @@ export class SmtpSession {
     const { peer, helo } = delivery.transaction
     if (!this.#connected) {
       this.#connected = true
-      this.#decision = await delivery.step('connect', { type: 'connect', peer })
+      this.#settle(await delivery.step('connect', { type: 'connect', peer }))
     }
     if (this.#decision === undefined && helo !== null && helo !== this.#helo) {
       if (this.#open && !this.#client.model.abortsBetweenMessages) this.#abort()
       this.#helo = helo
-      this.#decision = await delivery.step('helo', { type: 'helo', name: helo })
-    }
-    // DISCARD has no meaning for a session: Postfix goes on, for Sendmail the filter is done.
-    if (this.#decision?.kind === 'discard') {
-      this.#decision =
-        this.#client.model.name === 'postfix'
-          ? undefined
-          : { ...this.#decision, kind: 'accept' }
+      this.#settle(await delivery.step('helo', { type: 'helo', name: helo }))
     }
     return this.#decision
+  }
+
+  #settle(decision: Decision | undefined): void {
+    if (decision === undefined) return
+    const { model } = this.#client
+    // DISCARD has no meaning for a session: for Sendmail the filter is done, at CONNECT.
+    if (decision.kind === 'discard' && (model.name === 'postfix' || decision.stage === 'helo'))
+      return
+    this.#decision = decision.kind === 'discard' ? { ...decision, kind: 'accept' } : decision
+    const how = model.leaves[this.#decision.kind === 'accept' ? 'accepted' : 'refused']
+    if (how !== 'at the end') this.#client.leave(how)
   }
 
   messageBegins(): void {
@@ -75,18 +79,22 @@ export class SmtpSession {
   }
 
   /**
-   * Sendmail tells a filter that a message is over if that was settled at RCPT, and only if the filter
-   * answers MAIL; Postfix when the next one begins (srvrsmtp.c, smtpd_milter.c).
+   * Sendmail aborts a message that this filter has discarded at RCPT or DATA, if it answers MAIL; one that is
+   * over for another reason needs no ABORT. Postfix sends it when the next one begins.
    */
   messageEnds(decision?: Decision): void {
     this.#open = false
-    if (this.#client.model.abortsBetweenMessages || decision?.stage !== 'rcpt') return
+    if (this.#client.model.abortsBetweenMessages) return
+    if (decision?.kind !== 'discard' || decision.stage === 'mail') return
     if (this.#client.handling('mail') === 'answered') this.#abort()
   }
 
   /** What Postfix sends before QUIT once there was a message; Sendmail nothing. */
   beforeQuit(): void {
-    if (this.#messages > 0 && this.#client.model.abortsBetweenMessages) this.#abort()
+    if (this.#messages === 0 || !this.#client.model.abortsBetweenMessages) return
+    // One when the message is reset, one when the session is.
+    this.#abort()
+    this.#abort()
   }
 
   #abort(): void {
@@ -168,17 +176,16 @@ class Delivery {
     )
     if (mail !== undefined) return mail
     let last: Decision | undefined
-    let accepted = 0
-    for (const [index, recipient] of recipients.entries()) {
-      this.#macros.recipient = { ...recipient, index }
+    for (const recipient of recipients) {
+      this.#macros.recipient = recipient
       const answer = await this.#recipient(recipient)
-      if (answer === undefined) accepted++
+      if (answer === undefined) this.#macros.accepted++
       else if (answer.kind === 'refuse') {
         this.#refused.push({ address: recipient.address, reply: answer.reply })
         last = answer
       } else return answer
     }
-    if (accepted === 0) return last
+    if (this.#macros.accepted === 0) return last
     return await this.step('data', { type: 'data' })
   }
 
@@ -316,7 +323,7 @@ class Delivery {
       case 'reject':
       case 'tempfail':
       case 'shutdown':
-        return { kind: 'refuse', stage, reply: model.reply(reply.type, stage) }
+        return { kind: 'refuse', stage, reply: model.reply(reply.type, stage, address) }
       case 'replycode': {
         const text = formatSmtpReply(reply.reply)
         return { kind: 'refuse', stage, reply: model.ownReply(text, stage, address) }

@@ -335,7 +335,7 @@ describe('what was agreed on', () => {
 
 describe('the end of a session', () => {
   for (const [mta, commands] of [
-    ['postfix', 'OCHMRTLLLLLNBEAMRTLLLLLNBEAQ'],
+    ['postfix', 'OCHMRTLLLLLNBEAMRTLLLLLNBEAAQ'],
     ['sendmail', 'OCHMRTLLLLLNBEMRTLLLLLNBEQ'],
   ] as const) {
     it(`${mta}: two messages and QUIT`, async () => {

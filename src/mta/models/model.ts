@@ -33,8 +33,8 @@ export interface MailServerModel {
   readonly sendsEmptyMacros: boolean
   /** macros that exist at and after header; undefined: all */
   readonly contentMacros: ReadonlySet<string> | undefined
-  /** the recipient from which on the queue id is known: 0 is at MAIL, 2 the second */
-  readonly queueIdFrom: number
+  /** from when on the queue id is known: Postfix has no file before there is a recipient */
+  readonly queueIdFrom: 'mail' | 'first recipient'
   /** what SKIP in answer to a header skips */
   readonly skipAtHeader: 'header' | 'body'
   /** PROGRESS is taken at every command, not only at eom */
@@ -43,6 +43,8 @@ export interface MailServerModel {
   readonly refusesPayloadOfVerdicts: boolean
   /** step bits that were not offered are a failure */
   readonly refusesUnofferedSteps: boolean
+  /** how a filter is let go that has settled the session at CONNECT or HELO, and has accepted or refused */
+  readonly leaves: Readonly<Record<'accepted' | 'refused', 'quit' | 'silently' | 'at the end'>>
   /** ABORT before each message but the first of a session, whatever became of the one before */
   readonly abortsBetweenMessages: boolean
   /** IPv6 addresses as it writes them at CONNECT */
@@ -50,7 +52,7 @@ export interface MailServerModel {
   /** why it does not take a REPLYCODE; undefined if it does */
   replyFlaw(text: string): string | undefined
   /** what it tells the client where the filter gives no text of its own */
-  reply(what: CannedReply, at: MacroCommand): string
+  reply(what: CannedReply, at: MacroCommand, address?: string): string
   /** a reply with the filter's text, for one address at MAIL and RCPT */
   ownReply(text: string, at: MacroCommand, address: string | undefined): string
   /** a message that was received, ready for edits */

@@ -48,11 +48,12 @@ export const POSTFIX: MailServerModel = {
       'client_ptr auth_type auth_authen auth_author'
     ).split(' '),
   ),
-  queueIdFrom: 2,
+  queueIdFrom: 'first recipient',
   skipAtHeader: 'header',
   takesProgressAnywhere: true,
   refusesPayloadOfVerdicts: true,
   refusesUnofferedSteps: false,
+  leaves: { accepted: 'silently', refused: 'silently' },
   abortsBetweenMessages: true,
   ipv6: (address) => address,
   replyFlaw(text) {

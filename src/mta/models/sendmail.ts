@@ -1,4 +1,5 @@
 import { ALL_ACTIONS, ALL_STEPS, PROTOCOL_VERSION } from '../../protocol/constants.ts'
+import { encodeText } from '../../protocol/text.ts'
 import type { MacroCommand, MailServerModel } from './model.ts'
 import { SendmailQueuedMessage } from './sendmail-queue.ts'
 
@@ -26,21 +27,27 @@ export const SENDMAIL: MailServerModel = {
   },
   sendsEmptyMacros: false,
   contentMacros: undefined,
-  queueIdFrom: 0,
+  queueIdFrom: 'mail',
   skipAtHeader: 'body',
   takesProgressAnywhere: false,
   refusesPayloadOfVerdicts: false,
   refusesUnofferedSteps: true,
+  leaves: { accepted: 'quit', refused: 'at the end' },
   abortsBetweenMessages: false,
   ipv6: (address) => `IPv6:${allGroups(address)}`,
   // Sendmail falls back to its own text instead (MILTER_CHECK_REPLYCODE).
-  replyFlaw: (text) =>
-    /^[45][0-9][0-9]/.test(text) ? undefined : 'it does not begin with a code of 4xx or 5xx',
-  reply(what, at) {
+  replyFlaw(text) {
+    if (!/^[45][0-9][0-9]/.test(text)) return 'it does not begin with a code of 4xx or 5xx'
+    return /%/.test(text.replaceAll('%%', ''))
+      ? 'a single %, which is a format for Sendmail'
+      : undefined
+  },
+  reply(what, at, address) {
     switch (what) {
       case 'reject':
         if (at === 'connect' || at === 'helo') return '550 5.0.0 Command rejected'
-        return `${CONTENT.has(at) ? '554' : '550'} 5.7.1 Command rejected`
+        if (CONTENT.has(at)) return '554 5.7.1 Command rejected'
+        return withAddress('550 5.7.1 Command rejected', at, address)
       case 'shutdown':
         return '421 4.7.0 closing connection'
       default:
@@ -49,16 +56,32 @@ export const SENDMAIL: MailServerModel = {
   },
   ownReply(text, at, address) {
     // At CONNECT only the class of the reply counts.
-    if (at === 'connect') {
-      return this.reply(text.startsWith('4') ? 'tempfail' : 'reject', at)
-    }
-    if (address === undefined || (at !== 'mail' && at !== 'rcpt')) return text
-    return text.replace(
-      /^(\d{3}[ -](?:[245]\.\d{1,3}\.\d{1,3} )?)/,
-      (start) => `${start}${address}... `,
-    )
+    if (at === 'connect') return this.reply(text.startsWith('4') ? 'tempfail' : 'reject', at)
+    return withAddress(withEnhancedCode(sevenBit(text)), at, address)
   },
   queue: (message) => new SendmailQueuedMessage(message),
+}
+
+/** Replies are written with the eighth bit taken off. */
+function sevenBit(text: string): string {
+  return Buffer.from(encodeText(text).map((byte) => byte & 0x7f)).toString('latin1')
+}
+
+/** At MAIL and RCPT the address comes before the text (err.c putoutmsg). */
+function withAddress(text: string, at: MacroCommand, address: string | undefined): string {
+  if (address === undefined || (at !== 'mail' && at !== 'rcpt')) return text
+  return text.replace(
+    /^(\d{3}[ -](?:[245]\.\d{1,3}\.\d{1,3} )?)/,
+    (start) => `${start}${address}... `,
+  )
+}
+
+/** Where there is no enhanced status code Sendmail puts x.0.0 (err.c fmtmsg). */
+function withEnhancedCode(text: string): string {
+  return text.replaceAll(
+    /^(([45])\d\d)([ -])(?![245]\.\d{1,3}\.\d{1,3}(?: |$))/gm,
+    (_all, code: string, kind: string, blank: string) => `${code}${blank}${kind}.0.0 `,
+  )
 }
 
 /** All eight groups without leading zeros, as the default of Sendmail's UseCompressedIPv6Addresses. */

@@ -19,6 +19,8 @@ export interface Shown {
   readonly body: Buffer
 }
 
+const CONTINUE = encodeReply({ type: 'continue' })
+
 /**
  * A filter without a library's good manners: answers end of message with whatever edits it is given,
  * on any bytes, legal or not. Only the codec is used.
@@ -29,8 +31,16 @@ export class RawFilter {
   edits: readonly EditMessage[] = []
   /** HDR_LEADSPC for connections from now on */
   leadingSpace = false
+  /** the steps to ask for instead: then every command is answered */
+  steps: number | undefined
+  /** answers to commands by their letter, whole frames; continue without one */
+  answers: Readonly<Record<string, Buffer>> = {}
+  /** everything that came: the letter, and what followed it */
+  received: (readonly [letter: string, payload: Buffer])[] = []
   /** the last message that was shown */
   shown: Shown = { headers: [], body: Buffer.alloc(0) }
+  /** how many are open */
+  connections = 0
   readonly #server: Server
 
   private constructor(server: Server) {
@@ -52,6 +62,8 @@ export class RawFilter {
   }
 
   #serve(socket: Socket): void {
+    this.connections++
+    socket.on('close', () => this.connections--)
     const frames = new FrameDecoder(2 * 1024 * 1024)
     let headers: [string, string][] = []
     let chunks: Buffer[] = []
@@ -61,6 +73,8 @@ export class RawFilter {
       while (frames.next()) {
         const bytes = frames.take()
         const payload = { bytes, start: 0, end: bytes.length }
+        const letter = String.fromCharCode(frames.command)
+        this.received.push([letter, bytes])
         switch (frames.command) {
           case Command.OPTNEG:
             socket.write(this.#choice(decodeOffer(payload)))
@@ -78,11 +92,14 @@ export class RawFilter {
             headers = []
             chunks = []
             const replies = this.edits.map((edit) => encodeReply(edit))
-            socket.write(Buffer.concat([...replies, encodeReply({ type: 'continue' })]))
+            socket.write(Buffer.concat([...replies, this.answers['E'] ?? CONTINUE]))
             break
           }
           default:
             break
+        }
+        if (this.steps !== undefined && !'OEDAQK'.includes(letter)) {
+          socket.write(this.answers[letter] ?? CONTINUE)
         }
       }
     })
@@ -92,7 +109,7 @@ export class RawFilter {
     return encodeChoice({
       version: 6,
       actions: offer.actions & ALL_ACTIONS & ~Action.SETSYMLIST,
-      steps: NO_REPLY_STEPS | (this.leadingSpace ? Step.HDR_LEADSPC : 0),
+      steps: this.steps ?? NO_REPLY_STEPS | (this.leadingSpace ? Step.HDR_LEADSPC : 0),
     })
   }
 }

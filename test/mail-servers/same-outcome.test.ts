@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict'
+import { after, before, it } from 'node:test'
+import { MtaClient, type Outcome } from '../../src/mta/index.ts'
+import {
+  decodeMacros,
+  encodeFrame,
+  encodeReply,
+  encodeText,
+  Reply,
+  Step,
+  type ReplyMessage,
+} from '../../src/protocol/index.ts'
+import { difference } from '../../src/testing/index.ts'
+import { until } from '../support/resources.ts'
+import type { MailServer } from './support/mail-server.ts'
+import { RawFilter } from './support/raw-filter.ts'
+import { SmtpClient } from './support/smtp.ts'
+import { eachServer, message, withoutReceived } from './support/stack.ts'
+
+const CLIENT = { hostname: 'localhost', address: '127.0.0.1' }
+const MESSAGE = message(
+  ['X-Fold: a\r\n\tb', 'X-None:v', 'X-Tab:\tv'],
+  'line\r\n'.repeat(20_000),
+)
+const RECIPIENTS = ['bob@example.test', 'carol@example.test']
+
+/**
+ * A filter is sent the same by the real server and by the client that plays it, and its answers have
+ * the same effect.
+ */
+eachServer('the same outcome', (kind) => {
+  let filter: RawFilter
+  let server: MailServer
+  before(async () => {
+    filter = await RawFilter.start()
+    server = await kind.start({ milters: [filter.address], timeout: 2 })
+  })
+  after(async () => {
+    await server.stop()
+    filter.close()
+  })
+
+  interface Played {
+    /** the reply that ended the message, or refused its last recipient */
+    readonly reply: string
+    readonly delivered: Buffer | undefined
+    readonly frames: readonly string[]
+  }
+
+  async function real(messages = 1): Promise<Played> {
+    filter.received = []
+    const client = await SmtpClient.connect(server.port)
+    let reply = ''
+    try {
+      await client.command('EHLO client.test')
+      for (let i = 0; i < messages; i++) {
+        const { mail, recipients, data } = await client.send({
+          from: '<alice@example.test>',
+          to: RECIPIENTS.map((to) => `<${to}>`),
+          message: MESSAGE,
+        })
+        reply = (data ?? recipients.findLast(({ code }) => code >= 300) ?? mail).lines.join(
+          '\r\n',
+        )
+      }
+      if (!reply.startsWith('421')) await client.quit()
+    } finally {
+      client.close()
+    }
+    await server.idle()
+    await until(() => filter.connections === 0)
+    const [delivered] = server.sink.messages.splice(0)
+    return {
+      reply,
+      delivered: delivered && withoutReceived(delivered),
+      frames: filter.received.map(shown),
+    }
+  }
+
+  async function played(messages = 1): Promise<Played> {
+    filter.received = []
+    const client = await MtaClient.connect(filter.address, { mta: kind.name, timeouts: 2_000 })
+    let outcome: Outcome | undefined
+    for (let i = 0; i < messages; i++) {
+      outcome = await client.deliver({
+        client: CLIENT,
+        helo: 'client.test',
+        from: 'alice@example.test',
+        to: RECIPIENTS,
+        message: MESSAGE,
+      })
+    }
+    await client.quit()
+    await until(() => filter.connections === 0)
+    return {
+      reply: encodeText(outcome!.reply).toString('latin1'),
+      delivered: outcome!.message,
+      frames: filter.received.map(shown),
+    }
+  }
+
+  async function same(
+    answers: Readonly<Record<string, Buffer>>,
+    { steps = 0, messages = 1 } = {},
+  ): Promise<void> {
+    filter.answers = answers
+    filter.steps = steps
+    filter.edits = []
+    const there = await real(messages)
+    const here = await played(messages)
+    assert.equal(withoutQueueId(here.reply), withoutQueueId(there.reply))
+    assert.equal(difference(there.frames.join('\n'), here.frames.join('\n')), '')
+    assert.equal(difference(there.delivered ?? '', here.delivered ?? ''), '')
+  }
+
+  it('with a filter that only listens', () => same({}))
+  it('with three messages in a session', () => same({}, { messages: 3 }))
+  it('with the leading space', () => same({}, { steps: Step.HDR_LEADSPC }))
+  it('with events declined', () =>
+    same({}, { steps: Step.NOHDRS | Step.NOBODY | Step.NOHELO | Step.NOMAIL }))
+
+  const single = (type: string): Buffer => encodeReply({ type } as ReplyMessage)
+  const text = (reply: string): Buffer =>
+    encodeFrame(Reply.REPLYCODE, Buffer.from(`${reply}\0`, 'latin1'))
+
+  for (const letter of ['C', 'H', 'M', 'R', 'T', 'L', 'N', 'B', 'E']) {
+    for (const type of ['reject', 'tempfail', 'accept', 'discard']) {
+      it(`with ${type} in answer to ${letter}`, () => same({ [letter]: single(type) }))
+    }
+    it(`with a reply of its own in answer to ${letter}`, () =>
+      same({ [letter]: text('550-5.7.1 100%% wrong\r\n550 5.7.1 second line') }))
+    it(`with a temporary reply without an enhanced code in answer to ${letter}`, () =>
+      same({ [letter]: text('450 later') }))
+  }
+  for (const letter of ['L', 'B']) {
+    it(`with skip in answer to ${letter}`, () => same({ [letter]: single('skip') }))
+  }
+  for (const [what, reply] of [
+    ['no SMTP code', 'hello'],
+    ['a success', '250 2.0.0 fine'],
+    ['the wrong class', '550 4.7.1 wrong'],
+    ['a single %', '550 5.7.1 50% off'],
+    ['8-bit text', '550 5.7.1 caf\xc3\xa9'],
+  ] as const) {
+    it(`with ${what} as its reply`, () => same({ R: text(reply), E: text(reply) }))
+  }
+})
+
+/** The first words of a frame: what a filter could tell two servers apart by. */
+function shown([letter, payload]: readonly [string, Buffer]): string {
+  switch (letter) {
+    case 'D': {
+      const { command, pairs } = decodeMacros({ bytes: payload, start: 0, end: payload.length })
+      const names = pairs.map(([name]) => name)
+      return `D ${String.fromCharCode(command)} ${names.join(' ')}`.trimEnd()
+    }
+    case 'C': {
+      // The port differs each time.
+      const nul = payload.indexOf(0)
+      return `C ${payload.toString('latin1', 0, nul + 2)} ${payload.toString('latin1', nul + 4)}`
+    }
+    case 'B':
+      return `B ${payload.length}`
+    default:
+      return `${letter} ${payload.toString('latin1')}`.trimEnd()
+  }
+}
+
+const withoutQueueId = (reply: string): string =>
+  reply.replace(/(?<=queued as )\w+|(?<=2\.0\.0 )\w+(?= Message accepted)/, 'ID')
