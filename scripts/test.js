@@ -16,13 +16,16 @@ const options = new Set(process.argv.slice(2).filter((a) => a.startsWith('--')))
 const wanted = process.argv.slice(2).filter((a) => !a.startsWith('--'))
 if (!options.has('--no-build')) buildAll()
 
-const testRoot = join(root, 'build', 'test')
-const withMailServer = (file) => relative(testRoot, file).startsWith('mail-servers')
-const files = readdirSync(testRoot, { recursive: true, withFileTypes: true })
+const built = join(root, 'build')
+const withMailServer = (file) => relative(built, file).startsWith(join('test', 'mail-servers'))
+const files = ['test', 'examples']
+  .flatMap((folder) =>
+    readdirSync(join(built, folder), { recursive: true, withFileTypes: true }),
+  )
   .filter((entry) => entry.isFile() && entry.name.endsWith('.test.js'))
   .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
   .filter((file) => {
-    const path = relative(testRoot, file)
+    const path = relative(built, file)
     if (options.has('--unit') && withMailServer(file)) return false
     if (options.has('--mail-servers') && !withMailServer(file)) return false
     return wanted.length === 0 || wanted.some((part) => path.includes(part))
@@ -58,7 +61,7 @@ stream.on('test:fail', (data) => {
   if (!isTest(data) && data.details?.error?.failureType === 'subtestsFailed') return
   count.failed++
   if (options.has('--quiet')) {
-    const where = relative(testRoot, data.file ?? '')
+    const where = relative(built, data.file ?? '')
     const { error } = data.details
     console.log(`failed: ${where}:${data.line}: ${data.name}\n${inspect(error.cause ?? error)}`)
   }

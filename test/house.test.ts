@@ -218,8 +218,13 @@ describe('the documentation', () => {
     }
   })
 
-  it('shows the first example in the README as it is', () => {
-    const shown = /```ts\n([^]*?)```/.exec(read('README.md'))?.[1]
-    assert.equal(shown?.trim(), read('examples/no-lottery.ts').trim())
-  })
+  for (const [page, example] of [
+    ['README.md', 'examples/no-lottery.ts'],
+    ['docs/testing.md', 'examples/no-lottery.test.ts'],
+  ] as const) {
+    it(`shows ${example} in ${page} as it is`, () => {
+      const shown = /```ts\n([^]*?)```/.exec(read(page))?.[1]
+      assert.equal(shown?.trim(), read(example).trim())
+    })
+  }
 })
