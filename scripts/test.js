@@ -1,5 +1,5 @@
 // `npm test`: sets itself up, runs every test this machine can run, and ends in one plain line.
-//   --unit         without the real mail servers
+//   --unit         without the real mail servers and other people's programs
 //   --mail-servers only the real mail servers
 //   --no-build     the last build is good enough (used to run one build on several versions of Node)
 //   --quiet        only what fails
@@ -18,6 +18,8 @@ if (!options.has('--no-build')) buildAll()
 
 const built = join(root, 'build')
 const withMailServer = (file) => relative(built, file).startsWith(join('test', 'mail-servers'))
+const withOthers = (file) =>
+  withMailServer(file) || relative(built, file).startsWith(join('test', 'conformance'))
 const files = ['test', 'examples']
   .flatMap((folder) =>
     readdirSync(join(built, folder), { recursive: true, withFileTypes: true }),
@@ -26,7 +28,7 @@ const files = ['test', 'examples']
   .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
   .filter((file) => {
     const path = relative(built, file)
-    if (options.has('--unit') && withMailServer(file)) return false
+    if (options.has('--unit') && withOthers(file)) return false
     if (options.has('--mail-servers') && !withMailServer(file)) return false
     return wanted.length === 0 || wanted.some((part) => path.includes(part))
   })
