@@ -61,8 +61,8 @@ const MAX_REPLY = 64 * 1024 * 1024
 export class MtaClient implements AsyncDisposable {
   readonly model: MailServerModel
   readonly options: MtaClientOptions
-  /** every frame so far */
-  readonly trace: Trace = new Trace()
+  /** every frame since the latest message began */
+  trace: Trace = new Trace()
   /** what the filter did that the protocol does not allow, though the server goes on */
   readonly violations: MilterError[] = []
   readonly timeouts: MtaTimeouts
@@ -77,6 +77,8 @@ export class MtaClient implements AsyncDisposable {
   #ended = false
   #choice: Choice | undefined
   #session: SmtpSession | undefined
+  /** settles when the message before is done */
+  #delivery: Promise<void> = Promise.resolve()
 
   private constructor(options: MtaClientOptions) {
     const name = options.mta ?? 'postfix'
@@ -282,13 +284,23 @@ export class MtaClient implements AsyncDisposable {
   /**
    * Sends one message through the filter as the mail server would, and tells what becomes of it.
    * Negotiates first if that has not been done. Never rejects for what the filter does: a failure is
-   * part of the outcome.
+   * part of the outcome, and of those after it, as it is for the rest of an SMTP session. A second
+   * message waits until the first is done.
    *
    * @throws UsageError INVALID_OPTION for a transaction that is none
    */
   async deliver(transaction: Transaction): Promise<Outcome> {
-    this.#session ??= new SmtpSession(this)
-    return await this.#session.deliver(transaction)
+    const before = this.#delivery
+    const delivery = before.then(() => {
+      this.trace = new Trace()
+      this.#session ??= new SmtpSession(this)
+      return this.#session.deliver(transaction)
+    })
+    this.#delivery = delivery.then(
+      () => {},
+      () => {},
+    )
+    return await delivery
   }
 
   /** ABORT: the client has given the message up (RSET), the session goes on. */

@@ -111,7 +111,6 @@ class Delivery {
   readonly #edits: EditMessage[] = []
   readonly #ignored: { edit: EditMessage; reason: string }[] = []
   readonly #refused: { address: string; reply: string }[] = []
-  readonly #traceStart: number
   readonly #violationStart: number
   #queued: QueuedMessage | undefined
   /** a new body in parts, or the like: the server gives the filter up, with this reply */
@@ -122,7 +121,6 @@ class Delivery {
     this.#client = client
     this.transaction = transaction
     this.#macros = new MacroValues(client.model, transaction)
-    this.#traceStart = client.trace.entries.length
     this.#violationStart = client.violations.length
   }
 
@@ -357,7 +355,7 @@ class Delivery {
     const stage = this.#stageOfFailure()
     if (options.onFailure === 'accept') return this.#passed(stage)
     if (options.onFailure === 'reject' && !misconfigured) {
-      return this.#outcome('reject', model.reply('reject', stage), stage, undefined)
+      return this.#outcome('reject', model.reply('refused', stage), stage, undefined)
     }
     const reply = model.reply(misconfigured ? 'misconfigured' : 'failed', stage)
     return this.#outcome('tempfail', reply, stage, undefined)
@@ -379,7 +377,7 @@ class Delivery {
     result: MessageResult | undefined,
   ): Outcome {
     const trace = new Trace()
-    trace.entries.push(...this.#client.trace.entries.slice(this.#traceStart))
+    trace.entries.push(...this.#client.trace.entries)
     const envelope = {
       sender: result?.sender ?? this.transaction.sender,
       recipients: result?.recipients ?? this.transaction.recipients,

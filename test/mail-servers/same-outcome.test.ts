@@ -135,6 +135,14 @@ eachServer('the same outcome', (kind) => {
   for (const letter of ['L', 'B']) {
     it(`with skip in answer to ${letter}`, () => same({ [letter]: single('skip') }))
   }
+  for (const letter of ['C', 'H', 'M', 'R', 'T', 'L', 'B', 'E']) {
+    it(`with a reply that does not exist in answer to ${letter}`, () =>
+      same({ [letter]: encodeFrame(0x7a) }))
+    it(`with a frame that is too long in answer to ${letter}`, () =>
+      same({ [letter]: Buffer.from('ffffffff', 'hex') }))
+  }
+  it('with no answer to RCPT', () => same({ R: Buffer.alloc(0) }))
+  it('with no answer to end of message', () => same({ E: Buffer.alloc(0) }))
   for (const [what, reply] of [
     ['no SMTP code', 'hello'],
     ['a success', '250 2.0.0 fine'],

@@ -231,7 +231,18 @@ describe('what a mail server gives a filter up for', () => {
     assert.equal(accepted.failure?.code, 'UNKNOWN_REPLY')
     assert.ok(accepted.message)
     const rejected = await (await clientOf(script, { onFailure: 'reject' })).client.deliver({})
-    assert.equal(rejected.verdict, 'reject')
+    assert.deepEqual(
+      [rejected.verdict, rejected.reply],
+      ['reject', '550 5.5.0 Service unavailable'],
+    )
+  })
+
+  it('holds for the rest of the session', async () => {
+    const { client } = await clientOf({ answers: { M: frame(0x7a) } })
+    for (let i = 0; i < 2; i++) {
+      const outcome = await client.deliver({})
+      assert.deepEqual([outcome.verdict, outcome.failure?.code], ['tempfail', 'UNKNOWN_REPLY'])
+    }
   })
 })
 
@@ -330,6 +341,36 @@ describe('what was agreed on', () => {
     const outcome = await client.deliver({})
     assert.equal(outcome.failure, undefined)
     assert.match(outcome.trace.toString(), /^> optneg version 4, actions 0x3f, steps 0x37f/)
+  })
+})
+
+describe('several messages', () => {
+  it('given at once go one after the other, each with a trace of its own', async () => {
+    const { client, received } = await clientOf({}, { mta: 'sendmail' })
+    const outcomes = await Promise.all([
+      client.deliver({}),
+      client.deliver({}),
+      client.deliver({}),
+    ])
+    assert.deepEqual(
+      outcomes.map(({ verdict }) => verdict),
+      ['accept', 'accept', 'accept'],
+    )
+    assert.equal(
+      received.filter((one) => one !== 'D').join(''),
+      'OCHMRTLLLLLNBEMRTLLLLLNBEMRTLLLLLNBE',
+    )
+    const sent = outcomes[2]!.trace.entries.map(({ message }) => message?.type)
+    assert.deepEqual(
+      sent.filter((type) => type === 'mail' || type === 'eom'),
+      ['mail', 'eom'],
+    )
+  })
+
+  it('are not hindered by one that cannot be sent', async () => {
+    const { client } = await clientOf({})
+    await assert.rejects(client.deliver({ to: [] }), { code: 'INVALID_OPTION' })
+    assert.equal((await client.deliver({})).verdict, 'accept')
   })
 })
 

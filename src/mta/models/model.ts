@@ -59,8 +59,12 @@ export interface MailServerModel {
   queue(message: ReceivedMessage): QueuedMessage
 }
 
-/** Replies of a mail server's own. */
-export type CannedReply = 'reject' | 'tempfail' | 'shutdown' | 'failed' | 'misconfigured'
+/**
+ * Replies of a mail server's own: to a filter's verdicts, and for a filter that has failed
+ * (`failed`; `refused` where mail is refused then; `misconfigured` where it takes itself to blame).
+ */
+export type CannedReply =
+  'reject' | 'tempfail' | 'shutdown' | 'failed' | 'refused' | 'misconfigured'
 
 /** An address of the envelope, without angle brackets, and its ESMTP parameters. */
 export interface EnvelopeAddress {

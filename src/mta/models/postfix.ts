@@ -9,6 +9,7 @@ const REPLIES: Readonly<Record<CannedReply, string>> = {
   tempfail: '451 4.7.1 Service unavailable - try again later',
   shutdown: '421 4.7.0 Server closing connection',
   failed: '451 4.7.1 Service unavailable - try again later',
+  refused: '550 5.5.0 Service unavailable',
   misconfigured: '451 4.3.5 Server configuration problem - try again later',
 }
 

@@ -45,6 +45,7 @@ export const SENDMAIL: MailServerModel = {
   reply(what, at, address) {
     switch (what) {
       case 'reject':
+      case 'refused':
         if (at === 'connect' || at === 'helo') return '550 5.0.0 Command rejected'
         if (CONTENT.has(at)) return '554 5.7.1 Command rejected'
         return withAddress('550 5.7.1 Command rejected', at, address)
