@@ -10,6 +10,8 @@ wanted=
 has opendkim || wanted="$wanted opendkim"
 has opendkim-genkey || wanted="$wanted opendkim-tools"
 has miltertest || wanted="$wanted miltertest"
+has gcc || wanted="$wanted gcc libc6-dev"
+[ -e /usr/include/libmilter/mfapi.h ] || wanted="$wanted libmilter-dev"
 /usr/bin/python3 -c 'import Milter' 2>/dev/null || wanted="$wanted python3-milter"
 [ -n "$wanted" ] || exit 0
 if [ "$(id -u)" != 0 ]; then
