@@ -8,7 +8,7 @@ import {
   Reply,
   Step,
 } from '../protocol/constants.ts'
-import { encodeFrame, FrameDecoder } from '../protocol/frame.ts'
+import { encodeFrame, FRAME_HEADER_SIZE, FrameDecoder } from '../protocol/frame.ts'
 import type { Choice, Offer } from '../protocol/negotiation.ts'
 import { decodeReply, type EditMessage, type ReplyMessage } from '../protocol/replies.ts'
 import { socketChannel, type Channel, type OpenChannel } from './channel.ts'
@@ -353,6 +353,13 @@ export class MtaClient implements AsyncDisposable {
 
   #send(message: CommandMessage): void {
     const bytes = encodeCommand(message)
+    const size = bytes.length - FRAME_HEADER_SIZE
+    if (size > this.model.maxCommandData) {
+      throw this.#fail(
+        'TOO_LONG',
+        `${this.model.name} gives the filter up: ${message.type} has ${size} bytes of data, and it can send ${this.model.maxCommandData}`,
+      )
+    }
     this.trace.add('mta', bytes, message)
     if (this.#failure === undefined) this.#channel!.write(bytes)
   }
@@ -420,7 +427,7 @@ export class MtaClient implements AsyncDisposable {
   #fail(code: ErrorCode, message: string, cause?: Error): MilterError {
     const options = cause === undefined ? undefined : { cause }
     this.#failure ??=
-      code === 'DISCONNECTED' || code === 'REPLY_TIMEOUT'
+      code === 'DISCONNECTED' || code === 'REPLY_TIMEOUT' || code === 'TOO_LONG'
         ? new MilterError(code, message, options)
         : new ProtocolError(code, `the filter sent ${message}`, options)
     for (const { reject, timer } of this.#waiting.splice(0)) {

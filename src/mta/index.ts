@@ -26,4 +26,12 @@ export { SENDMAIL } from './models/sendmail.ts'
 export type { Outcome, OutcomeVerdict } from './outcome.ts'
 export { describeMessage, Trace } from './trace.ts'
 export type { TraceEntry } from './trace.ts'
-export type { ClientAddress, Recipient, Transaction } from './transaction.ts'
+export type {
+  Authentication,
+  ClientAddress,
+  Encryption,
+  HeaderText,
+  MessageParts,
+  Recipient,
+  Transaction,
+} from './transaction.ts'

@@ -2,11 +2,15 @@ import { isIPv6 } from 'node:net'
 import { UsageError } from '../errors.ts'
 import type { Peer } from '../protocol/commands.ts'
 import { bareMacroName } from '../protocol/macros.ts'
+import { encodeText } from '../protocol/text.ts'
 import { parseMessage, type ParsedMessage } from './message.ts'
 import { envelopeAddress } from './models/envelope.ts'
 import type { EnvelopeAddress, MailServerModel } from './models/model.ts'
 
-/** One message on its way through a mail server. Whatever is left out has a sensible value. */
+/**
+ * One message on its way through a mail server. Whatever is left out has a sensible value, so that a
+ * test writes down what it is about and nothing else.
+ */
 export interface Transaction {
   /** the client at CONNECT; null: its address is not known */
   readonly client?: Partial<ClientAddress> | null | undefined
@@ -19,10 +23,14 @@ export interface Transaction {
   /** @default bob@example.net */
   readonly to?: string | readonly (string | Recipient)[] | undefined
   /**
-   * The message, with CRLF or LF line ends; a string is sent as UTF-8.
+   * The message, whole or in parts; with CRLF or LF line ends; a string is sent as UTF-8.
    * @default a short one
    */
-  readonly message?: string | Uint8Array | undefined
+  readonly message?: string | Uint8Array | MessageParts | undefined
+  /** who has logged in, and how; a name alone has used PLAIN */
+  readonly authenticated?: string | Authentication | undefined
+  /** the client's connection is encrypted; true: somehow */
+  readonly tls?: boolean | Partial<Encryption> | undefined
   /** macros besides or instead of those the server has, with braces or without: `auth_authen` */
   readonly macros?: Readonly<Record<string, string>> | undefined
   /** commands the server does not know, sent before MAIL */
@@ -36,6 +44,41 @@ export interface ClientAddress {
   readonly address: string
   /** @default 40000 */
   readonly port: number
+}
+
+/** A message in parts. Only the fields that are given are in it. */
+export interface MessageParts {
+  /** `{ Subject: 'x', Received: ['a', 'b'] }`, or pairs where the order matters */
+  readonly headers?:
+    | Readonly<Record<string, HeaderText | readonly HeaderText[]>>
+    | readonly (readonly [name: string, value: HeaderText])[]
+    | undefined
+  readonly body?: string | Uint8Array | undefined
+}
+
+/** Without the leading space; folded lines are parted by CRLF or LF. */
+export type HeaderText = string | Uint8Array
+
+export interface Authentication {
+  /** macro `auth_authen` */
+  readonly user: string
+  /** macro `auth_type`. @default PLAIN */
+  readonly mechanism?: string | undefined
+  /** on whose behalf: macro `auth_author` */
+  readonly author?: string | undefined
+}
+
+/** Macros `tls_version`, `cipher`, `cipher_bits`, `cert_subject` and `cert_issuer`. */
+export interface Encryption {
+  /** @default TLSv1.3 */
+  readonly version: string
+  /** @default TLS_AES_256_GCM_SHA384 */
+  readonly cipher: string
+  /** @default 256 */
+  readonly bits: number
+  /** of the client's certificate */
+  readonly subject: string
+  readonly issuer: string
 }
 
 export interface Recipient {
@@ -96,10 +139,8 @@ export function completeTransaction(
       ...(given.fromParameters ?? []),
     ]),
     recipients,
-    message: parseMessage(Buffer.from((given.message ?? MESSAGE) as string)),
-    macros: new Map(
-      Object.entries(given.macros ?? {}).map(([name, value]) => [bareMacroName(name), value]),
-    ),
+    message: parseMessage(messageBytes(given.message ?? MESSAGE)),
+    macros: macrosOf(given),
     unknown: given.unknown ?? [],
   }
 }
@@ -123,4 +164,48 @@ function peerOf(client: Transaction['client'], model: MailServerModel): Peer {
     port: client?.port ?? 40_000,
     rawAddress: six ? model.ipv6(address) : address,
   }
+}
+
+function messageBytes(message: string | Uint8Array | MessageParts): Uint8Array {
+  if (typeof message === 'string') return Buffer.from(message)
+  if (message instanceof Uint8Array) return message
+  const { headers = [], body = '' } = message
+  const pairs = Array.isArray(headers)
+    ? (headers as readonly (readonly [string, HeaderText])[])
+    : Object.entries(headers as Record<string, HeaderText | readonly HeaderText[]>).flatMap(
+        ([name, value]) =>
+          (Array.isArray(value) ? (value as HeaderText[]) : [value as HeaderText]).map(
+            (one) => [name, one] as const,
+          ),
+      )
+  return Buffer.concat([
+    ...pairs.flatMap(([name, value]) => [encodeText(`${name}: `), encodeText(value), CRLF]),
+    CRLF,
+    encodeText(body),
+  ])
+}
+
+const CRLF = Buffer.from('\r\n')
+
+function macrosOf({ authenticated, tls, macros = {} }: Transaction): Map<string, string> {
+  const all = new Map<string, string>()
+  const set = (name: string, value: string | number | undefined): void => {
+    if (value !== undefined) all.set(bareMacroName(name), String(value))
+  }
+  if (authenticated !== undefined) {
+    const login = typeof authenticated === 'string' ? { user: authenticated } : authenticated
+    set('auth_type', login.mechanism ?? 'PLAIN')
+    set('auth_authen', login.user)
+    set('auth_author', login.author)
+  }
+  if (tls !== undefined && tls !== false) {
+    const session = tls === true ? {} : tls
+    set('tls_version', session.version ?? 'TLSv1.3')
+    set('cipher', session.cipher ?? 'TLS_AES_256_GCM_SHA384')
+    set('cipher_bits', session.bits ?? 256)
+    set('cert_subject', session.subject)
+    set('cert_issuer', session.issuer)
+  }
+  for (const [name, value] of Object.entries(macros)) set(name, value)
+  return all
 }

@@ -10,4 +10,12 @@ export { MtaClient } from '../mta/client.ts'
 export type { MtaClientOptions } from '../mta/client.ts'
 export type { Outcome, OutcomeVerdict } from '../mta/outcome.ts'
 export type { Trace, TraceEntry } from '../mta/trace.ts'
-export type { ClientAddress, Recipient, Transaction } from '../mta/transaction.ts'
+export type {
+  Authentication,
+  ClientAddress,
+  Encryption,
+  HeaderText,
+  MessageParts,
+  Recipient,
+  Transaction,
+} from '../mta/transaction.ts'

@@ -47,7 +47,7 @@ eachServer('the same outcome', (kind) => {
     readonly frames: readonly string[]
   }
 
-  async function real(messages = 1): Promise<Played> {
+  async function real(messages: number, original: Buffer): Promise<Played> {
     filter.received = []
     const client = await SmtpClient.connect(server.port)
     let reply = ''
@@ -57,7 +57,7 @@ eachServer('the same outcome', (kind) => {
         const { mail, recipients, data } = await client.send({
           from: '<alice@example.test>',
           to: RECIPIENTS.map((to) => `<${to}>`),
-          message: MESSAGE,
+          message: original,
         })
         reply = (data ?? recipients.findLast(({ code }) => code >= 300) ?? mail).lines.join(
           '\r\n',
@@ -77,7 +77,7 @@ eachServer('the same outcome', (kind) => {
     }
   }
 
-  async function played(messages = 1): Promise<Played> {
+  async function played(messages: number, original: Buffer): Promise<Played> {
     filter.received = []
     const client = await MtaClient.connect(filter.address, { mta: kind.name, timeouts: 2_000 })
     let outcome: Outcome | undefined
@@ -87,7 +87,7 @@ eachServer('the same outcome', (kind) => {
         helo: 'client.test',
         from: 'alice@example.test',
         to: RECIPIENTS,
-        message: MESSAGE,
+        message: original,
       })
     }
     await client.quit()
@@ -101,13 +101,13 @@ eachServer('the same outcome', (kind) => {
 
   async function same(
     answers: Readonly<Record<string, Buffer>>,
-    { steps = 0, messages = 1 } = {},
+    { steps = 0, messages = 1, original = MESSAGE } = {},
   ): Promise<void> {
     filter.answers = answers
     filter.steps = steps
     filter.edits = []
-    const there = await real(messages)
-    const here = await played(messages)
+    const there = await real(messages, original)
+    const here = await played(messages, original)
     assert.equal(withoutQueueId(here.reply), withoutQueueId(there.reply))
     assert.equal(difference(there.frames.join('\n'), here.frames.join('\n')), '')
     assert.equal(difference(there.delivered ?? '', here.delivered ?? ''), '')
@@ -116,6 +116,13 @@ eachServer('the same outcome', (kind) => {
   it('with a filter that only listens', () => same({}))
   it('with three messages in a session', () => same({}, { messages: 3 }))
   it('with the leading space', () => same({}, { steps: Step.HDR_LEADSPC }))
+  for (const [what, line] of [
+    ['folded', `${'x'.repeat(70)}\r\n\t`],
+    ['in one line', 'x'.repeat(70)],
+  ] as const) {
+    it(`with a field of 70,000 bytes, ${what}`, () =>
+      same({}, { original: message([`X-Long: ${line.repeat(1000)}x`]) }))
+  }
   it('with events declined', () =>
     same({}, { steps: Step.NOHDRS | Step.NOBODY | Step.NOHELO | Step.NOMAIL }))
 

@@ -6,11 +6,13 @@ import {
   DISCARD,
   REJECT,
   reply,
+  symlist,
   TEMPFAIL,
   type Handlers,
+  type MessageContext,
 } from '../../src/index.ts'
 import type { MailServerName } from '../../src/mta/models/model.ts'
-import { deliver, openSession } from '../../src/testing/index.ts'
+import { deliver, openSession, type Transaction } from '../../src/testing/index.ts'
 
 const SERVERS: readonly MailServerName[] = ['postfix', 'sendmail']
 
@@ -231,6 +233,71 @@ describe('a filter that fails', () => {
     assert.equal(outcome.verdict, 'tempfail')
     assert.equal((outcome.errors[0] as { code: string }).code, 'INVALID_HEADER_VALUE')
   })
+})
+
+describe('a transaction', () => {
+  const seen = async (transaction: Transaction, mta: MailServerName) => {
+    const names = ['auth_type', 'auth_authen', 'auth_author', 'tls_version', 'cipher_bits']
+    const macros: (string | undefined)[] = []
+    const outcome = await deliver(
+      (): Handlers => ({
+        envfrom: symlist(...names)((ctx: MessageContext) => {
+          for (const name of names) macros.push(ctx.macro(name))
+        }),
+      }),
+      { mta, ...transaction },
+    )
+    assert.deepEqual(outcome.errors, [])
+    return { macros, message: outcome.message?.toString('latin1') }
+  }
+
+  for (const mta of SERVERS) {
+    it(`${mta}: is built from parts of a message`, async () => {
+      const { message } = await seen(
+        {
+          message: {
+            headers: { From: 'a@example.org', 'X-A': ['one', Buffer.from([0xe9])] },
+            body: 'hello\r\n',
+          },
+        },
+        mta,
+      )
+      assert.match(message!, /^From: a@example.org\r$/m)
+      assert.match(message!, /^X-A: one\r\nX-A: \xe9\r$/m)
+      assert.match(message!, /\r\n\r\nhello\r\n$/)
+    })
+
+    it(`${mta}: keeps the order of fields that are given as pairs`, async () => {
+      const headers = [
+        ['X-A', '1'],
+        ['X-B', '2'],
+        ['X-A', '3\n\tfolded'],
+      ] as const
+      const { message } = await seen({ message: { headers } }, mta)
+      assert.match(message!, /X-A: 1\r\nX-B: 2\r\nX-A: 3\r\n\tfolded\r\n/)
+    })
+
+    it(`${mta}: tells who has logged in, and how the connection is encrypted`, async () => {
+      const none = [undefined, undefined, undefined, undefined, undefined]
+      assert.deepEqual((await seen({}, mta)).macros, none)
+      assert.deepEqual((await seen({ authenticated: 'alice', tls: true }, mta)).macros, [
+        'PLAIN',
+        'alice',
+        undefined,
+        'TLSv1.3',
+        '256',
+      ])
+      const { macros } = await seen(
+        {
+          authenticated: { user: 'alice', mechanism: 'LOGIN', author: 'bob' },
+          tls: { version: 'TLSv1.2', bits: 128 },
+          macros: { '{cipher_bits}': '112' },
+        },
+        mta,
+      )
+      assert.deepEqual(macros, ['LOGIN', 'alice', 'bob', 'TLSv1.2', '112'])
+    })
+  }
 })
 
 describe('a session', () => {

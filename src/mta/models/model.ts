@@ -41,6 +41,8 @@ export interface MailServerModel {
   readonly takesProgressAnywhere: boolean
   /** a verdict with bytes after it, which it should not have, is a failure */
   readonly refusesPayloadOfVerdicts: boolean
+  /** the longest data of a command it sends; it fails the filter for a longer one */
+  readonly maxCommandData: number
   /** step bits that were not offered are a failure */
   readonly refusesUnofferedSteps: boolean
   /** how a filter is let go that has settled the session at CONNECT or HELO, and has accepted or refused */

@@ -11,8 +11,11 @@ import type {
   ReceivedMessage,
 } from './model.ts'
 
-/** header_size_limit; a longer field is cut (cleanup_out.c cleanup_out_header). */
-const HEADER_LIMIT = 102_400
+/**
+ * Where there are filters a field is cut at this size, so that it fits into a frame; without them at
+ * header_size_limit, 102,400 bytes (cleanup_message.c, cleanup_out.c cleanup_out_header).
+ */
+const HEADER_LIMIT = 60_000
 
 /**
  * Fields that Postfix takes out of what a client sends (message_drop_headers). A filter that adds

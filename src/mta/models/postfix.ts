@@ -54,6 +54,8 @@ export const POSTFIX: MailServerModel = {
   takesProgressAnywhere: true,
   refusesPayloadOfVerdicts: true,
   refusesUnofferedSteps: false,
+  // Fields are cut before (postfix-queue.ts), and nothing else grows so long.
+  maxCommandData: Infinity,
   leaves: { accepted: 'silently', refused: 'silently' },
   abortsBetweenMessages: true,
   ipv6: (address) => address,

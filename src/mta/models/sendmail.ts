@@ -32,6 +32,8 @@ export const SENDMAIL: MailServerModel = {
   takesProgressAnywhere: false,
   refusesPayloadOfVerdicts: false,
   refusesUnofferedSteps: true,
+  // MilterMaxDataSize (milter.c milter_write).
+  maxCommandData: 65_535,
   leaves: { accepted: 'quit', refused: 'at the end' },
   abortsBetweenMessages: false,
   ipv6: (address) => `IPv6:${allGroups(address)}`,
