@@ -61,13 +61,20 @@ export class MacroValues {
     }
     if (name === 'i') return this.#hasQueueId(command) ? this.#queueId : undefined
     const given = this.#transaction.macros.get(name)
-    return given ?? this.#ownValue(name)
+    if (given !== undefined) return given
+    const known = KNOWN_FROM.find(([prefix]) => name.startsWith(prefix))?.[1]
+    if (known !== undefined && ORDER.indexOf(command) < ORDER.indexOf(known)) return undefined
+    // Sendmail forgets the recipient after RCPT; Postfix knows the last one until the content comes.
+    if (known === 'rcpt' && command !== 'rcpt' && this.#model.name === 'sendmail')
+      return undefined
+    return this.#ownValue(name)
   }
 
   #hasQueueId(command: MacroCommand): boolean {
+    if (this.#model.queueIdFrom === 'connect') return true
     if (command === 'connect' || command === 'helo') return false
     if (command !== 'mail' && command !== 'rcpt') return true
-    return this.#model.queueIdFrom === 'mail' || this.accepted > 0
+    return this.accepted > 0
   }
 
   #ownValue(name: string): string | undefined {
@@ -75,8 +82,9 @@ export class MacroValues {
     const postfix = this.#model.name === 'postfix'
     switch (name) {
       case 'j':
-      case 'if_name':
         return HOST
+      case 'if_name':
+        return postfix ? undefined : HOST
       case 'v':
         return this.#model.version
       case '_':
@@ -86,8 +94,8 @@ export class MacroValues {
       case 'daemon_addr':
         return HOST_ADDRESS
       case 'if_addr':
-        // Sendmail leaves the loopback interface out.
-        return peer.address === '127.0.0.1' ? undefined : HOST_ADDRESS
+        // Sendmail leaves the loopback interface out, Postfix does not know it.
+        return postfix || peer.address === '127.0.0.1' ? undefined : HOST_ADDRESS
       case 'daemon_port':
         return '25'
       case 'client_addr':
@@ -114,7 +122,7 @@ export class MacroValues {
       case 'rcpt_mailer':
         return this.recipient?.refused === undefined ? (postfix ? 'smtp' : 'esmtp') : 'error'
       case 'msg_id':
-        return this.#messageId()
+        return postfix ? undefined : this.#messageId()
       default:
         return undefined
     }
@@ -125,6 +133,24 @@ export class MacroValues {
     return field?.value.toString('latin1').trim() ?? this.added.messageId!
   }
 }
+
+/** Macros of the message, and the command that brings them. */
+const KNOWN_FROM: readonly (readonly [prefix: string, from: MacroCommand])[] = [
+  ['mail_', 'mail'],
+  ['rcpt_', 'rcpt'],
+  ['msg_id', 'eoh'],
+]
+const ORDER: readonly MacroCommand[] = [
+  'connect',
+  'helo',
+  'mail',
+  'rcpt',
+  'data',
+  'header',
+  'eoh',
+  'body',
+  'eom',
+]
 
 const CONTENT: ReadonlySet<MacroCommand> = new Set(['header', 'eoh', 'body', 'eom'])
 

@@ -13,6 +13,13 @@ has miltertest || wanted="$wanted miltertest"
 has gcc || wanted="$wanted gcc libc6-dev"
 [ -e /usr/include/libmilter/mfapi.h ] || wanted="$wanted libmilter-dev"
 /usr/bin/python3 -c 'import Milter' 2>/dev/null || wanted="$wanted python3-milter"
+# Alone it would bring MariaDB's client, for its reports.
+has opendmarc || wanted="$wanted opendmarc dbconfig-no-thanks"
+has spamass-milter || wanted="$wanted spamass-milter"
+has spamd || wanted="$wanted spamd"
+has clamd || wanted="$wanted clamav-daemon"
+has clamav-milter || wanted="$wanted clamav-milter"
+[ -e /usr/share/doc/sendmail-doc/libmilter/html/sample.html ] || wanted="$wanted sendmail-doc"
 [ -n "$wanted" ] || exit 0
 if [ "$(id -u)" != 0 ]; then
   echo "setup.sh: needs root to get:$wanted" >&2
@@ -28,5 +35,12 @@ if [ ! -e "$policy" ]; then
   made=1
 fi
 apt-get -q -o DPkg::Lock::Timeout=300 update
+# Small images leave out documentation, where libmilter's sample filter is.
 # shellcheck disable=SC2086
-apt-get -q -o DPkg::Lock::Timeout=300 install -y --no-install-recommends --no-upgrade $wanted
+apt-get -q -o DPkg::Lock::Timeout=300 -o 'DPkg::Options::=--path-include=/usr/share/doc/sendmail-doc/*' \
+  install -y --no-install-recommends --no-upgrade $wanted
+# The key for new rules is imported by gpg, where it is installed, and its agent would stay.
+keys=/var/lib/spamassassin/sa-update-keys
+if [ -d "$keys" ] && has gpgconf; then
+  runuser -u debian-spamd -- gpgconf --homedir "$keys" --kill gpg-agent
+fi

@@ -23,7 +23,7 @@ export interface MtaTimeouts {
 /** What tells one mail server from another, besides what it makes of edits. */
 export interface MailServerModel {
   readonly name: MailServerName
-  /** what it is called in the `v` macro and the like */
+  /** the `v` macro */
   readonly version: string
   readonly offer: Offer
   readonly timeouts: MtaTimeouts
@@ -34,7 +34,7 @@ export interface MailServerModel {
   /** macros that exist at and after header; undefined: all */
   readonly contentMacros: ReadonlySet<string> | undefined
   /** from when on the queue id is known: Postfix has no file before there is a recipient */
-  readonly queueIdFrom: 'mail' | 'first recipient'
+  readonly queueIdFrom: 'connect' | 'first recipient'
   /** what SKIP in answer to a header skips */
   readonly skipAtHeader: 'header' | 'body'
   /** PROGRESS is taken at every command, not only at eom */

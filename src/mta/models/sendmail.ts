@@ -8,7 +8,7 @@ const CONTENT: ReadonlySet<MacroCommand> = new Set(['header', 'eoh', 'body', 'eo
 /** Sendmail 8.17 with F=T and the settings of its m4 files (`sendmail/milter.c`). */
 export const SENDMAIL: MailServerModel = {
   name: 'sendmail',
-  version: 'Sendmail 8.17.1.9',
+  version: '8.17.1.9',
   offer: { version: PROTOCOL_VERSION, actions: ALL_ACTIONS, steps: ALL_STEPS },
   timeouts: { connect: 300_000, command: 10_000, content: 10_000, endOfMessage: 300_000 },
   macros: {
@@ -27,7 +27,7 @@ export const SENDMAIL: MailServerModel = {
   },
   sendsEmptyMacros: false,
   contentMacros: undefined,
-  queueIdFrom: 'mail',
+  queueIdFrom: 'connect',
   skipAtHeader: 'body',
   takesProgressAnywhere: false,
   refusesPayloadOfVerdicts: false,

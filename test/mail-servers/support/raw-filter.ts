@@ -11,6 +11,7 @@ import {
   NO_REPLY_STEPS,
   Step,
   type EditMessage,
+  type MacroLists,
 } from '../../../src/protocol/index.ts'
 
 /** What the mail server showed of one message. */
@@ -33,6 +34,8 @@ export class RawFilter {
   leadingSpace = false
   /** the steps to ask for instead: then every command is answered */
   steps: number | undefined
+  /** macros to ask for; none: what the server sends anyway */
+  macroLists: MacroLists = new Map()
   /** answers to commands by their letter, whole frames; continue without one */
   answers: Readonly<Record<string, Buffer>> = {}
   /** everything that came: the letter, and what followed it */
@@ -108,7 +111,9 @@ export class RawFilter {
   #choice(offer: { actions: number }): Buffer {
     return encodeChoice({
       version: 6,
-      actions: offer.actions & ALL_ACTIONS & ~Action.SETSYMLIST,
+      actions:
+        offer.actions & ALL_ACTIONS & (this.macroLists.size > 0 ? -1 : ~Action.SETSYMLIST),
+      macros: this.macroLists,
       steps: this.steps ?? NO_REPLY_STEPS | (this.leadingSpace ? Step.HDR_LEADSPC : 0),
     })
   }
