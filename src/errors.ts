@@ -34,6 +34,9 @@ const CODES = {
   INVALID_OPTION: 'an option with a value it does not take',
   TOO_LONG: 'data that does not fit into one frame',
   TOO_MANY_EDITS: 'more edits of one message than the limit',
+  MESSAGE_TOO_LARGE: 'a message with more than the limits of the filter allow',
+  SPILL_FAILED: 'a large body that cannot be kept in a temporary file',
+  BODY_GONE: 'a body that is read after its message was over',
   HANDLER_OVERRAN:
     'an edit by an object that still has an overrun handler of an earlier message',
   // Why a handler was cut off (the reason of its AbortSignal).

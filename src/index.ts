@@ -57,6 +57,28 @@ export {
 export { Base } from './milter/base.ts'
 export { Milter } from './milter/milter.ts'
 
+// Messages
+export { compose, defineFilter, shadow, type MessageFilter } from './message/define-filter.ts'
+export type {
+  EditKind,
+  FilterDefinition,
+  FilterStage,
+  RecipientStage,
+  SenderStage,
+  StageContext,
+} from './message/definition.ts'
+export type { BodyStream, MailBody } from './message/body.ts'
+export type { EnvelopeAddress, MailSender, Recipients } from './message/envelope.ts'
+export type { FieldReference, HeaderField, Headers } from './message/headers.ts'
+export type { HeadersMail, Mail } from './message/mail.ts'
+export type {
+  Authentication,
+  MailConnection,
+  ServerFacts,
+  Tls,
+} from './message/mail-connection.ts'
+export type { MessageLimits } from './message/limits.ts'
+
 // Helpers
 export { envelopeAddress, esmtpParameters } from './milter/parameters.ts'
 export { silentLogger, textLogger, type Logger, type LogLevel } from './milter/log.ts'

@@ -286,6 +286,11 @@ export class LiveMessageContext
     this.#editing('replaceBody').replaceBody(data)
   }
 
+  /** For the library: a body that is not in memory. */
+  replaceBodyFrom(source: AsyncIterable<Buffer>): void {
+    this.#editing('replaceBody').replaceBodyFrom(source)
+  }
+
   quarantine(reason: Text): void {
     this.#editing('quarantine').quarantine(reason)
   }

@@ -1,4 +1,3 @@
-import { inspect } from 'node:util'
 import { InterruptedError, UsageError, type ErrorCode, type ProtocolError } from '../errors.ts'
 import type { HeaderView, Peer } from '../protocol/commands.ts'
 import { formatMacroList } from '../protocol/macros.ts'
@@ -20,13 +19,14 @@ import {
   LiveMessageContext,
   type ConnectionState,
 } from './context.ts'
+import { describe, isThenable, verdictOf } from './answer.ts'
 import { decodeAs } from './decoding.ts'
 import { EditList } from './edits.ts'
 import { filterObject, type FilterFactory, type FilterObject } from './filter-object.ts'
 import type { NegotiationRequest } from './handlers.ts'
 import { marksOf, type Marks } from './marks.ts'
 import type { FilterSettings } from './options.ts'
-import { STAGES, type Stage } from './stages.ts'
+import type { Stage } from './stages.ts'
 import { wishesOf, withRequest } from './subscription.ts'
 
 let lastId = 0
@@ -159,6 +159,7 @@ export class Conversation implements SessionEvents {
   }
 
   header(field: HeaderView): Later<Verdict> {
+    if (this.#object.takesFields === true) return this.#call('header', this.#message!, [field])
     const { decode, headerLeadingSpace } = this.#marks('header')
     const value = this.#shownValue(field.value, headerLeadingSpace === true)
     const shown = decode === undefined ? value : decodeAs(decode, [value])[0]
@@ -202,7 +203,24 @@ export class Conversation implements SessionEvents {
 
   #final(verdict: Verdict, edits: EditList): FinalAnswer {
     this.#message?.endEdits()
-    return { verdict, edits: this.#failed ? NO_EDITS : edits.frames() }
+    if (this.#failed) return { verdict, edits: NO_EDITS }
+    const body = edits.bodySource
+    return {
+      verdict,
+      edits: edits.frames(),
+      body: body && this.#watched(body),
+    }
+  }
+
+  /** A body that cannot be read to its end defers the message, whatever the policy: half of it is out. */
+  async *#watched(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    const { log } = this.#message!
+    try {
+      yield* body
+    } catch (error) {
+      log.error({ err: error }, 'the new body could not be read, the message is deferred')
+      throw error
+    }
   }
 
   unknown(line: string): Later<Verdict> {
@@ -216,8 +234,10 @@ export class Conversation implements SessionEvents {
   }
 
   messageOver(): void {
-    this.#message?.finish()
+    if (this.#message === undefined) return
+    this.#message.finish()
     this.#message = undefined
+    this.#filter?.messageOver?.()
   }
 
   close(reason: CloseReason): Later<void> {
@@ -259,14 +279,17 @@ export class Conversation implements SessionEvents {
   get #object(): FilterObject {
     if (this.#filter === undefined) {
       try {
-        this.#filter = filterObject(this.#factory())
+        this.#filter = filterObject(this.#factory(), this.#settings)
       } catch (error) {
         this.#context.log.error({ err: error }, 'the factory of the filter failed')
         const verdict = (): Verdict => this.#settings.onError
-        this.#filter = filterObject({
-          connect: verdict as () => Verdict<'tempfail'>,
-          envfrom: verdict as () => Verdict<'tempfail'>,
-        })
+        this.#filter = filterObject(
+          {
+            connect: verdict as () => Verdict<'tempfail'>,
+            envfrom: verdict as () => Verdict<'tempfail'>,
+          },
+          this.#settings,
+        )
       }
     }
     return this.#filter
@@ -310,16 +333,11 @@ export class Conversation implements SessionEvents {
       context.log.warn({ stage }, 'a handler marked noReply returned something; it is ignored')
       return CONTINUE
     }
-    if (isVerdict(value) && STAGES[stage].verdicts.includes(value.kind)) return value
-    const shown = isVerdict(value) ? value.kind.toUpperCase() : describe(value)
-    return this.#fail(
-      stage,
-      context,
-      new UsageError(
-        'INVALID_VERDICT',
-        `the handler of ${stage} returned ${shown}; it may return ${STAGES[stage].verdicts.map((kind) => kind.toUpperCase()).join(', ')}, reply(...) or nothing`,
-      ),
-    )
+    try {
+      return verdictOf(value, stage) ?? CONTINUE
+    } catch (error) {
+      return this.#fail(stage, context, error)
+    }
   }
 
   #fail(stage: Stage, context: LiveConnectionContext, error: unknown): Verdict {
@@ -431,15 +449,6 @@ function deadline(stage: Stage, limit: number): InterruptedError {
   )
 }
 
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'then' in value &&
-    typeof value.then === 'function'
-  )
-}
-
 function checkedRequest(given: unknown): NegotiationRequest | undefined {
   if (given === undefined) return undefined
   if (typeof given !== 'object' || given === null || isVerdict(given)) {
@@ -451,11 +460,4 @@ function checkedRequest(given: unknown): NegotiationRequest | undefined {
   const request = given as NegotiationRequest
   for (const names of Object.values(request.macros ?? {})) formatMacroList(names)
   return request
-}
-
-function describe(value: unknown): string {
-  if (isVerdict(value)) return value.kind.toUpperCase()
-  if (typeof value === 'string') return JSON.stringify(value.slice(0, 40))
-  if (typeof value === 'object') return value === null ? 'null' : 'an object'
-  return typeof value === 'function' ? 'a function' : `the ${typeof value} ${inspect(value)}`
 }

@@ -27,6 +27,7 @@ export class EditList {
   readonly #envelope: Buffer[] = []
   #quarantine: Buffer | undefined
   #body: Buffer[] | undefined
+  #bodySource: AsyncIterable<Buffer> | undefined
   #count = 0
 
   constructor(terms: Terms, limits: EditLimits, verbatim: boolean) {
@@ -111,12 +112,22 @@ export class EditList {
     if (bytes.length > 0) this.#body.push(bytes)
   }
 
-  /** The edits as frames. Body bytes are not copied, so they must stay as they are until sent. */
+  /** A new body that is not in memory, instead of any other. It is read once, while it is sent. */
+  replaceBodyFrom(source: AsyncIterable<Buffer>): void {
+    this.#grant(Action.CHGBODY, 'replaceBody')
+    this.#bodySource = source
+  }
+
+  get bodySource(): AsyncIterable<Buffer> | undefined {
+    return this.#bodySource
+  }
+
+  /** The edits as frames, but for a body that is not in memory. Body bytes are not copied, so they must stay as they are until sent. */
   frames(): readonly Buffer[] {
     if (this.#count === 0) return NO_FRAMES
     const frames = [...this.#headers, ...this.#envelope]
     if (this.#quarantine !== undefined) frames.push(this.#quarantine)
-    if (this.#body !== undefined) {
+    if (this.#body !== undefined && this.#bodySource === undefined) {
       const pieces = this.#body.length > 0 ? this.#body : [Buffer.alloc(0)]
       for (const piece of pieces) frames.push(...encodeBody(piece))
     }
@@ -167,7 +178,8 @@ export class EditList {
     const written = (this.#terms.steps & Step.HDR_LEADSPC) !== 0
     const first = bytes[0]
     if (this.#verbatim) {
-      return written || first !== 0x20 ? bytes : bytes.subarray(1)
+      // One space alone stays: nothing at all would be a deletion.
+      return written || first !== 0x20 || bytes.length === 1 ? bytes : bytes.subarray(1)
     }
     const needsSpace = written && first !== undefined && first !== 0x09 && first !== 0x0a
     return needsSpace ? Buffer.concat([SPACE, bytes]) : bytes
@@ -181,7 +193,7 @@ const NO_FRAMES: readonly Buffer[] = []
  * Checks what would break the message: RFC 5322 names are printable ASCII without a colon. Bytes from
  * 0x80 on are let through, since they arrive in real mail and must go back.
  */
-function headerName(name: Text): Buffer {
+export function headerName(name: Text): Buffer {
   const bytes = encodeText(name)
   const bad = bytes.findIndex((byte) => byte <= 0x20 || byte === 0x7f || byte === 0x3a)
   if (bytes.length === 0 || bad !== -1) {
@@ -205,7 +217,8 @@ function headerIndex(index: number): number {
   return index
 }
 
-function foldWithLf(name: Buffer, value: Buffer): Buffer {
+/** @throws UsageError INVALID_HEADER_VALUE */
+export function foldWithLf(name: Buffer, value: Buffer): Buffer {
   if (!value.includes(0) && !value.includes(0x0d) && !value.includes(0x0a)) return value
   const kept: number[] = []
   const end = value.length - (value.at(-1) === 0x0a ? (value.at(-2) === 0x0d ? 2 : 1) : 0)
@@ -234,7 +247,8 @@ function badValue(name: Buffer, value: Buffer, why: string): UsageError {
   )
 }
 
-function envelopeText(what: string, text: Text): Buffer {
+/** @throws UsageError INVALID_ADDRESS */
+export function envelopeText(what: string, text: Text): Buffer {
   const bytes = encodeText(text)
   const bad = bytes.findIndex((byte) => byte < 0x20 || byte === 0x7f)
   if (bytes.length === 0 || bad !== -1) {

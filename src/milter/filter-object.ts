@@ -1,6 +1,7 @@
 import { UsageError } from '../errors.ts'
 import type { Handlers } from './handlers.ts'
 import type { LiveConnectionContext } from './context.ts'
+import type { FilterSettings } from './options.ts'
 import { isStage, STAGE_NAMES, type Stage } from './stages.ts'
 
 // A handler of whatever stage; its arguments are known where it is called.
@@ -10,14 +11,20 @@ export type AnyHandler = (...args: never[]) => unknown
 export interface FilterObject {
   /** the handler of a stage, if the filter has one */
   readonly handlers: ReadonlyMap<Stage, AnyHandler>
+  /** {@link Action} bits it can use; others are not asked for. @default all */
+  readonly actions?: number | undefined
+  /** the handler of header takes the field as it lies (a HeaderView), undecoded */
+  readonly takesFields?: boolean | undefined
   call(handler: AnyHandler, context: LiveConnectionContext, args: readonly unknown[]): unknown
   /** how many handlers are still running though they are no longer waited for */
   overrunning?(count: number): void
+  /** the message is over, in whatever way; what was kept for it can go */
+  messageOver?(): void
 }
 
 /** An object that is called in its own way, such as one of a class that extends `Base`. */
 export interface FilterObjectSource {
-  toFilterObject(): FilterObject
+  toFilterObject(settings: FilterSettings): FilterObject
 }
 
 /** What a factory makes: handlers, or an object of a class that extends `Base`. */
@@ -26,7 +33,7 @@ export type Filter = Handlers | FilterObjectSource
 export type FilterFactory = () => Filter
 
 /** @throws UsageError INVALID_HANDLER for something that is no filter */
-export function filterObject(filter: Filter): FilterObject {
+export function filterObject(filter: Filter, settings: FilterSettings): FilterObject {
   if (typeof filter !== 'object' || filter === null) {
     throw new UsageError(
       'INVALID_HANDLER',
@@ -39,7 +46,7 @@ export function filterObject(filter: Filter): FilterObject {
       'the factory of a filter returned a promise; it must be synchronous, so do what takes time in a handler',
     )
   }
-  return 'toFilterObject' in filter ? filter.toFilterObject() : fromHandlers(filter)
+  return 'toFilterObject' in filter ? filter.toFilterObject(settings) : fromHandlers(filter)
 }
 
 function fromHandlers(handlers: Handlers): FilterObject {

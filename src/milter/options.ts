@@ -90,10 +90,6 @@ const EOM_DEADLINE = 270_000
 
 /** @throws UsageError INVALID_OPTION */
 export function filterSettings(options: FilterOptions = {}): FilterSettings {
-  const onError = options.onError ?? 'tempfail'
-  if (!Object.hasOwn(POLICIES, onError)) {
-    throw invalidOption('onError', onError, 'tempfail, reject, continue or accept')
-  }
   const dataSize = options.dataSize ?? DataSize.K64
   if (!Object.values(DataSize).includes(dataSize)) {
     throw invalidOption('dataSize', dataSize, Object.values(DataSize).join(', '))
@@ -102,7 +98,7 @@ export function filterSettings(options: FilterOptions = {}): FilterSettings {
     actions: bits('actions', options.actions ?? ALL_ACTIONS),
     requiredActions: bits('requiredActions', options.requiredActions ?? 0),
     dataSize,
-    onError: POLICIES[onError],
+    onError: errorVerdict(options.onError ?? 'tempfail'),
     deadlines: deadlines(options.deadlines),
     progressInterval: wholeNumber('progressInterval', options.progressInterval ?? 5_000, 0),
     maxEdits: wholeNumber('maxEdits', options.maxEdits ?? 10_000, 1),
@@ -110,6 +106,14 @@ export function filterSettings(options: FilterOptions = {}): FilterSettings {
     maxPending: wholeNumber('maxPending', options.maxPending ?? 262_144, 0),
     logger: options.logger ?? textLogger(),
   }
+}
+
+/** @throws UsageError INVALID_OPTION */
+export function errorVerdict(policy: ErrorPolicy): Verdict {
+  if (!Object.hasOwn(POLICIES, policy)) {
+    throw invalidOption('onError', policy, 'tempfail, reject, continue or accept')
+  }
+  return POLICIES[policy]
 }
 
 function deadlines(given: FilterOptions['deadlines']): Record<Stage, number> {

@@ -1,5 +1,5 @@
 import type { MacroStage } from '../protocol/constants.ts'
-import { Step } from '../protocol/constants.ts'
+import { ALL_ACTIONS, Step } from '../protocol/constants.ts'
 import type { Wishes } from '../session/terms.ts'
 import type { NegotiationRequest } from './handlers.ts'
 import { checkMarks, marksOf } from './marks.ts'
@@ -36,7 +36,7 @@ export function wishesOf(filter: FilterObject, settings: FilterSettings): Wishes
     if (stage === 'header') steps |= Step.HDR_LEADSPC
   }
   return {
-    actions: settings.actions | settings.requiredActions,
+    actions: (settings.actions & (filter.actions ?? ALL_ACTIONS)) | settings.requiredActions,
     required: settings.requiredActions,
     steps,
     macros,

@@ -27,10 +27,9 @@ export type { Outcome, OutcomeVerdict } from './outcome.ts'
 export { describeMessage, Trace } from './trace.ts'
 export type { TraceEntry } from './trace.ts'
 export type {
-  Authentication,
   ClientAddress,
-  Encryption,
   HeaderText,
+  Login,
   MessageParts,
   Recipient,
   Transaction,

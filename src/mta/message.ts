@@ -1,3 +1,5 @@
+import { lfToCrlf } from '../protocol/line-ends.ts'
+
 const LF = 0x0a
 const CR = 0x0d
 const COLON = 0x3a
@@ -102,11 +104,6 @@ export function formatFields(fields: Iterable<Field>): Buffer {
 function withCrlf(message: Buffer): Buffer {
   const feed = message.indexOf(LF)
   return feed === -1 || message[feed - 1] === CR ? message : lfToCrlf(message)
-}
-
-function lfToCrlf(bytes: Buffer): Buffer {
-  if (!bytes.includes(LF)) return bytes
-  return Buffer.from(bytes.toString('latin1').replaceAll('\n', '\r\n'), 'latin1')
 }
 
 function withBareLf(text: Buffer): Buffer {

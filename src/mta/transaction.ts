@@ -1,6 +1,7 @@
 import { isIPv6 } from 'node:net'
 import { UsageError } from '../errors.ts'
 import type { Peer } from '../protocol/commands.ts'
+import type { Authentication, Tls } from '../message/mail-connection.ts'
 import { bareMacroName } from '../protocol/macros.ts'
 import { encodeText } from '../protocol/text.ts'
 import { parseMessage, type ParsedMessage } from './message.ts'
@@ -28,9 +29,9 @@ export interface Transaction {
    */
   readonly message?: string | Uint8Array | MessageParts | undefined
   /** who has logged in, and how; a name alone has used PLAIN */
-  readonly authenticated?: string | Authentication | undefined
+  readonly authenticated?: string | Login | undefined
   /** the client's connection is encrypted; true: somehow */
-  readonly tls?: boolean | Partial<Encryption> | undefined
+  readonly tls?: boolean | Partial<Tls> | undefined
   /** macros besides or instead of those the server has, with braces or without: `auth_authen` */
   readonly macros?: Readonly<Record<string, string>> | undefined
   /** commands the server does not know, sent before MAIL */
@@ -59,27 +60,8 @@ export interface MessageParts {
 /** Without the leading space; folded lines are parted by CRLF or LF. */
 export type HeaderText = string | Uint8Array
 
-export interface Authentication {
-  /** macro `auth_authen` */
-  readonly user: string
-  /** macro `auth_type`. @default PLAIN */
-  readonly mechanism?: string | undefined
-  /** on whose behalf: macro `auth_author` */
-  readonly author?: string | undefined
-}
-
-/** Macros `tls_version`, `cipher`, `cipher_bits`, `cert_subject` and `cert_issuer`. */
-export interface Encryption {
-  /** @default TLSv1.3 */
-  readonly version: string
-  /** @default TLS_AES_256_GCM_SHA384 */
-  readonly cipher: string
-  /** @default 256 */
-  readonly bits: number
-  /** of the client's certificate */
-  readonly subject: string
-  readonly issuer: string
-}
+/** Who has logged in; what is left out has a usual value. */
+export type Login = Pick<Authentication, 'user'> & Partial<Authentication>
 
 export interface Recipient {
   readonly address: string
@@ -193,13 +175,14 @@ function macrosOf({ authenticated, tls, macros = {} }: Transaction): Map<string,
     if (value !== undefined) all.set(bareMacroName(name), String(value))
   }
   if (authenticated !== undefined) {
-    const login = typeof authenticated === 'string' ? { user: authenticated } : authenticated
+    const login: Login =
+      typeof authenticated === 'string' ? { user: authenticated } : authenticated
     set('auth_type', login.mechanism ?? 'PLAIN')
     set('auth_authen', login.user)
     set('auth_author', login.author)
   }
   if (tls !== undefined && tls !== false) {
-    const session = tls === true ? {} : tls
+    const session: Partial<Tls> = tls === true ? {} : tls
     set('tls_version', session.version ?? 'TLSv1.3')
     set('cipher', session.cipher ?? 'TLS_AES_256_GCM_SHA384')
     set('cipher_bits', session.bits ?? 256)

@@ -156,6 +156,20 @@ export class HeaderView {
     return decodeText(this.#bytes, this.#valueStart, this.#valueEnd)
   }
 
+  /** Bytes of name and value, and one between them. */
+  get size(): number {
+    return this.#nameEnd - this.#nameStart + 1 + this.#valueEnd - this.#valueStart
+  }
+
+  /** Copies the name to a position, and gives its length. */
+  copyName(target: Buffer, at: number): number {
+    return this.#bytes.copy(target, at, this.#nameStart, this.#nameEnd)
+  }
+
+  copyValue(target: Buffer, at: number): number {
+    return this.#bytes.copy(target, at, this.#valueStart, this.#valueEnd)
+  }
+
   /** A copy of the name's bytes. */
   get nameBytes(): Buffer {
     return Buffer.from(this.#bytes.subarray(this.#nameStart, this.#nameEnd))

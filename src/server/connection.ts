@@ -30,6 +30,8 @@ export class Connection implements Transport {
   /** since when the other side does not read */
   #blocked = 0
   #paused = false
+  /** who waits for the other side to read */
+  readonly #waiting: (() => void)[] = []
 
   constructor(
     socket: Socket,
@@ -51,9 +53,11 @@ export class Connection implements Transport {
     socket.on('drain', () => {
       this.#blocked = 0
       this.#read()
+      this.#wake()
     })
     socket.on('close', () => {
       this.#session.end('eof')
+      this.#wake()
       this.#onClose()
     })
   }
@@ -92,6 +96,15 @@ export class Connection implements Transport {
       this.#blocked = Date.now()
       socket.pause()
     }
+  }
+
+  drained(): Promise<void> | undefined {
+    if (this.#blocked === 0 || this.#socket.destroyed) return undefined
+    return new Promise((resolve) => this.#waiting.push(resolve))
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve()
   }
 
   close(): void {

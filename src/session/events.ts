@@ -17,6 +17,8 @@ export type InterruptReason = 'abort' | 'disconnect' | 'shutdown'
 export interface FinalAnswer {
   readonly verdict: Verdict
   readonly edits: readonly Buffer[]
+  /** a new body that is not in memory, the last of the edits; read while it is sent */
+  readonly body?: AsyncIterable<Buffer> | undefined
 }
 
 /**
@@ -57,6 +59,8 @@ export interface SessionEvents {
 export interface Transport {
   /** Everything that answers what was read, in order. The array is used again after the call. */
   send(frames: readonly Buffer[]): void
+  /** Settles when more can be sent without piling up, or nothing any more; undefined: at once. */
+  drained(): Promise<void> | undefined
   /** The conversation is over; what was sent still goes out. */
   close(): void
   /** More has arrived than may wait for a handler; and less again. */

@@ -9,7 +9,7 @@ import {
 import { Command, letter, Step } from '../protocol/constants.ts'
 import type { FrameDecoder } from '../protocol/frame.ts'
 import { decodeOffer, encodeChoice, type Offer } from '../protocol/negotiation.ts'
-import { FRAMES } from '../protocol/replies.ts'
+import { encodeBody, FRAMES } from '../protocol/replies.ts'
 import { malformed } from '../protocol/strings.ts'
 import type { CloseReason, FinalAnswer, Later, SessionEvents, Transport } from './events.ts'
 import { Inbox } from './inbox.ts'
@@ -85,6 +85,7 @@ export class Session {
   #owed: Verdict | undefined
 
   #busy = false
+  #sendingBody = false
   #closed = false
   #ending: CloseReason | undefined
 
@@ -148,6 +149,8 @@ export class Session {
   /** Keeps the mail server waiting at end of message; anywhere else Sendmail would drop the filter. */
   progress(): void {
     if (this.#message !== 'open' || this.#order !== ORDER.get(Command.EOM)) return
+    // Postfix takes any other frame for the end of the body.
+    if (this.#sendingBody) return
     this.#out.push(FRAMES.progress)
     this.#flush()
   }
@@ -477,10 +480,43 @@ export class Session {
     }
   }
 
-  #endMessage({ verdict, edits }: FinalAnswer): void {
-    if (verdict.kind === 'continue' || verdict.kind === 'accept') this.#out.push(...edits)
+  #endMessage({ verdict, edits, body }: FinalAnswer): void {
+    const passes = verdict.kind === 'continue' || verdict.kind === 'accept'
+    if (passes) for (const edit of edits) this.#out.push(edit)
+    if (passes && body !== undefined) {
+      this.#after(this.#sendBody(body), (complete) => {
+        this.#out.push(complete ? verdict.frame : TEMPFAIL.frame)
+        this.#closeMessage()
+      })
+      return
+    }
     this.#out.push(verdict.frame)
     this.#closeMessage()
+  }
+
+  /**
+   * Sends a body as fast as the mail server reads it. False if it could not be read to its end: then
+   * the message must not pass, since half of it is with the mail server already.
+   */
+  async #sendBody(body: AsyncIterable<Buffer>): Promise<boolean> {
+    this.#sendingBody = true
+    let empty = true
+    try {
+      for await (const piece of body) {
+        if (this.#closed || this.#ending !== undefined) return false
+        if (piece.length === 0) continue
+        empty = false
+        for (const part of encodeBody(piece)) this.#out.push(part)
+        this.#flush()
+        await this.#transport.drained()
+      }
+      if (empty) this.#out.push(...encodeBody(EMPTY))
+      return true
+    } catch {
+      return false
+    } finally {
+      this.#sendingBody = false
+    }
   }
 
   // ---- order
@@ -576,4 +612,5 @@ export class Session {
   }
 }
 
+const EMPTY = Buffer.alloc(0)
 const nothing = (): void => {}

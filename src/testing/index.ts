@@ -11,10 +11,9 @@ export type { MtaClientOptions } from '../mta/client.ts'
 export type { Outcome, OutcomeVerdict } from '../mta/outcome.ts'
 export type { Trace, TraceEntry } from '../mta/trace.ts'
 export type {
-  Authentication,
   ClientAddress,
-  Encryption,
   HeaderText,
+  Login,
   MessageParts,
   Recipient,
   Transaction,

@@ -51,6 +51,9 @@ class MemoryLink implements Transport {
     queueMicrotask(() => this.#listener.closed())
   }
 
+  /** The client takes everything at once. */
+  drained(): undefined {}
+
   /** The client waits for each answer: what is under way never grows. */
   pause(): void {}
   resume(): void {}

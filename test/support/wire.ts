@@ -30,6 +30,8 @@ export class RecordingTransport implements Transport {
     }
   }
 
+  drained(): undefined {}
+
   close(): void {
     this.closed = true
   }

@@ -1,0 +1,139 @@
+import type { AnyHandler } from '../milter/filter-object.ts'
+import { headerLeadingSpace, noReply, symlist } from '../milter/marks.ts'
+import type { Stage } from '../milter/stages.ts'
+import type { FilterMember, FilterStage } from './definition.ts'
+import { largestLimits, type MessageLimits } from './limits.ts'
+import type { Pipeline } from './pipeline.ts'
+
+/** What all sessions of a filter, or of several as one, have in common. Worked out once. */
+export interface Blueprint {
+  readonly members: readonly FilterMember[]
+  readonly handlers: ReadonlyMap<Stage, AnyHandler>
+  readonly actions: number
+  readonly limits: MessageLimits
+  /** nothing but shadows: mail passes, whatever happens */
+  readonly onlyShadows: boolean
+}
+
+/**
+ * The macros of a stage that Postfix and Sendmail send by default, for where more are wanted: a list
+ * that is asked for replaces the server's own.
+ */
+const USUAL_MACROS: Readonly<Record<FilterStage, readonly string[]>> = {
+  connect: ['j', '_', 'daemon_name', 'daemon_addr', 'daemon_port', 'if_name', 'if_addr', 'v'],
+  helo: ['tls_version', 'cipher', 'cipher_bits', 'cert_subject', 'cert_issuer'],
+  sender: [
+    'i',
+    'auth_type',
+    'auth_authen',
+    'auth_ssf',
+    'auth_author',
+    'mail_mailer',
+    'mail_host',
+    'mail_addr',
+  ],
+  recipient: ['i', 'rcpt_mailer', 'rcpt_host', 'rcpt_addr'],
+  headers: ['i'],
+  message: ['i', 'msg_id'],
+  close: [],
+}
+
+/** Asked for always: only with `v` a filter knows which server it has before it. */
+const ALWAYS_ASKED: ReadonlySet<FilterStage> = new Set(['connect'])
+
+/**
+ * Which events are wanted, and which of them get no reply. Facts about the connection and the envelope
+ * cost no round trip, so they are always collected.
+ */
+export function blueprintOf(members: readonly FilterMember[]): Blueprint {
+  const has = (stage: FilterStage): boolean =>
+    members.some(({ definition }) => definition[stage] !== undefined)
+  /** somebody's answer counts */
+  const answered = (stage: FilterStage): boolean =>
+    members.some(({ definition, shadow }) => definition[stage] !== undefined && !shadow)
+  const handlers = new Map<Stage, AnyHandler>()
+  const add = (
+    event: Stage,
+    stage: FilterStage | undefined,
+    silent: boolean,
+    handler: (this: Pipeline, ...args: never[]) => unknown,
+  ): void => {
+    // A function of its own for each filter: marks are kept by function.
+    let marked: AnyHandler = silent
+      ? function (this: Pipeline, ...args: never[]): unknown {
+          const result = handler.apply(this, args)
+          return result instanceof Promise ? result.then(() => undefined) : undefined
+        }
+      : function (this: Pipeline, ...args: never[]): unknown {
+          return handler.apply(this, args)
+        }
+    // What is sent back is everything after the colon, as it is kept.
+    if (event === 'header') marked = headerLeadingSpace(marked as never)
+    const macros = stage === undefined ? undefined : macrosOf(members, stage)
+    if (macros !== undefined) marked = symlist(...macros)(marked as never)
+    handlers.set(event, silent ? noReply(marked as never) : marked)
+  }
+  const content = has('headers') || has('message')
+  add('connect', 'connect', !answered('connect'), function (ctx) {
+    return this.connect(ctx)
+  })
+  add('helo', 'helo', !answered('helo'), function (ctx, name) {
+    return this.helo(ctx, name)
+  })
+  add('envfrom', 'sender', !answered('sender'), function (ctx, ...words) {
+    return this.sender(ctx, words as never)
+  })
+  if (has('recipient') || content) {
+    add('envrcpt', 'recipient', !answered('recipient'), function (ctx, ...words) {
+      return this.recipient(ctx, words as never)
+    })
+  }
+  if (content) {
+    add('header', undefined, true, function (ctx, field) {
+      return this.field(ctx, field)
+    })
+    if (headersBeforeBody(members)) {
+      add('eoh', 'headers', !answered('headers'), function (ctx) {
+        return this.endOfHeaders(ctx)
+      })
+    }
+    add('eom', 'message', false, function (ctx) {
+      return this.endOfMessage(ctx)
+    })
+  }
+  if (has('message')) {
+    add('body', undefined, true, function (ctx, chunk) {
+      return this.body(ctx, chunk)
+    })
+  }
+  if (has('close')) {
+    add('close', undefined, false, function (ctx) {
+      return this.close(ctx)
+    })
+  }
+  return {
+    members,
+    handlers,
+    actions: members.reduce((all, { shadow, actions }) => (shadow ? all : all | actions), 0),
+    limits: largestLimits(members.map(({ limits }) => limits)),
+    onlyShadows: members.every(({ shadow }) => shadow),
+  }
+}
+
+/** Whether some filter looks at the header before the first one that needs the body. */
+function headersBeforeBody(members: readonly FilterMember[]): boolean {
+  for (const { definition } of members) {
+    if (definition.headers !== undefined) return true
+    if (definition.message !== undefined) return false
+  }
+  return false
+}
+
+function macrosOf(
+  members: readonly FilterMember[],
+  stage: FilterStage,
+): readonly string[] | undefined {
+  const wanted = members.flatMap(({ definition }) => definition.macros?.[stage] ?? [])
+  if (wanted.length === 0 && !ALWAYS_ASKED.has(stage)) return undefined
+  return [...new Set([...USUAL_MACROS[stage], ...wanted])]
+}

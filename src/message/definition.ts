@@ -1,0 +1,211 @@
+import { UsageError } from '../errors.ts'
+import type { ConnectionAnswer, MessageAnswer } from '../milter/handlers.ts'
+import type { Logger } from '../milter/log.ts'
+import {
+  errorVerdict,
+  invalidOption,
+  MAX_TIMER,
+  wholeNumber,
+  type ErrorPolicy,
+} from '../milter/options.ts'
+import { Action } from '../protocol/constants.ts'
+import type { EnvelopeAddress } from './envelope.ts'
+import { messageLimits, type MessageLimits } from './limits.ts'
+import type { MailConnection } from './mail-connection.ts'
+import type { HeadersMail, Mail } from './mail.ts'
+
+/** The stages of a whole-message filter. */
+export type FilterStage =
+  'connect' | 'helo' | 'sender' | 'recipient' | 'headers' | 'message' | 'close'
+
+/** What a filter may change, for {@link FilterDefinition.edits}. */
+export type EditKind = 'headers' | 'body' | 'sender' | 'recipients' | 'quarantine'
+
+/** What every stage can ask. */
+export interface StageContext {
+  /** a number of its own for each connection of this process */
+  readonly id: number
+  readonly connection: MailConnection
+  /** the value of a macro that holds now, with or without braces; undefined if it has none */
+  macro(name: string): string | undefined
+  /** all macros that hold now, by name without braces */
+  readonly macros: ReadonlyMap<string, string>
+  /** the mail server's id of the message, once it has one */
+  readonly queueId: string | undefined
+  /** fires when the message was abandoned, the connection is gone, or the deadline has passed */
+  readonly signal: AbortSignal
+  /** lines carry the filter's name, the connection's id and the queue id */
+  readonly log: Logger
+}
+
+export interface SenderStage<State = undefined> extends StageContext {
+  /** what {@link FilterDefinition.state} has made for this message */
+  readonly state: State
+}
+
+export interface RecipientStage<State = undefined> extends SenderStage<State> {
+  readonly sender: EnvelopeAddress
+  /** those that were taken before this one */
+  readonly recipients: readonly EnvelopeAddress[]
+}
+
+/**
+ * A filter that looks at whole messages. A stage that is not declared costs no round trip, and what no
+ * stage needs is not sent at all: without `message` there is no body, without `headers` and `message`
+ * no header.
+ *
+ * Verdicts are as for events: nothing returned goes on, `reply(...)`, REJECT, TEMPFAIL and DISCARD are
+ * final; ACCEPT says that this filter is done with the message. At `recipient` a refusal is for that
+ * recipient only.
+ */
+export interface FilterDefinition<State = undefined> {
+  /** stands in every log line */
+  readonly name: string
+  /** makes what the stages of one message share, anew for each message */
+  readonly state?: (() => State) | undefined
+  /** A client has connected. ACCEPT lets everything of this connection pass. */
+  readonly connect?:
+    ((connection: MailConnection, ctx: StageContext) => ConnectionAnswer) | undefined
+  readonly helo?: ((name: string, ctx: StageContext) => ConnectionAnswer) | undefined
+  readonly sender?:
+    ((sender: EnvelopeAddress, ctx: SenderStage<State>) => MessageAnswer) | undefined
+  readonly recipient?:
+    ((recipient: EnvelopeAddress, ctx: RecipientStage<State>) => MessageAnswer) | undefined
+  /** The header is complete and the body has not been sent: a refusal here saves it. */
+  readonly headers?: ((mail: HeadersMail<State>) => MessageAnswer) | undefined
+  /** The message is complete. */
+  readonly message?: ((mail: Mail<State>) => MessageAnswer) | undefined
+  /** The SMTP session is over. */
+  readonly close?: ((ctx: StageContext) => void | Promise<void>) | undefined
+  /**
+   * What the mail server is told if a stage throws, answers nonsense or misses its deadline; the edits
+   * of that stage are dropped.
+   * @default the option `onError` of the server
+   */
+  readonly onError?: ErrorPolicy | undefined
+  /**
+   * Milliseconds for one call of a stage; 0 for none but the server's (option `deadlines` there, which
+   * is for all filters together). For streams that replace a body too.
+   */
+  readonly deadlines?: Partial<Record<FilterStage, number>> | undefined
+  /**
+   * What the filter may change; nothing else is asked for, and other edits throw
+   * ACTION_NOT_NEGOTIATED.
+   * @default everything its stages can change
+   */
+  readonly edits?: readonly EditKind[] | undefined
+  /**
+   * An edit the mail server has not granted: `fail` throws ACTION_NOT_NEGOTIATED at the call, `skip`
+   * leaves it out and logs a warning.
+   * @default 'fail'
+   */
+  readonly onNotGranted?: 'fail' | 'skip' | undefined
+  /** macros it wants at a stage, besides those the mail server sends anyway */
+  readonly macros?: Partial<Record<FilterStage, readonly string[]>> | undefined
+  readonly limits?: Partial<MessageLimits> | undefined
+}
+
+const STAGES: readonly FilterStage[] = [
+  'connect',
+  'helo',
+  'sender',
+  'recipient',
+  'headers',
+  'message',
+  'close',
+]
+const OPTIONS: ReadonlySet<string> = new Set([
+  ...STAGES,
+  'name',
+  'state',
+  'onError',
+  'deadlines',
+  'edits',
+  'onNotGranted',
+  'macros',
+  'limits',
+])
+
+const EDIT_ACTIONS: Readonly<Record<EditKind, number>> = {
+  headers: Action.ADDHDRS | Action.CHGHDRS,
+  body: Action.CHGBODY,
+  sender: Action.CHGFROM,
+  recipients: Action.ADDRCPT | Action.ADDRCPT_PAR | Action.DELRCPT,
+  quarantine: Action.QUARANTINE,
+}
+
+/** A definition, checked once. */
+export interface FilterMember {
+  // Each definition has a state of its own type; here it is only handed through.
+  readonly definition: FilterDefinition<unknown>
+  readonly name: string
+  /** it sees everything and changes nothing */
+  readonly shadow: boolean
+  /** {@link Action} bits its edits can need */
+  readonly actions: number
+  readonly limits: MessageLimits
+}
+
+/** @throws UsageError INVALID_HANDLER, INVALID_OPTION */
+export function checkedMember(definition: FilterDefinition<unknown>): FilterMember {
+  if (typeof definition !== 'object' || definition === null) {
+    throw new UsageError('INVALID_HANDLER', 'defineFilter takes an object with stages')
+  }
+  const { name, edits, macros = {}, onError, onNotGranted } = definition
+  if (typeof name !== 'string' || name === '') {
+    throw invalidOption('name', name, 'what the filter is called in log lines')
+  }
+  const where = `of the filter ${JSON.stringify(name)}`
+  for (const [key, value] of Object.entries(definition)) {
+    if (!OPTIONS.has(key)) {
+      throw new UsageError(
+        'INVALID_HANDLER',
+        `${key} ${where} is neither a stage nor an option; stages are ${STAGES.join(', ')}`,
+      )
+    }
+    const isHandler = (STAGES as readonly string[]).includes(key) || key === 'state'
+    if (isHandler && value !== undefined && typeof value !== 'function') {
+      throw new UsageError(
+        'INVALID_HANDLER',
+        `the stage ${key} ${where} must be a function; it is of type ${typeof value}`,
+      )
+    }
+  }
+  for (const [stage, limit] of Object.entries(definition.deadlines ?? {})) {
+    checkStage('deadlines', stage)
+    wholeNumber(`deadlines.${stage}`, limit, 0, MAX_TIMER)
+  }
+  for (const stage of Object.keys(macros)) checkStage('macros', stage)
+  if (onError !== undefined) errorVerdict(onError)
+  if (onNotGranted !== undefined && onNotGranted !== 'fail' && onNotGranted !== 'skip') {
+    throw invalidOption('onNotGranted', onNotGranted, "'fail' or 'skip'")
+  }
+  for (const kind of edits ?? []) {
+    if (!Object.hasOwn(EDIT_ACTIONS, kind)) {
+      throw invalidOption('edits', kind, Object.keys(EDIT_ACTIONS).join(', '))
+    }
+  }
+  return {
+    definition,
+    name,
+    shadow: false,
+    actions: actionsOf(definition),
+    limits: messageLimits(definition.limits),
+  }
+}
+
+function checkStage(option: string, stage: string): void {
+  if (!(STAGES as readonly string[]).includes(stage)) {
+    throw invalidOption(option, stage, `stages: ${STAGES.join(', ')}`)
+  }
+}
+
+/** What cannot be edited is not asked for: nothing at the early stages, no body without `message`. */
+function actionsOf({ headers, message, edits }: FilterDefinition<unknown>): number {
+  if (headers === undefined && message === undefined) return 0
+  let actions = 0
+  for (const kind of edits ?? (Object.keys(EDIT_ACTIONS) as EditKind[])) {
+    actions |= EDIT_ACTIONS[kind]
+  }
+  return message === undefined ? actions & ~Action.CHGBODY : actions
+}

@@ -1,0 +1,108 @@
+import type { HeaderView } from '../protocol/commands.ts'
+import { lfToCrlf } from '../protocol/line-ends.ts'
+
+const COLON = 0x3a
+const SPACE = 0x20
+const CRLF = Buffer.from('\r\n')
+
+/**
+ * A header field as bytes, for good: `name:value`, with everything after the colon as it stands in
+ * the message, and folds as a bare LF, as the protocol has them.
+ *
+ * A changed field is another record. `origin` is the one it came from, across filters.
+ */
+export class FieldRecord {
+  readonly origin: FieldRecord | undefined
+  readonly #bytes: Buffer
+  readonly #start: number
+  readonly #colon: number
+  readonly #end: number
+  #key: string | undefined
+
+  constructor(bytes: Buffer, start: number, colon: number, end: number, origin?: FieldRecord) {
+    this.#bytes = bytes
+    this.#start = start
+    this.#colon = colon
+    this.#end = end
+    this.origin = origin
+  }
+
+  static of(name: Uint8Array, value: Uint8Array, origin?: FieldRecord): FieldRecord {
+    const bytes = Buffer.allocUnsafe(name.length + 1 + value.length)
+    bytes.set(name, 0)
+    bytes[name.length] = COLON
+    bytes.set(value, name.length + 1)
+    return new FieldRecord(bytes, 0, name.length, bytes.length, origin?.origin ?? origin)
+  }
+
+  get name(): Buffer {
+    return this.#bytes.subarray(this.#start, this.#colon)
+  }
+
+  /** everything after the colon */
+  get value(): Buffer {
+    return this.#bytes.subarray(this.#colon + 1, this.#end)
+  }
+
+  /** The name for comparisons, which ignore case. */
+  get key(): string {
+    this.#key ??= this.#bytes.toString('latin1', this.#start, this.#colon).toLowerCase()
+    return this.#key
+  }
+
+  /** Byte for byte. */
+  equals(other: FieldRecord): boolean {
+    return (
+      this === other ||
+      (this.#end - this.#start === other.#end - other.#start &&
+        this.#colon - this.#start === other.#colon - other.#start &&
+        this.#bytes.compare(other.#bytes, other.#start, other.#end, this.#start, this.#end) ===
+          0)
+    )
+  }
+
+  sameName(other: FieldRecord): boolean {
+    return this.name.equals(other.name)
+  }
+
+  /** Bytes in a message, at least. */
+  get size(): number {
+    return this.#end - this.#start + 2
+  }
+
+  /** As in a message, with CRLF. */
+  toBytes(): Buffer {
+    const lines = lfToCrlf(this.#bytes.subarray(this.#start, this.#end))
+    return Buffer.concat([lines, CRLF])
+  }
+}
+
+/** A header as in a message, without the empty line that ends it. */
+export function formatHeader(fields: readonly FieldRecord[]): Buffer {
+  return Buffer.concat(fields.map((field) => field.toBytes()))
+}
+
+/**
+ * Memory for fields as they come: one piece for many of them, shared by all connections, written once
+ * and never again. It goes when nobody has a field of it any more.
+ */
+const SLAB = 65_536
+let slab = Buffer.alloc(0)
+let used = 0
+
+/** A copy of a field off the wire. `space`: the mail server has cut off one before the value. */
+export function recordOf(field: HeaderView, space: boolean): FieldRecord {
+  const size = field.size + (space ? 1 : 0)
+  if (slab.length - used < size) {
+    slab = Buffer.allocUnsafeSlow(Math.max(SLAB, size))
+    used = 0
+  }
+  const start = used
+  const colon = start + field.copyName(slab, start)
+  let end = colon
+  slab[end++] = COLON
+  if (space) slab[end++] = SPACE
+  end += field.copyValue(slab, end)
+  used = end
+  return new FieldRecord(slab, start, colon, end)
+}

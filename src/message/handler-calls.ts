@@ -1,0 +1,151 @@
+import { InterruptedError } from '../errors.ts'
+import { isThenable, verdictOf } from '../milter/answer.ts'
+import type { LiveConnectionContext } from '../milter/context.ts'
+import { errorVerdict, type FilterSettings } from '../milter/options.ts'
+import type { Stage } from '../milter/stages.ts'
+import type { Later } from '../session/events.ts'
+import { CONTINUE, type Verdict } from '../session/verdict.ts'
+import type { FilterMember, FilterStage } from './definition.ts'
+
+/** What a handler is given: it ends with the call. */
+export interface CallSubject {
+  /** the handler has failed; what it has done does not count */
+  failed: boolean
+  /** the handler is over, in whatever way */
+  close(): void
+  /** the handler is not waited for any longer */
+  cut(reason: InterruptedError): void
+}
+
+/** The events a stage happens in, which have its verdicts and its time. */
+const EVENTS: Readonly<Record<FilterStage, Stage>> = {
+  connect: 'connect',
+  helo: 'helo',
+  sender: 'envfrom',
+  recipient: 'envrcpt',
+  headers: 'eoh',
+  message: 'eom',
+  close: 'close',
+}
+/** Of the time the server gives an event, what its filter gets: the rest is for answering. */
+const SHARE = 0.95
+/** Milliseconds for one call of a shadow: mail does not wait long for those that only look. */
+const SHADOW_LIMIT = 30_000
+
+/** Calls the handlers of filters, one at a time, and turns whatever they do into a verdict. */
+export class HandlerCalls {
+  readonly #settings: FilterSettings
+  /** ends the call that is waited for, without an answer */
+  #stop: (() => void) | undefined
+
+  constructor(settings: FilterSettings) {
+    this.#settings = settings
+  }
+
+  /** What is waited for is over: its message, or the connection. It never settles then. */
+  stop(): void {
+    this.#stop?.()
+  }
+
+  run(
+    member: FilterMember,
+    stage: FilterStage,
+    context: LiveConnectionContext,
+    subject: CallSubject,
+    invoke: () => unknown,
+  ): Later<Verdict> {
+    const fail = (error: unknown): Verdict => {
+      subject.failed = true
+      return this.#failed(member, stage, context, error)
+    }
+    let result: unknown
+    try {
+      result = invoke()
+      if (isThenable(result)) return this.#wait(member, stage, context, subject, result, fail)
+      const verdict = verdictOf(result, EVENTS[stage], stage) ?? CONTINUE
+      subject.close()
+      return verdict
+    } catch (error) {
+      subject.close()
+      return fail(error)
+    }
+  }
+
+  #wait(
+    member: FilterMember,
+    stage: FilterStage,
+    context: LiveConnectionContext,
+    subject: CallSubject,
+    result: PromiseLike<unknown>,
+    fail: (error: unknown) => Verdict,
+  ): Promise<Verdict> {
+    return new Promise((resolve) => {
+      let waiting = true
+      const end = (): void => {
+        waiting = false
+        clearTimeout(timer)
+        subject.close()
+        if (this.#stop === end) this.#stop = undefined
+      }
+      const limit = this.#limit(member, stage)
+      const late = (): void => {
+        end()
+        const reason = new InterruptedError(
+          'DEADLINE_EXCEEDED',
+          `the filter ${JSON.stringify(member.name)} did not answer at ${stage} within ${limit} ms`,
+        )
+        subject.cut(reason)
+        resolve(fail(reason))
+      }
+      const timer = limit > 0 ? setTimeout(late, limit) : undefined
+      this.#stop = end
+      result.then(
+        (value) => {
+          if (!waiting) return
+          end()
+          try {
+            resolve(verdictOf(value, EVENTS[stage], stage) ?? CONTINUE)
+          } catch (error) {
+            resolve(fail(error))
+          }
+        },
+        (error: unknown) => {
+          if (waiting) {
+            end()
+            resolve(fail(error))
+            return
+          }
+          context.log.debug(
+            { filter: member.name, stage, err: error },
+            'a handler that was cut off failed later',
+          )
+        },
+      )
+    })
+  }
+
+  /** Milliseconds for one call; 0 for no limit. */
+  #limit({ definition, shadow }: FilterMember, stage: FilterStage): number {
+    const servers = Math.floor(this.#settings.deadlines[EVENTS[stage]] * SHARE)
+    const limits = [definition.deadlines?.[stage] ?? 0, servers, shadow ? SHADOW_LIMIT : 0]
+    return Math.min(...limits.filter((limit) => limit > 0), NO_LIMIT) % NO_LIMIT
+  }
+
+  #failed(
+    member: FilterMember,
+    stage: FilterStage,
+    context: LiveConnectionContext,
+    error: unknown,
+  ): Verdict {
+    const { onError } = member.definition
+    const own = onError === undefined ? this.#settings.onError : errorVerdict(onError)
+    const verdict = member.shadow ? CONTINUE : own
+    context.log.error(
+      { filter: member.name, stage, err: error, verdict: verdict.kind },
+      'a handler failed',
+    )
+    return verdict
+  }
+}
+
+const NO_LIMIT = Number.MAX_SAFE_INTEGER

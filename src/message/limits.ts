@@ -1,0 +1,65 @@
+import { tmpdir } from 'node:os'
+import { invalidOption, wholeNumber } from '../milter/options.ts'
+
+/**
+ * What one message may hold. Beyond a limit the message is answered by `onError`, with the error
+ * MESSAGE_TOO_LARGE.
+ */
+export interface MessageLimits {
+  /** header fields. @default 10000 */
+  readonly headers: number
+  /** bytes of the header. @default 4194304 */
+  readonly headerBytes: number
+  /** recipients. @default 10000 */
+  readonly recipients: number
+  /** bytes of a body that stay in memory; larger ones go to a temporary file. @default 1048576 */
+  readonly bodyMemory: number
+  /** bytes of a body, as it came or as it becomes. @default 1073741824 */
+  readonly bodySize: number
+  /** where temporary files are made; they have no name there. @default the system's */
+  readonly temporaryDirectory: string
+}
+
+const DEFAULTS: MessageLimits = {
+  headers: 10_000,
+  headerBytes: 4_194_304,
+  recipients: 10_000,
+  bodyMemory: 1_048_576,
+  bodySize: 1_073_741_824,
+  temporaryDirectory: tmpdir(),
+}
+
+/** @throws UsageError INVALID_OPTION */
+export function messageLimits(given: Partial<MessageLimits> = {}): MessageLimits {
+  for (const name of Object.keys(given)) {
+    if (!Object.hasOwn(DEFAULTS, name)) {
+      throw invalidOption('limits', name, Object.keys(DEFAULTS).join(', '))
+    }
+  }
+  const number = (name: Exclude<keyof MessageLimits, 'temporaryDirectory'>): number =>
+    wholeNumber(`limits.${name}`, given[name] ?? DEFAULTS[name], 0)
+  return {
+    headers: number('headers'),
+    headerBytes: number('headerBytes'),
+    recipients: number('recipients'),
+    bodyMemory: number('bodyMemory'),
+    bodySize: number('bodySize'),
+    temporaryDirectory: given.temporaryDirectory ?? DEFAULTS.temporaryDirectory,
+  }
+}
+
+/** What several filters on one message can live with: the largest of each. */
+export function largestLimits(all: readonly MessageLimits[]): MessageLimits {
+  const [first = DEFAULTS, ...others] = all
+  return others.reduce(
+    (most, one) => ({
+      headers: Math.max(most.headers, one.headers),
+      headerBytes: Math.max(most.headerBytes, one.headerBytes),
+      recipients: Math.max(most.recipients, one.recipients),
+      bodyMemory: Math.max(most.bodyMemory, one.bodyMemory),
+      bodySize: Math.max(most.bodySize, one.bodySize),
+      temporaryDirectory: most.temporaryDirectory,
+    }),
+    first,
+  )
+}

@@ -1,0 +1,300 @@
+import { UsageError, type InterruptedError } from '../errors.ts'
+import { tooLate, type LiveMessageContext } from '../milter/context.ts'
+import { envelopeText } from '../milter/edits.ts'
+import { childLogger, type Logger } from '../milter/log.ts'
+import { Scope } from '../milter/scope.ts'
+import { Action, bitNames } from '../protocol/constants.ts'
+import { decodeText } from '../protocol/text.ts'
+import { MailBody } from './body.ts'
+import type { BodyStore } from './body-store.ts'
+import type { FilterMember, StageContext } from './definition.ts'
+import type { EditGuard } from './edit-guard.ts'
+import { MailSender, Recipients } from './envelope.ts'
+import { formatHeader } from './field-record.ts'
+import { Headers } from './headers.ts'
+import { MailConnection } from './mail-connection.ts'
+import type { MailState } from './mail-state.ts'
+
+/** A mail whose header is complete. The body may still be on its way. */
+export interface HeadersMail<State = undefined> extends StageContext {
+  readonly sender: MailSender
+  readonly recipients: Recipients
+  readonly headers: Headers
+  /**
+   * Text of the first `Subject`; undefined if there is none. Set, it is the only one; undefined takes
+   * it out. Likewise the others.
+   */
+  subject: string | undefined
+  from: string | undefined
+  to: string | undefined
+  cc: string | undefined
+  replyTo: string | undefined
+  messageId: string | undefined
+  /** The header as it came, without the empty line after it. */
+  rawHeader(): Buffer
+  /**
+   * Has the mail server hold the message, with a verdict that lets it pass.
+   * @throws UsageError INVALID_ADDRESS for a reason that is empty or holds control characters
+   */
+  quarantine(reason: string): void
+  readonly state: State
+}
+
+/**
+ * A complete mail. Change what it should be; the least that makes the mail server's message so is sent
+ * when the handler is done, with a verdict that lets it pass. When the handler is over, edits throw.
+ */
+export interface Mail<State = undefined> extends HeadersMail<State> {
+  readonly body: MailBody
+  /**
+   * The message exactly as it came (in a composition: as the filters before have left it), in one
+   * piece of memory.
+   * @throws MilterError BODY_GONE, SPILL_FAILED
+   */
+  raw(): Promise<Buffer>
+  /** The same piece by piece, for messages of any size. */
+  rawChunks(): AsyncGenerator<Buffer>
+}
+
+/** What a message has beside its content, for all its filters. */
+export interface MessageSupply {
+  /** a store that goes with the message */
+  newStore(): BodyStore
+  /** the state of a filter, made when it is first asked for */
+  stateOf(member: FilterMember): unknown
+}
+
+const EMPTY_LINE = Buffer.from('\r\n')
+
+/** The mail of one call of one filter. */
+export class LiveMail implements Mail<unknown>, EditGuard {
+  /** the call has failed: what it has edited does not count */
+  failed = false
+  readonly #context: LiveMessageContext
+  readonly #member: FilterMember
+  readonly #given: MailState
+  readonly #hasBody: boolean
+  readonly #supply: MessageSupply
+  readonly #scope = new Scope()
+  #connection: MailConnection | undefined
+  #headers: Headers | undefined
+  #sender: MailSender | undefined
+  #recipients: Recipients | undefined
+  #body: MailBody | undefined
+  #quarantine: string | undefined
+  #log: Logger | undefined
+  #over = false
+
+  constructor(
+    context: LiveMessageContext,
+    member: FilterMember,
+    given: MailState,
+    hasBody: boolean,
+    supply: MessageSupply,
+  ) {
+    this.#context = context
+    this.#member = member
+    this.#given = given
+    this.#hasBody = hasBody
+    this.#supply = supply
+    this.#quarantine = given.quarantine
+  }
+
+  // ---- what is known
+
+  get id(): number {
+    return this.#context.id
+  }
+
+  get connection(): MailConnection {
+    this.#connection ??= new MailConnection(this.#context)
+    return this.#connection
+  }
+
+  macro(name: string): string | undefined {
+    return this.#context.macro(name)
+  }
+
+  get macros(): ReadonlyMap<string, string> {
+    return this.#context.macros
+  }
+
+  get queueId(): string | undefined {
+    return this.#context.queueId
+  }
+
+  get log(): Logger {
+    this.#log ??= childLogger(this.#context.log, { filter: this.#member.name })
+    return this.#log
+  }
+
+  get signal(): AbortSignal {
+    return AbortSignal.any([this.#context.signal, this.#scope.signal])
+  }
+
+  get state(): unknown {
+    return this.#supply.stateOf(this.#member)
+  }
+
+  // ---- the message
+
+  get headers(): Headers {
+    this.#headers ??= new Headers(this.#given.fields, this)
+    return this.#headers
+  }
+
+  get sender(): MailSender {
+    this.#sender ??= new MailSender(this.#given.sender, this)
+    return this.#sender
+  }
+
+  get recipients(): Recipients {
+    this.#recipients ??= new Recipients(this.#given.recipients, this)
+    return this.#recipients
+  }
+
+  get body(): MailBody {
+    this.#needBody('body')
+    this.#body ??= new MailBody(this.#given.body, this)
+    return this.#body
+  }
+
+  get subject(): string | undefined {
+    return this.headers.get('Subject')
+  }
+  set subject(text: string | undefined) {
+    this.#setField('Subject', text)
+  }
+
+  get from(): string | undefined {
+    return this.headers.get('From')
+  }
+  set from(text: string | undefined) {
+    this.#setField('From', text)
+  }
+
+  get to(): string | undefined {
+    return this.headers.get('To')
+  }
+  set to(text: string | undefined) {
+    this.#setField('To', text)
+  }
+
+  get cc(): string | undefined {
+    return this.headers.get('Cc')
+  }
+  set cc(text: string | undefined) {
+    this.#setField('Cc', text)
+  }
+
+  get replyTo(): string | undefined {
+    return this.headers.get('Reply-To')
+  }
+  set replyTo(text: string | undefined) {
+    this.#setField('Reply-To', text)
+  }
+
+  get messageId(): string | undefined {
+    return this.headers.get('Message-ID')
+  }
+  set messageId(text: string | undefined) {
+    this.#setField('Message-ID', text)
+  }
+
+  #setField(name: string, text: string | undefined): void {
+    if (text === undefined) this.headers.delete(name)
+    else this.headers.set(name, text)
+  }
+
+  rawHeader(): Buffer {
+    return formatHeader(this.#given.fields)
+  }
+
+  async raw(): Promise<Buffer> {
+    this.#needBody('raw')
+    return Buffer.concat([this.rawHeader(), EMPTY_LINE, await this.#given.body.bytes()])
+  }
+
+  async *rawChunks(): AsyncGenerator<Buffer> {
+    this.#needBody('rawChunks')
+    yield Buffer.concat([this.rawHeader(), EMPTY_LINE])
+    yield* this.#given.body
+  }
+
+  quarantine(reason: string): void {
+    const text = decodeText(envelopeText('quarantine reason', reason))
+    if (this.permit('quarantine', Action.QUARANTINE)) this.#quarantine = text
+  }
+
+  #needBody(what: string): void {
+    if (this.#hasBody) return
+    throw new UsageError(
+      'WRONG_STAGE',
+      `mail.${what} is not there yet at the stage headers; declare the stage message for it`,
+    )
+  }
+
+  // ---- EditGuard
+
+  permit(what: string, actions: number): boolean {
+    if (this.#over) throw tooLate(`mail.${what}`, 'headers or message', true)
+    // A shadow does as if everything had been granted.
+    const granted = this.#member.shadow
+      ? this.#member.actions
+      : this.#member.actions & this.#context.negotiated.actions
+    const missing = actions & ~granted
+    if (missing === 0) return true
+    const undeclared = missing & ~this.#member.actions
+    const why =
+      undeclared === 0
+        ? 'the mail server has not granted it'
+        : `the filter ${JSON.stringify(this.#member.name)} does not have it in its "edits", or not at this stage`
+    const text = `mail.${what} needs ${bitNames(Action, missing)}: ${why}`
+    if (this.#member.definition.onNotGranted !== 'skip') {
+      throw new UsageError('ACTION_NOT_NEGOTIATED', text)
+    }
+    this.log.warn({ edit: what, reason: text }, 'an edit is left out')
+    return false
+  }
+
+  newStore(): BodyStore {
+    return this.#supply.newStore()
+  }
+
+  // ---- for the pipeline
+
+  /** Waits for a body that is being read; rejects if that fails. */
+  settled(): Promise<unknown> | undefined {
+    return this.#body?.pending === true ? this.#body.settled() : undefined
+  }
+
+  /** The message as the filter wants it; the given one, itself, if it wants no change. */
+  result(): MailState {
+    const given = this.#given
+    const next: MailState = {
+      sender: this.#sender?.current ?? given.sender,
+      recipients: this.#recipients?.current ?? given.recipients,
+      fields: this.#headers?.records(given.fields) ?? given.fields,
+      body: this.#body?.store ?? given.body,
+      quarantine: this.#quarantine,
+    }
+    return next.sender === given.sender &&
+      next.recipients === given.recipients &&
+      next.fields === given.fields &&
+      next.body === given.body &&
+      next.quarantine === given.quarantine
+      ? given
+      : next
+  }
+
+  /** The handler is over, in whatever way. */
+  close(): void {
+    this.#over = true
+  }
+
+  /** The handler is not waited for any longer. */
+  cut(reason: InterruptedError): void {
+    this.close()
+    this.#scope.abort(reason)
+  }
+}

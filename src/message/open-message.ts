@@ -1,0 +1,111 @@
+import { BodyStore } from './body-store.ts'
+import type { FilterMember } from './definition.ts'
+import type { EnvelopeAddress } from './envelope.ts'
+import type { FieldRecord } from './field-record.ts'
+import type { MessageLimits } from './limits.ts'
+import type { MailState } from './mail-state.ts'
+import { NOBODY, type EarlyMessage } from './stage-view.ts'
+
+/** A message from MAIL to its end: what has come, what filters have made of it, and how far they are. */
+export class OpenMessage implements EarlyMessage {
+  sender: EnvelopeAddress = NOBODY
+  readonly recipients: EnvelopeAddress[] = []
+  readonly fields: FieldRecord[] = []
+  headerBytes = 0
+  readonly body: BodyStore
+  /** it could not be collected; only shadows go on with one */
+  spoilt = false
+  /** the filter whose turn it is with the content */
+  next = 0
+  readonly #limits: MessageLimits
+  readonly #stores: BodyStore[] = []
+  readonly #accepted = new Set<FilterMember>()
+  readonly #states = new Map<FilterMember, unknown>()
+  #headersSeen = false
+  #given: MailState | undefined
+  #state: MailState | undefined
+  #over = false
+
+  constructor(limits: MessageLimits) {
+    this.#limits = limits
+    this.body = this.newStore()
+  }
+
+  /** As it came. */
+  get given(): MailState {
+    this.#given ??= {
+      sender: this.sender,
+      recipients: this.recipients,
+      fields: this.fields,
+      body: this.body,
+      quarantine: undefined,
+    }
+    return this.#given
+  }
+
+  /** As the filters have left it so far. */
+  get state(): MailState {
+    return this.#state ?? this.given
+  }
+
+  set state(state: MailState) {
+    this.#state = state
+  }
+
+  get edited(): boolean {
+    return this.state !== this.given
+  }
+
+  newStore(): BodyStore {
+    const store = new BodyStore(this.#limits)
+    this.#stores.push(store)
+    if (this.#over) void store.dispose()
+    return store
+  }
+
+  stateOf(member: FilterMember): unknown {
+    if (!this.#states.has(member)) this.#states.set(member, member.definition.state?.())
+    return this.#states.get(member)
+  }
+
+  // ---- whose turn it is
+
+  accept(member: FilterMember): void {
+    this.#accepted.add(member)
+  }
+
+  hasAccepted(member: FilterMember): boolean {
+    return this.#accepted.has(member)
+  }
+
+  /** What a filter is to be asked now; undefined if nothing. */
+  nextStage(member: FilterMember): 'headers' | 'message' | undefined {
+    if (this.spoilt || this.#accepted.has(member)) return undefined
+    const { headers, message } = member.definition
+    if (headers !== undefined && !this.#headersSeen) return 'headers'
+    return message === undefined ? undefined : 'message'
+  }
+
+  /** The filter gets what `nextStage` says; then it is the turn of what follows. */
+  step(member: FilterMember): void {
+    const more = this.nextStage(member) === 'headers' && member.definition.message !== undefined
+    this.#headersSeen = more
+    if (!more) this.next++
+  }
+
+  /** No filter has anything more to do. */
+  isDone(members: readonly FilterMember[]): boolean {
+    return (
+      this.next >= members.length ||
+      members
+        .slice(this.next)
+        .every((member) => this.#accepted.has(member) || this.nextStage(member) === undefined)
+    )
+  }
+
+  /** Lets go of what was kept outside memory. */
+  end(): void {
+    this.#over = true
+    for (const store of this.#stores) void store.dispose()
+  }
+}

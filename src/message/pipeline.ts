@@ -1,0 +1,375 @@
+import { MilterError } from '../errors.ts'
+import { isThenable } from '../milter/answer.ts'
+import {
+  keepsLeadingSpace,
+  type LiveConnectionContext,
+  type LiveMessageContext,
+} from '../milter/context.ts'
+import type { AnyHandler, FilterObject } from '../milter/filter-object.ts'
+import type { FilterSettings } from '../milter/options.ts'
+import type { Stage } from '../milter/stages.ts'
+import { Action } from '../protocol/constants.ts'
+import type { HeaderView } from '../protocol/commands.ts'
+import { formatSmtpReply } from '../protocol/smtp-reply.ts'
+import type { Later } from '../session/events.ts'
+import { ACCEPT, CONTINUE, endsMessage, type Verdict } from '../session/verdict.ts'
+import type { Blueprint } from './blueprint.ts'
+import type { FilterMember, FilterStage } from './definition.ts'
+import { EnvelopeAddress, type EnvelopeWords } from './envelope.ts'
+import { recordOf } from './field-record.ts'
+import { HandlerCalls } from './handler-calls.ts'
+import { LiveMail } from './mail.ts'
+import { OpenMessage } from './open-message.ts'
+import { describePlan, planMail, type MailPlan } from './plan/plan.ts'
+import { mailServerKind } from './plan/server.ts'
+import { StageView } from './stage-view.ts'
+
+/**
+ * Whole-message filters on one SMTP session: collects what comes, calls each filter at its stages with
+ * what those before it have made of the mail, and sends the plan for all of them at the end.
+ *
+ * It does to mail what the same filters would do one after the other behind the mail server: the
+ * first refusal wins, ACCEPT is a word for its filter alone, and each sees the edits of those before.
+ */
+export class Pipeline implements FilterObject {
+  readonly handlers: ReadonlyMap<Stage, AnyHandler>
+  readonly actions: number
+  readonly takesFields = true
+  readonly #blueprint: Blueprint
+  readonly #settings: FilterSettings
+  /** filters that have accepted all mail of the connection */
+  readonly #acceptedAll = new Set<FilterMember>()
+  #message: OpenMessage | undefined
+  readonly #calls: HandlerCalls
+
+  constructor(blueprint: Blueprint, settings: FilterSettings) {
+    this.#blueprint = blueprint
+    this.#settings = settings
+    this.#calls = new HandlerCalls(settings)
+    this.handlers = blueprint.handlers
+    this.actions = blueprint.actions
+  }
+
+  call(handler: AnyHandler, context: LiveConnectionContext, args: readonly unknown[]): unknown {
+    return handler.call(this, context as never, ...(args as never[]))
+  }
+
+  messageOver(): void {
+    this.#calls.stop()
+    this.#message?.end()
+    this.#message = undefined
+  }
+
+  // ---- events
+
+  connect(ctx: LiveConnectionContext): Later<Verdict> {
+    return this.#ask(0, {
+      stage: 'connect',
+      context: ctx,
+      message: undefined,
+      invoke: ({ connect }, view) => connect!(view.connection, view),
+    })
+  }
+
+  helo(ctx: LiveConnectionContext, name: string): Later<Verdict> {
+    return this.#ask(0, {
+      stage: 'helo',
+      context: ctx,
+      message: undefined,
+      invoke: ({ helo }, view) => helo!(name, view),
+    })
+  }
+
+  sender(ctx: LiveMessageContext, words: EnvelopeWords): Later<Verdict> {
+    const message = this.#open()
+    message.sender = new EnvelopeAddress(words)
+    return this.#ask(0, {
+      stage: 'sender',
+      context: ctx,
+      message,
+      invoke: ({ sender }, view) => sender!(message.sender, view),
+    })
+  }
+
+  recipient(ctx: LiveMessageContext, words: EnvelopeWords): Later<Verdict> {
+    const message = this.#opened()
+    const recipient = new EnvelopeAddress(words)
+    if (message.recipients.length >= this.#blueprint.limits.recipients) {
+      return this.#tooLarge(
+        message,
+        `more than ${this.#blueprint.limits.recipients} recipients`,
+      )
+    }
+    const verdict = this.#ask(0, {
+      stage: 'recipient',
+      context: ctx,
+      message,
+      invoke: ({ recipient: handler }, view) => handler!(recipient, view),
+    })
+    const taken = (answer: Verdict): Verdict => {
+      if (!endsMessage(answer)) message.recipients.push(recipient)
+      return answer
+    }
+    return verdict instanceof Promise ? verdict.then(taken) : taken(verdict)
+  }
+
+  field(ctx: LiveMessageContext, view: HeaderView): void {
+    const message = this.#opened()
+    const { headers, headerBytes } = this.#blueprint.limits
+    message.headerBytes += view.size
+    if (message.fields.length >= headers || message.headerBytes > headerBytes) {
+      this.#tooLarge(message, `a header of more than ${headers} fields or ${headerBytes} bytes`)
+      return
+    }
+    message.fields.push(recordOf(view, !keepsLeadingSpace(ctx.negotiated)))
+  }
+
+  endOfHeaders(ctx: LiveMessageContext): Later<Verdict> {
+    const message = this.#opened()
+    const verdict = this.#advance(ctx, message, false)
+    // Nobody has anything more to do with it: the rest need not be sent.
+    const final = (answer: Verdict): Verdict =>
+      answer === CONTINUE && message.isDone(this.#blueprint.members) && !message.edited
+        ? ACCEPT
+        : answer
+    return verdict instanceof Promise ? verdict.then(final) : final(verdict)
+  }
+
+  body(_ctx: LiveMessageContext, chunk: Buffer): void | Promise<void> {
+    const message = this.#opened()
+    if (message.spoilt) return undefined
+    try {
+      const added = message.body.add(chunk)
+      return added?.catch((error: unknown) => this.#spoil(message, error))
+    } catch (error) {
+      return this.#spoil(message, error)
+    }
+  }
+
+  endOfMessage(ctx: LiveMessageContext): Later<Verdict> {
+    const message = this.#opened()
+    const verdict = this.#advance(ctx, message, true)
+    if (verdict instanceof Promise) {
+      return verdict.then((answer) => this.#finish(ctx, message, answer))
+    }
+    return this.#finish(ctx, message, verdict)
+  }
+
+  close(ctx: LiveConnectionContext): Later<unknown> {
+    this.messageOver()
+    const pending: Promise<Verdict>[] = []
+    for (const member of this.#blueprint.members) {
+      const { close } = member.definition
+      if (close === undefined) continue
+      const view = new StageView(ctx, member, undefined)
+      const done = this.#calls.run(member, 'close', ctx, view, () => close(view))
+      if (done instanceof Promise) pending.push(done)
+    }
+    return pending.length > 0 ? Promise.all(pending).then(() => undefined) : undefined
+  }
+
+  // ---- messages
+
+  #open(): OpenMessage {
+    this.#message?.end()
+    this.#message = new OpenMessage(this.#blueprint.limits)
+    for (const member of this.#acceptedAll) this.#message.accept(member)
+    return this.#message
+  }
+
+  /** A message without MAIL is one from nobody. */
+  #opened(): OpenMessage {
+    return this.#message ?? this.#open()
+  }
+
+  #tooLarge(message: OpenMessage, what: string): Verdict {
+    this.#spoil(
+      message,
+      new MilterError('MESSAGE_TOO_LARGE', `the message has ${what} (limits)`),
+    )
+    return CONTINUE
+  }
+
+  /** Collecting has failed. Shadows do no harm by that: the message passes and they do not see it. */
+  #spoil(message: OpenMessage, error: unknown): void {
+    message.spoilt = true
+    if (!this.#blueprint.onlyShadows) throw error
+    this.#settings.logger.warn({ err: error }, 'a shadow filter cannot see a message')
+  }
+
+  // ---- early stages
+
+  #ask(from: number, question: Question): Later<Verdict> {
+    const { members } = this.#blueprint
+    const { stage, context, message } = question
+    for (let i = from; i < members.length; i++) {
+      const member = members[i]!
+      if (member.definition[stage] === undefined || this.#hasAccepted(member, message)) continue
+      const view = new StageView(context, member, message)
+      const answer = this.#calls.run(member, stage, context, view, () =>
+        question.invoke(member.definition, view),
+      )
+      if (answer instanceof Promise) {
+        return answer.then(
+          (verdict) =>
+            this.#judge(member, stage, context, message, verdict) ?? this.#ask(i + 1, question),
+        )
+      }
+      const final = this.#judge(member, stage, context, message, answer)
+      if (final !== undefined) return final
+    }
+    return members.every((member) => this.#hasAccepted(member, message)) ? ACCEPT : CONTINUE
+  }
+
+  #hasAccepted(member: FilterMember, message: OpenMessage | undefined): boolean {
+    return message === undefined ? this.#acceptedAll.has(member) : message.hasAccepted(member)
+  }
+
+  /** What a verdict means for the message; undefined if the next filter is to be asked. */
+  #judge(
+    member: FilterMember,
+    stage: FilterStage,
+    context: LiveConnectionContext,
+    message: OpenMessage | undefined,
+    verdict: Verdict,
+    edits?: readonly string[],
+  ): Verdict | undefined {
+    if (member.shadow && (verdict.kind !== 'continue' || edits !== undefined)) {
+      context.log.info(
+        { filter: member.name, stage, verdict: verdict.kind, reply: replyText(verdict), edits },
+        'a shadow filter would have done this',
+      )
+    }
+    if (verdict.kind === 'continue') return undefined
+    const onlyOne =
+      stage === 'recipient' && verdict.kind !== 'accept' && verdict.kind !== 'discard'
+    if ((verdict.kind === 'accept' || member.shadow) && !onlyOne) {
+      if (message === undefined) this.#acceptedAll.add(member)
+      else message.accept(member)
+    }
+    if (verdict.kind === 'accept' || member.shadow) return undefined
+    context.log.info(
+      { filter: member.name, stage, verdict: verdict.kind, reply: replyText(verdict) },
+      onlyOne ? 'a filter refuses a recipient' : 'a filter decides on the message',
+    )
+    return verdict
+  }
+
+  // ---- content
+
+  /**
+   * Goes on with the filters where it has stopped: for each its stage headers, then its stage message.
+   * At end of headers it stops before the first filter that needs the body.
+   */
+  #advance(ctx: LiveMessageContext, message: OpenMessage, atEnd: boolean): Later<Verdict> {
+    const { members } = this.#blueprint
+    while (message.next < members.length) {
+      const member = members[message.next]!
+      const stage = message.nextStage(member)
+      if (stage === 'message' && !atEnd) return CONTINUE
+      message.step(member)
+      if (stage === undefined) continue
+      const final = this.#onMail(member, stage, ctx, message)
+      if (final instanceof Promise) {
+        return final.then((verdict) => verdict ?? this.#advance(ctx, message, atEnd))
+      }
+      if (final !== undefined) return final
+    }
+    return CONTINUE
+  }
+
+  #onMail(
+    member: FilterMember,
+    stage: 'headers' | 'message',
+    ctx: LiveMessageContext,
+    message: OpenMessage,
+  ): Later<Verdict | undefined> {
+    const { definition } = member
+    const mail = new LiveMail(ctx, member, message.state, stage === 'message', message)
+    const answer = this.#calls.run(member, stage, ctx, mail, () => {
+      const result: unknown =
+        stage === 'headers' ? definition.headers!(mail) : definition.message!(mail)
+      if (isThenable(result)) return complete(mail, result)
+      const body = mail.settled()
+      return body === undefined ? result : body.then(() => result)
+    })
+    if (answer instanceof Promise) {
+      return answer.then((verdict) => this.#taken(member, stage, ctx, message, mail, verdict))
+    }
+    return this.#taken(member, stage, ctx, message, mail, answer)
+  }
+
+  /** The edits count if the handler has not failed and lets the message pass. */
+  #taken(
+    member: FilterMember,
+    stage: 'headers' | 'message',
+    ctx: LiveMessageContext,
+    message: OpenMessage,
+    mail: LiveMail,
+    verdict: Verdict,
+  ): Verdict | undefined {
+    const passes = verdict.kind === 'continue' || verdict.kind === 'accept'
+    const before = message.state
+    const after = mail.failed || !passes ? before : mail.result()
+    if (!member.shadow) message.state = after
+    const plan =
+      member.shadow && after !== before
+        ? describePlan(planMail(before, after, mailServerKind(ctx)))
+        : undefined
+    return this.#judge(member, stage, ctx, message, verdict, plan)
+  }
+
+  /** Sends what makes the mail server's message like ours. */
+  #finish(ctx: LiveMessageContext, message: OpenMessage, verdict: Verdict): Later<Verdict> {
+    if (endsMessage(verdict) || !message.edited) return verdict
+    const { given, state } = message
+    const mayChange = (ctx.negotiated.actions & Action.CHGHDRS) !== 0
+    const plan = planMail(given, state, mailServerKind(ctx), mayChange)
+    if (plan.body === undefined) {
+      send(ctx, plan)
+      return verdict
+    }
+    const { body } = plan
+    return given.body.equals(body).then(async (same) => {
+      send(ctx, plan)
+      if (same) return verdict
+      if (body.inMemory) ctx.replaceBody(await body.bytes())
+      else ctx.replaceBodyFrom(body)
+      return verdict
+    })
+  }
+}
+
+/** A question to each filter that has the stage. */
+interface Question {
+  readonly stage: 'connect' | 'helo' | 'sender' | 'recipient'
+  readonly context: LiveConnectionContext
+  readonly message: OpenMessage | undefined
+  invoke(definition: FilterMember['definition'], view: StageView): unknown
+}
+
+/** A handler is done when the body it has given is there too. */
+async function complete(mail: LiveMail, result: PromiseLike<unknown>): Promise<unknown> {
+  const value = await result
+  await mail.settled()
+  return value
+}
+
+function send(ctx: LiveMessageContext, { headers, envelope, quarantine }: MailPlan): void {
+  for (const edit of headers) {
+    if (edit.type === 'insert') {
+      ctx.insertHeader(edit.index, edit.field.name, edit.field.value)
+    } else if (edit.type === 'change') {
+      ctx.changeHeader(edit.field.name, edit.index, edit.field.value)
+    } else ctx.changeHeader(edit.name, edit.index, null)
+  }
+  for (const edit of envelope) {
+    if (edit.type === 'changeFrom') ctx.changeFrom(edit.address, edit.parameters)
+    else if (edit.type === 'addRecipient') ctx.addRecipient(edit.address, edit.parameters)
+    else ctx.deleteRecipient(edit.address)
+  }
+  if (quarantine !== undefined) ctx.quarantine(quarantine)
+}
+
+const replyText = ({ reply }: Verdict): string | undefined =>
+  reply === undefined ? undefined : formatSmtpReply(reply)
