@@ -361,7 +361,8 @@ function send(ctx: LiveMessageContext, { headers, envelope, quarantine }: MailPl
       ctx.insertHeader(edit.index, edit.field.name, edit.field.value)
     } else if (edit.type === 'change') {
       ctx.changeHeader(edit.field.name, edit.index, edit.field.value)
-    } else ctx.changeHeader(edit.name, edit.index, null)
+    } else if (edit.type === 'add') ctx.addHeader(edit.field.name, edit.field.value)
+    else ctx.deleteHeader(edit.name, edit.index)
   }
   for (const edit of envelope) {
     if (edit.type === 'changeFrom') ctx.changeFrom(edit.address, edit.parameters)

@@ -4,6 +4,7 @@ import type { MailServerKind } from './server.ts'
 
 /** A header edit as the protocol has it. Names and values are bytes; values have their leading space. */
 export type HeaderEdit =
+  | { readonly type: 'add'; readonly field: FieldRecord }
   | { readonly type: 'insert'; readonly index: number; readonly field: FieldRecord }
   | { readonly type: 'change'; readonly index: number; readonly field: FieldRecord }
   | { readonly type: 'delete'; readonly index: number; readonly name: Buffer }
@@ -19,14 +20,22 @@ const END = 0x7fffffff
  */
 const SENDMAIL_OWN = 9
 
-/** Fields Sendmail writes itself if the client has not, unless it is told to delete them. */
-const SENDMAIL_DEFAULTS: ReadonlySet<string> = new Set(['date', 'from', 'message-id'])
-const SENDMAIL_RESENT_DEFAULTS: ReadonlySet<string> = new Set([
-  'resent-date',
-  'resent-from',
-  'resent-message-id',
-])
-/** Fields that make a message resent (conf.c HdrInfo, H_RESENT). */
+/**
+ * Fields Sendmail writes itself if the client has not, in the order and the spelling in which they
+ * stand between its own Received and the client's fields (cf/m4/proto.m4).
+ */
+const SENDMAIL_DEFAULTS: readonly string[] = [
+  'Resent-Date',
+  'Date',
+  'Resent-From',
+  'From',
+  'Resent-Message-Id',
+  'Message-Id',
+]
+const DEFAULT_PLACES: ReadonlyMap<string, number> = new Map(
+  SENDMAIL_DEFAULTS.map((name, place) => [name.toLowerCase(), place]),
+)
+/** Fields that make a message resent; only then those of the defaults are written (conf.c HdrInfo). */
 const RESENT = /^resent-(?:sender|from|reply-to|to|cc|bcc|message-id|date)$/
 
 const RULES: Readonly<Record<MailServerKind, ScriptRules>> = {
@@ -43,7 +52,8 @@ const RULES: Readonly<Record<MailServerKind, ScriptRules>> = {
  * The shortest list of edits that makes one header another on a server of that kind.
  *
  * Changes and deletions come first, from the last field to the first, since Postfix counts anew after
- * each; then new fields, from the last to the first, so that no position moves before its turn.
+ * each; then new fields, from the last to the first, so that no position moves before its turn; and
+ * at last those that go to the end, one behind the other.
  */
 export function planHeaders(
   before: readonly FieldRecord[],
@@ -54,18 +64,17 @@ export function planHeaders(
   if (before === after) return []
   const steps = headerScript(before, after, RULES[server])
   const changes: HeaderEdit[] = []
-  const inserts: HeaderEdit[] = []
+  const inserts: Insert[] = []
+  const atEnd: Insert[] = []
   const stay = count(steps, 'keep') + count(steps, 'change')
   const numbers = new Map<string, number>()
   let passed = 0
   let stayed = 0
   for (const step of steps) {
     if (step.type === 'insert') {
-      inserts.push({
-        type: 'insert',
-        index: position(server, passed, stayed, stay),
-        field: step.field,
-      })
+      const index = position(server, passed, stayed, stay)
+      const list = index === END ? atEnd : inserts
+      list.push({ type: 'insert', index, field: step.field })
       continue
     }
     const field = before[passed++]!
@@ -77,9 +86,14 @@ export function planHeaders(
       if (step.type === 'change') changes.push({ type: 'change', index, field: step.to })
     }
   }
-  const defaults = server === 'postfix' || !mayChange ? [] : unwantedDefaults(numbers, inserts)
-  return [...changes.reverse(), ...defaults, ...inserts.reverse()]
+  const defaults =
+    server === 'postfix'
+      ? []
+      : defaultEdits(server, stay > 0, numbers, inserts, atEnd, mayChange)
+  return [...changes.reverse(), ...defaults, ...inserts.reverse(), ...atEnd]
 }
+
+type Insert = Extract<HeaderEdit, { type: 'insert' }>
 
 function count(steps: readonly Step[], type: Step['type']): number {
   let found = 0
@@ -104,20 +118,50 @@ function position(
 }
 
 /**
- * Sendmail's own Date, From and Message-Id would stand beside the new one. Where they are not shown,
- * deleting "the first of that name" deletes them (milter.c milter_chgheader); elsewhere it is nothing.
+ * Sendmail's own Date, From and the like would stand beside new ones. A new field that is to be where
+ * Sendmail's is becomes it by an addition (milter.c milter_addheader); it is taken out of `inserts`.
+ * For others, "delete the first of that name" deletes Sendmail's, where no such field is shown
+ * (milter_chgheader); to other servers that means nothing.
  */
-function unwantedDefaults(
+function defaultEdits(
+  server: MailServerKind,
+  anyStay: boolean,
   present: ReadonlyMap<string, number>,
-  inserts: readonly HeaderEdit[],
+  inserts: Insert[],
+  atEnd: Insert[],
+  mayChange: boolean,
 ): HeaderEdit[] {
-  const edits = new Map<string, HeaderEdit>()
   const resent = [...present.keys()].some((key) => RESENT.test(key))
-  for (const edit of inserts) {
-    if (edit.type !== 'insert') continue
-    const { key, name } = edit.field
-    const written = SENDMAIL_DEFAULTS.has(key) || (resent && SENDMAIL_RESENT_DEFAULTS.has(key))
-    if (written && !present.has(key)) edits.set(key, { type: 'delete', index: 1, name })
+  const isDefault = ({ field: { key } }: Insert): boolean =>
+    DEFAULT_PLACES.has(key) && !present.has(key) && (resent || !key.startsWith('resent-'))
+  const claims = new Map<string, HeaderEdit>()
+  const unwanted = new Map<string, HeaderEdit>()
+  if (server === 'sendmail' || !anyStay) {
+    // What comes after the last such field need not be above it: below Sendmail's fields is top, too,
+    // and so is the end if nothing stays.
+    const top = inserts.findLastIndex(({ index }) => index === 0) + 1
+    let last = inserts.findLastIndex((insert) => insert.index === 0 && isDefault(insert))
+    const below = last === -1 ? [] : inserts.splice(last + 1, top - last - 1)
+    if (anyStay) {
+      const lower = below.map((insert) => ({ ...insert, index: SENDMAIL_OWN - 1 }))
+      inserts.splice(last + 1, 0, ...lower)
+    } else atEnd.unshift(...below.map((insert) => ({ ...insert, index: END })))
+    let above = SENDMAIL_DEFAULTS.length
+    for (; last >= 0 && isDefault(inserts[last]!); last--) {
+      const { field } = inserts[last]!
+      const place = DEFAULT_PLACES.get(field.key)!
+      const spelt = field.name.toString('latin1') === SENDMAIL_DEFAULTS[place]
+      if (place >= above || !spelt) break
+      above = place
+      inserts.splice(last, 1)
+      claims.set(field.key, { type: 'add', field })
+    }
   }
-  return [...edits.values()]
+  for (const insert of [...inserts, ...atEnd]) {
+    const { key, name } = insert.field
+    if (mayChange && isDefault(insert) && !claims.has(key)) {
+      unwanted.set(key, { type: 'delete', index: 1, name })
+    }
+  }
+  return [...unwanted.values(), ...[...claims.values()].reverse()]
 }

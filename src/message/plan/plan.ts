@@ -34,6 +34,7 @@ export function describePlan(plan: MailPlan): string[] {
   const lines = plan.headers.map((edit) => {
     if (edit.type === 'delete') return `delete ${decodeText(edit.name)} ${edit.index}`
     const field = `${decodeText(edit.field.name)}:${decodeText(edit.field.value)}`
+    if (edit.type === 'add') return `add ${field}`
     return edit.type === 'insert'
       ? `insert at ${edit.index === 0 ? 'the top' : edit.index === 0x7fffffff ? 'the end' : edit.index} ${field}`
       : `change ${edit.index} to ${field}`
