@@ -18,7 +18,7 @@ import type { MailServer } from './support/mail-server.ts'
 import { RawFilter } from './support/raw-filter.ts'
 import { SmtpClient } from './support/smtp.ts'
 import type { Delivered } from './support/sink.ts'
-import { eachServer } from './support/stack.ts'
+import { eachServer, withoutReceived } from './support/stack.ts'
 
 /** How many cases; TSMILTER_EDIT_CASES asks for more (or fewer), TSMILTER_SEED repeats a run. */
 const CASES = Number(process.env['TSMILTER_EDIT_CASES'] ?? 500)
@@ -134,7 +134,7 @@ async function sendThrough(
       recipients: arrived.recipients
         .map((to) => described(envelopeAddress(to.split(' '))))
         .sort(),
-      message: withoutTrace(arrived.data).toString('latin1'),
+      message: withoutReceived(arrived).toString('latin1'),
     },
     delivered: arrived,
   }
@@ -184,15 +184,6 @@ async function modelled(
 function described({ address, parameters }: EnvelopeAddress): string {
   const kept = parameters.filter((one) => !/^(?:SIZE|BODY|ORCPT|SMTPUTF8)\b/i.test(one))
   return [address, ...kept.sort()].join(' ')
-}
-
-/** Without the server's own Received. */
-function withoutTrace(data: Buffer): Buffer {
-  const text = data.toString('latin1')
-  const own =
-    /(?<=^|\r\n)Received: from [^\r]*\r\n\tby mx\.[^\r\n]*(?:\r\n[ \t][^\r\n]*)*\r\n/.exec(text)
-  assert.ok(own, text.slice(0, 1000))
-  return Buffer.from(text.slice(0, own.index) + text.slice(own.index + own[0].length), 'latin1')
 }
 
 /** What Sendmail wrote where the client had written nothing: known only afterwards. */

@@ -57,6 +57,8 @@ export function sendmailMc(settings: SendmailSettings): string {
     'LinkedMapInWritableDir',
     'WorldWritableAliasFile',
     'GroupWritableAliasFile',
+    // The certificate lies below the directory for temporary files.
+    'TrustStickyBit',
   ]
   const lines = [
     'divert(-1)dnl',
@@ -113,7 +115,13 @@ export function sendmailMc(settings: SendmailSettings): string {
     // A queue of 10, the default, overflows with 20 clients at once; their next try is 1 s later.
     `DAEMON_OPTIONS(\`Family=inet, Name=MTA, Port=${settings.port}, Addr=127.0.0.1, Listen=1024')dnl`,
     ...(tls
-      ? [define('confSERVER_CERT', tls.certificate), define('confSERVER_KEY', tls.key)]
+      ? [
+          // Without others' certificates there is no STARTTLS at all.
+          define('confCACERT_PATH', directory),
+          define('confCACERT', tls.certificate),
+          define('confSERVER_CERT', tls.certificate),
+          define('confSERVER_KEY', tls.key),
+        ]
       : []),
     ...(Object.keys(MACROS) as MacroStage[]).flatMap((stage) => {
       const list = options.macros?.[stage]

@@ -5,6 +5,7 @@ import { describe, it } from 'node:test'
 import {
   serve,
   silentLogger,
+  type FilterFactory,
   type Handlers,
   type MilterServer,
   type ServeOptions,
@@ -51,7 +52,7 @@ export function eachServer(title: string, tests: (kind: Kind) => void): void {
 export class Stack implements AsyncDisposable {
   readonly mta: MailServer
   /** the handlers of SMTP sessions from now on */
-  filter: () => Handlers = () => ({})
+  filter: FilterFactory = () => ({})
   milter: MilterServer
   readonly #directory: string | undefined
   readonly #listen: string
@@ -81,7 +82,7 @@ export class Stack implements AsyncDisposable {
     const listen =
       directory === undefined ? 'inet:0@127.0.0.1' : `unix:${join(directory, 'filter.sock')}`
     let stack: Stack | undefined
-    const milter = await serve(() => stack!.filter(), {
+    const milter = await serve(() => stack!.filter() as Handlers, {
       listen,
       unixSocket: { mode: 0o666 },
       logger: silentLogger(),
@@ -100,7 +101,7 @@ export class Stack implements AsyncDisposable {
   /** Stops the filter and starts it again at the same address. */
   async restartMilter(options: Partial<ServeOptions> = {}): Promise<void> {
     await this.milter.close({ quiet: 0, deadline: 5_000 })
-    this.milter = await serve(() => this.filter(), {
+    this.milter = await serve(() => this.filter() as Handlers, {
       listen: this.#listen,
       unixSocket: { mode: 0o666 },
       logger: silentLogger(),
@@ -144,8 +145,11 @@ const bytesOf = (text: string | Buffer): Buffer =>
 /** A delivered message without the one Received field of the mail server itself. */
 export function withoutReceived({ data }: Delivered): Buffer {
   const text = data.toString('latin1')
-  const own = /^Received: [^\r\n]*(?:\r\n[ \t][^\r\n]*)*\r\n/m.exec(text)
-  if (own === null) throw new Error('the mail server added no Received field')
+  // A filter may have put another one above it, and a client below.
+  const own = [...text.matchAll(/^Received: [^\r\n]*(?:\r\n[ \t][^\r\n]*)*\r\n/gm)].find(
+    ([field]) => /\bby mx\./.test(field),
+  )
+  if (own === undefined) throw new Error('the mail server added no Received field')
   return Buffer.from(text.slice(0, own.index) + text.slice(own.index + own[0].length), 'latin1')
 }
 
