@@ -163,8 +163,10 @@ describe('the package', () => {
       'Step',
       'TEMPFAIL',
       'UsageError',
+      'compose',
       'decode',
       'decodeText',
+      'defineFilter',
       'encodeText',
       'envelopeAddress',
       'esmtpParameters',
@@ -178,6 +180,7 @@ describe('the package', () => {
       'reply',
       'runMilter',
       'serve',
+      'shadow',
       'silentLogger',
       'symlist',
       'textLogger',
@@ -186,6 +189,12 @@ describe('the package', () => {
 })
 
 describe('the documentation', () => {
+  const pages = [
+    'README.md',
+    'CHANGELOG.md',
+    ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`),
+  ].filter((name) => name.endsWith('.md'))
+
   it('has an entry for every error code, and none for others', () => {
     const entries = [...read('docs/errors.md').matchAll(/^### ([A-Z_]+)$/gm)].map(
       (match) => match[1],
@@ -206,25 +215,42 @@ describe('the documentation', () => {
   })
 
   it('has links that lead somewhere', () => {
-    const pages = [
-      'README.md',
-      'CHANGELOG.md',
-      ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`),
-    ]
-    for (const page of pages.filter((name) => name.endsWith('.md'))) {
+    for (const page of pages) {
       for (const [, target] of read(page).matchAll(/\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)/g)) {
         assert.ok(existsSync(join(root, dirname(page), target!)), `${page} links to ${target}`)
       }
     }
   })
 
-  for (const [page, example] of [
-    ['README.md', 'examples/no-lottery.ts'],
-    ['docs/testing.md', 'examples/no-lottery.test.ts'],
-  ] as const) {
+  // Code that is an example has the path of it in a comment above.
+  const shown = pages.flatMap((page) =>
+    [...read(page).matchAll(/<!-- (examples\/\S+) -->\n\n```ts\n([^]*?)```/g)].map(
+      ([, example, code]) => ({ page, example: example!, code: code! }),
+    ),
+  )
+  for (const { page, example, code } of shown) {
     it(`shows ${example} in ${page} as it is`, () => {
-      const shown = /```ts\n([^]*?)```/.exec(read(page))?.[1]
-      assert.equal(shown?.trim(), read(example).trim())
+      assert.equal(code.trim(), read(example).trim())
+    })
+  }
+
+  it('shows examples', () => {
+    assert.deepEqual(shown.map(({ page }) => page).sort(), [
+      'README.md',
+      'docs/messages.md',
+      'docs/testing.md',
+    ])
+  })
+})
+
+describe('the examples', () => {
+  const examples = readdirSync(join(root, 'examples')).filter(
+    (name) => name.endsWith('.ts') && !name.endsWith('.test.ts') && name !== 'demo.ts',
+  )
+  for (const example of examples) {
+    it(`${example} is short, and has a test`, () => {
+      assert.ok(read(join('examples', example)).trimEnd().split('\n').length < 40)
+      assert.ok(existsSync(join(root, 'examples', example.replace(/ts$/, 'test.ts'))))
     })
   }
 })

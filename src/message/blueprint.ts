@@ -11,8 +11,8 @@ export interface Blueprint {
   readonly handlers: ReadonlyMap<Stage, AnyHandler>
   readonly actions: number
   readonly limits: MessageLimits
-  /** nothing but shadows: mail passes, whatever happens */
-  readonly onlyShadows: boolean
+  /** RCPT gets a reply, so that a recipient can be refused */
+  readonly answersRecipients: boolean
 }
 
 /**
@@ -116,7 +116,7 @@ export function blueprintOf(members: readonly FilterMember[]): Blueprint {
     handlers,
     actions: members.reduce((all, { shadow, actions }) => (shadow ? all : all | actions), 0),
     limits: largestLimits(members.map(({ limits }) => limits)),
-    onlyShadows: members.every(({ shadow }) => shadow),
+    answersRecipients: answered('recipient'),
   }
 }
 

@@ -56,7 +56,7 @@ export class HandlerCalls {
   ): Later<Verdict> {
     const fail = (error: unknown): Verdict => {
       subject.failed = true
-      return this.#failed(member, stage, context, error)
+      return this.failed(member, stage, context, error)
     }
     let result: unknown
     try {
@@ -131,7 +131,8 @@ export class HandlerCalls {
     return Math.min(...limits.filter((limit) => limit > 0), NO_LIMIT) % NO_LIMIT
   }
 
-  #failed(
+  /** Logs a failure, and gives what the policy makes of it. */
+  failed(
     member: FilterMember,
     stage: FilterStage,
     context: LiveConnectionContext,

@@ -21,15 +21,21 @@ export interface HeadersMail<State = undefined> extends StageContext {
   readonly recipients: Recipients
   readonly headers: Headers
   /**
-   * Text of the first `Subject`; undefined if there is none. Set, it is the only one; undefined takes
-   * it out. Likewise the others.
+   * Text of the first `Subject`; empty if there is none (`headers.has` tells). Set, it is the only one;
+   * undefined takes it out. Likewise the others.
    */
-  subject: string | undefined
-  from: string | undefined
-  to: string | undefined
-  cc: string | undefined
-  replyTo: string | undefined
-  messageId: string | undefined
+  get subject(): string
+  set subject(text: string | undefined)
+  get from(): string
+  set from(text: string | undefined)
+  get to(): string
+  set to(text: string | undefined)
+  get cc(): string
+  set cc(text: string | undefined)
+  get replyTo(): string
+  set replyTo(text: string | undefined)
+  get messageId(): string
+  set messageId(text: string | undefined)
   /** The header as it came, without the empty line after it. */
   rawHeader(): Buffer
   /**
@@ -83,6 +89,7 @@ export class LiveMail implements Mail<unknown>, EditGuard {
   #body: MailBody | undefined
   #quarantine: string | undefined
   #log: Logger | undefined
+  #signal: AbortSignal | undefined
   #over = false
 
   constructor(
@@ -129,7 +136,8 @@ export class LiveMail implements Mail<unknown>, EditGuard {
   }
 
   get signal(): AbortSignal {
-    return AbortSignal.any([this.#context.signal, this.#scope.signal])
+    this.#signal ??= AbortSignal.any([this.#context.signal, this.#scope.signal])
+    return this.#signal
   }
 
   get state(): unknown {
@@ -159,43 +167,43 @@ export class LiveMail implements Mail<unknown>, EditGuard {
     return this.#body
   }
 
-  get subject(): string | undefined {
-    return this.headers.get('Subject')
+  get subject(): string {
+    return this.headers.get('Subject') ?? ''
   }
   set subject(text: string | undefined) {
     this.#setField('Subject', text)
   }
 
-  get from(): string | undefined {
-    return this.headers.get('From')
+  get from(): string {
+    return this.headers.get('From') ?? ''
   }
   set from(text: string | undefined) {
     this.#setField('From', text)
   }
 
-  get to(): string | undefined {
-    return this.headers.get('To')
+  get to(): string {
+    return this.headers.get('To') ?? ''
   }
   set to(text: string | undefined) {
     this.#setField('To', text)
   }
 
-  get cc(): string | undefined {
-    return this.headers.get('Cc')
+  get cc(): string {
+    return this.headers.get('Cc') ?? ''
   }
   set cc(text: string | undefined) {
     this.#setField('Cc', text)
   }
 
-  get replyTo(): string | undefined {
-    return this.headers.get('Reply-To')
+  get replyTo(): string {
+    return this.headers.get('Reply-To') ?? ''
   }
   set replyTo(text: string | undefined) {
     this.#setField('Reply-To', text)
   }
 
-  get messageId(): string | undefined {
-    return this.headers.get('Message-ID')
+  get messageId(): string {
+    return this.headers.get('Message-ID') ?? ''
   }
   set messageId(text: string | undefined) {
     this.#setField('Message-ID', text)
@@ -247,7 +255,7 @@ export class LiveMail implements Mail<unknown>, EditGuard {
     const undeclared = missing & ~this.#member.actions
     const why =
       undeclared === 0
-        ? 'the mail server has not granted it'
+        ? 'it is not granted on this connection; the mail server does not offer it, or the option "actions" of serve leaves it out'
         : `the filter ${JSON.stringify(this.#member.name)} does not have it in its "edits", or not at this stage`
     const text = `mail.${what} needs ${bitNames(Action, missing)}: ${why}`
     if (this.#member.definition.onNotGranted !== 'skip') {

@@ -13,8 +13,6 @@ export class OpenMessage implements EarlyMessage {
   readonly fields: FieldRecord[] = []
   headerBytes = 0
   readonly body: BodyStore
-  /** it could not be collected; only shadows go on with one */
-  spoilt = false
   /** the filter whose turn it is with the content */
   next = 0
   readonly #limits: MessageLimits
@@ -22,6 +20,7 @@ export class OpenMessage implements EarlyMessage {
   readonly #accepted = new Set<FilterMember>()
   readonly #states = new Map<FilterMember, unknown>()
   #headersSeen = false
+  #spoilt: unknown
   #given: MailState | undefined
   #state: MailState | undefined
   #over = false
@@ -56,6 +55,15 @@ export class OpenMessage implements EarlyMessage {
     return this.state !== this.given
   }
 
+  /** Why it could not be collected; it is each filter's failure when its turn comes. */
+  get spoilt(): unknown {
+    return this.#spoilt
+  }
+
+  spoil(error: unknown): void {
+    this.#spoilt ??= error
+  }
+
   newStore(): BodyStore {
     const store = new BodyStore(this.#limits)
     this.#stores.push(store)
@@ -80,7 +88,7 @@ export class OpenMessage implements EarlyMessage {
 
   /** What a filter is to be asked now; undefined if nothing. */
   nextStage(member: FilterMember): 'headers' | 'message' | undefined {
-    if (this.spoilt || this.#accepted.has(member)) return undefined
+    if (this.#accepted.has(member)) return undefined
     const { headers, message } = member.definition
     if (headers !== undefined && !this.#headersSeen) return 'headers'
     return message === undefined ? undefined : 'message'

@@ -12,7 +12,7 @@ import { Action } from '../protocol/constants.ts'
 import type { HeaderView } from '../protocol/commands.ts'
 import { formatSmtpReply } from '../protocol/smtp-reply.ts'
 import type { Later } from '../session/events.ts'
-import { ACCEPT, CONTINUE, endsMessage, type Verdict } from '../session/verdict.ts'
+import { ACCEPT, CONTINUE, endsMessage, reply, type Verdict } from '../session/verdict.ts'
 import type { Blueprint } from './blueprint.ts'
 import type { FilterMember, FilterStage } from './definition.ts'
 import { EnvelopeAddress, type EnvelopeWords } from './envelope.ts'
@@ -36,7 +36,6 @@ export class Pipeline implements FilterObject {
   readonly actions: number
   readonly takesFields = true
   readonly #blueprint: Blueprint
-  readonly #settings: FilterSettings
   /** filters that have accepted all mail of the connection */
   readonly #acceptedAll = new Set<FilterMember>()
   #message: OpenMessage | undefined
@@ -44,7 +43,6 @@ export class Pipeline implements FilterObject {
 
   constructor(blueprint: Blueprint, settings: FilterSettings) {
     this.#blueprint = blueprint
-    this.#settings = settings
     this.#calls = new HandlerCalls(settings)
     this.handlers = blueprint.handlers
     this.actions = blueprint.actions
@@ -94,11 +92,12 @@ export class Pipeline implements FilterObject {
   recipient(ctx: LiveMessageContext, words: EnvelopeWords): Later<Verdict> {
     const message = this.#opened()
     const recipient = new EnvelopeAddress(words)
-    if (message.recipients.length >= this.#blueprint.limits.recipients) {
-      return this.#tooLarge(
-        message,
-        `more than ${this.#blueprint.limits.recipients} recipients`,
-      )
+    const { recipients } = this.#blueprint.limits
+    if (message.recipients.length >= recipients) {
+      // Where nobody hears the answer the message fails; else the client sends the rest by itself.
+      if (this.#blueprint.answersRecipients) return TOO_MANY_RECIPIENTS
+      message.spoil(tooLarge(`more than ${recipients} recipients (limits.recipients)`))
+      return CONTINUE
     }
     const verdict = this.#ask(0, {
       stage: 'recipient',
@@ -117,10 +116,12 @@ export class Pipeline implements FilterObject {
     const message = this.#opened()
     const { headers, headerBytes } = this.#blueprint.limits
     message.headerBytes += view.size
-    if (message.fields.length >= headers || message.headerBytes > headerBytes) {
-      this.#tooLarge(message, `a header of more than ${headers} fields or ${headerBytes} bytes`)
-      return
+    if (message.fields.length >= headers) {
+      message.spoil(tooLarge(`more than ${headers} header fields (limits.headers)`))
+    } else if (message.headerBytes > headerBytes) {
+      message.spoil(tooLarge(`a header of more than ${headerBytes} bytes (limits.headerBytes)`))
     }
+    if (message.spoilt !== undefined) return
     message.fields.push(recordOf(view, !keepsLeadingSpace(ctx.negotiated)))
   }
 
@@ -137,12 +138,11 @@ export class Pipeline implements FilterObject {
 
   body(_ctx: LiveMessageContext, chunk: Buffer): void | Promise<void> {
     const message = this.#opened()
-    if (message.spoilt) return undefined
+    if (message.spoilt !== undefined) return undefined
     try {
-      const added = message.body.add(chunk)
-      return added?.catch((error: unknown) => this.#spoil(message, error))
+      return message.body.add(chunk)?.catch((error: unknown) => message.spoil(error))
     } catch (error) {
-      return this.#spoil(message, error)
+      return message.spoil(error)
     }
   }
 
@@ -180,21 +180,6 @@ export class Pipeline implements FilterObject {
   /** A message without MAIL is one from nobody. */
   #opened(): OpenMessage {
     return this.#message ?? this.#open()
-  }
-
-  #tooLarge(message: OpenMessage, what: string): Verdict {
-    this.#spoil(
-      message,
-      new MilterError('MESSAGE_TOO_LARGE', `the message has ${what} (limits)`),
-    )
-    return CONTINUE
-  }
-
-  /** Collecting has failed. Shadows do no harm by that: the message passes and they do not see it. */
-  #spoil(message: OpenMessage, error: unknown): void {
-    message.spoilt = true
-    if (!this.#blueprint.onlyShadows) throw error
-    this.#settings.logger.warn({ err: error }, 'a shadow filter cannot see a message')
   }
 
   // ---- early stages
@@ -285,6 +270,10 @@ export class Pipeline implements FilterObject {
     message: OpenMessage,
   ): Later<Verdict | undefined> {
     const { definition } = member
+    if (message.spoilt !== undefined) {
+      const verdict = this.#calls.failed(member, stage, ctx, message.spoilt)
+      return this.#judge(member, stage, ctx, message, verdict)
+    }
     const mail = new LiveMail(ctx, member, message.state, stage === 'message', message)
     const answer = this.#calls.run(member, stage, ctx, mail, () => {
       const result: unknown =
@@ -339,6 +328,12 @@ export class Pipeline implements FilterObject {
     })
   }
 }
+
+/** RFC 5321, section 4.5.3.1.10: the client is to send the message to the others afterwards. */
+const TOO_MANY_RECIPIENTS = reply(452, '4.5.3', 'Too many recipients')
+
+const tooLarge = (what: string): MilterError =>
+  new MilterError('MESSAGE_TOO_LARGE', `the message has ${what}`)
 
 /** A question to each filter that has the stage. */
 interface Question {

@@ -22,6 +22,7 @@ export class StageView implements RecipientStage<unknown> {
   readonly #scope = new Scope()
   #connection: MailConnection | undefined
   #log: Logger | undefined
+  #signal: AbortSignal | undefined
 
   constructor(
     context: LiveConnectionContext,
@@ -60,7 +61,8 @@ export class StageView implements RecipientStage<unknown> {
   }
 
   get signal(): AbortSignal {
-    return AbortSignal.any([this.#context.signal, this.#scope.signal])
+    this.#signal ??= AbortSignal.any([this.#context.signal, this.#scope.signal])
+    return this.#signal
   }
 
   get state(): unknown {

@@ -157,7 +157,8 @@ export class LiveConnectionContext implements ConnectionContext {
   }
 
   get queueId(): string | undefined {
-    return this.macro('i')
+    // Sendmail sends the empty value where it has none.
+    return this.macro('i') || undefined
   }
 
   get log(): Logger {

@@ -14,6 +14,7 @@ import { malformed } from '../protocol/strings.ts'
 import type { CloseReason, FinalAnswer, Later, SessionEvents, Transport } from './events.ts'
 import { Inbox } from './inbox.ts'
 import { MacroStore } from './macro-store.ts'
+import { MESSAGE_STEPS, ORDER, REPEATABLE, type MessageCommand } from './order.ts'
 import { agree, type Terms, type Wishes } from './terms.ts'
 import { CONTINUE, endsMessage, TEMPFAIL, type Verdict } from './verdict.ts'
 
@@ -26,34 +27,6 @@ export interface SessionLimits {
 
 /** A message begins with MAIL; it is settled once the filter has said its last word on it. */
 type Message = 'none' | 'open' | 'settled'
-
-/** Commands inside a message come in this order; RCPT, HEADER and BODY may repeat. */
-const ORDER: ReadonlyMap<number, number> = new Map([
-  [Command.MAIL, 1],
-  [Command.RCPT, 2],
-  [Command.DATA, 3],
-  [Command.HEADER, 4],
-  [Command.EOH, 5],
-  [Command.BODY, 6],
-  [Command.EOM, 7],
-])
-/** The commands between MAIL and end of message, and their bits. */
-type MessageCommand =
-  | typeof Command.RCPT
-  | typeof Command.DATA
-  | typeof Command.HEADER
-  | typeof Command.EOH
-  | typeof Command.BODY
-const MESSAGE_STEPS: Readonly<
-  Record<MessageCommand, { readonly declined: number; readonly silent: number }>
-> = {
-  [Command.RCPT]: { declined: Step.NORCPT, silent: Step.NR_RCPT },
-  [Command.DATA]: { declined: Step.NODATA, silent: Step.NR_DATA },
-  [Command.HEADER]: { declined: Step.NOHDRS, silent: Step.NR_HDR },
-  [Command.EOH]: { declined: Step.NOEOH, silent: Step.NR_EOH },
-  [Command.BODY]: { declined: Step.NOBODY, silent: Step.NR_BODY },
-}
-const REPEATABLE: ReadonlySet<number> = new Set([Command.RCPT, Command.HEADER, Command.BODY])
 
 /**
  * The filter's side of one connection: bytes in, calls out, answers in, bytes out. It does no I/O,

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { defineFilter } from '../../src/index.ts'
 import { MtaClient, type Outcome, type Transaction } from '../../src/mta/index.ts'
+import { deliver } from '../../src/testing/index.ts'
 import { available, run, startFilter, temporaryDirectory } from './support/program.ts'
 
 const DOMAIN = 'example.test'
@@ -68,8 +70,59 @@ async function through(
   return outcome
 }
 
+/** What a verifier says of a message's signature. */
+async function verified(
+  address: string,
+  mta: 'postfix' | 'sendmail',
+  text: Buffer,
+): Promise<string> {
+  const outcome = await through(address, mta, { client: OUTSIDE, message: text })
+  const fields = outcome.message!.toString('latin1').replaceAll(/\r\n[ \t]+/g, ' ')
+  return /^Authentication-Results: .*?\bdkim=(\w+)/m.exec(fields)?.[1] ?? 'none'
+}
+
 describe('opendkim', () => {
   if (!available('opendkim', ['-V'], 'opendkim')) return
+  for (const mta of ['postfix', 'sendmail'] as const) {
+    it(`verifies simple/simple behind ${mta} after a filter that changes nothing, or adds on top, and over raw()`, async () => {
+      const address = await startOpendkim('simple/simple')
+      const signed = await through(address, mta, {
+        client: INSIDE,
+        message: Buffer.from(MESSAGE, 'latin1'),
+      })
+      let raw: Buffer = Buffer.alloc(0)
+      const filters = {
+        nothing: defineFilter({
+          name: 'nothing',
+          async message(mail) {
+            raw = await mail.raw()
+          },
+        }),
+        top: defineFilter({
+          name: 'top',
+          message: (mail) => void mail.headers.prepend('X-Scanned-By', 'tsmilter'),
+        }),
+        same: defineFilter({
+          name: 'same',
+          async message(mail) {
+            for (const field of mail.headers) field.value = String(field.value)
+            mail.body.replace(await mail.body.bytes())
+          },
+        }),
+        subject: defineFilter({
+          name: 'subject',
+          message: (mail) => void (mail.subject = `[EXTERNAL] ${mail.subject}`),
+        }),
+      }
+      for (const [name, filter] of Object.entries(filters)) {
+        const passed = await deliver(filter, { mta, message: signed.message! })
+        assert.deepEqual(passed.errors, [])
+        const expected = name === 'subject' ? 'fail' : 'pass'
+        assert.equal(await verified(address, mta, passed.message!), expected, name)
+      }
+      assert.equal(await verified(address, mta, raw), 'pass')
+    })
+  }
   for (const mta of ['postfix', 'sendmail'] as const) {
     for (const canonicalization of ['simple/simple', 'relaxed/relaxed']) {
       it(`${canonicalization}: what it signs behind ${mta} verifies after the model's edits`, async () => {
@@ -80,14 +133,7 @@ describe('opendkim', () => {
         })
         const message = signed.message!.toString('latin1')
         assert.match(message, /^DKIM-Signature: v=1; a=rsa-sha256; c=/m)
-        const result = async (text: string): Promise<string> => {
-          const outcome = await through(address, mta, {
-            client: OUTSIDE,
-            message: Buffer.from(text, 'latin1'),
-          })
-          const fields = outcome.message!.toString('latin1').replaceAll(/\r\n[ \t]+/g, ' ')
-          return /^Authentication-Results: .*?\bdkim=(\w+)/m.exec(fields)?.[1] ?? 'none'
-        }
+        const result = (text: string) => verified(address, mta, Buffer.from(text, 'latin1'))
         assert.equal(await result(message), 'pass')
         assert.equal(await result(message.replace('Hello', 'HELLO')), 'fail')
         assert.equal(await result(message.replace('Subject:  two', 'Subject: 2')), 'fail')

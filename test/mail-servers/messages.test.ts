@@ -64,7 +64,7 @@ eachServer('whole messages', (kind) => {
       async message(mail) {
         raw = await mail.raw()
         mail.headers.append('X-Gone', 'soon').remove()
-        mail.subject = mail.subject
+        mail.subject = 'original'
         mail.recipients.add(TO)
         mail.sender.replace(mail.sender.address)
         mail.body.replace(await mail.body.bytes())

@@ -1,0 +1,36 @@
+// Asks a directory whether each recipient exists. Unknown ones are refused, each for itself. While the
+// directory is down or slow, the recipients it would be asked for are told to come back later.
+import { defineFilter, reply, runMilter, type MessageFilter } from 'tsmilter'
+
+/** Whether there is that mailbox; throws if it cannot tell. */
+export type Lookup = (address: string, signal: AbortSignal) => Promise<boolean>
+
+export const recipientCheck = (lookup: Lookup, deadline = 5_000): MessageFilter =>
+  defineFilter({
+    name: 'recipient-check',
+    // A failure at this stage, a missed deadline too, is answered for this recipient alone: 451.
+    onError: 'tempfail',
+    deadlines: { recipient: deadline },
+    async recipient(recipient, ctx) {
+      // The signal fires at the deadline, and when the client goes away.
+      const known = await lookup(recipient.address, ctx.signal)
+      if (!known) return reply(550, '5.1.1', 'No such user here')
+    },
+  })
+
+/** A directory that answers over HTTP: 200 for a mailbox, 404 for none. */
+export const overHttp =
+  (directory: string): Lookup =>
+  async (address, signal) => {
+    const url = directory + encodeURIComponent(address)
+    const { status } = await fetch(url, { method: 'HEAD', signal })
+    if (status !== 200 && status !== 404) throw new Error(`the directory answers ${status}`)
+    return status === 200
+  }
+
+const filter = recipientCheck(overHttp('http://localhost:8080/mailboxes/'))
+export default filter
+
+if (import.meta.filename === process.argv[1]) {
+  await runMilter('recipient-check', { factory: filter, socket: 'inet:8890@localhost' })
+}
