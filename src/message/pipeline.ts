@@ -367,5 +367,5 @@ function send(ctx: LiveMessageContext, { headers, envelope, quarantine }: MailPl
   if (quarantine !== undefined) ctx.quarantine(quarantine)
 }
 
-const replyText = ({ reply }: Verdict): string | undefined =>
-  reply === undefined ? undefined : formatSmtpReply(reply)
+const replyText = (verdict: Verdict): string | undefined =>
+  verdict.reply === undefined ? undefined : formatSmtpReply(verdict.reply)
