@@ -506,6 +506,28 @@ describe('a mail that is over', () => {
   })
 })
 
+describe('long work', () => {
+  for (const mta of SERVERS) {
+    it(`${mta}: keeps the mail server waiting at end of message, by itself`, async () => {
+      let go = nothing
+      const gone = new Promise<void>((resolve) => (go = resolve))
+      await using session = await openSession(named({ message: () => gone }), {
+        mta,
+        filter: { progressInterval: 5 },
+      })
+      const delivery = session.deliver()
+      const progress = (): number =>
+        session.client.trace.entries.filter(({ message }) => message?.type === 'progress')
+          .length
+      while (progress() < 3) await sleep(5)
+      go()
+      const outcome = await delivery
+      assert.equal(outcome.verdict, 'accept')
+      assert.deepEqual(outcome.violations, [])
+    })
+  }
+})
+
 describe('edits that are not granted', () => {
   const few = { version: 6, actions: Action.ADDHDRS, steps: ALL_STEPS }
   it('throw at the call, and nothing is sent', async () => {
