@@ -14,7 +14,7 @@ import {
   type Handlers,
 } from '../../src/index.ts'
 import { MtaClient, type Transaction } from '../../src/mta/index.ts'
-import { NO_REPLY_STEPS, Step } from '../../src/protocol/index.ts'
+import { NO_REPLY_STEPS, Step, V1_STEPS } from '../../src/protocol/index.ts'
 import { difference } from '../../src/testing/index.ts'
 import { atEnd } from '../support/resources.ts'
 import {
@@ -52,7 +52,8 @@ const filter = (steps: number) => (): Handlers => {
     // Only what can be had, as libmilter wants it.
     negotiate: (_ctx, offer) => ({
       actions: offer.actions & 0xff,
-      steps: steps & (offer.steps | NO_REPLY_STEPS),
+      // No steps at all are those of version 1 (st_optionneg).
+      steps: steps & ((offer.steps === 0 ? V1_STEPS : offer.steps) | NO_REPLY_STEPS),
     }),
     connect: (_ctx, host) => verdict(host[0], Step.NR_CONN),
     helo: (_ctx, name) => verdict(name[0], Step.NR_HELO),

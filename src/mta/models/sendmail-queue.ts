@@ -52,7 +52,6 @@ export class SendmailQueuedMessage implements QueuedMessage {
     this.#resent = message.fields.some(({ key }) => RESENT.has(key))
     this.#nodes = configured(message.sender, message.added ?? {})
     for (const field of message.fields) this.#receive(field)
-    for (const node of this.#nodes) node.late &&= !isBound(node)
   }
 
   /** The client's own field takes the place of a configured one, if it holds anything (dochompheader). */
@@ -63,6 +62,7 @@ export class SendmailQueuedMessage implements QueuedMessage {
     if (configuredOne !== undefined) {
       if (value.toString('latin1').trim() === '') return
       configuredOne.value = undefined
+      configuredOne.late = true
     }
     this.#nodes.push(made(name, value))
   }
@@ -318,10 +318,6 @@ const ADDRESSES: ReadonlySet<string> = new Set([
 /** Written only for mailers with a flag that the relaying ones do not have. */
 const CONDITIONAL: ReadonlySet<string> = new Set(['return-path', 'full-name', 'content-length'])
 
-/** Whether eatheader could bind a configured field to its value. */
-const isBound = ({ value }: Node): boolean =>
-  value !== undefined && !value.toString('latin1').includes(SENDER)
-
 /** Stands for a sender that is to be filled in when the message is written. */
 const SENDER = '$g'
 
@@ -343,7 +339,9 @@ function configured({ address }: EnvelopeAddress, added: AddedFields): Node[] {
   return nodes.map(([name, value]) => ({
     ...made(Buffer.from(name), Buffer.from(` ${value ?? ''}`)),
     user: false,
-    late: true,
+    // eatheader binds a field to its value unless that is empty or yet to come. Where the caller does
+    // not know the value it is not shown, but there.
+    late: value === '' || value === SENDER,
     ...(value === undefined && { value: undefined }),
   }))
 }
