@@ -69,7 +69,7 @@ export type {
 } from './message/definition.ts'
 export type { BodyStream, MailBody } from './message/body.ts'
 export type { EnvelopeAddress, MailSender, Recipients } from './message/envelope.ts'
-export type { FieldReference, HeaderField, Headers } from './message/headers.ts'
+export type { FieldReference, HeaderField, MailHeaders } from './message/headers.ts'
 export type { HeadersMail, Mail } from './message/mail.ts'
 export type {
   Authentication,

@@ -18,6 +18,8 @@ export class BodyStore implements AsyncIterable<Buffer> {
   #file: FileHandle | undefined
   #written = 0
   #disposed = false
+  /** why some of it is not there */
+  #failure: MilterError | undefined
 
   constructor(limits: MessageLimits) {
     this.#limits = limits
@@ -46,19 +48,21 @@ export class BodyStore implements AsyncIterable<Buffer> {
    * @throws MilterError MESSAGE_TOO_LARGE, SPILL_FAILED
    */
   add(chunk: Buffer): void | Promise<void> {
-    this.#size += chunk.length
-    if (this.#size > this.#limits.bodySize) {
+    if (this.#size + chunk.length > this.#limits.bodySize) {
       throw new MilterError(
         'MESSAGE_TOO_LARGE',
         `the body has more than ${this.#limits.bodySize} bytes (limits.bodySize)`,
       )
     }
+    if (chunk.length === 0) return undefined
+    this.#size += chunk.length
     this.#chunks.push(chunk)
     return this.#size > this.#limits.bodyMemory ? this.#spill() : undefined
   }
 
   async #spill(): Promise<void> {
     try {
+      if (this.#disposed) throw gone()
       this.#file ??= await this.#openFile()
       const chunks = this.#chunks
       this.#chunks = []
@@ -71,11 +75,14 @@ export class BodyStore implements AsyncIterable<Buffer> {
         }
       }
     } catch (cause) {
-      throw new MilterError(
-        'SPILL_FAILED',
-        `a body of more than ${this.#limits.bodyMemory} bytes cannot be written to a file in ${this.#limits.temporaryDirectory}: ${(cause as Error).message}`,
-        { cause },
-      )
+      this.#failure = this.#disposed
+        ? gone()
+        : new MilterError(
+            'SPILL_FAILED',
+            `a body of more than ${this.#limits.bodyMemory} bytes cannot be written to a file in ${this.#limits.temporaryDirectory}: ${(cause as Error).message}`,
+            { cause },
+          )
+      throw this.#failure
     } finally {
       if (this.#disposed) await this.dispose()
     }
@@ -84,15 +91,21 @@ export class BodyStore implements AsyncIterable<Buffer> {
   async #openFile(): Promise<FileHandle> {
     const path = join(this.#limits.temporaryDirectory, `tsmilter-${randomUUID()}`)
     const file = await open(path, 'wx+', 0o600)
-    await unlink(path)
-    return file
+    try {
+      await unlink(path)
+      return file
+    } catch (error) {
+      await file.close()
+      throw error
+    }
   }
 
   /** All of it in one piece of memory. @throws MilterError BODY_GONE, SPILL_FAILED */
   async bytes(): Promise<Buffer> {
+    if (this.#failure !== undefined) throw this.#failure
     if (this.#file === undefined) {
-      if (this.#chunks.length !== 1) this.#chunks = [Buffer.concat(this.#chunks)]
-      return this.#chunks[0]!
+      if (this.#chunks.length > 1) this.#chunks = [Buffer.concat(this.#chunks)]
+      return this.#chunks[0] ?? Buffer.alloc(0)
     }
     const whole = Buffer.allocUnsafe(this.#size)
     let at = 0
@@ -100,10 +113,13 @@ export class BodyStore implements AsyncIterable<Buffer> {
     return whole
   }
 
-  /** Pieces of 65,535 bytes at most, where they come from a file. @throws as {@link bytes} */
+  /** Pieces of 65,535 bytes at most, none empty. @throws as {@link bytes} */
   async *[Symbol.asyncIterator](): AsyncGenerator<Buffer> {
+    if (this.#failure !== undefined) throw this.#failure
     if (this.#file === undefined) {
-      yield* this.#chunks
+      for (const chunk of this.#chunks) {
+        for (let at = 0; at < chunk.length; at += PIECE) yield chunk.subarray(at, at + PIECE)
+      }
       return
     }
     for (let at = 0; at < this.#written;) {
@@ -133,9 +149,20 @@ export class BodyStore implements AsyncIterable<Buffer> {
   async equals(other: BodyStore): Promise<boolean> {
     if (this.#size !== other.#size) return false
     if (this.inMemory && other.inMemory) return (await this.bytes()).equals(await other.bytes())
-    const others = new Reader(other)
+    const others = other[Symbol.asyncIterator]()
+    let rest: Buffer = Buffer.alloc(0)
     for await (const piece of this) {
-      if (!piece.equals(await others.take(piece.length))) return false
+      for (let at = 0; at < piece.length;) {
+        if (rest.length === 0) {
+          const { done, value } = await others.next()
+          if (done === true) return false
+          rest = value
+        }
+        const length = Math.min(piece.length - at, rest.length)
+        if (piece.compare(rest, 0, length, at, at + length) !== 0) return false
+        rest = rest.subarray(length)
+        at += length
+      }
     }
     return true
   }
@@ -157,25 +184,3 @@ const gone = (): MilterError =>
     'BODY_GONE',
     'the message is over, and its body with it; read what is needed before the handler ends',
   )
-
-/** Pieces of any size from an iteration that gives its own. */
-class Reader {
-  readonly #source: AsyncIterator<Buffer>
-  #rest: Buffer = Buffer.alloc(0)
-
-  constructor(source: AsyncIterable<Buffer>) {
-    this.#source = source[Symbol.asyncIterator]()
-  }
-
-  /** Less only at the end. */
-  async take(size: number): Promise<Buffer> {
-    while (this.#rest.length < size) {
-      const { done, value } = await this.#source.next()
-      if (done === true) break
-      this.#rest = this.#rest.length === 0 ? value : Buffer.concat([this.#rest, value])
-    }
-    const taken = this.#rest.subarray(0, size)
-    this.#rest = this.#rest.subarray(taken.length)
-    return taken
-  }
-}

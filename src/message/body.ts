@@ -21,7 +21,10 @@ export class MailBody implements AsyncIterable<Buffer> {
   readonly #supply: BodySupply
   readonly #given: BodyStore
   #store: BodyStore
-  #pending: Promise<void> | undefined
+  #pending: Replacing | undefined
+  /** the body is there and on its way to a file */
+  #writing: Promise<void> | undefined
+  #replacements = 0
 
   constructor(store: BodyStore, supply: BodySupply) {
     this.#given = store
@@ -44,20 +47,26 @@ export class MailBody implements AsyncIterable<Buffer> {
    * @throws MilterError BODY_GONE after the message, SPILL_FAILED
    */
   async bytes(): Promise<Buffer> {
-    await this.#pending
+    await this.#written()
     return await this.#store.bytes()
   }
 
   /** @throws MilterError as {@link bytes} */
   async *[Symbol.asyncIterator](): AsyncGenerator<Buffer> {
-    await this.#pending
+    await this.#written()
     yield* this.#store
+  }
+
+  /** A failure is known to the store. */
+  async #written(): Promise<void> {
+    await this.#writing?.catch(() => {})
   }
 
   /**
    * Another body. In text a bare LF becomes CRLF; bytes are taken as they are, and must not change
-   * afterwards. A stream is read to its end here, so that an error in it harms nothing: the promise
-   * rejects, and the handler's failure is answered as any other.
+   * afterwards. A stream is read to its end here; until then the body is what it was, so that the
+   * stream may be made from it, and an error in it harms nothing: the promise rejects. If nobody waits
+   * for that promise, the handler has failed. Of several calls the last one counts.
    *
    * @throws UsageError WRONG_STAGE
    * @throws MilterError MESSAGE_TOO_LARGE, SPILL_FAILED
@@ -72,41 +81,46 @@ export class MailBody implements AsyncIterable<Buffer> {
         `body.replace takes a string, bytes or a stream of them; it got ${data === null ? 'null' : typeof data}`,
       )
     }
-    if (!permitted) return undefined
-    const store = this.#supply.newStore()
     if (typeof data === 'string' || data instanceof Uint8Array) {
-      this.#pending = undefined
-      const whole = bytesOf(data)
-      const added = whole.length > 0 ? store.add(whole) : undefined
+      if (!permitted) return undefined
+      const store = this.#supply.newStore()
+      const writing = store.add(bytesOf(data))
+      this.#replacements++
       this.#store = store
-      if (added !== undefined) void this.#wait(added)
+      this.#writing = writing ?? undefined
+      this.#pending = writing === undefined ? undefined : new Replacing(writing)
       return undefined
     }
-    return this.#wait(this.#collect(data, store))
+    if (!permitted) return Promise.resolve()
+    const turn = ++this.#replacements
+    this.#pending = new Replacing(this.#collect(data, turn))
+    return this.#pending.result
   }
 
-  #wait(work: Promise<void>): Promise<void> {
-    this.#pending = work
-    // Whoever does not wait for it hears of a failure from `settled`.
-    work.catch(() => {})
-    return work
-  }
-
-  async #collect(data: BodyStream, store: BodyStore): Promise<void> {
-    let cr = false
+  async #collect(data: BodyStream, turn: number): Promise<void> {
+    const store = this.#supply.newStore()
+    const text = new TextPieces()
     for await (const piece of data) {
       this.#supply.permit('body.replace', Action.CHGBODY)
-      const bytes = typeof piece === 'string' ? textPiece(piece, cr) : encodeText(piece)
-      if (piece.length > 0) cr = piece.at(-1) === '\r' || piece.at(-1) === 0x0d
+      // Another body has been given meanwhile.
+      if (turn !== this.#replacements) return
+      const bytes = text.bytesOf(piece)
       if (bytes.length > 0) await store.add(bytes)
     }
     this.#supply.permit('body.replace', Action.CHGBODY)
+    text.end()
+    if (turn !== this.#replacements) return
     this.#store = store
+    this.#writing = undefined
   }
 
-  /** For the library: the body at the end of the handler; rejects if a stream has failed. */
+  /** For the library: the body at the end of the handler; rejects if that has failed unheard. */
   async settled(): Promise<BodyStore> {
-    await this.#pending
+    const pending = this.#pending
+    await pending?.work.catch((error: unknown) => {
+      // A filter that was told of it goes on with the body as it is.
+      if (!pending.heard) throw error
+    })
     return this.#store
   }
 
@@ -119,6 +133,48 @@ export class MailBody implements AsyncIterable<Buffer> {
   }
 }
 
+/** A new body on its way, and whether the filter wants to know how it ends. */
+class Replacing {
+  readonly work: Promise<void>
+  heard = false
+
+  constructor(work: Promise<void>) {
+    this.work = work
+    // Whoever does not wait for it hears of a failure from `settled`.
+    work.catch(() => {})
+  }
+
+  /** For the filter: `work`, and a note as soon as somebody waits for it. */
+  get result(): Promise<void> {
+    return new Listened(this.work, () => (this.heard = true))
+  }
+}
+
+/** A promise that tells when somebody waits for it. */
+class Listened extends Promise<void> {
+  readonly #listener: () => void
+
+  constructor(work: Promise<void>, listener: () => void) {
+    super((resolve, reject) => void work.then(resolve, reject))
+    this.#listener = listener
+    super.then(undefined, () => {})
+  }
+
+  /** What `then` gives is a promise like any other. */
+  static override get [Symbol.species](): PromiseConstructor {
+    return Promise
+  }
+
+  // oxlint-disable-next-line unicorn/no-thenable -- it is a promise
+  override then<A = void, B = never>(
+    onFulfilled?: ((value: void) => A | PromiseLike<A>) | null,
+    onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    this.#listener()
+    return super.then(onFulfilled, onRejected)
+  }
+}
+
 function isStream(data: unknown): data is BodyStream {
   return (
     typeof data === 'object' &&
@@ -128,11 +184,42 @@ function isStream(data: unknown): data is BodyStream {
 }
 
 const bytesOf = (data: string | Uint8Array): Buffer =>
-  typeof data === 'string' ? textPiece(data, false) : encodeText(data)
+  typeof data === 'string' ? encodeText(withCrlf(data, false)) : encodeText(data)
 
-/** @param afterCr the piece before ended with a CR, which a LF at the start of this one completes */
-const textPiece = (text: string, afterCr: boolean): Buffer =>
-  encodeText(
-    (afterCr && text.startsWith('\n') ? text.slice(0, 1) : '') +
-      text.slice(afterCr && text.startsWith('\n') ? 1 : 0).replaceAll(/(?<!\r)\n/g, '\r\n'),
-  )
+/** @param afterCr the text before ended with a CR, which a LF at the start of this one completes */
+const withCrlf = (text: string, afterCr: boolean): string =>
+  afterCr && text.startsWith('\n')
+    ? `\n${withCrlf(text.slice(1), false)}`
+    : text.replaceAll(/(?<!\r)\n/g, '\r\n')
+
+/** The pieces of a stream as bytes; they may be cut between CR and LF, and inside a character. */
+class TextPieces {
+  #afterCr = false
+  #half = ''
+
+  /** @throws UsageError INVALID_OPTION, INVALID_TEXT */
+  bytesOf(piece: unknown): Buffer {
+    if (piece instanceof Uint8Array) {
+      this.end()
+      if (piece.length > 0) this.#afterCr = piece.at(-1) === 0x0d
+      return encodeText(piece)
+    }
+    if (typeof piece !== 'string') {
+      throw new UsageError(
+        'INVALID_OPTION',
+        `body.replace takes strings and bytes from a stream; it got ${piece === null ? 'null' : typeof piece}`,
+      )
+    }
+    const given = this.#half + piece
+    this.#half = /[\ud800-\udbff]$/.exec(given)?.[0] ?? ''
+    const text = given.slice(0, given.length - this.#half.length)
+    const bytes = encodeText(withCrlf(text, this.#afterCr))
+    if (text !== '') this.#afterCr = text.endsWith('\r')
+    return bytes
+  }
+
+  /** @throws UsageError INVALID_TEXT after half a character */
+  end(): void {
+    encodeText(this.#half)
+  }
+}

@@ -1,4 +1,4 @@
-import { decodeText } from '../protocol/text.ts'
+import { decodeText, encodeText } from '../protocol/text.ts'
 
 /**
  * Text beyond ASCII in header fields: encoded words, RFC 2047. Reading forgives what real mail does
@@ -16,6 +16,8 @@ const LINE_LIMIT = 76
 const HARD_LIMIT = 998
 
 interface Word {
+  readonly start: number
+  readonly end: number
   readonly charset: string
   readonly bytes: Buffer
 }
@@ -32,189 +34,404 @@ export function decodeEncodedWords(text: string): string {
     result += decodeCharset(run[0]!.charset, Buffer.concat(run.map(({ bytes }) => bytes)))!
     run = []
   }
-  for (const match of text.matchAll(WORD)) {
-    const [whole, charset, encoding, content] = match as unknown as [
-      string,
-      string,
-      string,
-      string,
-    ]
-    const key = charset.toLowerCase()
-    if (decodeCharset(key, EMPTY) === undefined) continue
-    const gap = text.slice(end, match.index)
-    const adjacent = run.length > 0 && BETWEEN.test(gap)
-    if (gap !== '' && !adjacent) {
-      flush()
-      result += gap
-    } else if (run.length > 0 && run[0]!.charset !== key) flush()
-    run.push({
-      charset: key,
-      bytes: encoding.toLowerCase() === 'b' ? fromB(content) : fromQ(content),
-    })
-    end = match.index + whole.length
+  for (const word of readableWords(text)) {
+    const gap = text.slice(end, word.start)
+    const adjacent = run.length > 0 && (gap === '' || BETWEEN.test(gap))
+    if (!adjacent || run[0]!.charset !== word.charset) flush()
+    if (!adjacent) result += gap
+    run.push(word)
+    end = word.end
   }
   flush()
   return result + text.slice(end)
 }
 
-const EMPTY = Buffer.alloc(0)
-
-const fromB = (content: string): Buffer => Buffer.from(content, 'base64')
-
-function fromQ(content: string): Buffer {
-  const bytes = content
-    .replaceAll('_', ' ')
-    .replaceAll(/=([0-9a-f]{2})/gi, (_all, hex: string) =>
-      String.fromCharCode(Number.parseInt(hex, 16)),
-    )
-  // Raw 8-bit text in a word, which is not allowed, comes through as UTF-8.
-  return /[^\0-\xff]/.test(bytes) ? Buffer.from(bytes, 'utf8') : Buffer.from(bytes, 'latin1')
+function* readableWords(text: string): Generator<Word> {
+  for (const match of text.matchAll(WORD)) {
+    const charset = match[1]!.toLowerCase()
+    const bytes = match[2]!.toLowerCase() === 'b' ? fromB(match[3]!) : fromQ(match[3]!)
+    if (bytes === undefined || decodeCharset(charset, EMPTY) === undefined) continue
+    yield { start: match.index, end: match.index + match[0].length, charset, bytes }
+  }
 }
 
-const decoders = new Map<string, InstanceType<typeof TextDecoder> | undefined>()
+const EMPTY = Buffer.alloc(0)
+
+/** Undefined if it is no base64; missing padding is forgiven. */
+function fromB(content: string): Buffer | undefined {
+  const digits = content.replaceAll(/[ \t]+/g, '')
+  const length = /^[A-Za-z0-9+/]*(?==*$)/.exec(digits)?.[0].length
+  return length === undefined || length % 4 === 1 ? undefined : Buffer.from(digits, 'base64')
+}
+
+/** Raw 8-bit bytes in a word, which are not allowed, are of its charset like the others. */
+const fromQ = (content: string): Buffer =>
+  Buffer.from(
+    encodeText(content)
+      .toString('latin1')
+      .replaceAll('_', ' ')
+      .replaceAll(/=([0-9a-f]{2})/gi, (_all, hex: string) =>
+        String.fromCharCode(Number.parseInt(hex, 16)),
+      ),
+    'latin1',
+  )
+
+type Decode = (bytes: Buffer) => string
+const decoders = new Map<string, Decode | undefined>()
 
 /** Undefined for a charset nobody knows. */
 function decodeCharset(charset: string, bytes: Buffer): string | undefined {
-  // Bytes that are no UTF-8 are kept, as everywhere in this package.
-  if (charset === 'utf-8' || charset === 'utf8') return decodeText(bytes)
   if (!decoders.has(charset)) {
     // Names come from the network: the cache must not grow with them.
     if (decoders.size >= 100) decoders.clear()
-    try {
-      decoders.set(charset, new TextDecoder(charset))
-    } catch {
-      decoders.set(charset, undefined)
-    }
+    decoders.set(charset, decoderOf(charset))
   }
-  return decoders.get(charset)?.decode(bytes)
+  return decoders.get(charset)?.(bytes)
 }
+
+/** Names that mail has and the Encoding Standard has not. */
+const ALIASES = new Map([
+  ['cp932', 'shift_jis'],
+  ['cp936', 'gbk'],
+  ['cp949', 'euc-kr'],
+  ['cp950', 'big5'],
+])
+
+function decoderOf(charset: string): Decode | undefined {
+  let decoder
+  try {
+    decoder = new TextDecoder(ALIASES.get(charset) ?? charset)
+  } catch {
+    return undefined
+  }
+  switch (decoder.encoding) {
+    case 'utf-8':
+      // Bytes that are no UTF-8 are kept, as everywhere in this package.
+      return (bytes) => decodeText(bytes)
+    case 'windows-1252':
+      return decodeWindows1252
+    case 'iso-2022-jp':
+      return (bytes) => decoder.decode(withoutVoidEscapes(bytes))
+    default:
+      return (bytes) => decoder.decode(bytes)
+  }
+}
+
+/** 0x80 to 0x9f; the rest is Latin-1. Several releases of Node take these for controls. */
+const WINDOWS_1252 = '€\x81‚ƒ„…†‡ˆ‰Š‹Œ\x8dŽ\x8f\x90‘’“”•–—˜™š›œ\x9džŸ'
+
+const decodeWindows1252 = (bytes: Buffer): string =>
+  bytes
+    .toString('latin1')
+    .replaceAll(/[\x80-\x9f]/g, (one) => WINDOWS_1252[one.charCodeAt(0) - 0x80]!)
+
+/** A word ends in ASCII and the next one leaves it again; with nothing between, decoders see an attack. */
+const withoutVoidEscapes = (bytes: Buffer): Buffer =>
+  // oxlint-disable-next-line eslint/no-control-regex -- escape sequences begin with ESC
+  Buffer.from(bytes.toString('latin1').replaceAll(/\x1b[($][@-Z](?=\x1b)/g, ''), 'latin1')
+
+// ---- writing
 
 /** What stands for a byte that is no UTF-8 (see decodeText): such text cannot be an encoded word. */
 const RAW_BYTE = /[\ud800-\udfff]/u
 const BEYOND_ASCII = /[^\t\n\r\x20-\x7e]/
+/** ASCII that readers would take for an encoded word; there may be blanks in it. */
 const LOOKS_ENCODED = /=\?[^?\s]+\?[bq]\?[^?]*\?=/i
+const MARK = /=\?|\?=/
 
-/** Whether a word has to be encoded to arrive as it is. */
-const needsEncoding = (word: string): boolean =>
-  BEYOND_ASCII.test(word) || LOOKS_ENCODED.test(word)
+/** A word of a text, or what must stay together, and the blanks before it. */
+interface Piece {
+  blank: string
+  text: string
+  /** it is to become an encoded word */
+  encode: boolean
+}
+
+interface Pieces {
+  readonly list: Piece[]
+  /** blanks at the end */
+  end: string
+}
+
+export interface Style {
+  /** length of the field's name with its colon */
+  readonly column: number
+  /** the text is a list of addresses: only names in it can be encoded words */
+  readonly addresses: boolean
+}
 
 /**
- * A text as it stands in a header, folded with a bare LF and a blank where it must be: lines with
- * encoded words at 76 columns, others at 998. Text with bytes that are no UTF-8 is written raw.
- *
- * @param column where the text begins on its line
+ * A text as it stands behind the colon, with a blank before it, folded with a bare LF and a blank
+ * where it must be: lines with encoded words at 76 columns, others at 998. Text with bytes that are
+ * no UTF-8 is written raw.
  */
-export function encodeWords(text: string, column: number): string {
-  if (RAW_BYTE.test(text)) return foldAt(HARD_LIMIT, text.split(/(\s+)/), column)
-  const pieces = text.split(/(\s+)/)
-  if (!pieces.some((piece, i) => i % 2 === 0 && needsEncoding(piece))) {
-    return foldAt(HARD_LIMIT, pieces, column)
+export function encodeWords(text: string, style: Style): string {
+  const { list, end } = piecesOf(text, style, LOOKS_ENCODED.test(text))
+  if (list.length === 0) return ` ${text}`
+  const encoded = list.some(({ encode }) => encode)
+  // Blanks at the ends are not part of the text; readable values are written as they are.
+  list[0]!.blank = encoded ? ' ' : ` ${list[0]!.blank}`
+  return fold('', list, style.column) + (encoded ? '' : end)
+}
+
+/** Text, and the blanks on both sides of it. */
+export interface Core {
+  readonly lead: string
+  readonly text: string
+  readonly trail: string
+}
+
+/**
+ * A value whose text is `before`, that of `core`, `after`, where the bytes of `core` stay as they are.
+ * Undefined if no reader would get that.
+ */
+export function extendWords(
+  before: string,
+  core: Core,
+  after: string,
+  style: Style,
+): string | undefined {
+  const head = piecesOf(before, style, true)
+  const tail = piecesOf(after, style, true)
+  // Blanks at the ends are not part of the text.
+  const first = head.list[0]
+  if (first === undefined) head.end = ''
+  else first.blank = ''
+  tail.end = ''
+  const kept = unfold(core.text)
+  const wanted = plain(head) + decodeEncodedWords(kept) + plain(tail)
+
+  const words = [...readableWords(kept)]
+  if (!joinHead(head, words[0]?.start === 0, style)) return undefined
+  if (!joinTail(tail, words.at(-1)?.end === kept.length, style)) return undefined
+  let start = ''
+  let rest = tail.list
+  if (first === undefined) start = core.lead + core.text
+  else {
+    first.blank = ' '
+    rest = [...head.list, { blank: head.end, text: core.text, encode: false }, ...rest]
   }
-  return foldAt(LINE_LIMIT, encodeRuns(pieces, column), column)
+  const end = tail.list.length === 0 ? core.trail : ''
+  const value = fold(start, rest, style.column, core.text.includes('=?')) + end
+  return decodeEncodedWords(trimBlanks(unfold(value))) === wanted ? value : undefined
 }
 
-/** A text that is encoded as a whole, blanks at its ends included. */
-export function encodeWhole(text: string, column: number): string {
-  return encodedWords(text, LINE_LIMIT - column).join('\n ')
+/** The text before a fixed part. Blanks between two encoded words vanish, so they go into the first. */
+function joinHead(head: Pieces, encodedNext: boolean, { addresses }: Style): boolean {
+  const last = head.list.at(-1)
+  if (last === undefined) return true
+  if (!encodedNext) return head.end !== '' || !last.encode
+  if (head.end === '') {
+    if (addresses) return SPECIAL.test(last.text)
+    if (RAW_BYTE.test(last.text)) return false
+    last.encode = true
+  }
+  if (last.encode) {
+    last.text += head.end
+    head.end = ' '
+  }
+  return true
 }
 
-/** Words that need it become encoded words, with the blanks between two of them inside. */
-function encodeRuns(pieces: readonly string[], column: number): string[] {
-  const result: string[] = []
-  for (let i = 0; i < pieces.length; i += 2) {
-    let last = i
-    while (
-      last + 2 < pieces.length &&
-      pieces[last + 2] !== '' &&
-      needsEncoding(pieces[last + 2]!)
-    ) {
-      last += 2
+/** The text after a fixed part, likewise. */
+function joinTail(tail: Pieces, encodedBefore: boolean, { addresses }: Style): boolean {
+  const first = tail.list[0]
+  if (first === undefined) return true
+  if (!encodedBefore) return first.blank !== '' || !first.encode
+  if (first.blank === '') {
+    if (addresses) return SPECIAL.test(first.text)
+    if (RAW_BYTE.test(first.text)) return false
+    first.encode = true
+  }
+  if (first.encode) {
+    first.text = first.blank + first.text
+    first.blank = ' '
+  }
+  return true
+}
+
+const plain = ({ list, end }: Pieces): string =>
+  list.map(({ blank, text }) => blank + text).join('') + end
+
+/** @param marks whether ASCII that could be part of an encoded word has to be encoded too */
+function piecesOf(text: string, style: Style, marks: boolean): Pieces {
+  const raw = RAW_BYTE.test(text)
+  const needed = (word: string): boolean =>
+    !raw && (BEYOND_ASCII.test(word) || (marks && MARK.test(word)))
+  return style.addresses ? addressPieces(text, needed) : wordPieces(text, needed)
+}
+
+function wordPieces(text: string, needed: (word: string) => boolean): Pieces {
+  const list: Piece[] = []
+  // Only these are blanks in a header: a no-break space is a character like others.
+  const parts = text.split(/([ \t\r\n]+)/)
+  for (let i = 0; i < parts.length; i += 2) {
+    const word = parts[i]!
+    if (word === '') continue
+    list.push({ blank: parts[i - 1] ?? '', text: word, encode: needed(word) })
+  }
+  return { list, end: parts.length > 1 && parts.at(-1) === '' ? parts.at(-2)! : '' }
+}
+
+/** Blanks, then: an address in brackets; words and strings in quotes without a blank between; others. */
+const ADDRESS_PIECE =
+  /([ \t\r\n]*)(?:(<(?:"(?:[^"\\]|\\[^])*"|[^"<>])*>)|((?:"(?:[^"\\]|\\[^]?)*(?:"|$)|[^ \t\r\n"<>(),;:])+)|([<>(),;:]))/gy
+const SPECIAL = /^[<>(),;:]$/
+const QUOTED = /"((?:[^"\\]|\\[^]?)*)(?:"|$)/g
+
+/**
+ * A name in quotes that needs encoding loses its quotes, since an encoded word in quotes is none, and
+ * addresses are never encoded (RFC 2047, section 5).
+ */
+function addressPieces(text: string, needed: (word: string) => boolean): Pieces {
+  const list: Piece[] = []
+  let end = 0
+  for (const [whole, blank, bracketed, words, special] of text.matchAll(ADDRESS_PIECE)) {
+    end += whole.length
+    const piece: Piece = {
+      blank: blank!,
+      text: (bracketed ?? words ?? special)!,
+      encode: false,
     }
-    const run = needsEncoding(pieces[i]!) ? pieces.slice(i, last + 1).join('') : undefined
-    if (run === undefined) result.push(pieces[i]!)
-    else {
-      // The first one has to fit behind what stands on its line already.
-      const words = encodedWords(run, result.length === 0 ? LINE_LIMIT - column : WORD_LIMIT)
-      result.push(...words.flatMap((word, n) => (n === 0 ? [word] : [' ', word])))
-      i = last
+    if (words !== undefined && !words.replaceAll(QUOTED, '').includes('@') && needed(words)) {
+      piece.encode = true
+      if (!piece.blank.includes('\n')) piece.blank = piece.blank.slice(0, 1)
+      piece.text = words.replaceAll(QUOTED, (_all, inner: string) =>
+        inner.replaceAll(/\\([^])/g, '$1'),
+      )
     }
-    if (i + 1 < pieces.length) result.push(pieces[i + 1]!)
+    // In a name, encoded words have blanks around them.
+    const follows = bracketed !== undefined || special === ':'
+    if (follows && blank === '' && list.at(-1)?.encode === true) piece.blank = ' '
+    list.push(piece)
+  }
+  return { list, end: text.slice(end) }
+}
+
+/** The pieces one after the other behind `start`; a new line before blanks where the next does not fit. */
+function fold(
+  start: string,
+  pieces: readonly Piece[],
+  column: number,
+  encoded = false,
+): string {
+  const limit = encoded || pieces.some(({ encode }) => encode) ? LINE_LIMIT : HARD_LIMIT
+  let text = start
+  let used = column
+  const advance = (part: string): void => {
+    const feed = part.lastIndexOf('\n')
+    used = feed === -1 ? used + size(part) : size(part.slice(feed + 1))
+  }
+  advance(start)
+  for (const { blank, text: unit } of units(pieces, column + size(start))) {
+    const first = blank.length + size(unit.split('\n', 1)[0]!)
+    const full = used + first > limit
+    // Right after the colon only where that is of use.
+    if (full && blank !== '' && !blank.includes('\n') && (text !== '' || first <= limit)) {
+      text += '\n'
+      used = 0
+    }
+    text += blank + unit
+    advance(blank + unit)
+  }
+  return text
+}
+
+/** What can be on a line of its own: encoded words made, and pieces without a blank between joined. */
+function units(pieces: readonly Piece[], column: number): Omit<Piece, 'encode'>[] {
+  const result: { blank: string; text: string }[] = []
+  const push = (blank: string, text: string): void => {
+    if (blank === '' && result.length > 0) result.at(-1)!.text += text
+    else result.push({ blank, text })
+  }
+  for (let i = 0; i < pieces.length; i++) {
+    let { blank, text } = pieces[i]!
+    if (!pieces[i]!.encode) {
+      push(blank, text)
+      continue
+    }
+    // The blanks between two words that are encoded are so too.
+    while (pieces[i + 1]?.encode === true) {
+      i++
+      text += pieces[i]!.blank + pieces[i]!.text
+    }
+    // Of several blanks before it all but one, so that a line of its own is not too long.
+    if (!blank.includes('\n')) {
+      text = blank.slice(1) + text
+      blank = blank.slice(0, 1)
+    }
+    // Brackets of a comment stand at it without a blank; a name that needs more is two words.
+    const attached = (blank === '' ? 1 : 0) + (pieces[i + 1]?.blank === '' ? 1 : 0)
+    const room = result.length === 0 ? LINE_LIMIT - column - 1 : WORD_LIMIT
+    for (const [n, word] of encodedWords(text, room, WORD_LIMIT - attached).entries()) {
+      push(n === 0 ? blank : ' ', word)
+    }
   }
   return result
 }
 
-/** A text as encoded words of UTF-8, none cut inside a character, each of 75 bytes at most. */
-function encodedWords(text: string, room: number): string[] {
-  const plain = text.replaceAll(/[\r\n]+/g, '')
-  const encodeOne = quotedSize(plain) <= Math.ceil(Buffer.byteLength(plain) / 3) * 4 ? toQ : toB
+const OVERHEAD = '=?UTF-8?Q??='.length
+/** Less than that is not worth beginning a word: it goes on a line of its own. */
+const LEAST = 24
+
+/**
+ * A text as encoded words of UTF-8, none cut inside a character, each of `limit` bytes at most.
+ *
+ * @param room for the first one, which has to fit behind what stands on its line already
+ */
+function encodedWords(text: string, room: number, limit: number): string[] {
+  const line = text.replaceAll(/[\r\n]+/g, '')
+  const quoted = quotedSize(line) <= Math.ceil(size(line) / 3) * 4
   const words: string[] = []
+  let most = room < LEAST ? limit : Math.min(room, limit)
   let part = ''
-  let limit = Math.max(20, Math.min(room, WORD_LIMIT))
-  for (const one of plain) {
-    if (part !== '' && encodeOne(part + one).length > limit) {
-      words.push(encodeOne(part))
+  let used = 0
+  const end = (): void => void words.push(quoted ? toQ(part) : toB(part))
+  for (const one of line) {
+    const more = used + (quoted ? quotedSize(one) : size(one))
+    if (part !== '' && OVERHEAD + (quoted ? more : Math.ceil(more / 3) * 4) > most) {
+      end()
       part = ''
-      limit = WORD_LIMIT
+      used = 0
+      most = limit
     }
     part += one
+    used += quoted ? quotedSize(one) : size(one)
   }
-  words.push(encodeOne(part))
+  end()
   return words
 }
 
 const toB = (text: string): string =>
   `=?UTF-8?B?${Buffer.from(text, 'utf8').toString('base64')}?=`
 
+const toQ = (text: string): string => `=?UTF-8?Q?${quote(text)}?=`
+
 /** Only what may stand in a phrase of an address too (RFC 2047, section 5, rule 3). */
-const toQ = (text: string): string =>
-  `=?UTF-8?Q?${Array.from(Buffer.from(text, 'utf8'), (byte) => {
+const quote = (text: string): string =>
+  Array.from(Buffer.from(text, 'utf8'), (byte) => {
     const one = String.fromCharCode(byte)
     if (one === ' ') return '_'
     return /[A-Za-z0-9!*+/-]/.test(one)
       ? one
       : `=${byte.toString(16).toUpperCase().padStart(2, '0')}`
-  }).join('')}?=`
+  }).join('')
 
-const quotedSize = (text: string): number => toQ(text).length - '=?UTF-8?Q??='.length
+const quotedSize = (text: string): number => quote(text).length
 
-/** Pieces, blanks and words in turn, joined; before blanks a new line where the next word would not fit. */
-function foldAt(limit: number, pieces: readonly string[], column: number): string {
-  let text = ''
-  let used = column
-  let pending = ''
-  for (const [i, piece] of pieces.entries()) {
-    if (/^\s*$/.test(piece) && i > 0) {
-      pending += piece
-      continue
-    }
-    const feed = pending.lastIndexOf('\n')
-    if (
-      feed === -1 &&
-      pending !== '' &&
-      used + pending.length + size(piece) > limit &&
-      text !== ''
-    ) {
-      text += '\n'
-      used = 0
-    }
-    text += pending + piece
-    used = feed === -1 ? used + pending.length : pending.length - feed - 1
-    used += size(piece)
-    pending = ''
-  }
-  return text + pending
-}
+const size = (text: string): number =>
+  Buffer.byteLength(text.replaceAll(/[\udc80-\udcff]/gu, '?'))
 
-const size = (text: string): number => Buffer.byteLength(text)
+// ---- both
 
-/**
- * The value of a field of addresses: a display name in quotes that needs encoding loses its quotes,
- * since an encoded word in quotes is none (RFC 2047, section 5).
- */
-export function withoutEncodedQuotes(text: string): string {
-  return text.replaceAll(/"((?:\\.|[^"\\])*)"/gs, (whole, inner: string) =>
-    BEYOND_ASCII.test(inner) && !RAW_BYTE.test(inner)
-      ? inner.replaceAll(/\\(.)/gs, '$1')
-      : whole,
-  )
+/** A value on one line: only the line breaks of folds go, blanks stay. */
+export const unfold = (value: string): string => value.replaceAll(/\r?\n(?=[ \t])/g, '')
+
+/** Without blanks at its ends; a pattern for that would be slow where there are many in the middle. */
+export function trimBlanks(text: string, blanks = ' \t'): string {
+  let start = 0
+  let end = text.length
+  while (start < end && blanks.includes(text[start]!)) start++
+  while (end > start && blanks.includes(text[end - 1]!)) end--
+  return text.slice(start, end)
 }

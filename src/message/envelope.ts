@@ -1,3 +1,4 @@
+import { UsageError } from '../errors.ts'
 import { envelopeText } from '../milter/edits.ts'
 import { envelopeAddress, esmtpParameters } from '../milter/parameters.ts'
 import { Action } from '../protocol/constants.ts'
@@ -23,6 +24,12 @@ export class EnvelopeAddress {
   static of(address: string, parameters?: string): EnvelopeAddress {
     const bare = envelopeAddress(address)
     const raw = decodeText(envelopeText('address', `<${bare}>`))
+    if (/[<>]/.test(bare.replaceAll(QUOTED, ''))) {
+      throw new UsageError(
+        'INVALID_ADDRESS',
+        `${JSON.stringify(address)} is more than an address; give the address alone, without a name`,
+      )
+    }
     const words =
       parameters === undefined || parameters.trim() === ''
         ? []
@@ -47,11 +54,14 @@ export class EnvelopeAddress {
 
   /** the part after the last @, in lower case; empty if there is none */
   get domain(): string {
-    const at = this.address.lastIndexOf('@')
+    const at = domainStart(this.address)
     return at === -1 ? '' : this.address.slice(at + 1).toLowerCase()
   }
 
-  /** The same for each way to write a mailbox: domains have no case (RFC 5321, section 2.4). */
+  /**
+   * The same for each way to write a mailbox: domains have no case (RFC 5321, section 2.4), and quotes
+   * are none of its local part (section 4.1.2).
+   */
   get mailbox(): string {
     return mailboxOf(this.address)
   }
@@ -66,9 +76,27 @@ export class EnvelopeAddress {
   }
 }
 
+const QUOTED = /"(?:[^"\\]|\\[^]?)*(?:"|$)/g
+
+/** Where the @ before the domain is; one in quotes at the end belongs to a local part alone. */
+const domainStart = (address: string): number =>
+  address.endsWith('"') ? -1 : address.lastIndexOf('@')
+
 function mailboxOf(address: string): string {
-  const at = address.lastIndexOf('@')
-  return at === -1 ? address : address.slice(0, at) + address.slice(at).toLowerCase()
+  const at = domainStart(address)
+  return at === -1 ? address : unquoted(address.slice(0, at)) + address.slice(at).toLowerCase()
+}
+
+const unquoted = (local: string): string =>
+  /^".*"$/s.test(local) ? local.slice(1, -1).replaceAll(/\\([^])/g, '$1') : local
+
+/** @throws UsageError INVALID_ADDRESS */
+function recipientOf(address: string, parameters?: string): EnvelopeAddress {
+  const recipient = EnvelopeAddress.of(address, parameters)
+  if (recipient.address === '') {
+    throw new UsageError('INVALID_ADDRESS', 'the recipient is empty; only a sender can be that')
+  }
+  return recipient
 }
 
 /** The sender of a mail, MAIL FROM. */
@@ -139,7 +167,13 @@ export class Recipients implements Iterable<EnvelopeAddress> {
   }
 
   get #all(): Map<string, EnvelopeAddress> {
-    this.#byMailbox ??= new Map(this.#given.map((one) => [one.mailbox, one]))
+    if (this.#byMailbox === undefined) {
+      this.#byMailbox = new Map()
+      // Of several that are one mailbox the first counts, as it does for mail servers.
+      for (const one of this.#given) {
+        if (!this.#byMailbox.has(one.mailbox)) this.#byMailbox.set(one.mailbox, one)
+      }
+    }
     return this.#byMailbox
   }
 
@@ -167,36 +201,40 @@ export class Recipients implements Iterable<EnvelopeAddress> {
    * @throws UsageError INVALID_ADDRESS, WRONG_STAGE
    */
   add(address: string, parameters?: string): void {
-    const added = EnvelopeAddress.of(address, parameters)
+    const added = recipientOf(address, parameters)
     const present = this.#all.get(added.mailbox)
     const plain = added.words.length === 1
     const adding = plain ? Action.ADDRCPT : Action.ADDRCPT_PAR
     const needed = present === undefined ? adding : plain ? 0 : adding | Action.DELRCPT
-    if (!this.#guard.permit('recipients.add', needed)) return
+    if (!this.#guard.permit('recipients.add', needed) || needed === 0) return
     this.#edited = true
-    if (present === undefined) this.#all.set(added.mailbox, added)
-    else if (!plain) {
-      this.#all.set(added.mailbox, present.withParameters(added.words.slice(1)))
-    }
+    this.#all.set(added.mailbox, present?.withParameters(added.words.slice(1)) ?? added)
   }
 
   /** Takes an address out; tells whether it was there. */
   remove(address: string | EnvelopeAddress): boolean {
     if (!this.#guard.permit('recipients.remove', Action.DELRCPT)) return false
     const bare = typeof address === 'string' ? envelopeAddress(address) : address.address
-    this.#edited = true
-    return this.#all.delete(mailboxOf(bare))
+    const there = this.#all.delete(mailboxOf(bare))
+    if (there) this.#edited = true
+    return there
   }
 
-  /** These and no others. Those that were there keep their parameters. */
+  /**
+   * These and no others. Those that were there keep their parameters.
+   * @throws UsageError INVALID_ADDRESS, WRONG_STAGE
+   */
   replace(addresses: Iterable<string>): void {
-    if (!this.#guard.permit('recipients.replace', Action.DELRCPT | Action.ADDRCPT)) return
-    this.#edited = true
+    const permitted = this.#guard.permit('recipients.replace', Action.DELRCPT | Action.ADDRCPT)
     const next = new Map<string, EnvelopeAddress>()
-    for (const address of addresses) {
-      const wanted = EnvelopeAddress.of(address)
-      next.set(wanted.mailbox, this.#all.get(wanted.mailbox) ?? wanted)
+    // A string is a list of characters too; one address is meant.
+    for (const address of typeof addresses === 'string' ? [addresses] : addresses) {
+      const mailbox = mailboxOf(envelopeAddress(address))
+      if (next.has(mailbox)) continue
+      next.set(mailbox, this.#all.get(mailbox) ?? recipientOf(address))
     }
+    if (!permitted) return
+    this.#edited = true
     this.#byMailbox = next
   }
 

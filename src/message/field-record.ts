@@ -46,7 +46,7 @@ export class FieldRecord {
 
   /** The name for comparisons, which ignore case. */
   get key(): string {
-    this.#key ??= this.#bytes.toString('latin1', this.#start, this.#colon).toLowerCase()
+    this.#key ??= fieldKey(this.name)
     return this.#key
   }
 
@@ -76,6 +76,10 @@ export class FieldRecord {
     return Buffer.concat([lines, CRLF])
   }
 }
+
+/** ASCII letters have no case, as in mail servers; other bytes are what they are. */
+export const fieldKey = (name: Buffer): string =>
+  name.toString('latin1').replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase())
 
 /** A header as in a message, without the empty line that ends it. */
 export function formatHeader(fields: readonly FieldRecord[]): Buffer {

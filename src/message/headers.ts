@@ -5,12 +5,14 @@ import { lfToCrlf } from '../protocol/line-ends.ts'
 import { decodeText, encodeText } from '../protocol/text.ts'
 import {
   decodeEncodedWords,
-  encodeWhole,
   encodeWords,
-  withoutEncodedQuotes,
+  extendWords,
+  trimBlanks,
+  unfold,
+  type Style,
 } from './encoded-words.ts'
 import type { EditGuard } from './edit-guard.ts'
-import { FieldRecord } from './field-record.ts'
+import { fieldKey, FieldRecord } from './field-record.ts'
 
 /** Where a field is, or is to be: the object, or a name for the first of that name. */
 export type FieldReference = HeaderField | string
@@ -22,10 +24,9 @@ export type FieldReference = HeaderField | string
  * Names are compared without regard to case. Text is given and taken decoded (RFC 2047, folds
  * removed); `raw` of a field has its bytes.
  */
-export class Headers implements Iterable<HeaderField> {
+export class MailHeaders implements Iterable<HeaderField> {
   readonly #guard: EditGuard
   #fields: HeaderField[]
-  #changed = false
 
   constructor(records: readonly FieldRecord[], guard: EditGuard) {
     this.#guard = guard
@@ -69,12 +70,12 @@ export class Headers implements Iterable<HeaderField> {
 
   /** A new field at the end. @throws UsageError as {@link insertBefore} */
   append(name: string, value: string | Uint8Array): HeaderField {
-    return this.#insert(this.#fields.length, 'append', name, value)
+    return this.#insert(() => this.#fields.length, 'append', name, value)
   }
 
   /** A new field at the top, above everything. @throws UsageError as {@link insertBefore} */
   prepend(name: string, value: string | Uint8Array): HeaderField {
-    return this.#insert(0, 'prepend', name, value)
+    return this.#insert(() => 0, 'prepend', name, value)
   }
 
   /**
@@ -85,11 +86,11 @@ export class Headers implements Iterable<HeaderField> {
    *   it, NUL), TOO_LONG, WRONG_STAGE, INVALID_OPTION if there is no such field
    */
   insertBefore(place: FieldReference, name: string, value: string | Uint8Array): HeaderField {
-    return this.#insert(this.#indexOf(place), 'insertBefore', name, value)
+    return this.#insert(() => this.#indexOf(place), 'insertBefore', name, value)
   }
 
   insertAfter(place: FieldReference, name: string, value: string | Uint8Array): HeaderField {
-    return this.#insert(this.#indexOf(place) + 1, 'insertAfter', name, value)
+    return this.#insert(() => this.#indexOf(place) + 1, 'insertAfter', name, value)
   }
 
   /** One field of that name, with that value: the first is changed, others go; appended if none is there. */
@@ -98,24 +99,29 @@ export class Headers implements Iterable<HeaderField> {
     if (first === undefined) return this.append(name, value)
     if (typeof value === 'string') first.value = value
     else first.raw = value
-    for (const other of others) other.remove()
+    if (others.length > 0) this.#remove(new Set(others))
     return first
   }
 
   /** Removes a field, or all of a name; tells how many were there. */
   delete(what: FieldReference): number {
-    const before = this.#fields.length
-    const key = typeof what === 'string' ? keyOf(what) : undefined
-    const kept = this.#fields.filter((field) =>
-      key === undefined ? field !== what : field.record.key !== key,
-    )
-    if (!this.#guard.permit('headers.delete', Action.CHGHDRS)) return 0
-    if (kept.length < before) this.#changed = true
-    this.#fields = kept
-    return before - kept.length
+    return this.#remove(new Set(typeof what === 'string' ? this.fields(what) : [what]))
   }
 
-  #insert(index: number, what: string, name: string, value: string | Uint8Array): HeaderField {
+  #remove(gone: ReadonlySet<HeaderField>): number {
+    if (!this.#guard.permit('headers.delete', Action.CHGHDRS)) return 0
+    const before = this.#fields.length
+    this.#fields = this.#fields.filter((field) => !gone.has(field))
+    return before - this.#fields.length
+  }
+
+  /** @param index asked only if the edit may be made: the place may be one that was left out */
+  #insert(
+    index: () => number,
+    what: string,
+    name: string,
+    value: string | Uint8Array,
+  ): HeaderField {
     const permitted = this.#guard.permit(`headers.${what}`, Action.ADDHDRS)
     const bytes = headerName(name)
     const field = new HeaderField(
@@ -127,9 +133,7 @@ export class Headers implements Iterable<HeaderField> {
       ),
       this,
     )
-    if (!permitted) return field
-    this.#fields.splice(index, 0, field)
-    this.#changed = true
+    if (permitted) this.#fields.splice(index(), 0, field)
     return field
   }
 
@@ -149,23 +153,24 @@ export class Headers implements Iterable<HeaderField> {
 
   /** For fields: whether one of them may become another record. */
   mayChange(what: string): boolean {
-    const permitted = this.#guard.permit(what, Action.CHGHDRS)
-    if (permitted) this.#changed = true
-    return permitted
+    return this.#guard.permit(what, Action.CHGHDRS)
   }
 
   /** For the library: the fields as they are; the given ones, themselves, if nothing was edited. */
   records(given: readonly FieldRecord[]): readonly FieldRecord[] {
-    return this.#changed ? this.#fields.map(({ record }) => record) : given
+    const same =
+      this.#fields.length === given.length &&
+      this.#fields.every(({ record }, i) => record === given[i])
+    return same ? given : this.#fields.map(({ record }) => record)
   }
 }
 
 /** One field of a header. */
 export class HeaderField {
   #record: FieldRecord
-  readonly #headers: Headers
+  readonly #headers: MailHeaders
 
-  constructor(record: FieldRecord, headers: Headers) {
+  constructor(record: FieldRecord, headers: MailHeaders) {
     this.#record = record
     this.#headers = headers
   }
@@ -182,9 +187,9 @@ export class HeaderField {
   /**
    * The text: unfolded, without blanks around it, encoded words decoded. Setting it encodes what is
    * not ASCII and folds only what must be folded; where the new text has the old one in it, the bytes
-   * of that stay as they are.
+   * of that stay as they are. In fields of addresses a name that must be encoded loses its quotes.
    *
-   * @throws UsageError on setting, as {@link Headers.insertBefore}
+   * @throws UsageError on setting, as {@link MailHeaders.insertBefore}
    */
   get value(): string {
     return textOf(this.#record.value)
@@ -216,25 +221,34 @@ export class HeaderField {
 
   #change(what: string, value: Buffer): void {
     const record = checkedSize(FieldRecord.of(this.#record.name, value, this.#record))
-    if (this.#headers.mayChange(`field.${what}`)) this.#record = record
+    const permitted = this.#headers.mayChange(`field.${what}`)
+    if (permitted && !record.equals(this.#record)) this.#record = record
   }
 }
 
-const keyOf = (name: string): string => encodeText(name).toString('latin1').toLowerCase()
+const keyOf = (name: string): string => fieldKey(encodeText(name))
 
 const ADDRESS_FIELDS = /^(?:resent-)?(?:from|sender|reply-to|to|cc|bcc)$/i
 
 function textOf(value: Buffer): string {
-  const unfolded = decodeText(value).replaceAll(/\r?\n(?=[ \t])/g, '')
-  return decodeEncodedWords(unfolded.replaceAll(/^[ \t]+|[ \t]+$/g, ''))
+  return decodeEncodedWords(trimBlanks(unfold(decodeText(value))))
 }
+
+const styleOf = (name: Buffer): Style => ({
+  column: name.length + 1,
+  addresses: ADDRESS_FIELDS.test(name.toString('latin1')),
+})
 
 /** A text as it is written after the colon. */
 function textValue(name: Buffer, text: string): Buffer {
+  // Before the work of encoding: what is written is hardly ever shorter than the text.
+  if (text.length > DataSize.K64) throw tooLong(name, text.length)
+  // As Postfix does with them in what it receives (cleanup_replace_stray_cr_lf): a subject that came
+  // with one can be tagged. Bytes (`raw`) are never changed.
+  const clean = text.replaceAll(/\r(?!\n)/g, ' ')
   // Before anything is encoded: a line break must not vanish in an encoded word.
-  foldWithLf(name, encodeText(text))
-  const plain = ADDRESS_FIELDS.test(name.toString('latin1')) ? withoutEncodedQuotes(text) : text
-  return foldWithLf(name, encodeText(` ${encodeWords(plain, name.length + 2)}`))
+  foldWithLf(name, encodeText(clean))
+  return foldWithLf(name, encodeText(encodeWords(clean, styleOf(name))))
 }
 
 /** Bytes as they are; nothing at all would be taken for a deletion, so that is one space. */
@@ -249,59 +263,45 @@ function rawValue(name: Buffer, value: Uint8Array): Buffer {
  */
 function extended(name: Buffer, value: Buffer, text: string): Buffer | undefined {
   const old = textOf(value)
-  const at = old === '' ? -1 : text.indexOf(old)
-  if (at === -1) return undefined
+  if (text === old) return value
+  const at = old === '' ? -1 : placeOf(old, text)
+  if (at === -1 || text.length > DataSize.K64) return undefined
   const before = text.slice(0, at)
   const after = text.slice(at + old.length)
-  // Without a blank between them, two words would become one.
-  if ((before !== '' && !before.endsWith(' ')) || (after !== '' && !after.startsWith(' '))) {
-    return undefined
-  }
-  foldWithLf(name, encodeText(text))
-  const core = decodeText(value).replaceAll(/^[ \t\n]+|[ \t\n]+$/g, '')
-  const head = before === '' ? '' : ahead(before.slice(0, -1), core, name.length + 2)
-  const tail =
-    after === '' ? '' : behind(core, after.slice(1), lastColumn(head + core, name.length + 2))
-  const bytes = foldWithLf(name, encodeText(` ${head}${core}${tail}`))
-  return textOf(bytes) === text ? bytes : undefined
+  // Only the new parts: an encoded word may hold a line break, which does no harm there.
+  if (/[\r\n\0]/.test(before + after)) return undefined
+  const given = decodeText(value)
+  const core = trimBlanks(given, ' \t\n')
+  const start = given.indexOf(core)
+  const written = extendWords(
+    before,
+    { lead: given.slice(0, start), text: core, trail: given.slice(start + core.length) },
+    after,
+    styleOf(name),
+  )
+  return written === undefined || STRAY_CR.test(written)
+    ? undefined
+    : foldWithLf(name, encodeText(written))
 }
 
-/** Text before bytes that stay. Blanks between two encoded words vanish, so they go into the first. */
-function ahead(text: string, core: string, column: number): string {
-  const plain = encodeWords(text, column)
-  const head =
-    /^=\?[^?\s]+\?[bq]\?/i.test(core) && plain.endsWith('?=')
-      ? encodeWhole(`${text} `, column)
-      : plain
-  const first = Buffer.byteLength(core.split('\n', 1)[0]!)
-  // The first line of what stays is not made longer than lines should be.
-  return lastColumn(head, column) + 1 + first > 76 ? `${head}\n ` : `${head} `
+/** A tag may hold the old text too: its place is the end, or the start, before any other. */
+function placeOf(old: string, text: string): number {
+  if (text.endsWith(old)) return text.length - old.length
+  return text.indexOf(old)
 }
 
-/** Text after bytes that stay. */
-function behind(core: string, text: string, column: number): string {
-  const plain = encodeWords(text, column + 1)
-  const tail =
-    core.endsWith('?=') && plain.startsWith('=?') ? encodeWhole(` ${text}`, column + 1) : plain
-  const first = Buffer.byteLength(tail.split('\n', 1)[0]!)
-  return column + 1 + first > 76 ? `\n ${tail}` : ` ${tail}`
-}
-
-/** Where a text that begins in a column ends. */
-function lastColumn(text: string, column: number): number {
-  const feed = text.lastIndexOf('\n')
-  const line = Buffer.byteLength(text.slice(feed + 1))
-  return feed === -1 ? column + line : line
-}
+/** One that is no part of a line end. Mail has them, and as text they mean nothing. */
+const STRAY_CR = /\r(?!\n)/
 
 function checkedSize(record: FieldRecord): FieldRecord {
   // Name and value with a NUL each, behind an index.
   const size = record.name.length + record.value.length + 6
-  if (size > DataSize.K64) {
-    throw new UsageError(
-      'TOO_LONG',
-      `the field ${JSON.stringify(decodeText(record.name))} needs a frame of ${size} bytes; mail servers take ${DataSize.K64}`,
-    )
-  }
+  if (size > DataSize.K64) throw tooLong(record.name, size)
   return record
 }
+
+const tooLong = (name: Buffer, size: number): UsageError =>
+  new UsageError(
+    'TOO_LONG',
+    `the field ${JSON.stringify(decodeText(name))} needs a frame of ${size} bytes; mail servers take ${DataSize.K64}`,
+  )

@@ -38,13 +38,17 @@ export function messageLimits(given: Partial<MessageLimits> = {}): MessageLimits
   }
   const number = (name: Exclude<keyof MessageLimits, 'temporaryDirectory'>): number =>
     wholeNumber(`limits.${name}`, given[name] ?? DEFAULTS[name], 0)
+  const directory = given.temporaryDirectory ?? DEFAULTS.temporaryDirectory
+  if (typeof directory !== 'string' || directory === '') {
+    throw invalidOption('limits.temporaryDirectory', directory, 'the path of a directory')
+  }
   return {
     headers: number('headers'),
     headerBytes: number('headerBytes'),
     recipients: number('recipients'),
     bodyMemory: number('bodyMemory'),
     bodySize: number('bodySize'),
-    temporaryDirectory: given.temporaryDirectory ?? DEFAULTS.temporaryDirectory,
+    temporaryDirectory: directory,
   }
 }
 
@@ -58,7 +62,11 @@ export function largestLimits(all: readonly MessageLimits[]): MessageLimits {
       recipients: Math.max(most.recipients, one.recipients),
       bodyMemory: Math.max(most.bodyMemory, one.bodyMemory),
       bodySize: Math.max(most.bodySize, one.bodySize),
-      temporaryDirectory: most.temporaryDirectory,
+      // One that somebody has chosen.
+      temporaryDirectory:
+        most.temporaryDirectory === DEFAULTS.temporaryDirectory
+          ? one.temporaryDirectory
+          : most.temporaryDirectory,
     }),
     first,
   )

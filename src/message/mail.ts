@@ -11,7 +11,7 @@ import type { FilterMember, StageContext } from './definition.ts'
 import type { EditGuard } from './edit-guard.ts'
 import { MailSender, Recipients } from './envelope.ts'
 import { formatHeader } from './field-record.ts'
-import { Headers } from './headers.ts'
+import { MailHeaders } from './headers.ts'
 import { MailConnection } from './mail-connection.ts'
 import type { MailState } from './mail-state.ts'
 
@@ -19,7 +19,7 @@ import type { MailState } from './mail-state.ts'
 export interface HeadersMail<State = undefined> extends StageContext {
   readonly sender: MailSender
   readonly recipients: Recipients
-  readonly headers: Headers
+  readonly headers: MailHeaders
   /**
    * Text of the first `Subject`; empty if there is none (`headers.has` tells). Set, it is the only one;
    * undefined takes it out. Likewise the others.
@@ -83,7 +83,7 @@ export class LiveMail implements Mail<unknown>, EditGuard {
   readonly #supply: MessageSupply
   readonly #scope = new Scope()
   #connection: MailConnection | undefined
-  #headers: Headers | undefined
+  #headers: MailHeaders | undefined
   #sender: MailSender | undefined
   #recipients: Recipients | undefined
   #body: MailBody | undefined
@@ -146,8 +146,8 @@ export class LiveMail implements Mail<unknown>, EditGuard {
 
   // ---- the message
 
-  get headers(): Headers {
-    this.#headers ??= new Headers(this.#given.fields, this)
+  get headers(): MailHeaders {
+    this.#headers ??= new MailHeaders(this.#given.fields, this)
     return this.#headers
   }
 
