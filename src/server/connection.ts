@@ -4,6 +4,7 @@ import { Conversation } from '../milter/conversation.ts'
 import type { FilterSettings } from '../milter/options.ts'
 import type { CloseReason, Transport } from '../session/events.ts'
 import type { Session } from '../session/session.ts'
+import { readShared } from './shared-reads.ts'
 import { codeOf } from './unix-socket.ts'
 
 export interface ConnectionTimeouts {
@@ -33,18 +34,19 @@ export class Connection implements Transport {
   /** who waits for the other side to read */
   readonly #waiting: (() => void)[] = []
 
+  /** @param accepted a socket that has not read yet */
   constructor(
-    socket: Socket,
+    accepted: Socket,
     factory: FilterFactory,
     settings: FilterSettings,
     onClose: () => void,
   ) {
-    this.#socket = socket
     this.#onClose = onClose
     this.#conversation = new Conversation(factory, settings, this)
+    const socket = readShared(accepted, (chunk, borrowed) => this.#received(chunk, borrowed))
+    this.#socket = socket
     socket.setNoDelay(true)
     socket.setKeepAlive(true)
-    socket.on('data', (chunk: Buffer) => this.#received(chunk))
     socket.on('end', () => this.#session.end('eof'))
     // A mail server may be gone before it has read its last answer; nothing is lost by that.
     socket.on('error', (error) => {
@@ -66,11 +68,11 @@ export class Connection implements Transport {
     return this.#conversation.session
   }
 
-  #received(chunk: Buffer): void {
+  #received(chunk: Buffer, borrowed: boolean): void {
     this.#heard = Date.now()
     const session = this.#session
     const wasInFrame = session.midFrame
-    session.receive(chunk)
+    session.receive(chunk, borrowed)
     if (!session.midFrame) this.#frameBegan = 0
     else if (!wasInFrame || this.#frameBegan === 0) this.#frameBegan = this.#heard
   }

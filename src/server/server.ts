@@ -161,8 +161,9 @@ export class MilterServer implements AsyncDisposable {
   }
 
   async #listen(address: ListenAddress): Promise<Listener> {
-    const server = createServer({ noDelay: true, keepAlive: true }, (socket) =>
-      this.#accept(socket),
+    const server = createServer(
+      { noDelay: true, keepAlive: true, pauseOnConnect: true },
+      (socket) => this.#accept(socket),
     )
     if (address.type === 'unix') {
       const { unixSocket, backlog } = this.#settings
