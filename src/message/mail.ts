@@ -1,8 +1,6 @@
-import { UsageError, type InterruptedError } from '../errors.ts'
+import { UsageError } from '../errors.ts'
 import { tooLate, type LiveMessageContext } from '../milter/context.ts'
 import { envelopeText } from '../milter/edits.ts'
-import { childLogger, type Logger } from '../milter/log.ts'
-import { Scope } from '../milter/scope.ts'
 import { Action, bitNames } from '../protocol/constants.ts'
 import { decodeText } from '../protocol/text.ts'
 import { MailBody } from './body.ts'
@@ -12,8 +10,8 @@ import type { EditGuard } from './edit-guard.ts'
 import { MailSender, Recipients } from './envelope.ts'
 import { formatHeader } from './field-record.ts'
 import { MailHeaders } from './headers.ts'
-import { MailConnection } from './mail-connection.ts'
 import type { MailState } from './mail-state.ts'
+import { StageFacts, type MessageSupply } from './stage-view.ts'
 
 /** A mail whose header is complete. The body may still be on its way. */
 export interface HeadersMail<State = undefined> extends StageContext {
@@ -62,34 +60,21 @@ export interface Mail<State = undefined> extends HeadersMail<State> {
   rawChunks(): AsyncGenerator<Buffer>
 }
 
-/** What a message has beside its content, for all its filters. */
-export interface MessageSupply {
-  /** a store that goes with the message */
-  newStore(): BodyStore
-  /** the state of a filter, made when it is first asked for */
-  stateOf(member: FilterMember): unknown
-}
-
 const EMPTY_LINE = Buffer.from('\r\n')
 
 /** The mail of one call of one filter. */
-export class LiveMail implements Mail<unknown>, EditGuard {
-  /** the call has failed: what it has edited does not count */
-  failed = false
-  readonly #context: LiveMessageContext
-  readonly #member: FilterMember
+export class LiveMail
+  extends StageFacts<LiveMessageContext>
+  implements Mail<unknown>, EditGuard
+{
   readonly #given: MailState
   readonly #hasBody: boolean
   readonly #supply: MessageSupply
-  readonly #scope = new Scope()
-  #connection: MailConnection | undefined
   #headers: MailHeaders | undefined
   #sender: MailSender | undefined
   #recipients: Recipients | undefined
   #body: MailBody | undefined
   #quarantine: string | undefined
-  #log: Logger | undefined
-  #signal: AbortSignal | undefined
   #over = false
 
   constructor(
@@ -99,49 +84,15 @@ export class LiveMail implements Mail<unknown>, EditGuard {
     hasBody: boolean,
     supply: MessageSupply,
   ) {
-    this.#context = context
-    this.#member = member
+    super(context, member)
     this.#given = given
     this.#hasBody = hasBody
     this.#supply = supply
     this.#quarantine = given.quarantine
   }
 
-  // ---- what is known
-
-  get id(): number {
-    return this.#context.id
-  }
-
-  get connection(): MailConnection {
-    this.#connection ??= new MailConnection(this.#context)
-    return this.#connection
-  }
-
-  macro(name: string): string | undefined {
-    return this.#context.macro(name)
-  }
-
-  get macros(): ReadonlyMap<string, string> {
-    return this.#context.macros
-  }
-
-  get queueId(): string | undefined {
-    return this.#context.queueId
-  }
-
-  get log(): Logger {
-    this.#log ??= childLogger(this.#context.log, { filter: this.#member.name })
-    return this.#log
-  }
-
-  get signal(): AbortSignal {
-    this.#signal ??= AbortSignal.any([this.#context.signal, this.#scope.signal])
-    return this.#signal
-  }
-
   get state(): unknown {
-    return this.#supply.stateOf(this.#member)
+    return this.#supply.stateOf(this.member)
   }
 
   // ---- the message
@@ -247,18 +198,18 @@ export class LiveMail implements Mail<unknown>, EditGuard {
   permit(what: string, actions: number): boolean {
     if (this.#over) throw tooLate(`mail.${what}`, 'headers or message', true)
     // A shadow does as if everything had been granted.
-    const granted = this.#member.shadow
-      ? this.#member.actions
-      : this.#member.actions & this.#context.negotiated.actions
+    const granted = this.member.shadow
+      ? this.member.actions
+      : this.member.actions & this.context.negotiated.actions
     const missing = actions & ~granted
     if (missing === 0) return true
-    const undeclared = missing & ~this.#member.actions
+    const undeclared = missing & ~this.member.actions
     const why =
       undeclared === 0
         ? 'it is not granted on this connection; the mail server does not offer it, or the option "actions" of serve leaves it out'
-        : `the filter ${JSON.stringify(this.#member.name)} does not have it in its "edits", or not at this stage`
+        : `the filter ${JSON.stringify(this.member.name)} does not have it in its "edits", or not at this stage`
     const text = `mail.${what} needs ${bitNames(Action, missing)}: ${why}`
-    if (this.#member.definition.onNotGranted !== 'skip') {
+    if (this.member.definition.onNotGranted !== 'skip') {
       throw new UsageError('ACTION_NOT_NEGOTIATED', text)
     }
     this.log.warn({ edit: what, reason: text }, 'an edit is left out')
@@ -296,13 +247,7 @@ export class LiveMail implements Mail<unknown>, EditGuard {
   }
 
   /** The handler is over, in whatever way. */
-  close(): void {
+  override close(): void {
     this.#over = true
-  }
-
-  /** The handler is not waited for any longer. */
-  cut(reason: InterruptedError): void {
-    this.close()
-    this.#scope.abort(reason)
   }
 }

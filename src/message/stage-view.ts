@@ -2,10 +2,19 @@ import type { InterruptedError } from '../errors.ts'
 import type { LiveConnectionContext } from '../milter/context.ts'
 import { childLogger, type Logger } from '../milter/log.ts'
 import { Scope } from '../milter/scope.ts'
-import type { FilterMember, RecipientStage } from './definition.ts'
+import type { FilterMember, RecipientStage, StageContext } from './definition.ts'
 import { EnvelopeAddress } from './envelope.ts'
+import type { CallSubject } from './handler-calls.ts'
 import { MailConnection } from './mail-connection.ts'
-import type { MessageSupply } from './mail.ts'
+import type { BodyStore } from './body-store.ts'
+
+/** What a message has beside its content, for all its filters. */
+export interface MessageSupply {
+  /** a store that goes with the message */
+  newStore(): BodyStore
+  /** the state of a filter, made when it is first asked for */
+  stateOf(member: FilterMember): unknown
+}
 
 /** What the early stages know of a message. */
 export interface EarlyMessage extends MessageSupply {
@@ -13,60 +22,80 @@ export interface EarlyMessage extends MessageSupply {
   readonly recipients: readonly EnvelopeAddress[]
 }
 
-/** The context of one call of one filter before there is a mail. */
-export class StageView implements RecipientStage<unknown> {
+/** What one call of one filter can ask, at whatever stage; over when the call is. */
+export class StageFacts<Context extends LiveConnectionContext>
+  implements StageContext, CallSubject
+{
   failed = false
-  readonly #context: LiveConnectionContext
-  readonly #member: FilterMember
-  readonly #message: EarlyMessage | undefined
+  protected readonly context: Context
+  protected readonly member: FilterMember
   readonly #scope = new Scope()
   #connection: MailConnection | undefined
   #log: Logger | undefined
   #signal: AbortSignal | undefined
+
+  constructor(context: Context, member: FilterMember) {
+    this.context = context
+    this.member = member
+  }
+
+  get id(): number {
+    return this.context.id
+  }
+
+  get connection(): MailConnection {
+    this.#connection ??= new MailConnection(this.context)
+    return this.#connection
+  }
+
+  macro(name: string): string | undefined {
+    return this.context.macro(name)
+  }
+
+  get macros(): ReadonlyMap<string, string> {
+    return this.context.macros
+  }
+
+  get queueId(): string | undefined {
+    return this.context.queueId
+  }
+
+  get log(): Logger {
+    this.#log ??= childLogger(this.context.log, { filter: this.member.name })
+    return this.#log
+  }
+
+  get signal(): AbortSignal {
+    this.#signal ??= AbortSignal.any([this.context.signal, this.#scope.signal])
+    return this.#signal
+  }
+
+  close(): void {}
+
+  cut(reason: InterruptedError): void {
+    this.close()
+    this.#scope.abort(reason)
+  }
+}
+
+/** The context of one call of one filter before there is a mail. */
+export class StageView
+  extends StageFacts<LiveConnectionContext>
+  implements RecipientStage<unknown>
+{
+  readonly #message: EarlyMessage | undefined
 
   constructor(
     context: LiveConnectionContext,
     member: FilterMember,
     message: EarlyMessage | undefined,
   ) {
-    this.#context = context
-    this.#member = member
+    super(context, member)
     this.#message = message
   }
 
-  get id(): number {
-    return this.#context.id
-  }
-
-  get connection(): MailConnection {
-    this.#connection ??= new MailConnection(this.#context)
-    return this.#connection
-  }
-
-  macro(name: string): string | undefined {
-    return this.#context.macro(name)
-  }
-
-  get macros(): ReadonlyMap<string, string> {
-    return this.#context.macros
-  }
-
-  get queueId(): string | undefined {
-    return this.#context.queueId
-  }
-
-  get log(): Logger {
-    this.#log ??= childLogger(this.#context.log, { filter: this.#member.name })
-    return this.#log
-  }
-
-  get signal(): AbortSignal {
-    this.#signal ??= AbortSignal.any([this.#context.signal, this.#scope.signal])
-    return this.#signal
-  }
-
   get state(): unknown {
-    return this.#message?.stateOf(this.#member)
+    return this.#message?.stateOf(this.member)
   }
 
   get sender(): EnvelopeAddress {
@@ -75,12 +104,6 @@ export class StageView implements RecipientStage<unknown> {
 
   get recipients(): readonly EnvelopeAddress[] {
     return this.#message?.recipients ?? []
-  }
-
-  close(): void {}
-
-  cut(reason: InterruptedError): void {
-    this.#scope.abort(reason)
   }
 }
 
