@@ -1,7 +1,7 @@
 import type { AnyHandler } from '../milter/filter-object.ts'
 import { headerLeadingSpace, noReply, symlist } from '../milter/marks.ts'
 import type { Stage } from '../milter/stages.ts'
-import type { FilterMember, FilterStage } from './definition.ts'
+import { FILTER_STAGES, type FilterMember, type FilterStage } from './definition.ts'
 import { largestLimits, type MessageLimits } from './limits.ts'
 import type { Pipeline } from './pipeline.ts'
 
@@ -11,6 +11,8 @@ export interface Blueprint {
   readonly handlers: ReadonlyMap<Stage, AnyHandler>
   readonly actions: number
   readonly limits: MessageLimits
+  /** the stages that some filter has */
+  readonly declared: ReadonlySet<FilterStage>
   /** RCPT gets a reply, so that a recipient can be refused */
   readonly answersRecipients: boolean
 }
@@ -116,6 +118,7 @@ export function blueprintOf(members: readonly FilterMember[]): Blueprint {
     handlers,
     actions: members.reduce((all, { shadow, actions }) => (shadow ? all : all | actions), 0),
     limits: largestLimits(members.map(({ limits }) => limits)),
+    declared: new Set(FILTER_STAGES.filter(has)),
     answersRecipients: answered('recipient'),
   }
 }

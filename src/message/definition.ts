@@ -105,7 +105,7 @@ export interface FilterDefinition<State = undefined> {
   readonly limits?: Partial<MessageLimits> | undefined
 }
 
-const STAGES: readonly FilterStage[] = [
+export const FILTER_STAGES: readonly FilterStage[] = [
   'connect',
   'helo',
   'sender',
@@ -115,7 +115,7 @@ const STAGES: readonly FilterStage[] = [
   'close',
 ]
 const OPTIONS: ReadonlySet<string> = new Set([
-  ...STAGES,
+  ...FILTER_STAGES,
   'name',
   'state',
   'onError',
@@ -160,10 +160,10 @@ export function checkedMember(definition: FilterDefinition<unknown>): FilterMemb
     if (!OPTIONS.has(key)) {
       throw new UsageError(
         'INVALID_HANDLER',
-        `${key} ${where} is neither a stage nor an option; stages are ${STAGES.join(', ')}`,
+        `${key} ${where} is neither a stage nor an option; stages are ${FILTER_STAGES.join(', ')}`,
       )
     }
-    const isHandler = (STAGES as readonly string[]).includes(key) || key === 'state'
+    const isHandler = (FILTER_STAGES as readonly string[]).includes(key) || key === 'state'
     if (isHandler && value !== undefined && typeof value !== 'function') {
       throw new UsageError(
         'INVALID_HANDLER',
@@ -195,8 +195,8 @@ export function checkedMember(definition: FilterDefinition<unknown>): FilterMemb
 }
 
 function checkStage(option: string, stage: string): void {
-  if (!(STAGES as readonly string[]).includes(stage)) {
-    throw invalidOption(option, stage, `stages: ${STAGES.join(', ')}`)
+  if (!(FILTER_STAGES as readonly string[]).includes(stage)) {
+    throw invalidOption(option, stage, `stages: ${FILTER_STAGES.join(', ')}`)
   }
 }
 

@@ -78,8 +78,13 @@ export class FieldRecord {
 }
 
 /** ASCII letters have no case, as in mail servers; other bytes are what they are. */
-export const fieldKey = (name: Buffer): string =>
-  name.toString('latin1').replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase())
+export function fieldKey(name: Buffer): string {
+  const text = name.toString('latin1')
+  // Latin-1 has capitals beyond ASCII, which a plain toLowerCase would change.
+  return /^[ -~]*$/.test(text)
+    ? text.toLowerCase()
+    : text.replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase())
+}
 
 /** A header as in a message, without the empty line that ends it. */
 export function formatHeader(fields: readonly FieldRecord[]): Buffer {

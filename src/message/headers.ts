@@ -243,6 +243,8 @@ const styleOf = (name: Buffer): Style => ({
 function textValue(name: Buffer, text: string): Buffer {
   // Before the work of encoding: what is written is hardly ever shorter than the text.
   if (text.length > DataSize.K64) throw tooLong(name, text.length)
+  // Nearly every text: nothing to encode, nothing to fold.
+  if (name.length + text.length < SHORT_LINE && PLAIN.test(text)) return encodeText(` ${text}`)
   // As Postfix does with them in what it receives (cleanup_replace_stray_cr_lf): a subject that came
   // with one can be tagged. Bytes (`raw`) are never changed.
   const clean = text.replaceAll(/\r(?!\n)/g, ' ')
@@ -250,6 +252,11 @@ function textValue(name: Buffer, text: string): Buffer {
   foldWithLf(name, encodeText(clean))
   return foldWithLf(name, encodeText(encodeWords(clean, styleOf(name))))
 }
+
+/** A line may have 998 bytes (RFC 5322, section 2.1.1). */
+const SHORT_LINE = 996
+/** Printable ASCII that cannot be taken for an encoded word. */
+const PLAIN = /^(?!.*=\?)[ -~]+$/
 
 /** Bytes as they are; nothing at all would be taken for a deletion, so that is one space. */
 function rawValue(name: Buffer, value: Uint8Array): Buffer {

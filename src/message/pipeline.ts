@@ -21,7 +21,7 @@ import { HandlerCalls } from './handler-calls.ts'
 import { LiveMail } from './mail.ts'
 import { OpenMessage } from './open-message.ts'
 import { describePlan, planMail, type MailPlan } from './plan/plan.ts'
-import { mailServerKind } from './plan/server.ts'
+import { mailServerKind, type MailServerKind } from './plan/server.ts'
 import { StageView } from './stage-view.ts'
 
 /**
@@ -39,6 +39,7 @@ export class Pipeline implements FilterObject {
   /** filters that have accepted all mail of the connection */
   readonly #acceptedAll = new Set<FilterMember>()
   #message: OpenMessage | undefined
+  #server: MailServerKind | undefined
   readonly #calls: HandlerCalls
 
   constructor(blueprint: Blueprint, settings: FilterSettings) {
@@ -81,6 +82,7 @@ export class Pipeline implements FilterObject {
   sender(ctx: LiveMessageContext, words: EnvelopeWords): Later<Verdict> {
     const message = this.#open()
     message.sender = new EnvelopeAddress(words)
+    if (!this.#blueprint.declared.has('sender')) return CONTINUE
     return this.#ask(0, {
       stage: 'sender',
       context: ctx,
@@ -97,6 +99,10 @@ export class Pipeline implements FilterObject {
       // Where nobody hears the answer the message fails; else the client sends the rest by itself.
       if (this.#blueprint.answersRecipients) return TOO_MANY_RECIPIENTS
       message.spoil(tooLarge(`more than ${recipients} recipients (limits.recipients)`))
+      return CONTINUE
+    }
+    if (!this.#blueprint.declared.has('recipient')) {
+      message.recipients.push(recipient)
       return CONTINUE
     }
     const verdict = this.#ask(0, {
@@ -303,9 +309,15 @@ export class Pipeline implements FilterObject {
     if (!member.shadow) message.state = after
     const plan =
       member.shadow && after !== before
-        ? describePlan(planMail(before, after, mailServerKind(ctx)))
+        ? describePlan(planMail(before, after, this.#serverKind(ctx)))
         : undefined
     return this.#judge(member, stage, ctx, message, verdict, plan)
+  }
+
+  /** Told by macros of CONNECT, so it holds for the session. */
+  #serverKind(ctx: LiveMessageContext): MailServerKind {
+    this.#server ??= mailServerKind(ctx)
+    return this.#server
   }
 
   /** Sends what makes the mail server's message like ours. */
@@ -313,7 +325,7 @@ export class Pipeline implements FilterObject {
     if (endsMessage(verdict) || !message.edited) return verdict
     const { given, state } = message
     const mayChange = (ctx.negotiated.actions & Action.CHGHDRS) !== 0
-    const plan = planMail(given, state, mailServerKind(ctx), mayChange)
+    const plan = planMail(given, state, this.#serverKind(ctx), mayChange)
     if (plan.body === undefined) {
       send(ctx, plan)
       return verdict

@@ -74,7 +74,7 @@ export class StageFacts<Context extends LiveConnectionContext>
 
   cut(reason: InterruptedError): void {
     this.close()
-    this.#scope.abort(reason)
+    this.#scope.abort(() => reason)
   }
 }
 

@@ -229,7 +229,7 @@ export class Conversation implements SessionEvents {
 
   abort(): Later<void> {
     const message = this.#message!
-    message.scope.abort(interruption('abort'))
+    message.scope.abort(() => interruption('abort'))
     return this.#notify('abort', message, NO_ARGS)
   }
 
@@ -243,7 +243,7 @@ export class Conversation implements SessionEvents {
   close(reason: CloseReason): Later<void> {
     if (this.#filter === undefined) return undefined
     const context = this.#context
-    context.scope.abort(interruption(reason === 'shutdown' ? 'shutdown' : 'disconnect'))
+    context.scope.abort(() => interruption(reason === 'shutdown' ? 'shutdown' : 'disconnect'))
     const done = this.#notify('close', context, [reason])
     // The next SMTP session on this connection has nothing of this one.
     const reset = (): void => {
@@ -259,8 +259,8 @@ export class Conversation implements SessionEvents {
 
   interrupt(reason: InterruptReason): void {
     const error = interruption(reason)
-    this.#message?.scope.abort(error)
-    if (reason !== 'abort') this.#context.scope.abort(error)
+    this.#message?.scope.abort(() => error)
+    if (reason !== 'abort') this.#context.scope.abort(() => error)
     this.#pending?.cut(error)
   }
 

@@ -1,5 +1,6 @@
 import { isIPv6, SocketAddress } from 'node:net'
 import { ProtocolError } from '../errors.ts'
+import { copyBytes } from './bytes.ts'
 import { Command, letter } from './constants.ts'
 import { encodeFrame, type Payload } from './frame.ts'
 import { decodeMacros, encodeMacros, type Macros } from './macros.ts'
@@ -163,11 +164,11 @@ export class HeaderView {
 
   /** Copies the name to a position, and gives its length. */
   copyName(target: Buffer, at: number): number {
-    return this.#bytes.copy(target, at, this.#nameStart, this.#nameEnd)
+    return copyBytes(this.#bytes, this.#nameStart, this.#nameEnd, target, at)
   }
 
   copyValue(target: Buffer, at: number): number {
-    return this.#bytes.copy(target, at, this.#valueStart, this.#valueEnd)
+    return copyBytes(this.#bytes, this.#valueStart, this.#valueEnd, target, at)
   }
 
   /** A copy of the name's bytes. */

@@ -1,3 +1,4 @@
+import { copyBytes } from '../protocol/bytes.ts'
 import { Command, MacroStage } from '../protocol/constants.ts'
 import type { Payload } from '../protocol/frame.ts'
 import { bareMacroName, decodeMacroPairs } from '../protocol/macros.ts'
@@ -104,7 +105,7 @@ class Slot {
     if (this.#bytes.length < size || this.#bytes.length > 4096) {
       this.#bytes = Buffer.allocUnsafe(Math.max(size, 256))
     }
-    payload.bytes.copy(this.#bytes, 0, payload.start + 1, payload.end)
+    copyBytes(payload.bytes, payload.start + 1, payload.end, this.#bytes, 0)
     this.#size = size
     this.#values = undefined
     this.#fresh = true

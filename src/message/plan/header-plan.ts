@@ -66,7 +66,9 @@ export function planHeaders(
   const changes: HeaderEdit[] = []
   const inserts: Insert[] = []
   const atEnd: Insert[] = []
-  const stay = count(steps, 'keep') + count(steps, 'change')
+  const kept = count(steps, 'keep')
+  const stay = kept + count(steps, 'change')
+  const counted = kept < before.length || (server !== 'postfix' && steps.some(isNewDefault))
   const numbers = new Map<string, number>()
   let passed = 0
   let stayed = 0
@@ -78,6 +80,10 @@ export function planHeaders(
       continue
     }
     const field = before[passed++]!
+    if (!counted) {
+      stayed++
+      continue
+    }
     const index = (numbers.get(field.key) ?? 0) + 1
     numbers.set(field.key, index)
     if (step.type === 'delete') changes.push({ type: 'delete', index, name: field.name })
@@ -87,13 +93,16 @@ export function planHeaders(
     }
   }
   const defaults =
-    server === 'postfix'
+    server === 'postfix' || !counted
       ? []
       : defaultEdits(server, stay > 0, numbers, inserts, atEnd, mayChange)
   return [...changes.reverse(), ...defaults, ...inserts.reverse(), ...atEnd]
 }
 
 type Insert = Extract<HeaderEdit, { type: 'insert' }>
+
+const isNewDefault = (step: Step): boolean =>
+  step.type === 'insert' && DEFAULT_PLACES.has(step.field.key)
 
 function count(steps: readonly Step[], type: Step['type']): number {
   let found = 0

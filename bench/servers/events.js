@@ -1,0 +1,66 @@
+// The workloads on handlers of events.
+//
+//     node events.js ADDRESS WORKLOAD
+import { ACCEPT, CONTINUE, noReply, serve } from 'tsmilter'
+
+const [, , address, workload] = process.argv
+const goOn = () => CONTINUE
+
+const noop = () => ({
+  connect: goOn,
+  helo: goOn,
+  envfrom: goOn,
+  envrcpt: goOn,
+  data: goOn,
+  header: goOn,
+  eoh: goOn,
+  body: goOn,
+  eom: goOn,
+  unknown: goOn,
+})
+
+const addheader = () => ({
+  eom(ctx) {
+    ctx.addHeader('X-Bench', 'yes')
+    return ACCEPT
+  },
+})
+
+// With the callbacks that are usual with libmilter; this library declines what has no handler.
+const addheaderNr = () => ({
+  envfrom: noReply(() => {}),
+  envrcpt: noReply(() => {}),
+  header: noReply(() => {}),
+  eom(ctx) {
+    ctx.addHeader('X-Bench', 'yes')
+    return ACCEPT
+  },
+})
+
+const body = () => {
+  let fields = []
+  let chunks = []
+  return {
+    envfrom() {
+      fields = []
+      chunks = []
+    },
+    header(_ctx, name, value) {
+      fields.push([name, value])
+    },
+    body(_ctx, chunk) {
+      chunks.push(chunk)
+    },
+    eom(ctx) {
+      const text = Buffer.concat(chunks)
+      ctx.addHeader('X-Bench-Fields', String(fields.length))
+      ctx.addHeader('X-Bench-Size', String(text.length))
+      if (text.length > 0) text[0] = 0x23
+      ctx.replaceBody(text)
+      return ACCEPT
+    },
+  }
+}
+
+const workloads = { noop, addheader, 'addheader-nr': addheaderNr, body }
+await serve(workloads[workload], { listen: address, maxConnections: 10_000 })

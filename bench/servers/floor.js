@@ -1,0 +1,96 @@
+// The least a filter on Node can do: frame lengths and letters, one write for each 'data' event.
+// Bodies are kept only for the workload that gives them back.
+//
+//     node floor.js ADDRESS WORKLOAD
+import { createServer } from 'node:net'
+
+const [, , address, workload] = process.argv
+const withBody = workload === 'body'
+const adds = workload.startsWith('addheader')
+const silent = workload === 'addheader-nr'
+
+const frame = (letter, ...payload) => {
+  const size = payload.reduce((sum, part) => sum + part.length, 0)
+  const head = Buffer.alloc(5)
+  head.writeUInt32BE(size + 1)
+  head[4] = letter.charCodeAt(0)
+  return Buffer.concat([head, ...payload])
+}
+const number = (value) => {
+  const bytes = Buffer.alloc(4)
+  bytes.writeUInt32BE(value)
+  return bytes
+}
+const field = (name, value) => frame('h', Buffer.from(`${name}\0${value}\0`))
+
+const CONTINUE = frame('c')
+const ACCEPT = frame('a')
+// As floor.c: declined is what the workload has no use for.
+const DECLINED = 0x1 | 0x2 | 0x40 | 0x100 | 0x200
+const [actions, steps] = withBody
+  ? [0x3, DECLINED | 0x8]
+  : adds
+    ? [0x1, DECLINED | 0x10 | (silent ? 0x80 | 0x4000 | 0x8000 : 0)]
+    : [0, 0]
+const NEGOTIATED = frame('O', number(6), number(actions), number(steps))
+const ADDED = Buffer.concat([field('X-Bench', 'yes'), ACCEPT])
+
+const code = (letter) => letter.charCodeAt(0)
+const answered = new Set(Buffer.from(silent ? 'CHTNB' : 'CHMRTLNB'))
+const [NEGOTIATE, HEADER, BODY, EOM, QUIT] = Buffer.from('OLBEQ')
+
+const editedBody = (fields, chunks) => {
+  const body = Buffer.concat(chunks)
+  body[0] = code('#')
+  const frames = [
+    field('X-Bench-Fields', String(fields)),
+    field('X-Bench-Size', String(body.length)),
+  ]
+  for (let at = 0; at < body.length; at += 65_535) {
+    frames.push(frame('b', body.subarray(at, at + 65_535)))
+  }
+  frames.push(ACCEPT)
+  return frames
+}
+
+const server = createServer({ noDelay: true }, (socket) => {
+  let rest
+  let fields = 0
+  let chunks = []
+  socket.on('data', (data) => {
+    const bytes = rest === undefined ? data : Buffer.concat([rest, data])
+    const out = []
+    let at = 0
+    while (bytes.length - at >= 5) {
+      const end = at + 4 + bytes.readUInt32BE(at)
+      if (end > bytes.length) break
+      const letter = bytes[at + 4]
+      if (letter === EOM) {
+        if (withBody) {
+          out.push(...editedBody(fields, chunks))
+          fields = 0
+          chunks = []
+        } else out.push(adds ? ADDED : CONTINUE)
+      } else if (answered.has(letter)) {
+        if (letter === HEADER) fields++
+        else if (withBody && letter === BODY) chunks.push(bytes.subarray(at + 5, end))
+        out.push(CONTINUE)
+      } else if (letter === NEGOTIATE) out.push(NEGOTIATED)
+      else if (letter === QUIT) {
+        socket.end()
+        return
+      }
+      at = end
+    }
+    rest = at === bytes.length ? undefined : bytes.subarray(at)
+    if (out.length > 0) socket.write(out.length === 1 ? out[0] : Buffer.concat(out))
+  })
+  socket.on('error', () => socket.destroy())
+})
+
+const [kind, place] = [
+  address.slice(0, address.indexOf(':')),
+  address.slice(address.indexOf(':') + 1),
+]
+if (kind === 'unix') server.listen(place)
+else server.listen(Number.parseInt(place, 10), '127.0.0.1')

@@ -1,0 +1,87 @@
+// The workloads as classes.
+//
+//     node objects.js ADDRESS WORKLOAD
+import { ACCEPT, Base, CONTINUE, noReply, runMilter, silentLogger } from 'tsmilter'
+
+const [, , address, workload] = process.argv
+
+class Noop extends Base {
+  connect() {
+    return CONTINUE
+  }
+  helo() {
+    return CONTINUE
+  }
+  envfrom() {
+    return CONTINUE
+  }
+  envrcpt() {
+    return CONTINUE
+  }
+  data() {
+    return CONTINUE
+  }
+  header() {
+    return CONTINUE
+  }
+  eoh() {
+    return CONTINUE
+  }
+  body() {
+    return CONTINUE
+  }
+  eom() {
+    return CONTINUE
+  }
+  unknown() {
+    return CONTINUE
+  }
+}
+
+class AddHeader extends Base {
+  eom() {
+    this.addHeader('X-Bench', 'yes')
+    return ACCEPT
+  }
+}
+
+// Plain JavaScript has no decorators; marks are wrapped around methods.
+class AddHeaderSilently extends AddHeader {}
+for (const stage of ['envfrom', 'envrcpt', 'header']) {
+  AddHeaderSilently.prototype[stage] = noReply(() => {})
+}
+
+class Body extends Base {
+  envfrom() {
+    this.fields = []
+    this.chunks = []
+  }
+  header(name, value) {
+    this.fields.push([name, value])
+  }
+  body(chunk) {
+    this.chunks.push(chunk)
+  }
+  eom() {
+    const text = Buffer.concat(this.chunks)
+    this.addHeader('X-Bench-Fields', String(this.fields.length))
+    this.addHeader('X-Bench-Size', String(text.length))
+    if (text.length > 0) text[0] = 0x23
+    this.replaceBody(text)
+    return ACCEPT
+  }
+}
+
+const workloads = {
+  noop: Noop,
+  addheader: AddHeader,
+  'addheader-nr': AddHeaderSilently,
+  body: Body,
+}
+const Filter = workloads[workload]
+await runMilter('bench', {
+  factory: () => new Filter(),
+  socket: address,
+  maxConnections: 10_000,
+  logger: silentLogger(),
+})
