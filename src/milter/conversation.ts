@@ -27,7 +27,7 @@ import type { NegotiationRequest } from './handlers.ts'
 import { marksOf, type Marks } from './marks.ts'
 import type { FilterSettings } from './options.ts'
 import type { Stage } from './stages.ts'
-import { wishesOf, withRequest } from './subscription.ts'
+import { answeringData, wishesOf, withRequest } from './subscription.ts'
 
 let lastId = 0
 const NO_ARGS: readonly unknown[] = []
@@ -57,6 +57,7 @@ export class Conversation implements SessionEvents {
 
   readonly #factory: FilterFactory
   readonly #settings: FilterSettings
+  readonly #answersData: boolean
   readonly #state: ConnectionState
   #context: LiveConnectionContext
   #message: LiveMessageContext | undefined
@@ -70,6 +71,7 @@ export class Conversation implements SessionEvents {
   constructor(factory: FilterFactory, settings: FilterSettings, transport: Transport) {
     this.#factory = factory
     this.#settings = settings
+    this.#answersData = transport.acknowledgesLate === true
     this.session = new Session(this, transport, {
       frameSize: settings.maxFrameSize,
       pending: settings.maxPending,
@@ -93,6 +95,7 @@ export class Conversation implements SessionEvents {
     let request: unknown
     try {
       wishes = wishesOf(filter, this.#settings)
+      if (this.#answersData) wishes = answeringData(wishes)
       const handler = filter.handlers.get('negotiate')
       if (handler === undefined) return wishes
       request = filter.call(handler, this.#context, [offer])

@@ -21,6 +21,7 @@ const JOIN_BELOW = 16_384
 
 /** One socket and the session that runs on it. */
 export class Connection implements Transport {
+  readonly acknowledgesLate: boolean
   readonly #socket: Socket
   readonly #conversation: Conversation
   readonly #onClose: () => void
@@ -42,6 +43,7 @@ export class Connection implements Transport {
     onClose: () => void,
   ) {
     this.#onClose = onClose
+    this.acknowledgesLate = accepted.remoteAddress !== undefined
     this.#conversation = new Conversation(factory, settings, this)
     const socket = readShared(accepted, (chunk, borrowed) => this.#received(chunk, borrowed))
     this.#socket = socket

@@ -57,6 +57,8 @@ export interface SessionEvents {
 
 /** Where a session's bytes go. */
 export interface Transport {
+  /** acknowledges late what it does not answer, as TCP does */
+  readonly acknowledgesLate?: boolean
   /** Everything that answers what was read, in order. The array is used again after the call. */
   send(frames: readonly Buffer[]): void
   /** Settles when more can be sent without piling up, or nothing any more; undefined: at once. */

@@ -23,6 +23,8 @@ export interface Wishes {
   readonly required: number
   /** {@link Step} bits: events it has no use for, events it does not answer, capabilities */
   readonly steps: number
+  /** those of them not to be asked for: the event is to come, and be answered here */
+  readonly withheld?: number | undefined
   readonly macros: MacroLists
   /** the largest frame data to agree on; 65,535 needs no negotiation */
   readonly dataSize: DataSize
@@ -70,7 +72,8 @@ export function agree(offer: Offer, wishes: Wishes): Terms {
     ((wishes.actions | wishes.required) & offeredActions) |
     (macros.size > 0 ? Action.SETSYMLIST : 0)
   const dataSize = agreedSize(offeredSteps, wishes.dataSize)
-  const steps = (wishes.steps & offeredSteps & ALL_STEPS) | SIZE_STEP[dataSize]
+  const asked = wishes.steps & ~(wishes.withheld ?? 0)
+  const steps = (asked & offeredSteps & ALL_STEPS) | SIZE_STEP[dataSize]
   return { version, actions, steps, macros, declined: wishes.steps & NO_SEND_STEPS, dataSize }
 }
 

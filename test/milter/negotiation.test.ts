@@ -13,7 +13,7 @@ import {
 } from '../../src/milter/marks.ts'
 import { Milter } from '../../src/milter/milter.ts'
 import type { FilterOptions } from '../../src/milter/options.ts'
-import { FULL_OFFER, rcpt, mail, Wire } from '../support/wire.ts'
+import { data, eom, FULL_OFFER, rcpt, mail, RecordingTransport, Wire } from '../support/wire.ts'
 
 function negotiate(
   filter: () => Filter,
@@ -256,5 +256,40 @@ describe('marks', () => {
     const names = Array.from({ length: 51 }, (_, i) => `macro${i}`)
     assert.throws(() => symlist(...names), { code: 'INVALID_OPTION' })
     assert.throws(() => symlist('i j'), { code: 'INVALID_OPTION' })
+  })
+})
+
+describe('over TCP', () => {
+  function overTcp(filter: () => Filter): { wire: Wire; steps: number } {
+    const transport = new RecordingTransport()
+    transport.acknowledgesLate = true
+    const wire = new Wire(filter, {}, transport)
+    wire.send({ type: 'optneg', offer: FULL_OFFER })
+    const [answer] = wire.take() as unknown as [{ choice: Choice }]
+    return { wire, steps: answer.choice.steps }
+  }
+  const both = Step.NODATA | Step.NR_DATA
+
+  it('DATA comes and is answered, so that Postfix does not wait for an acknowledgement', () => {
+    const { wire, steps } = overTcp(() => ({ eom: () => undefined }))
+    assert.equal(steps & both, 0)
+    wire.send(mail(), rcpt(), data, eom())
+    // MAIL and RCPT were declined, and are answered if they come all the same.
+    assert.equal(wire.answers(), 'continue continue continue continue')
+    assert.equal(negotiate(() => ({ eom: () => undefined })).steps & both, Step.NODATA)
+  })
+
+  it('a handler of DATA that does not answer is called, and answered for', () => {
+    let called = 0
+    const { wire, steps } = overTcp(() => ({ data: noReply(() => void called++) }))
+    assert.equal(steps & both, 0)
+    wire.send(mail(), rcpt(), data)
+    assert.equal(called, 1)
+    assert.equal(wire.answers(), 'continue continue continue')
+  })
+
+  it("the filter's own word on the steps holds", () => {
+    const { steps } = overTcp(() => ({ negotiate: () => ({ steps: Step.NODATA }) }))
+    assert.equal(steps & both, Step.NODATA)
   })
 })

@@ -14,6 +14,7 @@ export class RecordingTransport implements Transport {
   readonly sent: ReplyMessage[] = []
   /** the frames of each call of `send` */
   readonly writes: Buffer[][] = []
+  acknowledgesLate = false
   closed = false
   paused = false
 
@@ -83,11 +84,16 @@ export const PEER: Peer = {
 
 /** A filter with a mail server's side that is moved by hand, all in memory. */
 export class Wire {
-  readonly transport: RecordingTransport = new RecordingTransport()
+  readonly transport: RecordingTransport
   readonly log: LogLine[] = []
   readonly conversation: Conversation
 
-  constructor(factory: FilterFactory, options: FilterOptions = {}) {
+  constructor(
+    factory: FilterFactory,
+    options: FilterOptions = {},
+    transport = new RecordingTransport(),
+  ) {
+    this.transport = transport
     this.conversation = new Conversation(
       factory,
       filterSettings({ logger: recordingLogger(this.log), ...options }),

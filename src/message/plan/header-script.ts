@@ -19,7 +19,7 @@ export interface ScriptRules {
 }
 
 /** Cells of the table that are filled at most; beyond it fields are paired by where they come from. */
-const BUDGET = 4_000_000
+const BUDGET = 100_000
 
 export function headerScript(
   before: readonly FieldRecord[],
