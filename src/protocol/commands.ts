@@ -71,8 +71,11 @@ export function decodeConnect(payload: Payload): Peer {
   }
 }
 
+const IPV4 = /^[0-9.]+$/
+
 /** `IPv6:0:0:0:0:0:0:0:1` and `[::1]` are `::1`. */
 function plainAddress(raw: string): string {
+  if (IPV4.test(raw)) return raw
   const address = raw.replace(/^\[(.*)\]$/s, '$1').replace(/^ipv6:/i, '')
   if (!isIPv6(address)) return address
   // Node writes an address in its shortest form (RFC 5952).
@@ -110,12 +113,14 @@ export function decodeEnvelope(payload: Payload): string[] {
   return strings
 }
 
+const EMPTY = Buffer.alloc(0)
+
 /**
  * A header field where it lies; pointed at one payload after the other, so that reading a header
  * makes no object. Bytes and text can be asked for until the next field is read.
  */
 export class HeaderView {
-  #bytes: Buffer = Buffer.alloc(0)
+  #bytes: Buffer = EMPTY
   #nameStart = 0
   #nameEnd = 0
   #valueStart = 0

@@ -35,18 +35,18 @@ export class Connection implements Transport {
   /** who waits for the other side to read */
   readonly #waiting: (() => void)[] = []
 
-  /** @param accepted a socket that has not read yet */
+  /** @param socket one that has not read yet */
   constructor(
-    accepted: Socket,
+    socket: Socket,
     factory: FilterFactory,
     settings: FilterSettings,
     onClose: () => void,
   ) {
     this.#onClose = onClose
-    this.acknowledgesLate = accepted.remoteAddress !== undefined
+    this.acknowledgesLate = socket.remoteAddress !== undefined
     this.#conversation = new Conversation(factory, settings, this)
-    const socket = readShared(accepted, (chunk, borrowed) => this.#received(chunk, borrowed))
     this.#socket = socket
+    readShared(socket, (chunk, borrowed) => this.#received(chunk, borrowed))
     socket.setNoDelay(true)
     socket.setKeepAlive(true)
     socket.on('end', () => this.#session.end('eof'))

@@ -1,4 +1,4 @@
-import { Socket } from 'node:net'
+import type { Socket } from 'node:net'
 
 /**
  * Bytes of a read, 128 KiB: a full body frame with the macros before it in one read, where the 64 KiB
@@ -7,9 +7,10 @@ import { Socket } from 'node:net'
 const SIZE = 131_072
 const BUFFER = Buffer.allocUnsafeSlow(SIZE)
 
-/** What Node's documentation does not have: the handle of a socket, for `new Socket({ handle })`. */
-interface HandleOwner {
-  _handle: { readonly useUserBuffer?: unknown } | null
+/** What Node's documentation does not have: the handle of a socket, and where `onread` is kept. */
+interface Innards {
+  readonly _handle: { useUserBuffer?(buffer: Buffer): void } | null
+  [key: symbol]: unknown
 }
 
 /** `stream` in the environment variable switches it off, should a version of Node not be up to it. */
@@ -18,37 +19,44 @@ const ALLOWED = process.env['TSMILTER_READS'] !== 'stream'
 /**
  * Has a socket that a server has accepted, and that has not read anything yet (`pauseOnConnect`), read
  * into one buffer for all sockets. A stream allocates 64 KiB for each read, whatever it brings; that is
- * a third of the cost of a message (docs/performance.md).
+ * a fifth of the cost of a message (docs/performance.md).
  *
- * `onread` is an option for sockets one makes oneself, and `net.createServer` does not pass it on. So
- * the handle moves to a new socket. That uses two things that are not documented, which all versions
- * from 20 to 26 have; where they are missing the socket is read as a stream.
+ * It is what the option `onread` of a socket does, which is documented for sockets one makes oneself;
+ * `net.createServer` does not pass it on. So it is set afterwards, as the constructor of Socket sets
+ * it, by names that all versions from 20 to 26 have. Where they are missing the socket is read as a
+ * stream.
  *
  * @param receive gets each chunk; it is lent, and overwritten after the call, if `borrowed` is set
- * @returns the socket to go on with
  */
 export function readShared(
-  accepted: Socket,
+  socket: Socket,
   receive: (chunk: Buffer, borrowed: boolean) => void,
-): Socket {
-  const owner = accepted as unknown as HandleOwner
-  const handle = owner._handle
-  if (!ALLOWED || typeof handle?.useUserBuffer !== 'function') {
-    accepted.on('data', (chunk: Buffer) => receive(chunk, false))
-    accepted.resume()
-    return accepted
+): void {
+  if (!ALLOWED || !setOnRead(socket, (size) => receive(BUFFER.subarray(0, size), true))) {
+    socket.on('data', (chunk: Buffer) => receive(chunk, false))
   }
-  owner._handle = null
-  // The server counts it as gone; nobody listens to it yet.
-  accepted.destroy()
-  return new Socket({
-    handle,
-    onread: {
-      buffer: BUFFER,
-      callback: (size: number) => {
-        receive(BUFFER.subarray(0, size), true)
-        return true
-      },
-    },
-  } as object)
+  socket.resume()
 }
+
+/** False if this version of Node has other names for it. */
+function setOnRead(socket: Socket, callback: (size: number) => void): boolean {
+  const innards = socket as unknown as Innards
+  const handle = innards._handle
+  const names = ON_READ ?? (ON_READ = findNames(socket))
+  if (names.length !== 2 || typeof handle?.useUserBuffer !== 'function') return false
+  innards[names[0]!] = BUFFER
+  innards[names[1]!] = (size: number) => {
+    callback(size)
+    return true
+  }
+  handle.useUserBuffer(BUFFER)
+  return true
+}
+
+let ON_READ: readonly symbol[] | undefined
+
+/** The symbols of the buffer and its callback; every socket has them, empty where there is no `onread`. */
+const findNames = (socket: Socket): symbol[] =>
+  ['kBuffer', 'kBufferCb'].flatMap((name) =>
+    Object.getOwnPropertySymbols(socket).filter(({ description }) => description === name),
+  )

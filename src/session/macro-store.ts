@@ -90,11 +90,12 @@ function slotOf(command: number | undefined): number | undefined {
   }
 }
 
+const EMPTY = Buffer.alloc(0)
 const NONE: ReadonlyMap<string, string> = new Map()
 
 /** The bytes of one MACRO frame, read only when somebody asks. The memory is reused. */
 class Slot {
-  #bytes: Buffer = Buffer.alloc(0)
+  #bytes: Buffer = EMPTY
   #size = 0
   #values: ReadonlyMap<string, string> | undefined = NONE
   /** defined since the command it belongs to came last */
