@@ -69,6 +69,15 @@ export type MacroLists = ReadonlyMap<MacroStage, readonly string[]>
  * @throws UsageError INVALID_OPTION for a name that cannot be asked for, or more than 50
  */
 export function formatMacroList(names: readonly string[]): string {
+  // The same lists go into each negotiation of a filter.
+  let text = FORMATTED.get(names)
+  if (text === undefined) FORMATTED.set(names, (text = checkedMacroList(names)))
+  return text
+}
+
+const FORMATTED = new WeakMap<readonly string[], string>()
+
+function checkedMacroList(names: readonly string[]): string {
   if (names.length > MAX_MACROS_PER_STAGE) {
     throw new UsageError(
       'INVALID_OPTION',
