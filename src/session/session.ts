@@ -171,7 +171,9 @@ export class Session {
   #flush(): void {
     if (this.#out.length === 0) return
     this.#transport.send(this.#out)
-    this.#out.length = 0
+    // Setting the length is a call into the engine, and there is nearly always one frame.
+    if (this.#out.length === 1) this.#out.pop()
+    else this.#out.length = 0
   }
 
   /** Goes on with `next` when the answer is there; at once when it is there already. */
