@@ -127,8 +127,12 @@ export class HandlerCalls {
   /** Milliseconds for one call; 0 for no limit. */
   #limit({ definition, shadow }: FilterMember, stage: FilterStage): number {
     const servers = Math.floor(this.#settings.deadlines[EVENTS[stage]] * SHARE)
-    const limits = [definition.deadlines?.[stage] ?? 0, servers, shadow ? SHADOW_LIMIT : 0]
-    return Math.min(...limits.filter((limit) => limit > 0), NO_LIMIT) % NO_LIMIT
+    const limits = [
+      definition.deadlines?.[stage] ?? 0,
+      servers,
+      shadow ? SHADOW_LIMIT : 0,
+    ].filter((limit) => limit > 0)
+    return limits.length === 0 ? 0 : Math.min(...limits)
   }
 
   /** Logs a failure, and gives what the policy makes of it. */
@@ -148,5 +152,3 @@ export class HandlerCalls {
     return verdict
   }
 }
-
-const NO_LIMIT = Number.MAX_SAFE_INTEGER

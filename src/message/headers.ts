@@ -26,15 +26,25 @@ export type FieldReference = HeaderField | string
  */
 export class MailHeaders implements Iterable<HeaderField> {
   readonly #guard: EditGuard
-  #fields: HeaderField[]
+  /** fields that were removed are taken out when somebody looks */
+  #list: HeaderField[]
+  #gone = 0
 
   constructor(records: readonly FieldRecord[], guard: EditGuard) {
     this.#guard = guard
-    this.#fields = records.map((record) => new HeaderField(record, this))
+    this.#list = records.map((record) => new HeaderField(record, this))
+  }
+
+  get #fields(): HeaderField[] {
+    if (this.#gone > 0) {
+      this.#list = this.#list.filter(({ gone }) => !gone)
+      this.#gone = 0
+    }
+    return this.#list
   }
 
   get length(): number {
-    return this.#fields.length
+    return this.#list.length - this.#gone
   }
 
   /** The fields as they are now; they may be edited meanwhile. */
@@ -70,7 +80,7 @@ export class MailHeaders implements Iterable<HeaderField> {
 
   /** A new field at the end. @throws UsageError as {@link insertBefore} */
   append(name: string, value: string | Uint8Array): HeaderField {
-    return this.#insert(() => this.#fields.length, 'append', name, value)
+    return this.#insert(undefined, 'append', name, value)
   }
 
   /** A new field at the top, above everything. @throws UsageError as {@link insertBefore} */
@@ -99,25 +109,33 @@ export class MailHeaders implements Iterable<HeaderField> {
     if (first === undefined) return this.append(name, value)
     if (typeof value === 'string') first.value = value
     else first.raw = value
-    if (others.length > 0) this.#remove(new Set(others))
+    if (others.length > 0) this.#remove(others)
     return first
   }
 
   /** Removes a field, or all of a name; tells how many were there. */
   delete(what: FieldReference): number {
-    return this.#remove(new Set(typeof what === 'string' ? this.fields(what) : [what]))
+    return this.#remove(typeof what === 'string' ? this.fields(what) : [what])
   }
 
-  #remove(gone: ReadonlySet<HeaderField>): number {
+  #remove(fields: Iterable<HeaderField>): number {
     if (!this.#guard.permit('headers.delete', Action.CHGHDRS)) return 0
-    const before = this.#fields.length
-    this.#fields = this.#fields.filter((field) => !gone.has(field))
-    return before - this.#fields.length
+    let removed = 0
+    for (const field of fields) {
+      if (field.gone || !field.isOf(this)) continue
+      field.gone = true
+      removed++
+    }
+    this.#gone += removed
+    return removed
   }
 
-  /** @param index asked only if the edit may be made: the place may be one that was left out */
+  /**
+   * @param index asked only if the edit may be made: the place may be one that was left out; undefined
+   *   for the end
+   */
   #insert(
-    index: () => number,
+    index: (() => number) | undefined,
     what: string,
     name: string,
     value: string | Uint8Array,
@@ -133,7 +151,9 @@ export class MailHeaders implements Iterable<HeaderField> {
       ),
       this,
     )
-    if (permitted) this.#fields.splice(index(), 0, field)
+    if (!permitted) field.gone = true
+    else if (index === undefined) this.#list.push(field)
+    else this.#fields.splice(index(), 0, field)
     return field
   }
 
@@ -167,12 +187,19 @@ export class MailHeaders implements Iterable<HeaderField> {
 
 /** One field of a header. */
 export class HeaderField {
+  /** For the library: it is not in the header any more, or never was. */
+  gone = false
   #record: FieldRecord
   readonly #headers: MailHeaders
 
   constructor(record: FieldRecord, headers: MailHeaders) {
     this.#record = record
     this.#headers = headers
+  }
+
+  /** For the library. */
+  isOf(headers: MailHeaders): boolean {
+    return headers === this.#headers
   }
 
   /** For the library: its bytes. */
