@@ -79,7 +79,8 @@ export async function measure(server, workload, options) {
     if (warmUp > 0) await load('--seconds', warmUp, ...args)
     const run = async (time) => {
       const before = cpuSeconds(pid)
-      const report = await load('--seconds', time, ...args)
+      // Where it listened is of this machine only.
+      const { address: _here, ...report } = await load('--seconds', time, ...args)
       const cpu = cpuSeconds(pid) - before
       return { ...report, cpuMicroseconds: (cpu * 1e6) / report.allMessages }
     }
