@@ -126,6 +126,28 @@ eachServer('the same outcome', (kind) => {
     it(`with a field of 70,000 bytes, ${what}`, () =>
       same({}, { original: message([`X-Long: ${line.repeat(1000)}x`]) }))
   }
+  // Sendmail cuts fields of MIME and closes what is open in them.
+  const x = (length: number): string => 'x'.repeat(length)
+  for (const line of [
+    `Content-Type: ${x(1023)}`,
+    `Content-Type: ${x(1024)}`,
+    `Content-Type:${x(1200)}`,
+    `Content-Type: ${x(900)};\r\n\t${x(1100)};\r\n\ty="${x(1200)}"`,
+    `Content-Type: ${x(1500)}\r\n\t${x(1500)};${x(20)}`,
+    `Content-Type: ${x(1020)}"q"${x(100)}`,
+    `Content-Type: "${x(1200)}"`,
+    'Content-Type: (abc',
+    'Content-Type: "abc',
+    'Content-Type: a (b (c) ; d\\',
+    `content-disposition: ${x(1200)}`,
+    `Content-ID: ${x(1500)}\r\n\t${x(1500)}`,
+    `MIME-Version: ${x(1900)}\r\n\t${x(400)}`,
+    `Content-Transfer-Encoding: "${x(1500)}\r\n\t${x(1500)}`,
+    `Content-Description: ${x(1500)}\r\n\t${x(1500)}`,
+  ]) {
+    it(`with ${line.slice(0, 40)}, ${line.length} bytes`, () =>
+      same({}, { original: message([line]) }))
+  }
   const EVERY_MACRO = (
     'i j v _ daemon_name daemon_addr daemon_port if_name if_addr client_addr client_name ' +
     'client_port client_ptr tls_version cipher auth_type mail_addr mail_host mail_mailer ' +

@@ -2,6 +2,7 @@ import type { EditMessage } from '../../protocol/replies.ts'
 import { decodeText, encodeText } from '../../protocol/text.ts'
 import { Field, formatFields } from '../message.ts'
 import { bareAddress, splitParameters } from './envelope.ts'
+import { limitedMimeValue } from './sendmail-mime.ts'
 import type {
   AddedFields,
   EditFailure,
@@ -154,7 +155,9 @@ export class SendmailQueuedMessage implements QueuedMessage {
       return written(name, Buffer.from(text.replace(SENDER, () => this.#sender.address)))
     }
     const key = name.toString('latin1').toLowerCase()
-    if (!ADDRESSES.has(key)) return written(name, value!)
+    if (!ADDRESSES.has(key)) {
+      return written(name, Buffer.from(limitedMimeValue(key, text), 'latin1'))
+    }
     const addresses = splitAddresses(text)
     return writtenAddresses(
       name,
