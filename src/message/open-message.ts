@@ -103,12 +103,7 @@ export class OpenMessage implements EarlyMessage {
 
   /** No filter has anything more to do. */
   isDone(members: readonly FilterMember[]): boolean {
-    return (
-      this.next >= members.length ||
-      members
-        .slice(this.next)
-        .every((member) => this.#accepted.has(member) || this.nextStage(member) === undefined)
-    )
+    return members.slice(this.next).every((member) => this.nextStage(member) === undefined)
   }
 
   /** Lets go of what was kept outside memory. */

@@ -3,7 +3,8 @@ const SHORT = 128
 
 /**
  * Copies `source[start..end)` to a position, and gives the number of bytes. Fields and macros are short:
- * with `copy` a message of 20 fields takes a tenth longer.
+ * in a profile of messages with 20 fields `copy` itself was 4 %, and the objects it makes part of 3 %
+ * more.
  */
 export function copyBytes(
   source: Buffer,

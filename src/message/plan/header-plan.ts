@@ -10,7 +10,7 @@ export type HeaderEdit =
   | { readonly type: 'delete'; readonly index: number; readonly name: Buffer }
 
 /** Beyond the last field of any message; libmilter takes no larger number. */
-const END = 0x7fffffff
+export const END = 0x7fffffff
 
 /**
  * Sendmail counts nine fields of its own before those of the client, shown or not (the `H` lines of

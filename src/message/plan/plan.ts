@@ -2,7 +2,7 @@ import { decodeText } from '../../protocol/text.ts'
 import type { BodyStore } from '../body-store.ts'
 import type { MailState } from '../mail-state.ts'
 import { planEnvelope, type EnvelopeEdit } from './envelope-plan.ts'
-import { planHeaders, type HeaderEdit } from './header-plan.ts'
+import { END, planHeaders, type HeaderEdit } from './header-plan.ts'
 import type { MailServerKind } from './server.ts'
 
 /** What makes one message another. */
@@ -36,7 +36,7 @@ export function describePlan(plan: MailPlan): string[] {
     const field = `${decodeText(edit.field.name)}:${decodeText(edit.field.value)}`
     if (edit.type === 'add') return `add ${field}`
     return edit.type === 'insert'
-      ? `insert at ${edit.index === 0 ? 'the top' : edit.index === 0x7fffffff ? 'the end' : edit.index} ${field}`
+      ? `insert at ${edit.index === 0 ? 'the top' : edit.index === END ? 'the end' : edit.index} ${field}`
       : `change ${edit.index} to ${field}`
   })
   for (const edit of plan.envelope) {
