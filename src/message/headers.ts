@@ -320,9 +320,16 @@ function extended(name: Buffer, value: Buffer, text: string): Buffer | undefined
 
 /** A tag may hold the old text too: its place is the end, or the start, before any other. */
 function placeOf(old: string, text: string): number {
-  if (text.endsWith(old)) return text.length - old.length
-  return text.indexOf(old)
+  const last = text.length - old.length
+  if (text.endsWith(old) && !insideCharacter(text, last)) return last
+  let at = text.indexOf(old)
+  while (at !== -1 && insideCharacter(text, at)) at = text.indexOf(old, at + 1)
+  return at
 }
+
+/** A byte that is no UTF-8 is half of a pair (see decodeText), which many a whole character ends with too. */
+const insideCharacter = (text: string, at: number): boolean =>
+  at > 0 && text.codePointAt(at - 1)! > 0xffff
 
 /** One that is no part of a line end. Mail has them, and as text they mean nothing. */
 const STRAY_CR = /\r(?!\n)/

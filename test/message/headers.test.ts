@@ -577,6 +577,8 @@ describe('a field with its old text in the new one', () => {
     for (const [old, text, raw] of [
       [' =?iso-8859-1?q?E?=', '[EXTERNAL] E', ' [EXTERNAL] =?iso-8859-1?q?E?='],
       [' =?iso-8859-1?q?=C4?=', 'Ä Ä', ' =?UTF-8?B?w4Qg?= =?iso-8859-1?q?=C4?='],
+      // U+2F8A9 ends with what stands for the byte A9.
+      [' =?utf-8?b?qQ==?=', '\udca9 \u{2f8a9}', ' =?utf-8?b?qQ==?= =?UTF-8?B?IPCvoqk=?='],
     ] as const) {
       const field = fieldOf(old)
       field.value = text
