@@ -16,7 +16,7 @@ export async function load(...args) {
 }
 
 function startLoad(args, stdin) {
-  const [program, ...rest] = onLoadCore([built('load'), ...args.map(String)])
+  const [program, ...rest] = onLoadCore(built('load'), args.map(String))
   const child = spawn(program, rest, { stdio: [stdin, 'pipe', 'pipe'] })
   let out = ''
   let said = ''

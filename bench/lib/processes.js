@@ -13,8 +13,9 @@ export const pinning = canPin
   : 'not pinned: taskset (Debian: util-linux) or a second core is missing'
 
 const pinned = (core, command) => (canPin ? ['taskset', '-c', `${core}`, ...command] : command)
-/** The generator's command on its core. */
-export const onLoadCore = (command) => pinned(cores - 1, command)
+/** The generator's command on its core, which it has for itself: so it need not sleep. */
+export const onLoadCore = (program, args) =>
+  pinned(cores - 1, [program, ...(canPin ? ['--spin'] : []), ...args])
 
 const groups = new Set()
 process.on('exit', () => {

@@ -31,6 +31,7 @@ struct settings {
 	int hold;			/* one message on each connection, then silence */
 	int quit_answer;		/* one answer to QUIT is forgiven */
 	int like_postfix;		/* sockets are used as Postfix uses them */
+	int spin;			/* never sleeps */
 };
 extern struct settings settings;
 

@@ -91,9 +91,8 @@ export function blueprintOf(members: readonly FilterMember[]): Blueprint {
     })
   }
   if (content) {
-    add('header', undefined, true, function (ctx, field) {
-      return this.field(ctx, field)
-    })
+    // It asks for the fields; they come by takeField.
+    add('header', undefined, true, () => undefined)
     if (headersBeforeBody(members)) {
       add('eoh', 'headers', !answered('headers'), function (ctx) {
         return this.endOfHeaders(ctx)

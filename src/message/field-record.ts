@@ -107,11 +107,13 @@ export function recordOf(field: HeaderView, space: boolean): FieldRecord {
     used = 0
   }
   const start = used
-  const colon = start + field.copyName(slab, start)
-  let end = colon
-  slab[end++] = COLON
-  if (space) slab[end++] = SPACE
-  end += field.copyValue(slab, end)
+  const end = start + size
+  const colon = start + field.copy(slab, start)
+  slab[colon] = COLON
+  if (space) {
+    slab.copyWithin(colon + 2, colon + 1, end - 1)
+    slab[colon + 1] = SPACE
+  }
   used = end
   return new FieldRecord(slab, start, colon, end)
 }

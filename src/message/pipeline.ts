@@ -34,7 +34,6 @@ import { StageView } from './stage-view.ts'
 export class Pipeline implements FilterObject {
   readonly handlers: ReadonlyMap<Stage, AnyHandler>
   readonly actions: number
-  readonly takesFields = true
   readonly #blueprint: Blueprint
   /** filters that have accepted all mail of the connection */
   readonly #acceptedAll = new Set<FilterMember>()
@@ -118,7 +117,7 @@ export class Pipeline implements FilterObject {
     return verdict instanceof Promise ? verdict.then(taken) : taken(verdict)
   }
 
-  field(ctx: LiveMessageContext, view: HeaderView): void {
+  takeField(ctx: LiveMessageContext, view: HeaderView): void {
     const message = this.#opened()
     const { headers, headerBytes } = this.#blueprint.limits
     message.headerBytes += view.size

@@ -162,7 +162,8 @@ export class Conversation implements SessionEvents {
   }
 
   header(field: HeaderView): Later<Verdict> {
-    if (this.#object.takesFields === true) return this.#call('header', this.#message!, [field])
+    const filter = this.#object
+    if (filter.takeField !== undefined) return this.#takeField(filter, field)
     const { decode, headerLeadingSpace } = this.#marks('header')
     const value = this.#shownValue(field.value, headerLeadingSpace === true)
     const shown = decode === undefined ? value : decodeAs(decode, [value])[0]
@@ -171,6 +172,16 @@ export class Conversation implements SessionEvents {
     if (answer instanceof Promise) return answer.finally(() => message.atField(undefined))
     message.atField(undefined)
     return answer
+  }
+
+  #takeField(filter: FilterObject, field: HeaderView): Verdict {
+    this.#failed = false
+    try {
+      filter.takeField!(this.#message!, field)
+      return CONTINUE
+    } catch (error) {
+      return this.#fail('header', this.#message!, error)
+    }
   }
 
   /** One space after the colon is part of the writing, not of the value. */
@@ -318,7 +329,7 @@ export class Conversation implements SessionEvents {
     } catch (error) {
       return this.#fail(stage, context, error)
     }
-    if (result === undefined) return CONTINUE
+    if (result === undefined || result === CONTINUE) return CONTINUE
     if (!isThenable(result)) return this.#checked(stage, context, result)
     return this.#wait(
       stage,

@@ -1,6 +1,7 @@
 import { UsageError } from '../errors.ts'
 import type { Handlers } from './handlers.ts'
-import type { LiveConnectionContext } from './context.ts'
+import type { HeaderView } from '../protocol/commands.ts'
+import type { LiveConnectionContext, LiveMessageContext } from './context.ts'
 import type { FilterSettings } from './options.ts'
 import { isStage, STAGE_NAMES, type Stage } from './stages.ts'
 
@@ -13,8 +14,8 @@ export interface FilterObject {
   readonly handlers: ReadonlyMap<Stage, AnyHandler>
   /** {@link Action} bits it can use; others are not asked for. @default all */
   readonly actions?: number | undefined
-  /** the handler of header takes the field as it lies (a HeaderView), undecoded */
-  readonly takesFields?: boolean | undefined
+  /** in place of the handler of header: takes the field as it lies, undecoded, and has no answer */
+  takeField?(context: LiveMessageContext, field: HeaderView): void
   call(handler: AnyHandler, context: LiveConnectionContext, args: readonly unknown[]): unknown
   /** how many handlers are still running though they are no longer waited for */
   overrunning?(count: number): void

@@ -167,13 +167,10 @@ export class HeaderView {
     return this.#nameEnd - this.#nameStart + 1 + this.#valueEnd - this.#valueStart
   }
 
-  /** Copies the name to a position, and gives its length. */
-  copyName(target: Buffer, at: number): number {
-    return copyBytes(this.#bytes, this.#nameStart, this.#nameEnd, target, at)
-  }
-
-  copyValue(target: Buffer, at: number): number {
-    return copyBytes(this.#bytes, this.#valueStart, this.#valueEnd, target, at)
+  /** Copies name, NUL and value to a position, and gives the length of the name. */
+  copy(target: Buffer, at: number): number {
+    copyBytes(this.#bytes, this.#nameStart, this.#valueEnd, target, at)
+    return this.#nameEnd - this.#nameStart
   }
 
   /** A copy of the name's bytes. */

@@ -136,7 +136,8 @@ export class FrameDecoder implements Payload {
 
   /** Copies what is still needed of a borrowed chunk, before its owner fills it anew. */
   hold(): void {
-    if (!this.#borrowed) return
+    // Nearly always all of it has been read, and two objects need not be made (15 of 190 us at `noop`).
+    if (!this.#borrowed || this.#chunk === EMPTY) return
     this.#borrowed = false
     if (this.bytes === this.#chunk) {
       this.bytes = Buffer.from(this.bytes.subarray(this.start, this.end))

@@ -23,7 +23,7 @@ const JOIN_BELOW = 16_384
 export class Connection implements Transport {
   readonly acknowledgesLate: boolean
   readonly #socket: Socket
-  readonly #conversation: Conversation
+  readonly #session: Session
   readonly #onClose: () => void
   readonly #opened = Date.now()
   #heard = Date.now()
@@ -44,7 +44,7 @@ export class Connection implements Transport {
   ) {
     this.#onClose = onClose
     this.acknowledgesLate = socket.remoteAddress !== undefined
-    this.#conversation = new Conversation(factory, settings, this)
+    this.#session = new Conversation(factory, settings, this).session
     this.#socket = socket
     readShared(socket, (chunk, borrowed) => this.#received(chunk, borrowed))
     socket.setNoDelay(true)
@@ -52,7 +52,7 @@ export class Connection implements Transport {
     socket.on('end', () => this.#session.end('eof'))
     // A mail server may be gone before it has read its last answer; nothing is lost by that.
     socket.on('error', (error) => {
-      this.#conversation.session.end(codeOf(error) === 'ECONNRESET' ? 'eof' : 'error')
+      this.#session.end(codeOf(error) === 'ECONNRESET' ? 'eof' : 'error')
     })
     socket.on('drain', () => {
       this.#blocked = 0
@@ -66,40 +66,35 @@ export class Connection implements Transport {
     })
   }
 
-  get #session(): Session {
-    return this.#conversation.session
-  }
-
   #received(chunk: Buffer, borrowed: boolean): void {
     this.#heard = Date.now()
     const session = this.#session
-    const wasInFrame = session.midFrame
     session.receive(chunk, borrowed)
     if (!session.midFrame) this.#frameBegan = 0
-    else if (!wasInFrame || this.#frameBegan === 0) this.#frameBegan = this.#heard
+    else if (this.#frameBegan === 0) this.#frameBegan = this.#heard
   }
 
   // ---- Transport
 
-  send(frames: readonly Buffer[]): void {
+  send(first: Buffer, rest: readonly Buffer[]): void {
     const socket = this.#socket
     if (!socket.writable) return
-    let flowing: boolean
-    if (frames.length === 1) {
-      flowing = socket.write(frames[0]!)
-    } else if (totalSize(frames) <= JOIN_BELOW) {
-      flowing = socket.write(Buffer.concat(frames))
-    } else {
-      socket.cork()
-      flowing = true
-      for (const frame of frames) flowing = socket.write(frame)
-      socket.uncork()
-    }
+    const flowing = rest.length === 0 ? socket.write(first) : this.#sendAll([first, ...rest])
     // Somebody who asks and never listens must not fill the memory with answers.
     if (!flowing && this.#blocked === 0) {
       this.#blocked = Date.now()
       socket.pause()
     }
+  }
+
+  #sendAll(frames: readonly Buffer[]): boolean {
+    const socket = this.#socket
+    if (totalSize(frames) <= JOIN_BELOW) return socket.write(Buffer.concat(frames))
+    socket.cork()
+    let flowing = true
+    for (const frame of frames) flowing = socket.write(frame)
+    socket.uncork()
+    return flowing
   }
 
   drained(): Promise<void> | undefined {

@@ -59,8 +59,8 @@ export interface SessionEvents {
 export interface Transport {
   /** acknowledges late what it does not answer, as TCP does */
   readonly acknowledgesLate?: boolean
-  /** Everything that answers what was read, in order. The array is used again after the call. */
-  send(frames: readonly Buffer[]): void
+  /** Everything that answers what was read, in order; `rest` is empty nearly always. */
+  send(first: Buffer, rest: readonly Buffer[]): void
   /** Settles when more can be sent without piling up, or nothing any more; undefined: at once. */
   drained(): Promise<void> | undefined
   /** The conversation is over; what was sent still goes out. */

@@ -1,15 +1,15 @@
 import { Command, Step } from '../protocol/constants.ts'
 
 /** Commands inside a message come in this order; RCPT, HEADER and BODY may repeat. */
-export const ORDER: ReadonlyMap<number, number> = new Map([
-  [Command.MAIL, 1],
-  [Command.RCPT, 2],
-  [Command.DATA, 3],
-  [Command.HEADER, 4],
-  [Command.EOH, 5],
-  [Command.BODY, 6],
-  [Command.EOM, 7],
-])
+export const ORDER: Readonly<Record<number, number>> = {
+  [Command.MAIL]: 1,
+  [Command.RCPT]: 2,
+  [Command.DATA]: 3,
+  [Command.HEADER]: 4,
+  [Command.EOH]: 5,
+  [Command.BODY]: 6,
+  [Command.EOM]: 7,
+}
 /** The commands between MAIL and end of message. */
 export type MessageCommand =
   | typeof Command.RCPT

@@ -14,6 +14,7 @@ import { malformed } from '../protocol/strings.ts'
 import type { CloseReason, FinalAnswer, Later, SessionEvents, Transport } from './events.ts'
 import { Inbox } from './inbox.ts'
 import { MacroStore } from './macro-store.ts'
+import { Outbox } from './outbox.ts'
 import { MESSAGE_STEPS, ORDER, REPEATABLE, type MessageCommand } from './order.ts'
 import { agree, type Terms, type Wishes } from './terms.ts'
 import { CONTINUE, endsMessage, TEMPFAIL, type Verdict } from './verdict.ts'
@@ -43,7 +44,7 @@ export class Session {
   readonly #transport: Transport
   readonly #limits: SessionLimits
   readonly #header = new HeaderView()
-  readonly #out: Buffer[] = []
+  readonly #out = new Outbox()
 
   #terms: Terms | undefined
   /** an event of the present SMTP session has reached the filter */
@@ -121,7 +122,7 @@ export class Session {
 
   /** Keeps the mail server waiting at end of message; anywhere else Sendmail would drop the filter. */
   progress(): void {
-    if (this.#message !== 'open' || this.#order !== ORDER.get(Command.EOM)) return
+    if (this.#message !== 'open' || this.#order !== ORDER[Command.EOM]) return
     // Postfix takes any other frame for the end of the body.
     if (this.#sendingBody) return
     this.#out.push(FRAMES.progress)
@@ -169,11 +170,7 @@ export class Session {
   }
 
   #flush(): void {
-    if (this.#out.length === 0) return
-    this.#transport.send(this.#out)
-    // Setting the length is a call into the engine, and there is nearly always one frame.
-    if (this.#out.length === 1) this.#out.pop()
-    else this.#out.length = 0
+    this.#out.flush(this.#transport)
   }
 
   /** Goes on with `next` when the answer is there; at once when it is there already. */
@@ -331,7 +328,7 @@ export class Session {
     this.#abandon(() => {
       this.macros.begin(Command.MAIL)
       this.#openMessage()
-      this.#order = ORDER.get(Command.MAIL)!
+      this.#order = ORDER[Command.MAIL]!
       if (this.#message === 'settled') {
         this.#respond(Step.NR_MAIL, this.#settled)
         return
@@ -485,7 +482,7 @@ export class Session {
         this.#flush()
         await this.#transport.drained()
       }
-      if (empty) this.#out.push(...encodeBody(EMPTY))
+      if (empty) for (const part of encodeBody(EMPTY)) this.#out.push(part)
       return true
     } catch {
       return false
@@ -502,7 +499,7 @@ export class Session {
       this.macros.beginWithoutMail()
       this.#openMessage()
     }
-    const order = ORDER.get(command)!
+    const order = ORDER[command]!
     if (order < this.#order || (order === this.#order && !REPEATABLE.has(command))) return false
     this.#order = order
     return true

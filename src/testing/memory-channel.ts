@@ -39,9 +39,9 @@ class MemoryLink implements Transport {
     this.#listener = listener
   }
 
-  send(frames: readonly Buffer[]): void {
+  send(first: Buffer, rest: readonly Buffer[]): void {
     if (this.closed) return
-    const bytes = Buffer.concat(frames)
+    const bytes = Buffer.concat([first, ...rest])
     queueMicrotask(() => this.#listener.received(bytes))
   }
 

@@ -18,8 +18,9 @@ export class RecordingTransport implements Transport {
   closed = false
   paused = false
 
-  send(frames: readonly Buffer[]): void {
-    this.writes.push([...frames])
+  send(first: Buffer, rest: readonly Buffer[]): void {
+    const frames = [first, ...rest]
+    this.writes.push(frames)
     // One frame may come as two buffers (a body chunk): only the whole counts.
     const decoder = new FrameDecoder(2 ** 30)
     decoder.push(Buffer.concat(frames))
