@@ -39,6 +39,7 @@ const CODES = {
   BODY_GONE: 'a body that is read after its message was over',
   HANDLER_OVERRAN:
     'an edit by an object that still has an overrun handler of an earlier message',
+  SEALED_PART: 'an edit inside a part that was signed or encrypted',
   // Why a handler was cut off (the reason of its AbortSignal).
   DEADLINE_EXCEEDED: 'the handler did not answer before its deadline',
   MESSAGE_ABORTED: 'the mail server abandoned the message',

@@ -103,7 +103,7 @@ describe('the package', () => {
       cpSync(join(root, 'dist'), join(copy, 'dist'), { recursive: true })
       cpSync(join(root, 'package.json'), join(copy, 'package.json'))
       const script =
-        "for (const path of ['', '/protocol', '/mta', '/testing']) await import('tsmilter' + path)"
+        "for (const path of ['', '/protocol', '/mime', '/mta', '/testing']) await import('tsmilter' + path)"
       const result = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
         cwd: copy,
         encoding: 'utf8',
@@ -113,7 +113,13 @@ describe('the package', () => {
     } finally {
       rmSync(copy, { recursive: true })
     }
-    assert.equal(Object.keys(manifest.dependencies ?? {}).length, 0)
+    // Loaded when they are needed: charsets, archives, types of content, HTML.
+    assert.deepEqual(Object.keys(manifest.dependencies ?? {}).sort(), [
+      'file-type',
+      'iconv-lite',
+      'parse5-html-rewriting-stream',
+      'yauzl',
+    ])
   })
 
   it('has built files behind every export', () => {
@@ -127,6 +133,12 @@ describe('the package', () => {
     Object.keys((await import(pathToFileURL(join(root, 'dist', path)).href)) as object).sort()
 
   it('exports an explicit list of names', async () => {
+    assert.deepEqual(await exported('mime/index.js'), [
+      'MIME_PROBLEMS',
+      'MimeMessage',
+      'MimePart',
+      'parseMime',
+    ])
     assert.deepEqual(await exported('mta/index.js'), [
       'Field',
       'MtaClient',

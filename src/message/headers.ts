@@ -10,7 +10,7 @@ import {
   trimBlanks,
   unfold,
   type Style,
-} from './encoded-words.ts'
+} from '../mime/encoded-words.ts'
 import type { EditGuard } from './edit-guard.ts'
 import { fieldKey, FieldRecord } from './field-record.ts'
 

@@ -7,7 +7,7 @@ import {
   trimBlanks,
   unfold,
   type Style,
-} from '../../src/message/encoded-words.ts'
+} from '../../src/mime/encoded-words.ts'
 import { decodeText, encodeText } from '../../src/protocol/text.ts'
 
 const SUBJECT: Style = { column: 'Subject:'.length, addresses: false }

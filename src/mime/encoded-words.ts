@@ -1,4 +1,5 @@
-import { decodeText, encodeText } from '../protocol/text.ts'
+import { encodeText } from '../protocol/text.ts'
+import { decodeCharset } from './charset.ts'
 
 /**
  * Text beyond ASCII in header fields: encoded words, RFC 2047. Reading forgives what real mail does
@@ -75,60 +76,6 @@ const fromQ = (content: string): Buffer =>
       ),
     'latin1',
   )
-
-type Decode = (bytes: Buffer) => string
-const decoders = new Map<string, Decode | undefined>()
-
-/** Undefined for a charset nobody knows. */
-function decodeCharset(charset: string, bytes: Buffer): string | undefined {
-  if (!decoders.has(charset)) {
-    // Names come from the network: the cache must not grow with them.
-    if (decoders.size >= 100) decoders.clear()
-    decoders.set(charset, decoderOf(charset))
-  }
-  return decoders.get(charset)?.(bytes)
-}
-
-/** Names that mail has and the Encoding Standard has not. */
-const ALIASES = new Map([
-  ['cp932', 'shift_jis'],
-  ['cp936', 'gbk'],
-  ['cp949', 'euc-kr'],
-  ['cp950', 'big5'],
-])
-
-function decoderOf(charset: string): Decode | undefined {
-  let decoder
-  try {
-    decoder = new TextDecoder(ALIASES.get(charset) ?? charset)
-  } catch {
-    return undefined
-  }
-  switch (decoder.encoding) {
-    case 'utf-8':
-      // Bytes that are no UTF-8 are kept, as everywhere in this package.
-      return (bytes) => decodeText(bytes)
-    case 'windows-1252':
-      return decodeWindows1252
-    case 'iso-2022-jp':
-      return (bytes) => decoder.decode(withoutVoidEscapes(bytes))
-    default:
-      return (bytes) => decoder.decode(bytes)
-  }
-}
-
-/** 0x80 to 0x9f; the rest is Latin-1. Several releases of Node take these for controls. */
-const WINDOWS_1252 = '€\x81‚ƒ„…†‡ˆ‰Š‹Œ\x8dŽ\x8f\x90‘’“”•–—˜™š›œ\x9džŸ'
-
-const decodeWindows1252 = (bytes: Buffer): string =>
-  bytes
-    .toString('latin1')
-    .replaceAll(/[\x80-\x9f]/g, (one) => WINDOWS_1252[one.charCodeAt(0) - 0x80]!)
-
-/** A word ends in ASCII and the next one leaves it again; with nothing between, decoders see an attack. */
-const withoutVoidEscapes = (bytes: Buffer): Buffer =>
-  // oxlint-disable-next-line eslint/no-control-regex -- escape sequences begin with ESC
-  Buffer.from(bytes.toString('latin1').replaceAll(/\x1b[($][@-Z](?=\x1b)/g, ''), 'latin1')
 
 // ---- writing
 

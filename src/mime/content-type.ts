@@ -1,0 +1,78 @@
+import { decodeText, encodeText } from '../protocol/text.ts'
+
+/** Writing of fields with parameters. */
+
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
+
+/** Longest line of a field this writes, where it can be (RFC 5322, section 2.1.1). */
+const LINE = 76
+
+/**
+ * `value; name=text; ...` as it stands after the colon, folded with LF. Text beyond ASCII is written as
+ * RFC 2231 has it, and beside it in the old way that many programs still read.
+ */
+export function formatParameters(
+  value: string,
+  parameters: Readonly<Record<string, string | undefined>>,
+): string {
+  const parts: string[] = []
+  for (const [name, text] of Object.entries(parameters)) {
+    if (text !== undefined) parts.push(...formatParameter(name, text))
+  }
+  let line = ` ${value}`
+  let result = ''
+  for (const part of parts) {
+    line += ';'
+    if (line.length + 1 + part.length > LINE - 14 * (result === '' ? 1 : 0)) {
+      result += `${line}\n`
+      line = ` ${part}`
+    } else line += ` ${part}`
+  }
+  return result + line
+}
+
+function formatParameter(name: string, text: string): string[] {
+  if (TOKEN.test(text) && text.length <= LINE - name.length) return [`${name}=${text}`]
+  if (/^[ -~]*$/.test(text) && text.length <= LINE - name.length) {
+    return [`${name}="${text.replaceAll(/["\\]/g, '\\$&')}"`]
+  }
+  return extended(name, text)
+}
+
+/** Pieces that fit on a line each: `name*0*=utf-8''...`. */
+function extended(name: string, text: string): string[] {
+  const units = Array.from(encodeText(text), (byte) => {
+    const one = String.fromCharCode(byte)
+    return /[!#$&+\-.^_`|~0-9A-Za-z]/.test(one)
+      ? one
+      : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`
+  })
+  const room = LINE - name.length - "*00*=utf-8''".length - 2
+  const pieces: string[] = []
+  let piece = ''
+  for (const unit of units) {
+    if (piece.length + unit.length > room) {
+      pieces.push(piece)
+      piece = ''
+    }
+    piece += unit
+  }
+  pieces.push(piece)
+  return pieces.length === 1
+    ? [`${name}*=utf-8''${piece}`]
+    : pieces.map((one, i) => `${name}*${i}*=${i === 0 ? "utf-8''" : ''}${one}`)
+}
+
+/** A field with one parameter changed in place, or added at its end; nothing else of it is touched. */
+export function withParameter(raw: Buffer, name: string, text: string): Buffer {
+  const [written] = formatParameter(name, text)
+  const value = decodeText(raw)
+  const pattern = new RegExp(
+    `(;[ \\t\\r\\n]*)${name}[ \\t]*=[ \\t]*(?:"(?:[^"\\\\]|\\\\[^])*"|[^;\\s]*)`,
+    'i',
+  )
+  const changed = pattern.test(value)
+    ? value.replace(pattern, (_all, before: string) => before + written)
+    : `${value.replace(/[; \t\r\n]+$/, '')}; ${written}`
+  return encodeText(changed)
+}

@@ -1,0 +1,84 @@
+import { randomBytes } from 'node:crypto'
+import { UsageError } from '../errors.ts'
+import { encodeText } from '../protocol/text.ts'
+import { formatParameters } from './content-type.ts'
+import { LineHeaders } from './part-headers.ts'
+import {
+  encodeTransfer,
+  isIdentity,
+  leastEncoding,
+  type TransferEncoding,
+} from './transfer-encoding.ts'
+
+/** A part that is to be made: its content, and what its header is to say. */
+export interface NewPart {
+  /** text, written as UTF-8; or bytes */
+  readonly content: string | Uint8Array
+  /** @default `text/plain` for text, `application/octet-stream` for bytes */
+  readonly type?: string | undefined
+  /** other parameters of the Content-Type */
+  readonly parameters?: Readonly<Record<string, string>> | undefined
+  readonly filename?: string | undefined
+  /** @default `attachment` where there is a file name, else none */
+  readonly disposition?: 'inline' | 'attachment' | undefined
+  /** @default the least that carries the content */
+  readonly encoding?: TransferEncoding | undefined
+  /** further fields */
+  readonly headers?: Readonly<Record<string, string>> | undefined
+}
+
+export interface BuiltPart {
+  readonly headers: Buffer
+  readonly body: Buffer
+}
+
+/** Header and body of a new part, in lines ended by `eol`. @throws UsageError */
+export function buildPart(part: NewPart, eol: string): BuiltPart {
+  const { content } = part
+  const text = typeof content === 'string'
+  const type = (part.type ?? (text ? 'text/plain' : 'application/octet-stream')).toLowerCase()
+  if (!/^[!#$&^_.+\-0-9a-z]+\/[!#$&^_.+\-0-9a-z]+$/.test(type)) {
+    throw new UsageError(
+      'INVALID_OPTION',
+      `${JSON.stringify(part.type)} is not a media type such as text/plain`,
+    )
+  }
+  const bytes = text ? encodeText(content.replaceAll(/\r?\n/g, eol)) : encodeText(content)
+  const structured = type.startsWith('multipart/') || type.startsWith('message/')
+  // Those must not be encoded (RFC 2046, section 5.2.1; RFC 2045, section 6.4).
+  const encoding = part.encoding ?? (structured ? 'binary' : leastEncoding(bytes))
+  if (structured && !isIdentity(encoding)) {
+    throw new UsageError(
+      'INVALID_OPTION',
+      `a part of type ${type} cannot be encoded as ${encoding}`,
+    )
+  }
+  const headers = new LineHeaders(Buffer.alloc(0), eol, () => {})
+  const charset = text && type.startsWith('text/') ? 'utf-8' : undefined
+  const named = part.filename === undefined ? undefined : safeName(part.filename)
+  headers.set(
+    'Content-Type',
+    encodeText(formatParameters(type, { charset, ...part.parameters, name: named })),
+  )
+  if (encoding !== '7bit' && !structured) headers.set('Content-Transfer-Encoding', encoding)
+  const disposition = part.disposition ?? (named === undefined ? undefined : 'attachment')
+  if (disposition !== undefined) {
+    const field = formatParameters(disposition, { filename: named })
+    headers.set('Content-Disposition', encodeText(field))
+  }
+  for (const [name, value] of Object.entries(part.headers ?? {})) headers.append(name, value)
+  return { headers: headers.toBytes(), body: encodeTransfer(bytes, encoding, eol) }
+}
+
+/** No control characters and no directories. */
+const safeName = (name: string): string =>
+  // oxlint-disable-next-line eslint/no-control-regex -- they are what is taken out
+  name.replaceAll(/[\0-\x1f\x7f]+/g, ' ').replaceAll(/[/\\]+/g, '_')
+
+/** A boundary that no line of the content can be mistaken for. */
+export function newBoundary(...contents: readonly Buffer[]): string {
+  for (;;) {
+    const boundary = `----=_${randomBytes(18).toString('hex')}`
+    if (!contents.some((bytes) => bytes.includes(boundary))) return boundary
+  }
+}

@@ -1,0 +1,220 @@
+import { decodeText } from '../protocol/text.ts'
+import { decodeCharsetNow } from './charset.ts'
+import { decodeEncodedWords, unfold } from './encoded-words.ts'
+
+/**
+ * Values with parameters (`text/plain; charset=utf-8`), as real mail has them: quoted or not, cut in
+ * pieces (RFC 2231), with encoded words in quotes, twice, without an end. Where programs disagree,
+ * `readings` has all that some of them make of it.
+ */
+
+export interface Parameter {
+  /** in lower case, as it stands: `filename*0*` */
+  readonly name: string
+  /** quotes and backslashes taken out */
+  readonly value: string
+  /** what other programs take for the value */
+  readonly others: readonly string[]
+}
+
+export interface ParameterizedValue {
+  /** what comes before the first semicolon, in lower case, comments taken out */
+  readonly value: string
+  readonly parameters: readonly Parameter[]
+}
+
+const NONE: readonly string[] = []
+
+/** @param raw everything after the colon */
+export function parseParameters(raw: Buffer): ParameterizedValue {
+  const text = unfold(decodeText(raw)).replaceAll(/[\r\n\0]+/g, '')
+  const reader = new Reader(text)
+  const value = withoutComments(reader.until(';')).trim().toLowerCase()
+  const parameters: Parameter[] = []
+  while (reader.more) {
+    reader.skip(';')
+    const parameter = reader.parameter()
+    if (parameter !== undefined) parameters.push(parameter)
+  }
+  return { value, parameters }
+}
+
+/** Comments are rare, and allowed nearly everywhere: `text/plain (a comment)`. */
+function withoutComments(text: string): string {
+  if (!text.includes('(')) return text
+  let result = ''
+  let depth = 0
+  for (const one of text) {
+    if (one === '(') depth++
+    else if (one === ')' && depth > 0) depth--
+    else if (depth === 0) result += one
+  }
+  return result
+}
+
+class Reader {
+  #at = 0
+  readonly #text: string
+
+  constructor(text: string) {
+    this.#text = text
+  }
+
+  get more(): boolean {
+    return this.#at < this.#text.length
+  }
+
+  skip(one: string): void {
+    if (this.#text[this.#at] === one) this.#at++
+  }
+
+  until(stop: string): string {
+    const end = this.#text.indexOf(stop, this.#at)
+    const text = this.#text.slice(this.#at, end === -1 ? undefined : end)
+    this.#at += text.length
+    return text
+  }
+
+  /** `name=value` up to the next semicolon outside quotes. */
+  parameter(): Parameter | undefined {
+    const text = this.#text
+    const start = this.#at
+    while (this.more && text[this.#at] !== '=' && text[this.#at] !== ';') this.#at++
+    const name = withoutComments(text.slice(start, this.#at)).trim().toLowerCase()
+    if (text[this.#at] !== '=') return undefined
+    this.#at++
+    while (text[this.#at] === ' ' || text[this.#at] === '\t') this.#at++
+    const parameter = text[this.#at] === '"' ? this.#quoted(name) : this.#plain(name)
+    return name === '' ? undefined : parameter
+  }
+
+  #quoted(name: string): Parameter {
+    const text = this.#text
+    const start = ++this.#at
+    let value = ''
+    while (this.more && text[this.#at] !== '"') {
+      if (text[this.#at] === '\\' && this.#at + 1 < text.length) this.#at++
+      value += text[this.#at++]
+    }
+    const inner = text.slice(start, this.#at)
+    this.skip('"')
+    // Junk between the quote and the semicolon.
+    const rest = this.until(';').trimEnd()
+    const others = new Set<string>()
+    // Backslashes of a path that somebody wrote as they are.
+    if (inner !== value) others.add(inner)
+    if (rest.trim() !== '') others.add(value + rest.replaceAll('"', ''))
+    // A quote that was never closed: others stop at the semicolon.
+    if (inner.includes(';') && this.#at >= text.length)
+      others.add(inner.slice(0, inner.indexOf(';')))
+    others.delete(value)
+    return { name, value, others: others.size === 0 ? NONE : [...others] }
+  }
+
+  #plain(name: string): Parameter {
+    const all = this.until(';').trim()
+    const value = all.endsWith('"') && !all.slice(0, -1).includes('"') ? all.slice(0, -1) : all
+    const others = new Set<string>()
+    const bare = withoutComments(value).trim()
+    if (bare !== value) others.add(bare)
+    // A strict reader stops at the first blank.
+    const token = /^[^ \t]*/.exec(bare)![0]
+    if (token !== value) others.add(token)
+    others.delete(value)
+    return { name, value, others: others.size === 0 ? NONE : [...others] }
+  }
+}
+
+/** The value of a parameter as most programs read it; undefined if there is none. */
+export function parameterOf(
+  { parameters }: ParameterizedValue,
+  name: string,
+): string | undefined {
+  const whole = wholeValues(parameters, name)
+  // RFC 2231 and RFC 6266: the extended form wins.
+  return whole.extended[0] ?? whole.continued[0] ?? whole.plain[0]
+}
+
+/** All that some program makes of a parameter, the usual reading first. */
+export function readingsOf({ parameters }: ParameterizedValue, name: string): string[] {
+  const { extended, continued, plain } = wholeValues(parameters, name)
+  const others = parameters
+    .filter((one) => one.name === name || one.name === `${name}*`)
+    .flatMap((one) => one.others)
+    .flatMap((text) => [decodeEncodedWords(text), text])
+  return [...new Set([...extended, ...continued, ...plain, ...others])]
+}
+
+interface WholeValues {
+  readonly extended: readonly string[]
+  readonly continued: readonly string[]
+  readonly plain: readonly string[]
+}
+
+function wholeValues(parameters: readonly Parameter[], name: string): WholeValues {
+  const extended: string[] = []
+  const plain: string[] = []
+  const sections: Section[] = []
+  for (const { name: full, value } of parameters) {
+    if (!full.startsWith(name)) continue
+    const rest = full.slice(name.length)
+    if (rest === '') plain.push(...new Set([decodeEncodedWords(value), value]))
+    else if (rest === '*') extended.push(decodeExtended(value))
+    else {
+      const match = /^\*(\d{1,9})(\*?)$/.exec(rest)
+      if (match !== null) {
+        sections.push({ number: Number(match[1]), encoded: match[2] === '*', value })
+      }
+    }
+  }
+  return { extended, plain, continued: sections.length === 0 ? NONE : joined(sections) }
+}
+
+interface Section {
+  readonly number: number
+  readonly encoded: boolean
+  readonly value: string
+}
+
+/** In the order of their numbers, up to the first gap; and all of them, in the order they stand. */
+function joined(sections: readonly Section[]): string[] {
+  const inOrder: Section[] = []
+  const byNumber = sections.toSorted((a, b) => a.number - b.number)
+  for (const section of byNumber) {
+    if (section.number === inOrder.length) inOrder.push(section)
+  }
+  const readings = [inOrder, byNumber, sections].map(join).filter((text) => text !== '')
+  return [...new Set(readings.flatMap((text) => [decodeEncodedWords(text), text]))]
+}
+
+function join(sections: readonly Section[]): string {
+  let charset = ''
+  const pieces: Buffer[] = []
+  for (const [i, { encoded, value }] of sections.entries()) {
+    let text = value
+    if (encoded && i === 0) {
+      const parts = /^([^']*)'[^']*'(.*)$/s.exec(text)
+      if (parts !== null) [charset, text] = [parts[1]!, parts[2]!]
+    }
+    pieces.push(encoded ? percentDecoded(text) : Buffer.from(text, 'utf8'))
+  }
+  return decodeCharsetNow(charset, Buffer.concat(pieces))
+}
+
+/** `utf-8'en'%e2%82%ac`; what has no quotes is taken for UTF-8. */
+function decodeExtended(value: string): string {
+  const parts = /^([^']*)'[^']*'(.*)$/s.exec(value)
+  return parts === null
+    ? decodeCharsetNow('utf-8', percentDecoded(value))
+    : decodeCharsetNow(parts[1]!, percentDecoded(parts[2]!))
+}
+
+const percentDecoded = (text: string): Buffer =>
+  Buffer.from(
+    Buffer.from(text, 'utf8')
+      .toString('latin1')
+      .replaceAll(/%([0-9a-f]{2})/gi, (_all, hex: string) =>
+        String.fromCharCode(Number.parseInt(hex, 16)),
+      ),
+    'latin1',
+  )

@@ -1,0 +1,403 @@
+import { parseParameters, readingsOf } from './parameters.ts'
+import type { MimeLimits, MimeProblem, MimeProblemCode } from './problems.ts'
+import type { ContentFacts, PartSpan, Span } from './span.ts'
+import { isIdentity, transferEncoding } from './transfer-encoding.ts'
+
+/**
+ * The structure of a message as offsets, in one pass and without recursion. A line that begins with
+ * `--` is compared with all boundaries that are open: an inner multipart that is never closed ends at
+ * the delimiter of an outer one.
+ */
+
+/** What may be read in more than one way. The defaults are what most mail programs do. */
+export interface Reading {
+  /** which of several fields Content-Type counts */
+  readonly contentType: 'first' | 'last'
+  /** which of several boundaries counts */
+  readonly boundary: 'first' | 'last'
+  /** a delimiter behind the closing one begins a part */
+  readonly reopens: boolean
+  /** a line that is no field ends the header and belongs to the body */
+  readonly junkEndsHeader: boolean
+}
+
+export const USUAL: Reading = {
+  contentType: 'first',
+  boundary: 'first',
+  reopens: false,
+  junkEndsHeader: false,
+}
+
+export interface ParsedMessage {
+  readonly root: PartSpan
+  readonly problems: readonly MimeProblem[]
+}
+
+export function parseStructure(
+  bytes: Buffer,
+  limits: MimeLimits,
+  reading: Reading = USUAL,
+): ParsedMessage {
+  return new Parser(bytes, limits, reading).parse()
+}
+
+/** More are not told of one message. */
+const MOST_PROBLEMS = 1_000
+
+const LF = 0x0a
+const CR = 0x0d
+const SPACE = 0x20
+const TAB = 0x09
+const COLON = 0x3a
+const DASH = 0x2d
+const DELIMITER = Buffer.from('\n--')
+
+/** An open part: a multipart whose delimiters are looked for, or a message that holds one. */
+interface Level {
+  readonly part: PartSpan
+  boundary: string
+}
+
+interface FieldSpans {
+  types: Span[]
+  encodings: Span[]
+}
+
+class Parser {
+  readonly #bytes: Buffer
+  readonly #limits: MimeLimits
+  readonly #reading: Reading
+  readonly #problems: MimeProblem[] = []
+  readonly #levels: Level[] = []
+  /** the levels of each open boundary, the innermost last */
+  readonly #open = new Map<string, number[]>()
+  readonly #closed = new Set<string>()
+  #longest = 0
+  #parts = 0
+  /** what is before belongs to a header, or to a delimiter that has come */
+  #assigned = 0
+  #leaf!: PartSpan
+
+  constructor(bytes: Buffer, limits: MimeLimits, reading: Reading) {
+    this.#bytes = bytes
+    this.#limits = limits
+    this.#reading = reading
+  }
+
+  parse(): ParsedMessage {
+    const root = this.#begin(0, 'text/plain')
+    let at = this.#enter(root)
+    while (this.#open.size > 0) {
+      const line = this.#nextDashes(at)
+      if (line === -1) break
+      const lineEnd = this.#lineEnd(line)
+      const found = this.#delimiterAt(line, lineEnd)
+      at = lineEnd
+      if (found === undefined) continue
+      const next = this.#delimit(found, line, lineEnd)
+      if (next === -1) break
+      at = next
+    }
+    this.#endAll(0, this.#bytes.length)
+    return { root, problems: this.#problems }
+  }
+
+  #problem(code: MimeProblemCode, { start }: PartSpan): void {
+    const last = this.#problems.at(-1)
+    const again = last?.code === code && last.offset === start
+    if (!again && this.#problems.length < MOST_PROBLEMS)
+      this.#problems.push({ code, offset: start })
+  }
+
+  // ---- lines
+
+  /** Where the next line begins with `--`, from the start of a line on; -1 if none does. */
+  #nextDashes(at: number): number {
+    if (this.#bytes[at] === DASH && this.#bytes[at + 1] === DASH) return at
+    const found = this.#bytes.indexOf(DELIMITER, Math.max(0, at - 1))
+    return found === -1 ? -1 : found + 1
+  }
+
+  /** Behind the line end. */
+  #lineEnd(at: number): number {
+    const feed = this.#bytes.indexOf(LF, at)
+    return feed === -1 ? this.#bytes.length : feed + 1
+  }
+
+  /** A line that is a delimiter of an open boundary; blanks and CR behind it do not count. */
+  #delimiterAt(line: number, lineEnd: number): Found | undefined {
+    const bytes = this.#bytes
+    let end = lineEnd
+    while (end > line && isBlank(bytes[end - 1]!)) end--
+    const size = end - line - 2
+    if (size <= 0 || size > this.#longest + 2) return undefined
+    const label = bytes.toString('latin1', line + 2, end)
+    const complete = bytes[lineEnd - 1] === LF
+    const opens = this.#open.get(label)
+    if (opens !== undefined && complete) return { level: opens.at(-1)!, closes: false }
+    if (!label.endsWith('--')) {
+      if (this.#closed.has(label)) this.#problem('TEXT_AFTER_CLOSE', this.#leaf)
+      return undefined
+    }
+    const closes = this.#open.get(label.slice(0, -2))
+    return closes === undefined ? undefined : { level: closes.at(-1)!, closes: true }
+  }
+
+  /**
+   * Where the line end above a delimiter begins, which is part of it. Two CR belong to it only where the
+   * line of the delimiter ends in that way too.
+   */
+  #startOfDelimiter(line: number, lineEnd: number): number {
+    const bytes = this.#bytes
+    const earliest = this.#assigned
+    let start = line
+    if (start > earliest && bytes[start - 1] === LF) start--
+    if (start < line && start > earliest && bytes[start - 1] === CR) start--
+    const double = bytes[lineEnd - 2] === CR && bytes[lineEnd - 3] === CR
+    if (double && start < line && start > earliest && bytes[start - 1] === CR) start--
+    return start
+  }
+
+  // ---- parts
+
+  #begin(start: number, type: string): PartSpan {
+    this.#parts++
+    return {
+      start,
+      headerEnd: start,
+      bodyStart: start,
+      end: start,
+      facts: { type, boundary: '', encoding: '' },
+      delimiters: undefined,
+      closing: undefined,
+      children: [],
+    }
+  }
+
+  /** Reads the header of a part, and of the messages in it; gives where its content goes on. */
+  #enter(first: PartSpan): number {
+    let part = first
+    for (;;) {
+      const fields = this.#readHeader(part)
+      this.#assigned = part.bodyStart
+      part.facts = this.#factsOf(part, fields)
+      this.#leaf = part
+      const kind = this.#kindOf(part)
+      if (kind === 'leaf') return part.bodyStart
+      this.#levels.push({ part, boundary: part.facts.boundary })
+      if (kind === 'multipart') {
+        part.delimiters = []
+        this.#openBoundary(part.facts.boundary, this.#levels.length - 1)
+        return part.bodyStart
+      }
+      const message = this.#begin(part.bodyStart, 'text/plain')
+      part.children.push(message)
+      part = message
+    }
+  }
+
+  #kindOf(part: PartSpan): 'leaf' | 'multipart' | 'message' {
+    const { type, boundary, encoding } = part.facts
+    const multipart = type.startsWith('multipart/')
+    if (!multipart && !isMessageType(type)) return 'leaf'
+    if (multipart && boundary === '') {
+      this.#problem('NO_BOUNDARY', part)
+      return 'leaf'
+    }
+    const known = transferEncoding(encoding)
+    if (known !== undefined && !isIdentity(known)) {
+      if (multipart) this.#problem('ENCODED_MULTIPART', part)
+      // A message that is encoded is a tree of its own. Those who say so of a multipart are wrong: no
+      // mail program decodes it, and the delimiters are there.
+      if (!multipart) return 'leaf'
+    }
+    if (this.#levels.length + 1 >= this.#limits.depth) {
+      this.#problem('TOO_DEEP', part)
+      return 'leaf'
+    }
+    if (!multipart && this.#parts >= this.#limits.parts) {
+      this.#problem('TOO_MANY_PARTS', part)
+      return 'leaf'
+    }
+    return multipart ? 'multipart' : 'message'
+  }
+
+  #readHeader(part: PartSpan): FieldSpans {
+    const bytes = this.#bytes
+    const fields: FieldSpans = { types: [], encodings: [] }
+    let field: Span[] | undefined
+    let at = part.start
+    const end = (headerEnd: number, bodyStart: number): FieldSpans => {
+      part.headerEnd = headerEnd
+      part.bodyStart = bodyStart
+      return fields
+    }
+    while (at < bytes.length) {
+      const lineEnd = this.#lineEnd(at)
+      if (isEmptyLine(bytes, at, lineEnd)) return end(at, lineEnd)
+      const first = bytes[at]!
+      if (first === DASH && bytes[at + 1] === DASH && this.#delimiterAt(at, lineEnd)) {
+        this.#problem('NO_EMPTY_LINE', part)
+        return end(at, at)
+      }
+      if (lineEnd - part.start > this.#limits.headerBytes) {
+        this.#problem('HEADER_TOO_LARGE', part)
+        return end(at, at)
+      }
+      if (first === SPACE || first === TAB) {
+        // A fold; in front of all fields it belongs to none.
+        if (field !== undefined)
+          field[field.length - 1] = { start: field.at(-1)!.start, end: lineEnd }
+      } else {
+        const name = nameEnd(bytes, at, lineEnd)
+        if (name === -1) {
+          this.#problem('NOT_A_FIELD', part)
+          if (this.#reading.junkEndsHeader && at > part.start) return end(at, at)
+        }
+        field = undefined
+        // Names are told by their length before they are read.
+        if (name - at === 12 && isName(bytes, at, name, 'content-type')) field = fields.types
+        else if (name - at === 25 && isName(bytes, at, name, 'content-transfer-encoding')) {
+          field = fields.encodings
+        }
+        field?.push({ start: bytes.indexOf(COLON, at) + 1, end: lineEnd })
+      }
+      at = lineEnd
+    }
+    if (part.start < bytes.length) this.#problem('NO_EMPTY_LINE', part)
+    return end(bytes.length, bytes.length)
+  }
+
+  #factsOf(part: PartSpan, { types, encodings }: FieldSpans): ContentFacts {
+    if (types.length > 1) this.#problem('SEVERAL_TYPES', part)
+    if (encodings.length > 1) this.#problem('SEVERAL_ENCODINGS', part)
+    const encoding =
+      encodings.length === 0 ? '' : this.#text(encodings[0]!).trim().toLowerCase()
+    if (transferEncoding(encoding) === undefined) this.#problem('UNKNOWN_ENCODING', part)
+    const field = this.#reading.contentType === 'first' ? types[0] : types.at(-1)
+    if (field === undefined) return { type: part.facts.type, boundary: '', encoding }
+    const value = parseParameters(this.#bytes.subarray(field.start, field.end))
+    const boundaries = value.value.startsWith('multipart/') ? readingsOf(value, 'boundary') : []
+    const usable = boundaries
+      .map((text) => latin1(text).trimEnd())
+      .filter((text) => text !== '')
+    if (new Set(usable).size > 1) this.#problem('SEVERAL_BOUNDARIES', part)
+    return {
+      type: /^[^\s/]+\/[^\s/]+$/.test(value.value) ? value.value : part.facts.type,
+      boundary: (this.#reading.boundary === 'first' ? usable[0] : usable.at(-1)) ?? '',
+      encoding,
+    }
+  }
+
+  #text({ start, end }: Span): string {
+    return this.#bytes.toString('latin1', start, end)
+  }
+
+  // ---- boundaries
+
+  #openBoundary(boundary: string, level: number): void {
+    const levels = this.#open.get(boundary)
+    if (levels === undefined) this.#open.set(boundary, [level])
+    else levels.push(level)
+    this.#longest = Math.max(this.#longest, boundary.length)
+  }
+
+  #closeBoundary({ boundary }: Level): void {
+    if (boundary === '') return
+    const levels = this.#open.get(boundary)!
+    levels.pop()
+    if (levels.length === 0) this.#open.delete(boundary)
+  }
+
+  /** Takes a delimiter; gives where to go on, or -1 if there are too many parts. */
+  #delimit({ level, closes }: Found, line: number, lineEnd: number): number {
+    const { part } = this.#levels[level]!
+    const start = this.#startOfDelimiter(line, lineEnd)
+    const delimiter: Span = { start, end: lineEnd }
+    this.#endAll(level + 1, start)
+    if (closes) {
+      part.closing = delimiter
+      this.#assigned = lineEnd
+      this.#leaf = part
+      if (!this.#reading.reopens) {
+        this.#closed.add(this.#levels[level]!.boundary)
+        this.#closeBoundary(this.#levels[level]!)
+        this.#levels[level]!.boundary = ''
+      }
+      return lineEnd
+    }
+    if (this.#parts >= this.#limits.parts) {
+      this.#problem('TOO_MANY_PARTS', part)
+      return -1
+    }
+    if (part.closing !== undefined) {
+      // Only where a delimiter behind the closing one counts: that one was none.
+      part.closing = undefined
+    }
+    const digest = part.facts.type === 'multipart/digest'
+    const child = this.#begin(lineEnd, digest ? 'message/rfc822' : 'text/plain')
+    part.delimiters!.push(delimiter)
+    part.children.push(child)
+    return this.#enter(child)
+  }
+
+  /** All levels from one on are over, and what is in them. */
+  #endAll(level: number, end: number): void {
+    while (this.#levels.length > level) {
+      const last = this.#levels.pop()!
+      this.#closeBoundary(last)
+      const { part } = last
+      part.end = Math.max(end, part.bodyStart)
+      if (part.delimiters !== undefined && part.closing === undefined) {
+        this.#problem(part.children.length === 0 ? 'NO_DELIMITER' : 'NOT_CLOSED', part)
+      }
+    }
+    this.#leaf.end = Math.max(end, this.#leaf.bodyStart)
+  }
+}
+
+interface Found {
+  readonly level: number
+  readonly closes: boolean
+}
+
+const isBlank = (byte: number): boolean =>
+  byte === LF || byte === CR || byte === SPACE || byte === TAB
+
+/** Types whose content is a message. */
+export const isMessageType = (type: string): boolean =>
+  type === 'message/rfc822' || type === 'message/global' || type === 'message/news'
+
+/** Nothing but CR before the LF. */
+function isEmptyLine(bytes: Buffer, start: number, end: number): boolean {
+  if (bytes[end - 1] !== LF) return false
+  for (let i = start; i < end - 1; i++) if (bytes[i] !== CR) return false
+  return true
+}
+
+/** Where the name of a field ends, blanks before the colon taken off; -1 if there is no colon. */
+function nameEnd(bytes: Buffer, start: number, lineEnd: number): number {
+  let at = start
+  while (at < lineEnd && bytes[at] !== COLON) {
+    if (bytes[at]! <= SPACE) {
+      // `Subject :` is read by all; a blank inside a name is not.
+      let blank = at
+      while (bytes[blank] === SPACE || bytes[blank] === TAB) blank++
+      return bytes[blank] === COLON && at > start ? at : -1
+    }
+    at++
+  }
+  return at === lineEnd || at === start ? -1 : at
+}
+
+function isName(bytes: Buffer, start: number, end: number, name: string): boolean {
+  for (let i = start; i < end; i++) {
+    const byte = bytes[i]!
+    const lower = byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte
+    if (lower !== name.charCodeAt(i - start)) return false
+  }
+  return true
+}
+
+/** The bytes of a text, as the lines of the message are read. */
+const latin1 = (text: string): string => Buffer.from(text, 'utf8').toString('latin1')

@@ -1,0 +1,204 @@
+import { UsageError } from '../errors.ts'
+import { headerName } from '../milter/edits.ts'
+import { decodeText, encodeText } from '../protocol/text.ts'
+import { decodeEncodedWords, encodeWords, trimBlanks, unfold } from './encoded-words.ts'
+
+/** The header of a part. Names are compared without regard to case; text is given and taken decoded. */
+export interface PartHeaders {
+  /** The text of the first field of a name. */
+  get(name: string): string | undefined
+  getAll(name: string): string[]
+  has(name: string): boolean
+  /** Everything after the colon, of each field of a name, folds as they are. */
+  raw(name: string): Buffer[]
+  /** The names, in order. */
+  names(): string[]
+  /** Some of the fields as lines of a message. */
+  lines(wanted: (name: string) => boolean, eol: string): Buffer
+  /**
+   * One field of that name: the first is changed, others go. Bytes are everything after the colon.
+   * @throws UsageError INVALID_HEADER_NAME, INVALID_HEADER_VALUE
+   */
+  set(name: string, value: string | Uint8Array): void
+  append(name: string, value: string | Uint8Array): void
+  /** Tells how many there were. */
+  delete(name: string): number
+}
+
+const LF = 0x0a
+const COLON = 0x3a
+
+interface Line {
+  /** as it stands, with its line end */
+  readonly bytes: Buffer
+  /** in lower case; empty for a line that is no field */
+  readonly key: string
+  readonly colon: number
+}
+
+/** A header as lines of a message, each of which stays as it is until it is changed. */
+export class LineHeaders implements PartHeaders {
+  #lines: Line[] | undefined
+  readonly #bytes: Buffer
+  readonly #eol: string
+  readonly #onEdit: () => void
+  #edited = false
+
+  /**
+   * @param bytes all lines, without the empty one
+   * @param onEdit is called before an edit, and may throw
+   */
+  constructor(bytes: Buffer, eol: string, onEdit: () => void) {
+    this.#bytes = bytes
+    this.#eol = eol
+    this.#onEdit = onEdit
+  }
+
+  get edited(): boolean {
+    return this.#edited
+  }
+
+  toBytes(): Buffer {
+    return this.#edited ? Buffer.concat(this.#all.map(({ bytes }) => bytes)) : this.#bytes
+  }
+
+  lines(wanted: (name: string) => boolean): Buffer {
+    return Buffer.concat(
+      this.#all.filter(({ key }) => key !== '' && wanted(key)).map(({ bytes }) => bytes),
+    )
+  }
+
+  get #all(): Line[] {
+    this.#lines ??= linesOf(this.#bytes)
+    return this.#lines
+  }
+
+  get(name: string): string | undefined {
+    const line = this.#all.find(({ key }) => key === name.toLowerCase())
+    return line === undefined ? undefined : textOf(line)
+  }
+
+  getAll(name: string): string[] {
+    return this.#named(name).map(textOf)
+  }
+
+  has(name: string): boolean {
+    return this.#all.some(({ key }) => key === name.toLowerCase())
+  }
+
+  raw(name: string): Buffer[] {
+    return this.#named(name).map(rawOf)
+  }
+
+  names(): string[] {
+    return this.#all
+      .filter(({ key }) => key !== '')
+      .map(({ bytes, colon }) => decodeText(bytes, 0, colon).trimEnd())
+  }
+
+  set(name: string, value: string | Uint8Array): void {
+    const line = this.#line(name, value)
+    this.#edit()
+    const lines = this.#all
+    const first = lines.findIndex(({ key }) => key === line.key)
+    if (first === -1) lines.push(line)
+    else {
+      lines[first] = line
+      this.#lines = lines.filter(({ key }, i) => key !== line.key || i === first)
+    }
+  }
+
+  append(name: string, value: string | Uint8Array): void {
+    const line = this.#line(name, value)
+    this.#edit()
+    this.#all.push(line)
+  }
+
+  delete(name: string): number {
+    const lines = this.#all
+    const rest = lines.filter(({ key }) => key !== name.toLowerCase())
+    if (rest.length < lines.length) {
+      this.#edit()
+      this.#lines = rest
+    }
+    return lines.length - rest.length
+  }
+
+  #named(name: string): Line[] {
+    return this.#all.filter(({ key }) => key === name.toLowerCase())
+  }
+
+  #edit(): void {
+    this.#onEdit()
+    this.#edited = true
+    // A header that was cut off in its last line gets a whole one.
+    const last = this.#all.at(-1)
+    if (last !== undefined && last.bytes.at(-1) !== LF) {
+      const bytes = Buffer.concat([last.bytes, Buffer.from(this.#eol)])
+      this.#all[this.#all.length - 1] = { ...last, bytes }
+    }
+  }
+
+  #line(name: string, value: string | Uint8Array): Line {
+    const label = headerName(name)
+    const after =
+      typeof value === 'string' ? fieldText(label, value) : decodeText(Buffer.from(value))
+    const lines = after.replaceAll(/\r?\n/g, '\n')
+    if (/[\r\0]|\n(?![ \t])/.test(lines)) {
+      throw new UsageError(
+        'INVALID_HEADER_VALUE',
+        `the value of ${name} holds a NUL, a CR, or a line break without a blank after it; it would end the field there`,
+      )
+    }
+    const bytes = encodeText(`:${lines.replaceAll('\n', this.#eol)}${this.#eol}`)
+    return {
+      bytes: Buffer.concat([label, bytes]),
+      key: name.toLowerCase(),
+      colon: label.length,
+    }
+  }
+}
+
+/** What stands after the colon for a text; folds are LF. */
+export function fieldText(name: Buffer, text: string): string {
+  return encodeWords(text, { column: name.length + 1, addresses: false })
+}
+
+const rawOf = ({ bytes, colon }: Line): Buffer => withoutEol(bytes.subarray(colon + 1))
+
+function withoutEol(bytes: Buffer): Buffer {
+  let end = bytes.length
+  if (bytes[end - 1] === LF) {
+    end--
+    while (bytes[end - 1] === 0x0d) end--
+  }
+  return bytes.subarray(0, end)
+}
+
+/** The text of what stands after the colon. */
+export const textOfRaw = (raw: Buffer): string =>
+  decodeEncodedWords(trimBlanks(unfold(decodeText(raw)), ' \t\r\n'))
+
+const textOf = (line: Line): string => textOfRaw(rawOf(line))
+
+function linesOf(bytes: Buffer): Line[] {
+  const lines: Line[] = []
+  for (let at = 0; at < bytes.length;) {
+    let end = lineEnd(bytes, at)
+    const isFold = bytes[at] === 0x20 || bytes[at] === 0x09
+    // Folds belong to the field above; in front of all fields to nothing.
+    if (!isFold) while (bytes[end] === 0x20 || bytes[end] === 0x09) end = lineEnd(bytes, end)
+    const line = bytes.subarray(at, end)
+    const colon = isFold ? -1 : line.indexOf(COLON)
+    const name = colon === -1 ? '' : line.toString('latin1', 0, colon).trimEnd()
+    const isField = /^[^\s\0-\x20]+$/.test(name)
+    lines.push({ bytes: line, key: isField ? name.toLowerCase() : '', colon })
+    at = end
+  }
+  return lines
+}
+
+function lineEnd(bytes: Buffer, at: number): number {
+  const feed = bytes.indexOf(LF, at)
+  return feed === -1 ? bytes.length : feed + 1
+}

@@ -1,0 +1,37 @@
+/** What is wrong with a message. Mail programs disagree on what such a message means. */
+export const MIME_PROBLEMS = {
+  NO_BOUNDARY: 'a multipart without a boundary: it is one piece',
+  NO_DELIMITER: 'a multipart in which its boundary never comes: it is one piece',
+  NOT_CLOSED: 'a multipart whose last boundary is missing',
+  TEXT_AFTER_CLOSE: 'a boundary that comes again after the one that ends its multipart',
+  NO_EMPTY_LINE: 'a header that is not ended by an empty line',
+  NOT_A_FIELD: 'a line in a header that is no field',
+  SEVERAL_TYPES: 'several fields Content-Type in one header',
+  SEVERAL_ENCODINGS: 'several fields Content-Transfer-Encoding in one header',
+  SEVERAL_BOUNDARIES: 'a Content-Type with several boundaries',
+  UNKNOWN_ENCODING: 'a Content-Transfer-Encoding that nobody knows',
+  ENCODED_MULTIPART: 'a multipart with a Content-Transfer-Encoding, which is not allowed',
+  TOO_DEEP: 'parts in parts beyond limits.depth: what is deeper is one piece',
+  TOO_MANY_PARTS: 'more parts than limits.parts: the rest belongs to the last one',
+  HEADER_TOO_LARGE: 'a header of more than limits.headerBytes: the rest counts as content',
+} as const
+
+export type MimeProblemCode = keyof typeof MIME_PROBLEMS
+
+export interface MimeProblem {
+  readonly code: MimeProblemCode
+  /** where the part begins that has it, in the bytes that were parsed */
+  readonly offset: number
+}
+
+/** Bounds of a tree; what goes beyond is kept as it is and not looked into. */
+export interface MimeLimits {
+  /** parts in parts, the message itself being the first. @default 100 */
+  readonly depth: number
+  /** parts in all. @default 10,000 */
+  readonly parts: number
+  /** bytes of the header of one part. @default 1 MiB */
+  readonly headerBytes: number
+}
+
+export const MIME_LIMITS: MimeLimits = { depth: 100, parts: 10_000, headerBytes: 1_048_576 }

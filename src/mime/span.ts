@@ -1,0 +1,34 @@
+/** Where something lies in the bytes that were parsed: `[start, end)`. */
+export interface Span {
+  readonly start: number
+  readonly end: number
+}
+
+/** What the header of a part says about its content, as far as the parser needs it. */
+export interface ContentFacts {
+  /** in lower case; the default where nothing can be read */
+  readonly type: string
+  /** empty where there is none */
+  readonly boundary: string
+  /** in lower case; empty where there is none */
+  readonly encoding: string
+}
+
+/**
+ * A part as offsets. Every byte of it belongs to one place: the header `[start, headerEnd)`, the empty
+ * line `[headerEnd, bodyStart)`, the body `[bodyStart, end)`; the body of a multipart is what comes
+ * before its first delimiter, delimiters and parts in turn, and what comes after the last.
+ */
+export interface PartSpan {
+  readonly start: number
+  headerEnd: number
+  bodyStart: number
+  end: number
+  facts: ContentFacts
+  /** of a multipart that was looked into: the line before each child, with the line end above it */
+  delimiters: Span[] | undefined
+  /** the delimiter that ends it, if it came */
+  closing: Span | undefined
+  /** parts of a multipart; or the one message that is attached */
+  children: PartSpan[]
+}

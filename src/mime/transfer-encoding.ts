@@ -1,0 +1,221 @@
+/** Content-Transfer-Encoding: what stands in a message, and the bytes it means (RFC 2045, section 6). */
+
+export type TransferEncoding = '7bit' | '8bit' | 'binary' | 'quoted-printable' | 'base64'
+
+/** What a field means; undefined for a name nobody knows, whose bytes are taken as they stand. */
+export function transferEncoding(field: string): TransferEncoding | undefined {
+  const name = /^[^ \t;(]*/.exec(field.trim().toLowerCase())![0]
+  switch (name) {
+    case '':
+      return '7bit'
+    case '7bit':
+    case '8bit':
+    case 'binary':
+    case 'quoted-printable':
+    case 'base64':
+      return name
+    case '7-bit':
+      return '7bit'
+    case '8-bit':
+      return '8bit'
+    default:
+      return undefined
+  }
+}
+
+export const isIdentity = (encoding: TransferEncoding): boolean =>
+  encoding !== 'base64' && encoding !== 'quoted-printable'
+
+export function decodeTransfer(bytes: Buffer, encoding: TransferEncoding): Buffer {
+  if (encoding === 'base64') return decodeBase64(bytes)
+  return encoding === 'quoted-printable' ? decodeQuotedPrintable(bytes) : bytes
+}
+
+/** Encoded pieces of this size are decoded at a time. */
+const PIECE = 65_536
+
+/** The same piece by piece, for large parts; what is yielded is no larger than 64 KiB. */
+export function* decodeTransferInPieces(
+  bytes: Buffer,
+  encoding: TransferEncoding,
+): Generator<Buffer> {
+  if (encoding === 'base64') {
+    yield* base64Pieces(bytes)
+    return
+  }
+  for (let start = 0; start < bytes.length;) {
+    let end = Math.min(start + PIECE, bytes.length)
+    if (encoding === 'quoted-printable' && end < bytes.length) {
+      // A line at a time can be decoded by itself.
+      const feed = bytes.lastIndexOf(LF, end - 1)
+      if (feed >= start) end = feed + 1
+      else {
+        const next = bytes.indexOf(LF, end)
+        end = next === -1 ? bytes.length : next + 1
+      }
+    }
+    const piece = bytes.subarray(start, end)
+    yield encoding === 'quoted-printable' ? decodeQuotedPrintable(piece) : piece
+    start = end
+  }
+}
+
+const LF = 0x0a
+const CR = 0x0d
+const EQUALS = 0x3d
+const SPACE = 0x20
+const TAB = 0x09
+
+/** Every byte that is no digit of base64 is passed over, padding too: pieces may have been joined. */
+const base64Digits = (bytes: Buffer): string =>
+  bytes.toString('latin1').replaceAll(/[^A-Za-z0-9+/]+/g, '')
+
+function decodeBase64(bytes: Buffer): Buffer {
+  const text = bytes.toString('latin1')
+  // Node passes over blanks and stops at the first padding.
+  const clean = /^[A-Za-z0-9+/\r\n \t]*={0,2}[\r\n \t]*$/.test(text)
+  if (clean) return Buffer.from(text, 'base64')
+  return Buffer.concat(
+    text
+      .split(/=+/)
+      .map((part) => Buffer.from(base64Digits(Buffer.from(part, 'latin1')), 'base64')),
+  )
+}
+
+function* base64Pieces(bytes: Buffer): Generator<Buffer> {
+  let rest = ''
+  for (let start = 0; start < bytes.length; start += PIECE) {
+    const piece = bytes.subarray(start, start + PIECE)
+    if (piece.includes(EQUALS)) {
+      // Padding comes at the end; in the middle it begins anew. Rare enough for one piece.
+      yield decodeBase64(Buffer.concat([Buffer.from(rest, 'latin1'), bytes.subarray(start)]))
+      return
+    }
+    const digits = rest + base64Digits(piece)
+    const whole = digits.length - (digits.length % 4)
+    rest = digits.slice(whole)
+    if (whole > 0) yield Buffer.from(digits.slice(0, whole), 'base64')
+  }
+  if (rest !== '') yield Buffer.from(rest, 'base64')
+}
+
+const hexOf = (byte: number | undefined): number => {
+  if (byte === undefined) return -1
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30
+  const letter = byte | 0x20
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1
+}
+
+/** What is no valid escape stays as it is (RFC 2045, section 6.7); blanks at the end of a line go. */
+function decodeQuotedPrintable(bytes: Buffer): Buffer {
+  const out = Buffer.allocUnsafe(bytes.length)
+  let size = 0
+  /** behind the last byte that is no blank at the end of its line */
+  let solid = 0
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i]!
+    if (byte === EQUALS) {
+      const high = hexOf(bytes[i + 1])
+      const low = hexOf(bytes[i + 2])
+      if (high !== -1 && low !== -1) {
+        out[size++] = high * 16 + low
+        solid = size
+        i += 2
+        continue
+      }
+      const end = softBreak(bytes, i + 1)
+      if (end !== -1) {
+        solid = size
+        i = end - 1
+        continue
+      }
+    }
+    if (byte === LF || (byte === CR && bytes[i + 1] === LF)) size = solid
+    out[size++] = byte
+    if (byte !== SPACE && byte !== TAB) solid = size
+  }
+  return out.subarray(0, solid)
+}
+
+/** Behind the line end that follows a `=`, blanks between them allowed; -1 if there is none. */
+function softBreak(bytes: Buffer, at: number): number {
+  let i = at
+  while (bytes[i] === SPACE || bytes[i] === TAB) i++
+  if (i === bytes.length) return i
+  if (bytes[i] === LF) return i + 1
+  return bytes[i] === CR && bytes[i + 1] === LF ? i + 2 : -1
+}
+
+/** Longest encoded line without its end (RFC 2045, section 6.7 and 6.8). */
+const LINE = 76
+
+/** Bytes as they are to stand in a message. */
+export function encodeTransfer(bytes: Buffer, encoding: TransferEncoding, eol: string): Buffer {
+  if (encoding === 'base64') return encodeBase64(bytes, eol)
+  return encoding === 'quoted-printable' ? encodeQuotedPrintable(bytes, eol) : bytes
+}
+
+function encodeBase64(bytes: Buffer, eol: string): Buffer {
+  const text = bytes.toString('base64')
+  const lines: string[] = []
+  for (let i = 0; i < text.length; i += LINE) lines.push(text.slice(i, i + LINE))
+  return Buffer.from(lines.map((line) => line + eol).join(''), 'latin1')
+}
+
+const HEX = Array.from(
+  { length: 256 },
+  (_none, byte) => `=${byte.toString(16).toUpperCase().padStart(2, '0')}`,
+)
+
+/**
+ * Text: line ends stay line ends, in the kind that is asked for. `From ` at the start of a line, a lone
+ * dot and `--` are escaped as well, so that no program on the way takes them for something else.
+ */
+function encodeQuotedPrintable(bytes: Buffer, eol: string): Buffer {
+  const lines = bytes.toString('latin1').split(/\r\n|\n/)
+  return Buffer.from(lines.map((line) => quotedLine(line, eol)).join(eol), 'latin1')
+}
+
+function quotedLine(line: string, eol: string): string {
+  let result = ''
+  let column = 0
+  for (let i = 0; i < line.length; i++) {
+    const code = line.charCodeAt(i)
+    const last = i === line.length - 1
+    const plain =
+      (code > 0x20 && code < 0x7f && code !== EQUALS && !risky(line, i)) ||
+      ((code === SPACE || code === TAB) && !last)
+    const unit = plain ? line[i]! : HEX[code]!
+    // The `=` of a soft break needs room, except behind the last one.
+    if (column + unit.length > (last ? LINE : LINE - 1)) {
+      result += `=${eol}`
+      column = 0
+    }
+    result += unit
+    column += unit.length
+  }
+  return result
+}
+
+const risky = (line: string, i: number): boolean =>
+  i === 0 && (line.startsWith('From ') || line === '.' || line.startsWith('--'))
+
+/** Lines of 998 bytes at most, no NUL, no lone CR (RFC 2045, section 2.8). */
+export function isText(bytes: Buffer): boolean {
+  for (let at = 0; at < bytes.length;) {
+    const feed = bytes.indexOf(LF, at)
+    const end = feed === -1 ? bytes.length : feed
+    if (end - at > 999 || (end - at === 999 && bytes[end - 1] !== CR)) return false
+    at = end + 1
+  }
+  return !bytes.includes(0) && !/\r(?!\n)/.test(bytes.toString('latin1'))
+}
+
+/** The least encoding that carries bytes through any mail server. */
+export function leastEncoding(bytes: Buffer): TransferEncoding {
+  const text = bytes.toString('latin1')
+  if (/^[\n\r\t -~]*$/.test(text) && isText(bytes)) return '7bit'
+  // oxlint-disable-next-line eslint/no-control-regex -- bytes
+  const odd = text.match(/[^\t\n\r -~]/g)?.length ?? 0
+  return odd * 6 > text.length ? 'base64' : 'quoted-printable'
+}
