@@ -2,6 +2,7 @@ import { UsageError } from '../errors.ts'
 import { tooLate, type LiveMessageContext } from '../milter/context.ts'
 import { envelopeText } from '../milter/edits.ts'
 import { Action, bitNames } from '../protocol/constants.ts'
+import type { MimeMessage, MimeOptions } from '../mime/message.ts'
 import { decodeText } from '../protocol/text.ts'
 import { MailBody } from './body.ts'
 import type { BodyStore } from './body-store.ts'
@@ -11,6 +12,7 @@ import { MailSender, Recipients } from './envelope.ts'
 import { formatHeader } from './field-record.ts'
 import { MailHeaders } from './headers.ts'
 import type { MailState } from './mail-state.ts'
+import { MailTree } from './mail-tree.ts'
 import { StageFacts, type MessageSupply } from './stage-view.ts'
 
 /** A mail whose header is complete. The body may still be on its way. */
@@ -58,6 +60,16 @@ export interface Mail<State = undefined> extends HeadersMail<State> {
   raw(): Promise<Buffer>
   /** The same piece by piece, for messages of any size. */
   rawChunks(): AsyncGenerator<Buffer>
+  /**
+   * The mail as a tree of MIME parts (`tsmilter/mime`), made when it is first asked for, of header and
+   * body as they are then. Edits of the tree are edits of the mail: a new body, and those fields of
+   * the header that are other ones. The whole message is in memory meanwhile.
+   *
+   * Where the mail server does not grant a new body, an edit fails or is left out, as `onNotGranted`
+   * says; then no field of the tree is changed either.
+   * @throws MilterError BODY_GONE, SPILL_FAILED
+   */
+  mime(options?: MimeOptions): Promise<MimeMessage>
 }
 
 const EMPTY_LINE = Buffer.from('\r\n')
@@ -75,6 +87,8 @@ export class LiveMail
   #recipients: Recipients | undefined
   #body: MailBody | undefined
   #quarantine: string | undefined
+  #tree: Promise<MailTree> | undefined
+  #treeNow: MailTree | undefined
   #over = false
 
   constructor(
@@ -180,6 +194,19 @@ export class LiveMail
     yield* this.#given.body
   }
 
+  async mime(options: MimeOptions = {}): Promise<MimeMessage> {
+    this.#tree ??= this.#makeTree(options)
+    return (await this.#tree).message
+  }
+
+  async #makeTree(options: MimeOptions): Promise<MailTree> {
+    const { body } = this
+    const bytes = await body.bytes()
+    const fields = this.#headers?.records(this.#given.fields) ?? this.#given.fields
+    this.#treeNow = new MailTree(fields, { bytes, store: body.store }, options, this)
+    return this.#treeNow
+  }
+
   quarantine(reason: string): void {
     const text = decodeText(envelopeText('quarantine reason', reason))
     if (this.permit('quarantine', Action.QUARANTINE)) this.#quarantine = text
@@ -222,8 +249,9 @@ export class LiveMail
 
   // ---- for the pipeline
 
-  /** Waits for a body that is being read; rejects if that fails. */
+  /** The handler is done. Waits for a body that is being read; rejects if that fails. */
   settled(): Promise<unknown> | undefined {
+    this.#treeNow?.apply(this.headers, this.body, this)
     return this.#body?.pending === true ? this.#body.settled() : undefined
   }
 

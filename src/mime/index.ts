@@ -1,4 +1,4 @@
-export { parseMime, MimeMessage } from './message.ts'
+export { parseMime, MimeMessage, type MimeOptions } from './message.ts'
 export { MimePart } from './part.ts'
 export type { PartHeaders } from './part-headers.ts'
 export type { NewPart } from './new-part.ts'

@@ -1,7 +1,6 @@
 import { UsageError } from '../errors.ts'
 import { encodeText } from '../protocol/text.ts'
 import { parseStructure, USUAL, type Reading } from './parser.ts'
-import type { PartHeaders } from './part-headers.ts'
 import { lineEndOf, MimePart } from './part.ts'
 import { MIME_LIMITS, type MimeLimits, type MimeProblem } from './problems.ts'
 
@@ -12,14 +11,21 @@ export class MimeMessage extends MimePart {
   readonly #bytes: Buffer
   readonly #limits: MimeLimits
 
+  readonly #headerEnd: number | undefined
+
   /** For the library: see {@link parseMime}. */
   constructor(bytes: Buffer, limits: MimeLimits, reading: Reading, source: MessageSource) {
-    const { root, problems } = parseStructure(bytes, limits, reading)
-    const tree = { bytes, eol: lineEndOf(bytes), limits, permit: source.permit ?? nothing }
-    super(tree, root, undefined, source.headers)
+    const { root, problems } = parseStructure(bytes, limits, reading, source.headerEnd)
+    super({ bytes, eol: lineEndOf(bytes), limits, permit: source.permit ?? nothing }, root)
     this.problems = problems
     this.#bytes = bytes
     this.#limits = limits
+    this.#headerEnd = source.headerEnd
+  }
+
+  /** For the library. @throws UsageError as {@link parseMime} */
+  static of(bytes: Buffer, options: MimeOptions, source: MessageSource): MimeMessage {
+    return new MimeMessage(bytes, checkedLimits(options.limits), USUAL, source)
   }
 
   /**
@@ -38,28 +44,35 @@ export class MimeMessage extends MimePart {
     if (differences.length > 1) differences.push(Object.assign({}, ...differences) as Reading)
     return differences.map(
       (difference) =>
-        new MimeMessage(this.#bytes, this.#limits, { ...USUAL, ...difference }, READ_ONLY),
+        new MimeMessage(
+          this.#bytes,
+          this.#limits,
+          { ...USUAL, ...difference },
+          { permit: refuse, headerEnd: this.#headerEnd },
+        ),
     )
   }
 }
 
 /** Where a message comes from. */
 export interface MessageSource {
-  /** a header that is kept elsewhere */
-  readonly headers?: PartHeaders | undefined
+  /** where its header ends, if that is known: an empty line may be in it */
+  readonly headerEnd?: number | undefined
   /** is asked before each edit, and may throw */
   readonly permit?: ((what: string) => void) | undefined
 }
 
 const nothing = (): void => {}
 
-const READ_ONLY: MessageSource = {
-  permit(what) {
-    throw new UsageError(
-      'WRONG_STAGE',
-      `${what}: another reading of a message is there to be looked at; edit the message itself`,
-    )
-  },
+const refuse = (what: string): never => {
+  throw new UsageError(
+    'WRONG_STAGE',
+    `${what}: another reading of a message is there to be looked at; edit the message itself`,
+  )
+}
+
+export interface MimeOptions {
+  readonly limits?: Partial<MimeLimits> | undefined
 }
 
 /**
@@ -68,11 +81,12 @@ const READ_ONLY: MessageSource = {
  *
  * @throws UsageError INVALID_OPTION for a limit that is no positive integer
  */
-export function parseMime(
-  bytes: Uint8Array | string,
-  options: { readonly limits?: Partial<MimeLimits> | undefined } = {},
-): MimeMessage {
-  const limits = { ...MIME_LIMITS, ...options.limits }
+export function parseMime(bytes: Uint8Array | string, options: MimeOptions = {}): MimeMessage {
+  return MimeMessage.of(encodeText(bytes), options, {})
+}
+
+function checkedLimits(given: Partial<MimeLimits> | undefined): MimeLimits {
+  const limits = { ...MIME_LIMITS, ...given }
   for (const [name, value] of Object.entries(limits)) {
     if (!Number.isSafeInteger(value) || value < 1) {
       throw new UsageError(
@@ -81,5 +95,5 @@ export function parseMime(
       )
     }
   }
-  return new MimeMessage(encodeText(bytes), limits, USUAL, {})
+  return limits
 }

@@ -37,8 +37,10 @@ export function parseStructure(
   bytes: Buffer,
   limits: MimeLimits,
   reading: Reading = USUAL,
+  /** where the header of the message ends, if that is known */
+  headerEnd?: number,
 ): ParsedMessage {
-  return new Parser(bytes, limits, reading).parse()
+  return new Parser(bytes, limits, reading).parse(headerEnd)
 }
 
 /** More are not told of one message. */
@@ -84,9 +86,9 @@ class Parser {
     this.#reading = reading
   }
 
-  parse(): ParsedMessage {
+  parse(headerEnd: number | undefined): ParsedMessage {
     const root = this.#begin(0, 'text/plain')
-    let at = this.#enter(root)
+    let at = this.#enter(root, headerEnd)
     while (this.#open.size > 0) {
       const line = this.#nextDashes(at)
       if (line === -1) break
@@ -175,10 +177,10 @@ class Parser {
   }
 
   /** Reads the header of a part, and of the messages in it; gives where its content goes on. */
-  #enter(first: PartSpan): number {
+  #enter(first: PartSpan, headerEnd?: number): number {
     let part = first
     for (;;) {
-      const fields = this.#readHeader(part)
+      const fields = this.#readHeader(part, part === first ? headerEnd : undefined)
       this.#assigned = part.bodyStart
       part.facts = this.#factsOf(part, fields)
       this.#leaf = part
@@ -222,7 +224,7 @@ class Parser {
     return multipart ? 'multipart' : 'message'
   }
 
-  #readHeader(part: PartSpan): FieldSpans {
+  #readHeader(part: PartSpan, knownEnd: number | undefined): FieldSpans {
     const bytes = this.#bytes
     const fields: FieldSpans = { types: [], encodings: [] }
     let field: Span[] | undefined
@@ -234,13 +236,14 @@ class Parser {
     }
     while (at < bytes.length) {
       const lineEnd = this.#lineEnd(at)
-      if (isEmptyLine(bytes, at, lineEnd)) return end(at, lineEnd)
+      if (at === knownEnd) return end(at, lineEnd)
+      if (knownEnd === undefined && isEmptyLine(bytes, at, lineEnd)) return end(at, lineEnd)
       const first = bytes[at]!
       if (first === DASH && bytes[at + 1] === DASH && this.#delimiterAt(at, lineEnd)) {
         this.#problem('NO_EMPTY_LINE', part)
         return end(at, at)
       }
-      if (lineEnd - part.start > this.#limits.headerBytes) {
+      if (knownEnd === undefined && lineEnd - part.start > this.#limits.headerBytes) {
         this.#problem('HEADER_TOO_LARGE', part)
         return end(at, at)
       }
@@ -252,7 +255,8 @@ class Parser {
         const name = nameEnd(bytes, at, lineEnd)
         if (name === -1) {
           this.#problem('NOT_A_FIELD', part)
-          if (this.#reading.junkEndsHeader && at > part.start) return end(at, at)
+          if (this.#reading.junkEndsHeader && knownEnd === undefined && at > part.start)
+            return end(at, at)
         }
         field = undefined
         // Names are told by their length before they are read.

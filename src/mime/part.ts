@@ -46,7 +46,7 @@ export class MimePart extends PartFacts {
   #tree: TreeContext
   #span: PartSpan
   #parent: MimePart | undefined
-  #headers: PartHeaders | undefined
+  #headers: LineHeaders | undefined
   #entries: Entry[] | undefined
   /** the body as it stands, where it is another one */
   #body: Buffer | undefined
@@ -58,17 +58,11 @@ export class MimePart extends PartFacts {
   #moving = false
 
   /** For the library: parts come from `parseMime`. */
-  constructor(
-    tree: TreeContext,
-    span: PartSpan,
-    parent: MimePart | undefined,
-    headers?: PartHeaders,
-  ) {
+  constructor(tree: TreeContext, span: PartSpan, parent?: MimePart) {
     super()
     this.#tree = tree
     this.#span = span
     this.#parent = parent
-    this.#headers = headers
   }
 
   // ---- where it is
@@ -158,6 +152,12 @@ export class MimePart extends PartFacts {
       () => this.#edit('headers'),
     )
     return this.#headers
+  }
+
+  /** In lower case. `text/plain`, or in a digest `message/rfc822`, where nothing can be read. */
+  override get type(): string {
+    // As the structure was read, where one of several fields counts.
+    return this.#headers?.edited === true ? super.type : this.#span.facts.type
   }
 
   protected get defaultType(): string {
@@ -457,8 +457,7 @@ export class MimePart extends PartFacts {
       yield bytes.subarray(start, end)
       return
     }
-    const headers = this.#headers instanceof LineHeaders ? this.#headers.toBytes() : undefined
-    yield headers ?? bytes.subarray(start, headerEnd)
+    yield this.#headers?.toBytes() ?? bytes.subarray(start, headerEnd)
     const separator = bytes.subarray(headerEnd, bodyStart)
     yield separator.length === 0 ? Buffer.from(eol) : separator
     yield* this.#bodyPieces()

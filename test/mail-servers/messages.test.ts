@@ -80,6 +80,37 @@ eachServer('whole messages', (kind) => {
     assert.equal(raw!.toString('latin1'), original.toString('latin1'))
   })
 
+  it('are edited as trees: a part is removed, one is added, all other bytes stay', async () => {
+    await using stack = await Stack.start(kind)
+    const part = (type: string, text: string): string => `Content-Type: ${type}\r\n\r\n${text}`
+    const original = message(
+      ['MIME-Version: 1.0', 'Content-Type: multipart/mixed; boundary="b"'],
+      `preamble\r\n--b\r\n${part('text/plain; charset=iso-8859-1', 'caf\xe9')}\r\n--b\r\n` +
+        `${part('application/x-msdownload; name=run.exe', 'MZ')}\r\n--b--\r\nepilogue\r\n`,
+    )
+    stack.filter = defineFilter({
+      name: 'tree',
+      async message(mail) {
+        const tree = await mail.mime()
+        for (const attachment of tree.attachments) attachment.remove()
+        tree.append({ content: 'note\n' })
+      },
+    })
+    const client = await stack.client()
+    await client.command('EHLO client.test')
+    const { data } = await client.send({ from: FROM, to: [TO], message: original })
+    assert.equal(data?.code, 250)
+    client.close()
+    const delivered = withoutReceived(await stack.mta.sink.next()).toString('latin1')
+    const text = original.toString('latin1')
+    const start = text.indexOf('\r\n--b\r\nContent-Type: application')
+    const end = text.indexOf('\r\n--b--')
+    assert.equal(
+      delivered,
+      `${text.slice(0, start)}\r\n--b\r\n${part('text/plain; charset=utf-8', 'note\r\n')}${text.slice(end)}`,
+    )
+  })
+
   it('leak nothing into each other: refused early, abandoned, edited, plain', async () => {
     await using stack = await Stack.start(kind)
     const seen: unknown[] = []

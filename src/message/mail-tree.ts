@@ -1,0 +1,83 @@
+import { UsageError } from '../errors.ts'
+import { MimeMessage, type MimeOptions } from '../mime/message.ts'
+import { Action } from '../protocol/constants.ts'
+import { formatHeader, type FieldRecord } from './field-record.ts'
+import type { MailBody } from './body.ts'
+import type { BodyStore } from './body-store.ts'
+import type { EditGuard } from './edit-guard.ts'
+import type { MailHeaders } from './headers.ts'
+
+const EMPTY_LINE = Buffer.from('\r\n')
+
+/** The tree of a mail, and how edits of the tree become edits of the mail. */
+export class MailTree {
+  readonly message: MimeMessage
+  readonly #headers: readonly (readonly [name: string, values: string])[]
+  readonly #bodyBytes: Buffer
+  readonly #store: BodyStore
+
+  constructor(
+    fields: readonly FieldRecord[],
+    body: { readonly bytes: Buffer; readonly store: BodyStore },
+    options: MimeOptions,
+    guard: EditGuard,
+  ) {
+    this.#bodyBytes = body.bytes
+    this.#store = body.store
+    const header = formatHeader(fields)
+    this.message = MimeMessage.of(Buffer.concat([header, EMPTY_LINE, body.bytes]), options, {
+      // What is not granted is left out as a whole when the handler is done: half an edit of a tree,
+      // such as a new Content-Type without the body it describes, would destroy the message.
+      permit: (what) => void guard.permit(`mime ${what}`, Action.CHGBODY),
+      headerEnd: header.length,
+    })
+    this.#headers = fieldsByName(this.message)
+  }
+
+  /**
+   * The edits of the tree as edits of the mail: fields whose name has other values now, and the body.
+   * @throws UsageError INVALID_OPTION if the body was replaced beside it
+   */
+  apply(headers: MailHeaders, body: MailBody, guard: EditGuard): void {
+    if (!this.message.edited) return
+    if (body.store !== this.#store) {
+      throw new UsageError(
+        'INVALID_OPTION',
+        'the tree of mail.mime() was edited and mail.body was replaced after it was made: only one of them can be the body',
+      )
+    }
+    const { raw } = this.message
+    const sameBody = raw.equals(this.#bodyBytes)
+    if (!sameBody && !guard.permit('mime', Action.CHGBODY)) return
+    const now = new Map(fieldsByName(this.message))
+    const before = new Map(this.#headers)
+    for (const key of new Set([...before.keys(), ...now.keys()])) {
+      if (now.get(key) !== before.get(key)) this.#setField(headers, key)
+    }
+    if (!sameBody) body.replace(raw)
+  }
+
+  #setField(headers: MailHeaders, key: string): void {
+    const tree = this.message.headers
+    const values = tree.raw(key)
+    const name = tree.names().find((one) => one.toLowerCase() === key) ?? key
+    const [first] = values
+    if (first !== undefined && values.length === 1) headers.set(name, first)
+    else {
+      headers.delete(name)
+      for (const value of values) headers.append(name, value)
+    }
+  }
+}
+
+/** The values of each name, in order, as one string to compare. */
+function fieldsByName({ headers }: MimeMessage): (readonly [string, string])[] {
+  const names = new Set(headers.names().map((name) => name.toLowerCase()))
+  return Array.from(names, (name) => [
+    name,
+    headers
+      .raw(name)
+      .map((raw) => raw.toString('latin1'))
+      .join('\0'),
+  ])
+}
