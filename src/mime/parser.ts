@@ -1,6 +1,6 @@
 import { parseParameters, readingsOf } from './parameters.ts'
 import type { MimeLimits, MimeProblem, MimeProblemCode } from './problems.ts'
-import type { ContentFacts, PartSpan, Span } from './span.ts'
+import type { ContentFacts, ContentFields, PartSpan, Span } from './span.ts'
 import { isIdentity, transferEncoding } from './transfer-encoding.ts'
 
 /**
@@ -54,6 +54,10 @@ const COLON = 0x3a
 const DASH = 0x2d
 const DELIMITER = Buffer.from('\n--')
 
+/** A type without comments or folds in it. */
+const PLAIN_TYPE =
+  /^[ \t]*([a-z0-9!#$&^_.+-]+\/[a-z0-9!#$&^_.+-]+)[ \t]*(?:;|\r?\n(?![ \t])|$)/i
+
 /** An open part: a multipart whose delimiters are looked for, or a message that holds one. */
 interface Level {
   readonly part: PartSpan
@@ -63,7 +67,10 @@ interface Level {
 interface FieldSpans {
   types: Span[]
   encodings: Span[]
+  dispositions: Span[]
 }
+
+const NO_FIELDS: ContentFields = { types: [], encodings: [], dispositions: [] }
 
 class Parser {
   readonly #bytes: Buffer
@@ -170,6 +177,7 @@ class Parser {
       bodyStart: start,
       end: start,
       facts: { type, boundary: '', encoding: '' },
+      fields: NO_FIELDS,
       delimiters: undefined,
       closing: undefined,
       children: [],
@@ -182,6 +190,7 @@ class Parser {
     for (;;) {
       const fields = this.#readHeader(part, part === first ? headerEnd : undefined)
       this.#assigned = part.bodyStart
+      part.fields = fields
       part.facts = this.#factsOf(part, fields)
       this.#leaf = part
       const kind = this.#kindOf(part)
@@ -226,7 +235,7 @@ class Parser {
 
   #readHeader(part: PartSpan, knownEnd: number | undefined): FieldSpans {
     const bytes = this.#bytes
-    const fields: FieldSpans = { types: [], encodings: [] }
+    const fields: FieldSpans = { types: [], encodings: [], dispositions: [] }
     let field: Span[] | undefined
     let at = part.start
     const end = (headerEnd: number, bodyStart: number): FieldSpans => {
@@ -263,6 +272,8 @@ class Parser {
         if (name - at === 12 && isName(bytes, at, name, 'content-type')) field = fields.types
         else if (name - at === 25 && isName(bytes, at, name, 'content-transfer-encoding')) {
           field = fields.encodings
+        } else if (name - at === 19 && isName(bytes, at, name, 'content-disposition')) {
+          field = fields.dispositions
         }
         field?.push({ start: bytes.indexOf(COLON, at) + 1, end: lineEnd })
       }
@@ -280,7 +291,13 @@ class Parser {
     if (transferEncoding(encoding) === undefined) this.#problem('UNKNOWN_ENCODING', part)
     const field = this.#reading.contentType === 'first' ? types[0] : types.at(-1)
     if (field === undefined) return { type: part.facts.type, boundary: '', encoding }
-    const value = parseParameters(this.#bytes.subarray(field.start, field.end))
+    const raw = this.#bytes.subarray(field.start, field.end)
+    // Of most parts only the type is wanted here.
+    const plain = PLAIN_TYPE.exec(this.#text(field))?.[1]?.toLowerCase()
+    if (plain !== undefined && !plain.startsWith('multipart/')) {
+      return { type: plain, boundary: '', encoding }
+    }
+    const value = parseParameters(raw)
     const boundaries = value.value.startsWith('multipart/') ? readingsOf(value, 'boundary') : []
     const usable = boundaries
       .map((text) => latin1(text).trimEnd())

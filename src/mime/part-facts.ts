@@ -8,6 +8,9 @@ import { isMessageType } from './parser.ts'
 import type { PartHeaders } from './part-headers.ts'
 import { transferEncoding, type TransferEncoding } from './transfer-encoding.ts'
 
+export type ContentFieldName =
+  'Content-Type' | 'Content-Transfer-Encoding' | 'Content-Disposition'
+
 /** What the header of a part says about its content. */
 export abstract class PartFacts {
   abstract readonly headers: PartHeaders
@@ -16,22 +19,31 @@ export abstract class PartFacts {
 
   /** In lower case. `text/plain`, or in a digest `message/rfc822`, where nothing can be read. */
   get type(): string {
-    const value = this.#contentType?.value
+    const value = this.#value('Content-Type')?.value
     return value !== undefined && /^[^\s/]+\/[^\s/]+$/.test(value) ? value : this.defaultType
   }
 
   /** What each of several fields Content-Type says: programs disagree which counts. */
   get types(): string[] {
-    const all = this.headers.raw('Content-Type').map((raw) => parseParameters(raw).value)
+    const all = this.fields('Content-Type').map((raw) => parseParameters(raw).value)
     return [...new Set([this.type, ...all])]
   }
 
+  /** The field that counts: of several the one that says what the type is. */
   get #contentType(): ParameterizedValue | undefined {
-    return this.#value('Content-Type')
+    const fields = this.fields('Content-Type').map(parseParameters)
+    return fields.length > 1
+      ? (fields.find(({ value }) => value === this.type) ?? fields[0])
+      : fields[0]
   }
 
-  #value(name: string): ParameterizedValue | undefined {
-    const raw = this.headers.raw(name)[0]
+  /** Everything after the colon, of each field of a name that describes content. */
+  protected fields(name: ContentFieldName): Buffer[] {
+    return this.headers.raw(name)
+  }
+
+  #value(name: ContentFieldName): ParameterizedValue | undefined {
+    const raw = this.fields(name)[0]
     return raw === undefined ? undefined : parseParameters(raw)
   }
 
@@ -53,14 +65,16 @@ export abstract class PartFacts {
 
   /** The name most programs show for it, decoded. For what is to be kept out, see {@link filenames}. */
   get filename(): string | undefined {
-    return this.filenames[0]
+    const disposition = this.#value('Content-Disposition')
+    const name = disposition === undefined ? undefined : parameterOf(disposition, 'filename')
+    return name || this.parameter('name') || this.filenames[0]
   }
 
   /** Every file name some program may read, the usual one first. */
   get filenames(): string[] {
     const names = [
-      ...this.headers.raw('Content-Disposition').map((raw) => [raw, 'filename'] as const),
-      ...this.headers.raw('Content-Type').map((raw) => [raw, 'name'] as const),
+      ...this.fields('Content-Disposition').map((raw) => [raw, 'filename'] as const),
+      ...this.fields('Content-Type').map((raw) => [raw, 'name'] as const),
     ].flatMap(([raw, name]) => readingsOf(parseParameters(raw), name))
     return [...new Set(names.filter((name) => name !== ''))]
   }
@@ -75,7 +89,8 @@ export abstract class PartFacts {
 
   /** `7bit` where nothing is said, or something nobody knows. */
   get encoding(): TransferEncoding {
-    return transferEncoding(this.headers.get('Content-Transfer-Encoding') ?? '') ?? '7bit'
+    const [field] = this.fields('Content-Transfer-Encoding')
+    return (field && transferEncoding(field.toString('latin1'))) ?? '7bit'
   }
 
   get isMultipart(): boolean {
@@ -85,7 +100,7 @@ export abstract class PartFacts {
   get isAttachment(): boolean {
     if (this.isMultipart) return false
     const { disposition } = this
-    if (disposition === 'attachment' || this.filenames.length > 0) return true
+    if (disposition === 'attachment' || this.filename !== undefined) return true
     // The message itself, and one in another, is no file.
     return (
       !this.type.startsWith('text/') && !(isMessageType(this.type) && disposition === 'inline')

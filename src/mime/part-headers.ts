@@ -166,7 +166,7 @@ export function fieldText(name: Buffer, text: string): string {
 
 const rawOf = ({ bytes, colon }: Line): Buffer => withoutEol(bytes.subarray(colon + 1))
 
-function withoutEol(bytes: Buffer): Buffer {
+export function withoutEol(bytes: Buffer): Buffer {
   let end = bytes.length
   if (bytes[end - 1] === LF) {
     end--

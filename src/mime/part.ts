@@ -5,8 +5,8 @@ import { formatParameters, withParameter } from './content-type.ts'
 import { buildPart, newBoundary, type NewPart } from './new-part.ts'
 import { isMessageType, parseStructure } from './parser.ts'
 import { MultipartWriter } from './multipart-writer.ts'
-import { PartFacts } from './part-facts.ts'
-import { LineHeaders, type PartHeaders } from './part-headers.ts'
+import { PartFacts, type ContentFieldName } from './part-facts.ts'
+import { LineHeaders, withoutEol, type PartHeaders } from './part-headers.ts'
 import type { MimeLimits } from './problems.ts'
 import { protectionOf, type Protection } from './protection.ts'
 import type { PartSpan, Span } from './span.ts'
@@ -158,6 +158,18 @@ export class MimePart extends PartFacts {
   override get type(): string {
     // As the structure was read, where one of several fields counts.
     return this.#headers?.edited === true ? super.type : this.#span.facts.type
+  }
+
+  protected override fields(name: ContentFieldName): Buffer[] {
+    if (this.#headers?.edited === true) return super.fields(name)
+    const { types, encodings, dispositions } = this.#span.fields
+    const spans =
+      name === 'Content-Type'
+        ? types
+        : name === 'Content-Disposition'
+          ? dispositions
+          : encodings
+    return spans.map(({ start, end }) => withoutEol(this.#tree.bytes.subarray(start, end)))
   }
 
   protected get defaultType(): string {

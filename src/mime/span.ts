@@ -4,6 +4,13 @@ export interface Span {
   readonly end: number
 }
 
+/** The fields of a header that describe content, everything after the colon; of some there are several. */
+export interface ContentFields {
+  readonly types: readonly Span[]
+  readonly encodings: readonly Span[]
+  readonly dispositions: readonly Span[]
+}
+
 /** What the header of a part says about its content, as far as the parser needs it. */
 export interface ContentFacts {
   /** in lower case; the default where nothing can be read */
@@ -25,6 +32,7 @@ export interface PartSpan {
   bodyStart: number
   end: number
   facts: ContentFacts
+  fields: ContentFields
   /** of a multipart that was looked into: the line before each child, with the line end above it */
   delimiters: Span[] | undefined
   /** the delimiter that ends it, if it came */
