@@ -113,8 +113,9 @@ describe('the package', () => {
     } finally {
       rmSync(copy, { recursive: true })
     }
-    // Loaded when they are needed: charsets, archives, types of content, HTML.
+    // Of the command; and loaded when they are needed: charsets, archives, types of content, HTML.
     assert.deepEqual(Object.keys(manifest.dependencies ?? {}).sort(), [
+      'commander',
       'file-type',
       'iconv-lite',
       'parse5-html-rewriting-stream',

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { checkMilter } from '../../src/cli/check.ts'
 import { MtaClient } from '../../src/mta/index.ts'
 import { until } from '../support/resources.ts'
 import { deliverTo } from './support/deliver.ts'
@@ -53,6 +54,8 @@ describe("libmilter's sample filter", () => {
         ['-p', `unix:${socket}`, '-a', '<archive@example.net>', '-r', 'carol@example.net'],
         socket,
       )
+      const { healthy, line } = await checkMilter(`unix:${socket}`, 5_000)
+      assert.ok(healthy, line)
       await using client = await MtaClient.connect(`unix:${socket}`, { mta })
       // Two messages in a session, the second with a body of more than one chunk.
       for (const body of ['Hello\r\n', `${'x'.repeat(70_000)}\r\n`]) {

@@ -1,0 +1,67 @@
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { MilterError } from '../errors.ts'
+import { checkMilter } from './check.ts'
+
+/** Where a command writes; tests have their own. */
+export interface Output {
+  out(text: string): void
+  err(text: string): void
+}
+
+const STANDARD: Output = {
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+}
+
+/** What the process ends with: all is well, it is not, the command was not understood. */
+const OK = 0
+const FAILED = 1
+const MISUSED = 2
+
+/** The command `tsmilter`; gives the exit code. */
+export async function main(
+  args: readonly string[],
+  output: Output = STANDARD,
+): Promise<number> {
+  let code = OK
+  const program = new Command('tsmilter')
+    .description('Mail filters (milters) for Postfix and Sendmail.')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => output.out(text),
+      writeErr: (text) => output.err(text),
+    })
+    .showHelpAfterError('(tsmilter --help has all there is)')
+
+  program
+    .command('check')
+    .description(
+      'Asks a milter, in whatever language, whether it is there and speaks the protocol: for health checks.',
+    )
+    .argument('<address>', 'inet:PORT@HOST, inet6:PORT@HOST or unix:PATH')
+    .option('-t, --timeout <seconds>', 'for the connection, and for the answer', seconds, 5)
+    .option('-q, --quiet', 'only the exit code: 0 it answers, 1 it does not, 2 misused', false)
+    .action(async (address: string, options: { timeout: number; quiet: boolean }) => {
+      const { healthy, line } = await checkMilter(address, options.timeout * 1_000)
+      if (!options.quiet) output[healthy ? 'out' : 'err'](`${line}\n`)
+      if (!healthy) code = FAILED
+    })
+
+  try {
+    await program.parseAsync(args, { from: 'user' })
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? OK : MISUSED
+    if (!(error instanceof MilterError)) throw error
+    output.err(`${error.message}\n`)
+    return MISUSED
+  }
+  return code
+}
+
+function seconds(text: string): number {
+  const value = Number(text)
+  if (!(value > 0 && value <= 3_600)) {
+    throw new InvalidArgumentError('It takes seconds, more than 0 and up to 3600.')
+  }
+  return value
+}
