@@ -135,10 +135,22 @@ describe('the package', () => {
 
   it('exports an explicit list of names', async () => {
     assert.deepEqual(await exported('mime/index.js'), [
+      'DANGEROUS_EXTENSIONS',
+      'FINDING_REASONS',
       'MIME_PROBLEMS',
       'MimeMessage',
       'MimePart',
+      'NAME_DANGERS',
+      'PROGRAM_KINDS',
+      'ZIP_LIMITS',
+      'ZIP_PROBLEMS',
+      'checkAttachments',
+      'dangerousName',
+      'defang',
+      'defaultNotice',
+      'detectType',
       'parseMime',
+      'zipEntries',
     ])
     assert.deepEqual(await exported('mta/index.js'), [
       'Field',
@@ -251,6 +263,7 @@ describe('the documentation', () => {
     assert.deepEqual(shown.map(({ page }) => page).sort(), [
       'README.md',
       'docs/messages.md',
+      'docs/mime.md',
       'docs/testing.md',
     ])
   })

@@ -10,3 +10,19 @@ export {
   type MimeProblem,
   type MimeProblemCode,
 } from './problems.ts'
+
+// Attachments
+export { checkAttachments, FINDING_REASONS, PROGRAM_KINDS } from './attachment-findings.ts'
+export type { AttachmentChecks, Finding, FindingReason } from './attachment-findings.ts'
+export { defang, defaultNotice } from './attachment-policy.ts'
+export type {
+  AttachmentAction,
+  AttachmentPolicy,
+  Defanged,
+  Removal,
+} from './attachment-policy.ts'
+export { DANGEROUS_EXTENSIONS, dangerousName, NAME_DANGERS } from './file-names.ts'
+export type { Extensions, NameDanger } from './file-names.ts'
+export { ZIP_LIMITS, ZIP_PROBLEMS, zipEntries } from './archive.ts'
+export type { ZipEntry, ZipLimits, ZipListing, ZipProblem, ZipProblemCode } from './archive.ts'
+export { detectType, type ContentKind } from './content-kind.ts'

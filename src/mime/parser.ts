@@ -96,7 +96,8 @@ class Parser {
   parse(headerEnd: number | undefined): ParsedMessage {
     const root = this.#begin(0, 'text/plain')
     let at = this.#enter(root, headerEnd)
-    while (this.#open.size > 0) {
+    // A delimiter behind the last closing one is still to be told of.
+    while (this.#open.size > 0 || this.#closed.size > 0) {
       const line = this.#nextDashes(at)
       if (line === -1) break
       const lineEnd = this.#lineEnd(line)

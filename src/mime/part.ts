@@ -295,7 +295,8 @@ export class MimePart extends PartFacts {
    */
   replaceWith(part: NewPart): MimePart {
     const parent = this.#parent
-    if (parent === undefined || parent.#list.every((entry) => entry.part !== this)) {
+    // Of an attached message too the fields beside those of its content stay.
+    if (parent === undefined || parent.#span.delimiters === undefined) {
       return this.#become(part)
     }
     parent.#edit('replaceWith')

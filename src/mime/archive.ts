@@ -1,0 +1,357 @@
+import { createInflateRaw, inflateRawSync, constants } from 'node:zlib'
+import type { Entry } from 'yauzl'
+import { UsageError } from '../errors.ts'
+import { extensionOf } from './file-names.ts'
+import type { Span } from './span.ts'
+import {
+  archiveIn,
+  beginsAsZip,
+  localHeaderAt,
+  otherLocalHeaders,
+  type LocalHeader,
+} from './zip-layout.ts'
+
+/** What is in a zip, as names; only zips in it are unpacked, to see what is in those. */
+
+/** Why a zip, or one in it, could not be read in full. */
+export const ZIP_PROBLEMS = {
+  NOT_A_ZIP: 'it is no zip at all',
+  ZIP_CORRUPT: 'the zip is damaged',
+  ZIP_ENCRYPTED: 'a zip in the zip is encrypted',
+  ZIP_UNSUPPORTED: 'a zip in the zip is packed by a method that cannot be read',
+  ZIP_TOO_DEEP: 'zips in zips beyond limits.depth',
+  ZIP_TOO_LARGE: 'zips in zips that unpack to more than limits.bytes or limits.ratio',
+  ZIP_TOO_MANY_ENTRIES: 'more entries than limits.entries',
+} as const
+
+export type ZipProblemCode = keyof typeof ZIP_PROBLEMS
+
+export interface ZipProblem {
+  readonly code: ZipProblemCode
+  /** the names of the zips from the outermost down; empty for the zip itself */
+  readonly path: readonly string[]
+}
+
+export interface ZipEntry {
+  /** as its flag says: UTF-8, or code page 437 */
+  readonly name: string
+  /** all that some program shows: the other charset, the Unicode field, the local header */
+  readonly names: readonly string[]
+  /** as it stands in the central directory */
+  readonly rawName: Buffer
+  /** the zips around it, from the outermost down, the zip itself left out */
+  readonly path: readonly string[]
+  readonly compressedSize: number
+  /** what is said of its size; nobody has checked */
+  readonly size: number
+  readonly encrypted: boolean
+  /** has no content and a name that ends in a slash */
+  readonly directory: boolean
+  /** no entry of the central directory: only programs that read from the start show it */
+  readonly hidden: boolean
+}
+
+export interface ZipListing {
+  readonly entries: readonly ZipEntry[]
+  /** empty if all of it could be read; what could be is in the entries in any case */
+  readonly problems: readonly ZipProblem[]
+}
+
+/** Bounds of one listing, all zips in the zip together. */
+export interface ZipLimits {
+  /** @default 10,000 */
+  readonly entries: number
+  /** zips in one another, the outermost not counted. @default 5 */
+  readonly depth: number
+  /** of zips in the zip, packed and unpacked. @default 100 MiB */
+  readonly bytes: number
+  /** how many times larger than packed a zip in the zip may be. @default 200 */
+  readonly ratio: number
+}
+
+export const ZIP_LIMITS: ZipLimits = {
+  entries: 10_000,
+  depth: 5,
+  bytes: 104_857_600,
+  ratio: 200,
+}
+
+/** What is left of the limits; several zips of one message share one. */
+export class ZipBudget {
+  readonly limits: ZipLimits
+  #entries: number
+  #bytes: number
+
+  /** @throws UsageError INVALID_OPTION for a limit that is no positive integer */
+  constructor(limits: Partial<ZipLimits> = {}) {
+    this.limits = { ...ZIP_LIMITS, ...limits }
+    for (const [name, value] of Object.entries(this.limits)) {
+      if (!Number.isSafeInteger(value) || value < 1) {
+        throw new UsageError(
+          'INVALID_OPTION',
+          `limits.${name} takes a positive integer, not ${String(value)}`,
+        )
+      }
+    }
+    this.#entries = this.limits.entries
+    this.#bytes = this.limits.bytes
+  }
+
+  takeEntry(): boolean {
+    if (this.#entries > 0) {
+      this.#entries--
+      return true
+    }
+    return false
+  }
+
+  takeBytes(count: number): boolean {
+    this.#bytes = Math.max(-1, this.#bytes - count)
+    return this.#bytes >= 0
+  }
+}
+
+/**
+ * The entries of a zip and of all zips in it, whatever those are called. The zip may have other data
+ * before it, as in a file that unpacks itself. An empty zip, and no bytes at all, are fine. Never rejects
+ * on content. Nothing but zips in the zip is unpacked; of other entries the first bytes are looked at.
+ *
+ * @throws UsageError INVALID_OPTION for a limit that is no positive integer
+ */
+export async function zipEntries(
+  bytes: Uint8Array,
+  limits: Partial<ZipLimits> = {},
+): Promise<ZipListing> {
+  return await listZip(bytes, new ZipBudget(limits))
+}
+
+/** The same with limits that other zips share. */
+export async function listZip(bytes: Uint8Array, budget: ZipBudget): Promise<ZipListing> {
+  const lister = new Lister(budget, await loadYauzl())
+  await lister.archive(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), [])
+  return lister
+}
+
+// oxlint-disable-next-line typescript/consistent-type-imports -- loaded when it is needed
+type Yauzl = typeof import('yauzl')
+let yauzl: Promise<Yauzl> | undefined
+const loadYauzl = (): Promise<Yauzl> =>
+  (yauzl ??= import('yauzl').then((module) => module.default))
+
+/** An entry that may be a zip itself. */
+interface Candidate {
+  readonly entry: ZipEntry
+  readonly method: number
+  readonly packed: Buffer
+}
+
+const STORED = 0
+const DEFLATED = 8
+const ENCRYPTED = 1
+const UTF8 = 0x800
+
+class Lister implements ZipListing {
+  readonly entries: ZipEntry[] = []
+  readonly problems: ZipProblem[] = []
+  readonly #budget: ZipBudget
+  readonly #yauzl: Yauzl
+  #full = false
+
+  constructor(budget: ZipBudget, module: Yauzl) {
+    this.#budget = budget
+    this.#yauzl = module
+  }
+
+  #problem(code: ZipProblemCode, path: readonly string[]): void {
+    this.problems.push({ code, path })
+  }
+
+  /** Recursion goes no deeper than the limit. */
+  async archive(bytes: Buffer, path: readonly string[]): Promise<void> {
+    if (bytes.length === 0) return
+    const candidates: Candidate[] = []
+    const known: Span[] = []
+    const before = this.entries.length
+    const complete = await this.#central(bytes, path, known, candidates)
+    for (const header of otherLocalHeaders(bytes, known)) {
+      if (!this.#room(path)) break
+      candidates.push(this.#local(bytes, header, path))
+    }
+    if (!complete) {
+      const found = this.entries.length > before || beginsAsZip(bytes)
+      this.#problem(found ? 'ZIP_CORRUPT' : 'NOT_A_ZIP', path)
+    }
+    for (const candidate of candidates) {
+      if (this.#full) return
+      await this.#nested(candidate)
+    }
+  }
+
+  #room(path: readonly string[]): boolean {
+    if (!this.#full && !this.#budget.takeEntry()) {
+      this.#full = true
+      this.#problem('ZIP_TOO_MANY_ENTRIES', path)
+    }
+    return !this.#full
+  }
+
+  /** Whether the central directory could be read to its end, or to the limit. */
+  async #central(
+    bytes: Buffer,
+    path: readonly string[],
+    known: Span[],
+    candidates: Candidate[],
+  ): Promise<boolean> {
+    const found = archiveIn(bytes)
+    if (found === undefined) return false
+    let sound = true
+    try {
+      const zip = await this.#yauzl.fromBufferPromise(found.bytes, {
+        // Names are judged here, and sizes are what somebody says.
+        decodeStrings: false,
+        validateEntrySizes: false,
+      })
+      for await (const entry of zip.eachEntry()) {
+        if (!this.#room(path)) break
+        const start = found.start + entry.relativeOffsetOfLocalHeader
+        const header = localHeaderAt(bytes, start)
+        const listed = this.#entry(entry, header?.name, path)
+        if (header === undefined) sound = false
+        else {
+          const end = header.dataStart + entry.compressedSize
+          known.push({ start, end })
+          const packed = bytes.subarray(header.dataStart, end)
+          candidates.push({ entry: listed, method: entry.compressionMethod, packed })
+        }
+      }
+    } catch {
+      return false
+    }
+    return sound
+  }
+
+  #entry(entry: Entry, localName: Buffer | undefined, path: readonly string[]): ZipEntry {
+    // Typed as text; without decoding it is bytes.
+    const rawName = entry.fileNameRaw
+    const flags = entry.generalPurposeBitFlag
+    const { getFileNameLowLevel } = this.#yauzl
+    const unicode = getFileNameLowLevel(flags, rawName, entry.extraFields, true)
+    const names = this.#readings(flags, rawName)
+    const others =
+      localName === undefined || localName.equals(rawName)
+        ? []
+        : this.#readings(flags, localName)
+    const listed: ZipEntry = {
+      name: unicode,
+      names: [...new Set([unicode, ...names, ...others])],
+      rawName,
+      path,
+      compressedSize: entry.compressedSize,
+      size: entry.uncompressedSize,
+      encrypted: (flags & ENCRYPTED) !== 0,
+      directory:
+        entry.compressedSize === 0 &&
+        isDirectory(rawName) &&
+        (localName === undefined || isDirectory(localName)),
+      hidden: false,
+    }
+    this.entries.push(listed)
+    return listed
+  }
+
+  #local(bytes: Buffer, header: LocalHeader, path: readonly string[]): Candidate {
+    const { flags, method, compressedSize, size, name, dataStart } = header
+    const names = this.#readings(flags, name)
+    const entry: ZipEntry = {
+      name: names[0]!,
+      names,
+      rawName: name,
+      path,
+      compressedSize,
+      size,
+      encrypted: (flags & ENCRYPTED) !== 0,
+      directory: compressedSize === 0 && isDirectory(name),
+      hidden: true,
+    }
+    this.entries.push(entry)
+    return { entry, method, packed: bytes.subarray(dataStart, dataStart + compressedSize) }
+  }
+
+  #readings(flags: number, name: Buffer): string[] {
+    const { getFileNameLowLevel } = this.#yauzl
+    const said = getFileNameLowLevel(flags, name, [], true)
+    const other = getFileNameLowLevel(flags ^ UTF8, name, [], true)
+    return said === other ? [said] : [said, other]
+  }
+
+  async #nested({ entry, method, packed }: Candidate): Promise<void> {
+    const path = [...entry.path, entry.name]
+    const named = entry.names.some((name) => extensionOf(name) === 'zip')
+    if (packed.length === 0 || entry.directory) return
+    if (entry.encrypted || (method !== STORED && method !== DEFLATED)) {
+      if (named) this.#problem(entry.encrypted ? 'ZIP_ENCRYPTED' : 'ZIP_UNSUPPORTED', path)
+      return
+    }
+    if (!named && !(method === STORED ? beginsAsZip(packed) : mayUnpackToZip(packed))) return
+    if (path.length > this.#budget.limits.depth) {
+      this.#problem('ZIP_TOO_DEEP', path)
+      return
+    }
+    // Entries may share their bytes: what is packed counts each time.
+    if (!this.#budget.takeBytes(packed.length)) {
+      this.#problem('ZIP_TOO_LARGE', path)
+      return
+    }
+    const bytes = method === STORED ? packed : await this.#unpack(packed, path)
+    if (bytes !== undefined && (named || beginsAsZip(bytes))) await this.archive(bytes, path)
+  }
+
+  /** What could be unpacked; undefined beyond the limits. */
+  async #unpack(packed: Buffer, path: readonly string[]): Promise<Buffer | undefined> {
+    const most = packed.length * this.#budget.limits.ratio
+    const pieces: Buffer[] = []
+    let size = 0
+    const inflate = createInflateRaw()
+    inflate.end(packed)
+    try {
+      for await (const piece of inflate as AsyncIterable<Buffer>) {
+        size += piece.length
+        if (!this.#budget.takeBytes(piece.length) || size > most) {
+          this.#problem('ZIP_TOO_LARGE', path)
+          return undefined
+        }
+        pieces.push(piece)
+      }
+    } catch {
+      this.#problem('ZIP_CORRUPT', path)
+    }
+    return Buffer.concat(pieces)
+  }
+}
+
+/** A slash at the end; on Windows the other one too. */
+const isDirectory = (name: Buffer): boolean => name.at(-1) === 0x2f || name.at(-1) === 0x5c
+
+/** Packed bytes that are looked at; the tables in front of the first data take up to 600 of them. */
+const MOST_LOOKED_AT = 1_024
+
+/**
+ * Whether packed bytes begin as a zip does when they are unpacked; true if that cannot be told cheaply.
+ * No more is unpacked than 64 KiB.
+ */
+function mayUnpackToZip(packed: Buffer): boolean {
+  for (let count = 32; ; count *= 2) {
+    let start
+    try {
+      start = inflateRawSync(packed.subarray(0, count), {
+        finishFlush: constants.Z_SYNC_FLUSH,
+        maxOutputLength: 65_536,
+      })
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
+    }
+    if (start.length >= 4) return beginsAsZip(start)
+    if (count >= packed.length) return false
+    if (count >= MOST_LOOKED_AT) return true
+  }
+}

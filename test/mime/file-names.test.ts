@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import {
+  DANGEROUS_EXTENSIONS,
+  dangerousName,
+  type NameDanger,
+} from '../../src/mime/file-names.ts'
+
+describe('names that are dangerous', () => {
+  const cases: [name: string, danger: NameDanger, why?: string][] = [
+    ['x.exe', 'DANGEROUS_EXTENSION'],
+    ['A.EXE', 'DANGEROUS_EXTENSION'],
+    ['.exe', 'DANGEROUS_EXTENSION'],
+    ['x.exe.', 'DANGEROUS_EXTENSION', 'Windows takes the dot away'],
+    ['x.exe ', 'DANGEROUS_EXTENSION'],
+    ['x.exe. . ', 'DANGEROUS_EXTENSION'],
+    ['x.exe"', 'DANGEROUS_EXTENSION', 'quoted twice'],
+    ['x.exe\u00a0\u3000', 'DANGEROUS_EXTENSION'],
+    ['x.exe:zone', 'DANGEROUS_EXTENSION', 'a stream'],
+    ['x.exe::$DATA', 'DANGEROUS_EXTENSION'],
+    ['notes.txt:x.exe', 'DANGEROUS_EXTENSION'],
+    ['invoice.pdf.exe', 'DOUBLE_EXTENSION'],
+    ['invoice.pdf      .exe', 'DOUBLE_EXTENSION'],
+    ['invoice      .exe', 'DOUBLE_EXTENSION'],
+    ['x.jpeg.scr', 'DOUBLE_EXTENSION'],
+    ['x.exe\0.pdf', 'DANGEROUS_EXTENSION', 'some programs stop at the NUL'],
+    ['x.exe\n.pdf', 'DANGEROUS_EXTENSION'],
+    ['a\0b.pdf', 'CONTROL_CHARACTER'],
+    ['a\x1b[2Jb.pdf', 'CONTROL_CHARACTER'],
+    ['\u202efdp.exe', 'DIRECTION_OVERRIDE'],
+    ['report\u202dfdp.txt', 'DIRECTION_OVERRIDE'],
+    ['x.e\u200bxe', 'DANGEROUS_EXTENSION', 'zero width'],
+    ['x.exe\u200f', 'DANGEROUS_EXTENSION'],
+    ['x.\u2066exe\u2069', 'DANGEROUS_EXTENSION'],
+    ['x.exe\ufeff', 'DANGEROUS_EXTENSION'],
+    ['x.ｅｘｅ', 'DANGEROUS_EXTENSION', 'full width'],
+    ['x．exe', 'DANGEROUS_EXTENSION'],
+    ['x.𝐞𝐱𝐞', 'DANGEROUS_EXTENSION'],
+    ['x.{00020906-0000-0000-C000-000000000046}', 'CLASS_ID'],
+    ['dir/x.exe', 'DANGEROUS_EXTENSION'],
+    ['C:\\dir\\x.exe', 'DANGEROUS_EXTENSION'],
+    ['x.exe/', 'DANGEROUS_EXTENSION'],
+    ['../x.pdf', 'PATH_STEPS_UP'],
+    ['a\\..\\..\\x.pdf', 'PATH_STEPS_UP'],
+    ['a'.repeat(1_025), 'NAME_TOO_LONG'],
+  ]
+  for (const [name, danger, why] of cases) {
+    it(`${JSON.stringify(name.slice(0, 50))}: ${danger}${why === undefined ? '' : `, ${why}`}`, () => {
+      assert.equal(dangerousName(name), danger)
+    })
+  }
+
+  for (const extension of DANGEROUS_EXTENSIONS) {
+    it(`x.${extension}`, () =>
+      assert.equal(dangerousName(`x.${extension}`), 'DANGEROUS_EXTENSION'))
+  }
+
+  it('are 42 extensions unless told otherwise', () => {
+    assert.equal(new Set(DANGEROUS_EXTENSIONS).size, 42)
+  })
+})
+
+describe('names that are fine', () => {
+  const names = [
+    '',
+    'x',
+    'x.',
+    'exe',
+    'x.tar.gz',
+    'report.v1.2.pdf',
+    'a.exe.txt',
+    'a.docm',
+    'a.html',
+    'example.com/readme.txt',
+    'Re: your question.pdf',
+    'C:\\Users\\me\\report.pdf',
+    'long\tname.pdf',
+    'Übersicht (2).pdf',
+    'گزارش\u200cها.pdf',
+    '\u200fדוח.pdf',
+    'family 👨\u200d👩\u200d👧.jpg',
+    'Screenshot 3.45.10\u202fPM.png',
+    'x.{final}',
+    'a..b.pdf',
+    'x.exes',
+  ]
+  for (const name of names) {
+    it(JSON.stringify(name), () => assert.equal(dangerousName(name), undefined))
+  }
+})
+
+describe('extensions of one’s own', () => {
+  it('replace the usual ones', () => {
+    assert.equal(dangerousName('x.docm', ['.DOCM', 'js']), 'DANGEROUS_EXTENSION')
+    assert.equal(dangerousName('x.exe', ['docm']), undefined)
+    assert.equal(dangerousName('x.exe', []), undefined)
+    assert.equal(dangerousName('x.docm', new Set(['docm'])), 'DANGEROUS_EXTENSION')
+  })
+
+  for (const wrong of [['a.b'], [''], [7], 'exe', undefined, null]) {
+    if (wrong === undefined) continue
+    it(`are not ${JSON.stringify(wrong)}`, () => {
+      assert.throws(() => dangerousName('x', wrong as never), { code: 'INVALID_OPTION' })
+    })
+  }
+})
+
+describe('any name', () => {
+  it('has an answer that what Windows leaves out does not change', () => {
+    const tail = fc.string({ unit: fc.constantFrom('.', ' ', '\u200b', '\u00a0', '"') })
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), tail, (name, rest) => {
+        assert.equal(dangerousName(`${name}.exe${rest}`) === undefined, false)
+        dangerousName(name)
+      }),
+    )
+  })
+
+  it('takes time that grows with its length only', () => {
+    for (const unit of [
+      '.',
+      ' ',
+      '\u200b',
+      'a:',
+      'a/',
+      '\0',
+      'a\u0301\u0316',
+      '"',
+      '.a',
+      'ﷺ',
+    ]) {
+      const start = performance.now()
+      dangerousName(unit.repeat(1_000_000))
+      assert.ok(performance.now() - start < 2_000, JSON.stringify(unit))
+    }
+  })
+})
