@@ -26,3 +26,8 @@ export type { Extensions, NameDanger } from './file-names.ts'
 export { ZIP_LIMITS, ZIP_PROBLEMS, zipEntries } from './archive.ts'
 export type { ZipEntry, ZipLimits, ZipListing, ZipProblem, ZipProblemCode } from './archive.ts'
 export { detectType, type ContentKind } from './content-kind.ts'
+
+// HTML, footers
+export { insertHtml, rewriteHtmlPart, rewriteLinks, sanitizeHtml } from './html.ts'
+export type { HtmlLink, RewriteLink, SanitizedHtml, SanitizeOptions } from './html.ts'
+export { addFooter, type Footer, type FooterResult } from './footer.ts'

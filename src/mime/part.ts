@@ -250,8 +250,7 @@ export class MimePart extends PartFacts {
 
   #setBytes(bytes: Buffer): void {
     const { encoding } = this
-    const carries =
-      !isIdentity(encoding) || encoding === 'binary' || carriesAsItIs(bytes, encoding)
+    const carries = encoding === 'binary' || carriesAsItIs(bytes, encoding)
     const next = carries && !this.isMultipart ? encoding : leastEncoding(bytes)
     if (next !== encoding) this.headers.set('Content-Transfer-Encoding', next)
     this.#setBody(this.#guarded(encodeTransfer(bytes, next, this.#tree.eol), bytes))
@@ -513,9 +512,15 @@ const NO_PARTS: readonly MimePart[] = []
 
 const isContentField = (name: string): boolean => /^content-/i.test(name)
 
-/** Whether bytes can stand in a message without being encoded. */
-const carriesAsItIs = (bytes: Buffer, encoding: TransferEncoding): boolean =>
-  encoding === '7bit' ? leastEncoding(bytes) === '7bit' : isText(bytes)
+/**
+ * Whether an encoding can carry bytes. Line ends of quoted-printable are those of the message, which the
+ * bytes of UTF-16 would not survive: what has a NUL is no text of lines (RFC 2045, section 2.7).
+ */
+function carriesAsItIs(bytes: Buffer, encoding: TransferEncoding): boolean {
+  if (encoding === 'base64') return true
+  if (encoding === 'quoted-printable') return !bytes.includes(0)
+  return encoding === '7bit' ? leastEncoding(bytes) === '7bit' : isText(bytes)
+}
 
 /** Where HTML says its charset itself; mail programs read it there if the header does not tell. */
 function charsetInHtml(type: string, bytes: Buffer): string | undefined {

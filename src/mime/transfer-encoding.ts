@@ -217,5 +217,5 @@ export function leastEncoding(bytes: Buffer): TransferEncoding {
   if (/^[\n\r\t -~]*$/.test(text) && isText(bytes)) return '7bit'
   // oxlint-disable-next-line eslint/no-control-regex -- bytes
   const odd = text.match(/[^\t\n\r -~]/g)?.length ?? 0
-  return odd * 6 > text.length ? 'base64' : 'quoted-printable'
+  return odd * 6 > text.length || bytes.includes(0) ? 'base64' : 'quoted-printable'
 }

@@ -1,0 +1,27 @@
+// Adds a disclaimer to mail that leaves: to the text and to the HTML of a message, in their own charsets, and
+// only once, however often people answer. What is signed or encrypted stays as it is.
+import { defineFilter, runMilter } from 'tsmilter'
+import { addFooter } from 'tsmilter/mime'
+
+const FOOTER = {
+  text: '-- \nExample Ltd., 1 Example Street, Exampletown',
+  html: '<hr><p>Example Ltd., <a href="https://www.example.org/">1 Example Street</a>, Exampletown</p>',
+  mark: 'example-footer',
+}
+
+const disclaimer = defineFilter({
+  name: 'disclaimer',
+  // A message that cannot have one goes out without: an error must not keep mail back.
+  onError: 'continue',
+  async message(mail) {
+    if (mail.connection.authenticated === undefined) return
+    const result = await addFooter(await mail.mime(), FOOTER)
+    mail.log.debug({ result }, 'footer')
+  },
+})
+
+export default disclaimer
+
+if (import.meta.filename === process.argv[1]) {
+  await runMilter('disclaimer', { factory: disclaimer, socket: 'inet:8890@localhost' })
+}

@@ -1,0 +1,180 @@
+import type { HtmlAttribute, HtmlStartTag } from './html-tokens.ts'
+
+/** What is active in HTML: it runs code, loads a page into this one, or leads away from it. */
+
+export interface SanitizeOptions {
+  /** @default false: `form` and `formaction` are taken out; fields stay */
+  readonly keepForms?: boolean | undefined
+  /** @default false: `link` to a style sheet is taken out */
+  readonly keepStylesheets?: boolean | undefined
+}
+
+/** Taken out with all that is in them. Programs without scripts read `noscript` in another way. */
+export const REMOVED_WHOLE: ReadonlySet<string> = new Set([
+  'iframe',
+  'noembed',
+  'noframes',
+  'noscript',
+  'plaintext',
+  'script',
+  'xmp',
+])
+
+/** Their tags go; what is between stays, as it is shown where the element is not known. */
+const REMOVED_TAGS: ReadonlySet<string> = new Set([
+  'applet',
+  'base',
+  'embed',
+  'frame',
+  'frameset',
+  'object',
+  'portal',
+])
+
+/** Whether a tag is taken out, its content not. */
+export function isActiveTag(
+  { name, attributes }: HtmlStartTag,
+  options: SanitizeOptions,
+): boolean {
+  if (REMOVED_TAGS.has(name)) return true
+  if (name === 'form') return options.keepForms !== true
+  if (name === 'meta') return /^\s*refresh\s*$/i.test(valueOf(attributes, 'http-equiv'))
+  if (name !== 'link') return false
+  const words = valueOf(attributes, 'rel').toLowerCase().split(/\s+/)
+  const stylesheet = words.includes('stylesheet') && options.keepStylesheets !== true
+  return stylesheet || words.includes('import')
+}
+
+const valueOf = (attributes: readonly HtmlAttribute[], name: string): string =>
+  attributes.find((one) => one.name === name)?.value ?? ''
+
+/** Attributes whose value is an address; programs of mail know more than browsers. */
+const ADDRESSES: ReadonlySet<string> = new Set([
+  'action',
+  'background',
+  'cite',
+  'classid',
+  'codebase',
+  'data',
+  'dynsrc',
+  'formaction',
+  'href',
+  'icon',
+  'longdesc',
+  'lowsrc',
+  'manifest',
+  'ping',
+  'poster',
+  'profile',
+  'src',
+  'usemap',
+  'xlink:href',
+])
+
+/** What of an attribute is active, in words; undefined if nothing is. */
+export function activeAttribute(
+  element: string,
+  { name, value }: HtmlAttribute,
+  options: SanitizeOptions,
+): string | undefined {
+  if (name.startsWith('on') || name === 'srcdoc') return `attribute ${name}`
+  if (name === 'formaction' && options.keepForms !== true) return `attribute ${name}`
+  if (name === 'style') return isActiveStyle(value) ? 'code' : undefined
+  if (name === 'srcset') {
+    const active = srcsetUrls(value).some(({ url }) => isActiveUrl(url, true))
+    return active ? 'address that runs code' : undefined
+  }
+  if (!ADDRESSES.has(name)) return undefined
+  const image = element === 'img' && name === 'src'
+  return isActiveUrl(value, image) ? 'address that runs code' : undefined
+}
+
+/**
+ * Blanks and controls do not count, wherever they are: browsers pass over line ends and tabs in a
+ * scheme (URL Standard, section 4.4), others over more. An SVG in an `img` runs no scripts.
+ */
+function isActiveUrl(url: string, image: boolean): boolean {
+  // oxlint-disable-next-line eslint/no-control-regex -- they are what is taken out
+  const bare = url.replaceAll(/[\0- \x7f-\xa0\xad\u200b-\u200f\u2028\u2029\ufeff\ufffd]+/g, '')
+  const start = bare.slice(0, 64).toLowerCase()
+  if (/^(?:javascript|vbscript|livescript|jscript):/.test(start)) return true
+  if (!image && start.startsWith('data:image/svg')) return true
+  return /^data:(?:text\/(?:html|xml)|application\/(?:xhtml\+xml|xml))/.test(start)
+}
+
+/**
+ * Code in CSS: what old programs run; the behavior of VML draws only. Escapes are read, comments
+ * both kept and passed over.
+ */
+export function isActiveStyle(css: string): boolean {
+  const plain = css
+    .replaceAll(/\\([0-9a-f]{1,6})[ \t\r\n\f]?/gi, (_all, hex: string) =>
+      character(Number.parseInt(hex, 16)),
+    )
+    .replaceAll(/\\([^\r\n])/g, '$1')
+    .toLowerCase()
+  return ACTIVE_STYLE.test(plain) || ACTIVE_STYLE.test(withoutComments(plain))
+}
+
+const ACTIVE_STYLE =
+  /expression\s*\(|-moz-binding|(?<![\w-])behaviou?r\s*:(?!\s*url\(["']?#default#vml["']?\))|(?:java|vb)script\s*:|data:text\/html/
+
+const character = (code: number): string => (code < 0x80 ? String.fromCharCode(code) : '\ufffd')
+
+function withoutComments(css: string): string {
+  const pieces: string[] = []
+  for (let at = 0; at < css.length;) {
+    const open = css.indexOf('/*', at)
+    pieces.push(css.slice(at, open === -1 ? css.length : open))
+    const close = open === -1 ? -1 : css.indexOf('*/', open + 2)
+    at = close === -1 ? css.length : close + 2
+  }
+  return pieces.join('')
+}
+
+/**
+ * Whether a text that is hidden now, as a comment, would be active were it read: some programs do read
+ * it (`<!--[if mso]>`). Asks for no proof.
+ */
+export const isActiveSource = (source: string): boolean =>
+  source.includes('<') && ACTIVE_SOURCE.test(source)
+
+const ACTIVE_SOURCE =
+  /<(?:script|iframe|frame|frameset|object|embed|applet|portal|base|svg|math|noscript|plaintext|xmp)(?![\w:-])|[\s"'/]on[a-z]+\s*=|srcdoc|http-equiv\s*=[\s"']*refresh|(?:java|vb)script\s*(?::|&colon|&#)|data:text\/html|j&#|&tab;|&newline;|expression\s*\(|-moz-binding/i
+
+/**
+ * Elements of SVG and MathML that are kept, each closed in its turn. Among others, or out of order,
+ * browsers leave the foreign content at places that only building the whole tree could tell.
+ */
+export const PLAIN_FOREIGN: ReadonlySet<string> = new Set(
+  (
+    'a circle clippath defs desc ellipse g image line lineargradient path polygon polyline ' +
+    'radialgradient rect stop symbol text title tspan use ' +
+    'mfrac mi mn mo mrow msqrt msub msup'
+  ).split(' '),
+)
+
+/** In them HTML is read again (HTML, section 13.2.6): nothing but text is kept there. */
+export const INTEGRATION_POINTS: ReadonlySet<string> = new Set([
+  'desc',
+  'title',
+  'mi',
+  'mn',
+  'mo',
+])
+
+/** The addresses of a `srcset` (HTML, section 4.8.4.2.2), and where they stand in it. */
+export function srcsetUrls(value: string): { url: string; start: number; end: number }[] {
+  const urls: { url: string; start: number; end: number }[] = []
+  const candidate = /[^\s,]\S*/g
+  for (let match = candidate.exec(value); match !== null; match = candidate.exec(value)) {
+    const url = match[0].replace(/(?<!,),+$/, '')
+    urls.push({ url, start: match.index, end: match.index + url.length })
+    if (url.length < match[0].length) continue
+    // Descriptors follow, up to a comma.
+    const comma = value.indexOf(',', candidate.lastIndex)
+    if (comma === -1) break
+    candidate.lastIndex = comma + 1
+  }
+  return urls
+}

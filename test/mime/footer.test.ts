@@ -1,0 +1,453 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import { addFooter, type Footer } from '../../src/mime/footer.ts'
+import { parseMime, type MimeMessage } from '../../src/mime/message.ts'
+
+const FOOTER: Footer = { text: 'Sent by Example Ltd.\nNo warranty.' }
+const CRLF = (text: string): string => text.replaceAll('\n', '\r\n')
+const mail = (text: string): MimeMessage => parseMime(Buffer.from(CRLF(text), 'latin1'))
+const source = (message: MimeMessage): string =>
+  message.toBytes().toString('latin1').replaceAll('\r\n', '\n')
+
+const BOTH = `Subject: x
+Content-Type: multipart/mixed; boundary=m
+
+--m
+Content-Type: multipart/alternative; boundary=a
+
+--a
+Content-Type: text/plain
+
+Hello
+--a
+Content-Type: multipart/related; boundary=r; start="<root>"
+
+--r
+Content-Type: image/png
+Content-ID: <pic>
+Content-Transfer-Encoding: base64
+
+AAAA
+--r
+Content-Type: text/html
+Content-ID: <root>
+
+<html><body><p>Hello</p></body></html>
+--r--
+--a--
+--m
+Content-Type: text/plain; name=a.txt
+Content-Disposition: attachment; filename=a.txt
+
+Not this.
+--m
+Content-Type: message/rfc822
+
+Subject: y
+
+Nor this.
+--m
+Content-Type: text/plain
+
+Nor this.
+--m--
+`
+
+describe('a footer', () => {
+  const cases: [what: string, before: string, after: string, footer?: Partial<Footer>][] = [
+    [
+      'below a text',
+      'Subject: x\n\nHello\n',
+      'Subject: x\n\nHello\n\nSent by Example Ltd.\nNo warranty.\n',
+    ],
+    [
+      'below a text with an empty line at its end',
+      'Subject: x\n\nHello\n\n',
+      'Subject: x\n\nHello\n\nSent by Example Ltd.\nNo warranty.\n',
+    ],
+    [
+      'below a text without a line end',
+      'Subject: x\n\nHello',
+      'Subject: x\n\nHello\n\nSent by Example Ltd.\nNo warranty.',
+    ],
+    [
+      'in an empty message',
+      'Subject: x\n\n',
+      'Subject: x\n\nSent by Example Ltd.\nNo warranty.',
+    ],
+    [
+      'above a text',
+      'Subject: x\n\nHello\n',
+      'Subject: x\n\nSent by Example Ltd.\nNo warranty.\n\nHello\n',
+      { position: 'top' },
+    ],
+    [
+      'in HTML',
+      'Content-Type: text/html\n\n<BODY ><p>x</BODY>\n',
+      'Content-Type: text/html\n\n<BODY ><p>x\n<div>a &lt;b&gt;<br>\nc</div>\n</BODY>\n',
+      { text: 'a <b>\nc\n' },
+    ],
+    [
+      'of HTML, marked',
+      'Content-Type: text/html\n\n<body>x',
+      'Content-Type: text/html\n\n<body>\n<div data-footer="mine"><hr></div>\nx',
+      { html: '<hr>', mark: 'mine', position: 'top' },
+    ],
+    [
+      'beyond ASCII in HTML of another charset',
+      'Content-Type: text/html; charset=iso-8859-1\nContent-Transfer-Encoding: 8bit\n\n<p>\xe9</p>\n',
+      'Content-Type: text/html; charset=iso-8859-1\nContent-Transfer-Encoding: 8bit\n\n<p>\xe9</p>\n\n<div>&#8364;</div>\n',
+      { text: '€' },
+    ],
+    [
+      'in the charset of the text',
+      'Content-Type: text/plain; charset=windows-1252\nContent-Transfer-Encoding: 8bit\n\n\xe9\x81\n',
+      'Content-Type: text/plain; charset=windows-1252\nContent-Transfer-Encoding: 8bit\n\n\xe9\x81\n\n\x80\n',
+      { text: '€' },
+    ],
+    [
+      'that the charset of the text has not',
+      'Content-Type: text/plain; charset=iso-8859-2\nContent-Transfer-Encoding: 8bit\n\n\xb1\n',
+      'Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n\xc4\x85\n\n\xe2\x82\xac\n',
+      { text: '€' },
+    ],
+    [
+      'in quoted-printable',
+      'Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\nH=C3=A9\n',
+      'Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\nH=C3=A9\n\n=E2=82=AC=3D\n',
+      { text: '€=' },
+    ],
+    [
+      'in base64',
+      `Content-Transfer-Encoding: base64\n\n${Buffer.from('Hello\r\n').toString('base64')}\n`,
+      `Content-Transfer-Encoding: base64\n\n${Buffer.from('Hello\r\n\r\nBye\r\n').toString('base64')}\n`,
+      { text: 'Bye' },
+    ],
+    [
+      'in format=flowed',
+      'Content-Type: text/plain; format=flowed; delsp=yes\n\nflows \n',
+      'Content-Type: text/plain; format=flowed; delsp=yes\n\nflows \n\n\n-- \na\n  b\n >c\n From d\n',
+      { text: '-- \na  \n b\n>c\nFrom d' },
+    ],
+    [
+      'in format=flowed, below a signature without text',
+      'Content-Type: text/plain; format=Flowed\n\nx\n-- \n',
+      'Content-Type: text/plain; format=Flowed\n\nx\n-- \n\nBye\n',
+      { text: 'Bye' },
+    ],
+    [
+      'that holds the boundary around it',
+      'Content-Type: multipart/mixed; boundary=m\n\n--m\n\nHello\n--m--\n',
+      `Content-Type: multipart/mixed; boundary=m\n\n--m\nContent-Transfer-Encoding: base64\n\n${Buffer.from('Hello\r\n\r\n--m').toString('base64')}\n\n--m--\n`,
+      { text: '--m' },
+    ],
+  ]
+  for (const [what, before, after, footer] of cases) {
+    it(what, async () => {
+      const message = mail(before)
+      assert.equal(await addFooter(message, { ...FOOTER, ...footer }), 'added')
+      assert.equal(source(message), after)
+    })
+  }
+
+  it('is put in each version of the text, and nowhere else', async () => {
+    const message = mail(BOTH)
+    assert.equal(await addFooter(message, { text: 'Bye', html: '<hr>' }), 'added')
+    const expected = BOTH.replace('Hello\n--a', 'Hello\n\nBye\n--a').replace(
+      '</body>',
+      '\n<hr>\n</body>',
+    )
+    assert.equal(source(message), expected)
+  })
+
+  it('keeps the line ends of a message of LF', async () => {
+    const message = parseMime('Subject: x\n\nHello\n')
+    await addFooter(message, FOOTER)
+    assert.equal(
+      message.toBytes().toString(),
+      'Subject: x\n\nHello\n\nSent by Example Ltd.\nNo warranty.\n',
+    )
+  })
+
+  it('keeps the text of UTF-16', async () => {
+    const text = (content: string): string =>
+      Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from(content, 'utf16le')]).toString(
+        'base64',
+      )
+    const head =
+      'Content-Type: text/plain; charset=utf-16\nContent-Transfer-Encoding: quoted-printable\n\n'
+    const message = mail(`${head}=FF=FEh=00=0D=00=0A=00`)
+    await addFooter(message, { text: 'Bye' })
+    const again = parseMime(message.toBytes())
+    assert.equal(again.encoding, 'base64')
+    assert.equal(again.raw.toString().trim(), text('h\r\n\r\nBye\r\n'))
+  })
+
+  it('keeps bytes that are no text of the charset', async () => {
+    const head =
+      'Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n'
+    const message = parseMime(Buffer.from(`${head}\xff\xfe\xe9 x\r\n`, 'latin1'))
+    await addFooter(message, { text: 'Bye' })
+    assert.equal(message.toBytes().toString('latin1'), `${head}\xff\xfe\xe9 x\r\n\r\nBye\r\n`)
+  })
+})
+
+describe('a footer that is there already', () => {
+  const present: [what: string, message: string, footer?: Partial<Footer>][] = [
+    [
+      'in a quotation',
+      'Subject: Re: x\n\n> Sent by\n>> Example   Ltd.\n> No warranty.\n\nHi\n',
+    ],
+    [
+      'wrapped',
+      'Content-Type: text/plain; format=flowed\n\nSent by Example \nLtd. No \nwarranty.\n',
+    ],
+    [
+      'in HTML',
+      'Content-Type: text/html\n\n<p>Sent <b>by</b>&nbsp;Example<br>Ltd.</p> No warranty.',
+    ],
+    [
+      'as the mark',
+      'Content-Type: text/html\n\n<p data-footer=mine>Other words</p>',
+      { mark: 'mine' },
+    ],
+    ['as a picture', 'Content-Type: text/html\n\n<img src="a">', { html: '<img src="a">' }],
+    ['in one version', BOTH.replace('Hello\n', '> Sent by Example Ltd. No warranty.\n')],
+    [
+      'in what is signed',
+      'Content-Type: multipart/signed; boundary=s\n\n--s\n\nSent by Example Ltd. No warranty.\n--s--\n',
+      { sealed: 'wrap' },
+    ],
+  ]
+  for (const [what, text, footer] of present) {
+    it(what, async () => {
+      const message = mail(text)
+      assert.equal(await addFooter(message, { ...FOOTER, ...footer }), 'present')
+      assert.equal(message.edited, false)
+    })
+  }
+})
+
+const SEALED: [what: string, message: string][] = [
+  [
+    'signed',
+    'Subject: x\nContent-Type: multipart/signed; boundary=s\n\n--s\n\nHello \n--s\nContent-Type: application/pgp-signature\n\nx\n--s--\n',
+  ],
+  [
+    'encrypted',
+    'Subject: x\nContent-Type: multipart/encrypted; boundary=s\n\n--s\nContent-Type: application/pgp-encrypted\n\nVersion: 1\n--s--\n',
+  ],
+  [
+    'S/MIME',
+    'Subject: x\nContent-Type: application/pkcs7-mime; name=smime.p7m\nContent-Transfer-Encoding: base64\n\nAAAA\n',
+  ],
+  ['PGP in the text', 'Subject: x\n\n-----BEGIN PGP SIGNED MESSAGE-----\nHello\n'],
+  [
+    'one version of two',
+    'Content-Type: multipart/alternative; boundary=a\n\n--a\n\n-----BEGIN PGP MESSAGE-----\n--a\nContent-Type: text/html\n\n<p>\n--a--\n',
+  ],
+  [
+    'with the footer of a list',
+    'Content-Type: multipart/mixed; boundary=m\n\n--m\nContent-Type: multipart/signed; boundary=s\n\n--s\n\nHello\n--s--\n\n--m\n\nList\n--m--\n',
+  ],
+]
+
+describe('what is sealed', () => {
+  for (const [what, text] of SEALED) {
+    it(`${what}: stays as it is`, async () => {
+      const message = mail(text)
+      assert.equal(await addFooter(message, FOOTER), 'sealed')
+      assert.equal(message.edited, false)
+    })
+
+    for (const position of ['top', 'bottom'] as const) {
+      it(`${what}: gets a part beside it, ${position}`, async () => {
+        const message = mail(text)
+        const sealed = [...message.walk()].find((part) => part.protection !== undefined)!
+        const { raw } = sealed
+        const footer: Footer = { ...FOOTER, sealed: 'wrap', position }
+        assert.equal(await addFooter(message, footer), 'added')
+        const again = parseMime(message.toBytes())
+        assert.equal(again.type, 'multipart/mixed')
+        const own = again.children.at(position === 'top' ? 0 : -1)!
+        assert.equal((await own.text()).trim(), CRLF(FOOTER.text))
+        const same = [...again.walk()].find((part) => part.protection !== undefined)!
+        assert.deepEqual(same.raw, raw)
+        assert.equal(await addFooter(again, footer), 'present')
+      })
+    }
+  }
+
+  it('does not matter in an attachment', async () => {
+    const message = mail(
+      'Content-Type: multipart/mixed; boundary=m\n\n--m\n\nHello\n--m\nContent-Type: multipart/signed; boundary=s\n\n--s\n\nx\n--s--\n\n--m--\n',
+    )
+    assert.equal(await addFooter(message, FOOTER), 'added')
+  })
+})
+
+describe('a message without text', () => {
+  const cases: [what: string, message: string][] = [
+    ['an attachment', 'Subject: x\nContent-Type: application/pdf\n\nPDF\n'],
+    [
+      'attachments',
+      'Content-Type: multipart/mixed; boundary=m\n\n--m\nContent-Type: application/pdf\n\nPDF\n--m--\n',
+    ],
+    [
+      'a text as an attachment',
+      'Content-Type: text/plain\nContent-Disposition: attachment\n\nx\n',
+    ],
+    ['a calendar entry', 'Content-Type: text/calendar; method=REQUEST\n\nBEGIN:VCALENDAR\n'],
+    ['a message in it', 'Content-Type: message/rfc822\n\nSubject: y\n\nHello\n'],
+    ['a multipart without a boundary', 'Content-Type: multipart/mixed\n\nx\n'],
+    ['a multipart without parts', 'Content-Type: multipart/mixed; boundary=m\n\nx\n'],
+  ]
+  for (const [what, text] of cases) {
+    it(`${what}: the footer comes first`, async () => {
+      const message = mail(text)
+      const had = message.isMultipart ? message.children.map(({ raw }) => raw) : [message.raw]
+      assert.equal(await addFooter(message, FOOTER), 'added')
+      const again = parseMime(message.toBytes())
+      assert.equal(again.type, 'multipart/mixed')
+      assert.equal((await again.children[0]!.text()).trim(), CRLF(FOOTER.text))
+      for (const raw of had)
+        assert.ok(again.children.slice(1).some((part) => part.raw.equals(raw)))
+      assert.equal(await addFooter(again, FOOTER), 'present')
+    })
+  }
+})
+
+describe('wrong footers', () => {
+  const wrong: [what: string, footer: object][] = [
+    ['no text', { text: ' \n>' }],
+    ['no string', { text: 1 }],
+    ['HTML that is no string', { text: 'x', html: 1 }],
+    ['another position', { text: 'x', position: 'left' }],
+    ['a mark that ends the attribute', { text: 'x', mark: 'a"b<c>' }],
+    ['another way with seals', { text: 'x', sealed: 'break' }],
+  ]
+  for (const [what, footer] of wrong) {
+    it(what, async () => {
+      await assert.rejects(addFooter(mail('\nx'), footer as Footer), { code: 'INVALID_OPTION' })
+    })
+  }
+})
+
+/** Messages of all kinds: a body under a header, parts with bodies in a multipart. */
+const BODY = fc
+  .array(
+    fc.oneof(
+      fc.constantFrom(
+        'Hello',
+        ' ',
+        '\r\n',
+        '\n',
+        '\r',
+        '> ',
+        '-- \r\n',
+        '<p>',
+        '</body>',
+        '<!--',
+        '-->',
+        '--m',
+        '<svg>',
+        '<title>',
+        '=',
+        '=E9',
+        '\xe9',
+        '\xc3\xa9',
+        '\0',
+        'From ',
+        '<',
+        '&',
+        'SGVsbG8=',
+      ),
+      fc.string({ maxLength: 5 }),
+    ),
+    { maxLength: 12 },
+  )
+  .map((pieces) => pieces.join(''))
+const LEAF = fc
+  .tuple(
+    fc.constantFrom(
+      'text/plain',
+      'text/html',
+      'text/plain; format=flowed',
+      'application/pdf',
+      'text/plain; name=a',
+      'application/pkcs7-mime',
+      'text/calendar',
+      'message/rfc822',
+    ),
+    fc.constantFrom(
+      '',
+      '; charset=utf-8',
+      '; charset=iso-8859-1',
+      '; charset=iso-2022-jp',
+      '; charset=x-y',
+      '; charset=utf-16',
+    ),
+    fc.constantFrom('7bit', '8bit', 'quoted-printable', 'base64', 'x-odd'),
+    BODY,
+  )
+  .map(
+    ([type, charset, encoding, body]) =>
+      `Content-Type: ${type}${charset}\r\nContent-Transfer-Encoding: ${encoding}\r\n\r\n${body}`,
+  )
+const MESSAGE = fc.oneof(
+  LEAF,
+  fc
+    .tuple(
+      fc.constantFrom('mixed', 'alternative', 'related', 'signed', 'digest'),
+      fc.array(LEAF, { maxLength: 3 }),
+    )
+    .map(
+      ([type, parts]) =>
+        `Content-Type: multipart/${type}; boundary=m\r\n\r\n${parts.map((part) => `--m\r\n${part}\r\n`).join('')}--m--\r\n`,
+    ),
+)
+
+describe('any message', () => {
+  it('has a footer once, however often it is added', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        MESSAGE,
+        fc.record({
+          text: fc.constantFrom('Sent by Example', '-- \nÜber € 語\n', '--m\r\n<&>'),
+          html: fc.constantFrom(undefined, '<hr>', '<b>€</b>'),
+          mark: fc.constantFrom(undefined, 'mine'),
+          position: fc.constantFrom('top' as const, 'bottom' as const),
+          sealed: fc.constantFrom('skip' as const, 'wrap' as const),
+        }),
+        async (text, footer) => {
+          const bytes = Buffer.from(text, 'latin1')
+          const message = parseMime(bytes)
+          const result = await addFooter(message, footer)
+          if (result !== 'added') assert.deepEqual(message.toBytes(), bytes)
+          const once = message.toBytes()
+          const again = parseMime(once)
+          const second = await addFooter(again, footer)
+          assert.equal(second, result === 'added' ? 'present' : result)
+          assert.deepEqual(again.toBytes(), once)
+        },
+      ),
+      { numRuns: 1_000 },
+    )
+  })
+
+  it('keeps all its other parts', async () => {
+    await fc.assert(
+      fc.asyncProperty(MESSAGE, async (text) => {
+        const message = parseMime(Buffer.from(text, 'latin1'))
+        const others = [...message.walk()]
+          .filter((part) => part.children.length === 0 && (part.isAttachment || part.sealedBy))
+          .map(({ raw }) => raw)
+        await addFooter(message, { text: 'Bye', sealed: 'wrap' })
+        const after = [...parseMime(message.toBytes()).walk()].map(({ raw }) => raw)
+        for (const raw of others) assert.ok(after.some((one) => one.equals(raw)))
+      }),
+      { numRuns: 500 },
+    )
+  })
+})
