@@ -70,13 +70,19 @@ let iconv: Promise<Iconv> | undefined
 const loadIconv = (): Promise<Iconv> =>
   (iconv ??= import('iconv-lite').then((module) => module.default))
 
+/** iconv-lite has these among its charsets. Mail that names them is read by nobody in this way. */
+const isCharset = ({ encodingExists }: Iconv, name: string): boolean =>
+  !/^(?:hex|base64)$/.test(name.replaceAll(/[^0-9a-z]|:\d{4}$/g, '')) && encodingExists(name)
+
 /** The text of bytes in any charset. What nobody knows is read as {@link decodeCharsetNow} does. */
 export async function decodeAnyCharset(charset: string, bytes: Buffer): Promise<string> {
   const name = charset.trim().toLowerCase()
   const text = name === '' ? undefined : decodeCharset(name, bytes)
   if (text !== undefined) return text
-  const { encodingExists, decode } = await loadIconv()
-  return name !== '' && encodingExists(name) ? decode(bytes, name) : decodeCharsetNow('', bytes)
+  const library = await loadIconv()
+  return name !== '' && isCharset(library, name)
+    ? library.decode(bytes, name)
+    : decodeCharsetNow('', bytes)
 }
 
 /** A text in a charset; undefined if the charset is not known, or does not have all its characters. */
@@ -89,9 +95,16 @@ export async function encodeCharset(
     return /^[\0-\x7f]*$/.test(text) ? Buffer.from(text, 'latin1') : undefined
   }
   if (name === 'utf-8' || name === 'utf8') return encodeText(text)
-  const { encodingExists, encode } = await loadIconv()
-  if (!encodingExists(name)) return undefined
-  const bytes = encode(text, name)
+  const library = await loadIconv()
+  if (!isCharset(library, name)) return undefined
+  const bytes = library.encode(text, name)
   // iconv-lite writes a question mark for what a charset has not.
   return (await decodeAnyCharset(name, bytes)) === text ? bytes : undefined
+}
+
+/** Where HTML says its charset itself; mail programs read it there if the header does not tell. */
+export function charsetInHtml(type: string, bytes: Buffer): string | undefined {
+  if (type !== 'text/html') return undefined
+  const start = bytes.toString('latin1', 0, 2048)
+  return /<meta[^>]+charset\s*=\s*["']?\s*([\w.:-]+)/i.exec(start)?.[1]?.toLowerCase()
 }

@@ -1,4 +1,5 @@
 import { decodeText, encodeText } from '../protocol/text.ts'
+import { parameterSpans } from './parameters.ts'
 
 /** Writing of fields with parameters. */
 
@@ -63,16 +64,31 @@ function extended(name: string, text: string): string[] {
     : pieces.map((one, i) => `${name}*${i}*=${i === 0 ? "utf-8''" : ''}${one}`)
 }
 
-/** A field with one parameter changed in place, or added at its end; nothing else of it is touched. */
+/**
+ * A field with one parameter changed in place, or added at its end. All forms of it go (`name*=`,
+ * `name*0=`, a second one): readers disagree on which of them counts. Nothing else is touched, but bytes
+ * that cannot be written in a field.
+ */
 export function withParameter(raw: Buffer, name: string, text: string): Buffer {
-  const [written] = formatParameter(name, text)
-  const value = decodeText(raw)
-  const pattern = new RegExp(
-    `(;[ \\t\\r\\n]*)${name}[ \\t]*=[ \\t]*(?:"(?:[^"\\\\]|\\\\[^])*"|[^;\\s]*)`,
-    'i',
-  )
-  const changed = pattern.test(value)
-    ? value.replace(pattern, (_all, before: string) => before + written)
-    : `${value.replace(/[; \t\r\n]+$/, '')}; ${written}`
+  const written = formatParameter(name, text).join('; ')
+  const value = decodeText(raw).replaceAll(/\0|\r(?!\n)/g, ' ')
+  const isForm = (one: string): boolean =>
+    one.startsWith(name) && /^(?:\*\d{0,9}\*?)?$/.test(one.slice(name.length))
+  let changed = ''
+  let end = 0
+  let done = false
+  for (const one of parameterSpans(value)) {
+    if (!isForm(one.name)) continue
+    changed += value.slice(end, one.start)
+    if (!done) {
+      const whole = value.slice(one.start, one.end)
+      const blanks = /^;([ \t\r\n]*)/.exec(whole)![1]!
+      changed += `;${blanks || ' '}${written}${whole.slice(whole.trimEnd().length)}`
+    }
+    done = true
+    end = one.end
+  }
+  changed += value.slice(end)
+  if (!done) changed = `${changed.replace(/[; \t\r\n]+$/, '')}; ${written}`
   return encodeText(changed)
 }

@@ -3,7 +3,8 @@ import { encodeCharset, decodeAnyCharset } from './charset.ts'
 import { placeIn } from './html.ts'
 import { escapeHtml, readHtml, TEXT_ELEMENTS } from './html-tokens.ts'
 import type { MimeMessage } from './message.ts'
-import { lineEndOf, type MimePart } from './part.ts'
+import { lineEndOf } from './line-end.ts'
+import type { MimePart } from './part.ts'
 
 export interface Footer {
   /** for plain text, in lines */

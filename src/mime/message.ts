@@ -1,7 +1,8 @@
 import { UsageError } from '../errors.ts'
 import { encodeText } from '../protocol/text.ts'
 import { parseStructure, USUAL, type Reading } from './parser.ts'
-import { lineEndOf, MimePart } from './part.ts'
+import { lineEndOf } from './line-end.ts'
+import { MimePart } from './part.ts'
 import { MIME_LIMITS, type MimeLimits, type MimeProblem } from './problems.ts'
 
 /** A whole message as a tree. */
@@ -16,7 +17,8 @@ export class MimeMessage extends MimePart {
   /** For the library: see {@link parseMime}. */
   constructor(bytes: Buffer, limits: MimeLimits, reading: Reading, source: MessageSource) {
     const { root, problems } = parseStructure(bytes, limits, reading, source.headerEnd)
-    super({ bytes, eol: lineEndOf(bytes), limits, permit: source.permit ?? nothing }, root)
+    const permit = source.permit ?? nothing
+    super({ bytes, eol: lineEndOf(bytes), limits, reading, permit }, root)
     this.problems = problems
     this.#bytes = bytes
     this.#limits = limits
@@ -30,7 +32,7 @@ export class MimeMessage extends MimePart {
 
   /**
    * The message as other programs may read it, where what it says can be read in several ways: another
-   * of several Content-Type fields or boundaries counts, parts follow behind the last delimiter, a line
+   * of several fields Content-Type or Content-Transfer-Encoding or of several boundaries counts, parts follow behind the last delimiter, a line
    * that is no field ends a header. Empty for a message without such faults. They are to be looked at,
    * not to be edited.
    */
@@ -38,6 +40,7 @@ export class MimeMessage extends MimePart {
     const codes = new Set(this.problems.map(({ code }) => code))
     const differences: Partial<Reading>[] = []
     if (codes.has('SEVERAL_TYPES')) differences.push({ contentType: 'last' })
+    if (codes.has('SEVERAL_ENCODINGS')) differences.push({ encoding: 'last' })
     if (codes.has('SEVERAL_BOUNDARIES')) differences.push({ boundary: 'last' })
     if (codes.has('TEXT_AFTER_CLOSE')) differences.push({ reopens: true })
     if (codes.has('NOT_A_FIELD')) differences.push({ junkEndsHeader: true })
@@ -62,6 +65,9 @@ export interface MessageSource {
   readonly permit?: ((what: string) => void) | undefined
 }
 
+/** Edited parts are written by recursion. */
+const MOST_DEPTH = 1_000
+
 const nothing = (): void => {}
 
 const refuse = (what: string): never => {
@@ -79,7 +85,7 @@ export interface MimeOptions {
  * The tree of a message: header, empty line and body as they came. It never fails, whatever the bytes
  * are; `toBytes()` gives them back, and the bytes must not change meanwhile.
  *
- * @throws UsageError INVALID_OPTION for a limit that is no positive integer
+ * @throws UsageError INVALID_OPTION for a limit that is no positive integer, or a depth beyond 1,000
  */
 export function parseMime(bytes: Uint8Array | string, options: MimeOptions = {}): MimeMessage {
   return MimeMessage.of(encodeText(bytes), options, {})
@@ -94,6 +100,12 @@ function checkedLimits(given: Partial<MimeLimits> | undefined): MimeLimits {
         `limits.${name} takes a positive integer, not ${String(value)}`,
       )
     }
+  }
+  if (limits.depth > MOST_DEPTH) {
+    throw new UsageError(
+      'INVALID_OPTION',
+      `limits.depth is ${MOST_DEPTH} at most, not ${limits.depth}`,
+    )
   }
   return limits
 }

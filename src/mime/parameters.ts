@@ -52,6 +52,29 @@ function withoutComments(text: string): string {
   return result
 }
 
+/** Where a parameter stands in a value, from the semicolon above it on. */
+export interface ParameterSpan {
+  /** in lower case, as it stands */
+  readonly name: string
+  readonly start: number
+  readonly end: number
+}
+
+/** @param text everything after the colon, folds as they are */
+export function parameterSpans(text: string): ParameterSpan[] {
+  // A line end counts as a blank; the text keeps its length.
+  const reader = new Reader(text.replaceAll(/[\r\n]/g, ' '))
+  reader.until(';')
+  const spans: ParameterSpan[] = []
+  while (reader.more) {
+    const start = reader.at
+    reader.skip(';')
+    const parameter = reader.parameter()
+    if (parameter !== undefined) spans.push({ name: parameter.name, start, end: reader.at })
+  }
+  return spans
+}
+
 class Reader {
   #at = 0
   readonly #text: string
@@ -62,6 +85,10 @@ class Reader {
 
   get more(): boolean {
     return this.#at < this.#text.length
+  }
+
+  get at(): number {
+    return this.#at
   }
 
   skip(one: string): void {

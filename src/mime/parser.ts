@@ -1,3 +1,4 @@
+import { fieldNameEnd } from './field-name.ts'
 import { parseParameters, readingsOf } from './parameters.ts'
 import type { MimeLimits, MimeProblem, MimeProblemCode } from './problems.ts'
 import type { ContentFacts, ContentFields, PartSpan, Span } from './span.ts'
@@ -13,6 +14,8 @@ import { isIdentity, transferEncoding } from './transfer-encoding.ts'
 export interface Reading {
   /** which of several fields Content-Type counts */
   readonly contentType: 'first' | 'last'
+  /** which of several fields Content-Transfer-Encoding counts */
+  readonly encoding: 'first' | 'last'
   /** which of several boundaries counts */
   readonly boundary: 'first' | 'last'
   /** a delimiter behind the closing one begins a part */
@@ -23,6 +26,7 @@ export interface Reading {
 
 export const USUAL: Reading = {
   contentType: 'first',
+  encoding: 'first',
   boundary: 'first',
   reopens: false,
   junkEndsHeader: false,
@@ -96,7 +100,7 @@ class Parser {
   parse(headerEnd: number | undefined): ParsedMessage {
     const root = this.#begin(0, 'text/plain')
     let at = this.#enter(root, headerEnd)
-    // A delimiter behind the last closing one is still to be told of.
+    // Where all are closed, a delimiter may still come that others take for one.
     while (this.#open.size > 0 || this.#closed.size > 0) {
       const line = this.#nextDashes(at)
       if (line === -1) break
@@ -142,9 +146,8 @@ class Parser {
     const size = end - line - 2
     if (size <= 0 || size > this.#longest + 2) return undefined
     const label = bytes.toString('latin1', line + 2, end)
-    const complete = bytes[lineEnd - 1] === LF
     const opens = this.#open.get(label)
-    if (opens !== undefined && complete) return { level: opens.at(-1)!, closes: false }
+    if (opens !== undefined) return { level: opens.at(-1)!, closes: false }
     if (!label.endsWith('--')) {
       if (this.#closed.has(label)) this.#problem('TEXT_AFTER_CLOSE', this.#leaf)
       return undefined
@@ -262,7 +265,7 @@ class Parser {
         if (field !== undefined)
           field[field.length - 1] = { start: field.at(-1)!.start, end: lineEnd }
       } else {
-        const name = nameEnd(bytes, at, lineEnd)
+        const name = fieldNameEnd(bytes, at, lineEnd)
         if (name === -1) {
           this.#problem('NOT_A_FIELD', part)
           if (this.#reading.junkEndsHeader && knownEnd === undefined && at > part.start)
@@ -287,8 +290,8 @@ class Parser {
   #factsOf(part: PartSpan, { types, encodings }: FieldSpans): ContentFacts {
     if (types.length > 1) this.#problem('SEVERAL_TYPES', part)
     if (encodings.length > 1) this.#problem('SEVERAL_ENCODINGS', part)
-    const encoding =
-      encodings.length === 0 ? '' : this.#text(encodings[0]!).trim().toLowerCase()
+    const named = this.#reading.encoding === 'first' ? encodings[0] : encodings.at(-1)
+    const encoding = named === undefined ? '' : this.#text(named).trim().toLowerCase()
     if (transferEncoding(encoding) === undefined) this.#problem('UNKNOWN_ENCODING', part)
     const field = this.#reading.contentType === 'first' ? types[0] : types.at(-1)
     if (field === undefined) return { type: part.facts.type, boundary: '', encoding }
@@ -390,26 +393,11 @@ const isBlank = (byte: number): boolean =>
 export const isMessageType = (type: string): boolean =>
   type === 'message/rfc822' || type === 'message/global' || type === 'message/news'
 
-/** Nothing but CR before the LF. */
+/** Nothing but CR before the LF; or before the end of the message, where it was cut off. */
 function isEmptyLine(bytes: Buffer, start: number, end: number): boolean {
-  if (bytes[end - 1] !== LF) return false
-  for (let i = start; i < end - 1; i++) if (bytes[i] !== CR) return false
-  return true
-}
-
-/** Where the name of a field ends, blanks before the colon taken off; -1 if there is no colon. */
-function nameEnd(bytes: Buffer, start: number, lineEnd: number): number {
   let at = start
-  while (at < lineEnd && bytes[at] !== COLON) {
-    if (bytes[at]! <= SPACE) {
-      // `Subject :` is read by all; a blank inside a name is not.
-      let blank = at
-      while (bytes[blank] === SPACE || bytes[blank] === TAB) blank++
-      return bytes[blank] === COLON && at > start ? at : -1
-    }
-    at++
-  }
-  return at === lineEnd || at === start ? -1 : at
+  while (bytes[at] === CR) at++
+  return at === end || (at === end - 1 && bytes[at] === LF)
 }
 
 function isName(bytes: Buffer, start: number, end: number, name: string): boolean {

@@ -4,7 +4,7 @@ import {
   readingsOf,
   type ParameterizedValue,
 } from './parameters.ts'
-import { isMessageType } from './parser.ts'
+import { isMessageType, type Reading } from './parser.ts'
 import type { PartHeaders } from './part-headers.ts'
 import { transferEncoding, type TransferEncoding } from './transfer-encoding.ts'
 
@@ -16,10 +16,12 @@ export abstract class PartFacts {
   abstract readonly headers: PartHeaders
   /** where the header does not tell */
   protected abstract readonly defaultType: string
+  /** which of several fields count */
+  protected abstract readonly reading: Reading
 
   /** In lower case. `text/plain`, or in a digest `message/rfc822`, where nothing can be read. */
   get type(): string {
-    const value = this.#value('Content-Type')?.value
+    const value = this.#contentType?.value
     return value !== undefined && /^[^\s/]+\/[^\s/]+$/.test(value) ? value : this.defaultType
   }
 
@@ -31,10 +33,7 @@ export abstract class PartFacts {
 
   /** The field that counts: of several the one that says what the type is. */
   get #contentType(): ParameterizedValue | undefined {
-    const fields = this.fields('Content-Type').map(parseParameters)
-    return fields.length > 1
-      ? (fields.find(({ value }) => value === this.type) ?? fields[0])
-      : fields[0]
+    return this.#value('Content-Type', this.reading.contentType)
   }
 
   /** Everything after the colon, of each field of a name that describes content. */
@@ -42,8 +41,11 @@ export abstract class PartFacts {
     return this.headers.raw(name)
   }
 
-  #value(name: ContentFieldName): ParameterizedValue | undefined {
-    const raw = this.fields(name)[0]
+  #value(
+    name: ContentFieldName,
+    which: 'first' | 'last' = 'first',
+  ): ParameterizedValue | undefined {
+    const raw = this.fields(name).at(which === 'first' ? 0 : -1)
     return raw === undefined ? undefined : parseParameters(raw)
   }
 
@@ -89,8 +91,11 @@ export abstract class PartFacts {
 
   /** `7bit` where nothing is said, or something nobody knows. */
   get encoding(): TransferEncoding {
-    const [field] = this.fields('Content-Transfer-Encoding')
-    return (field && transferEncoding(field.toString('latin1'))) ?? '7bit'
+    const raw = this.fields('Content-Transfer-Encoding').at(
+      this.reading.encoding === 'first' ? 0 : -1,
+    )
+    // As the parser reads it: no encoded words.
+    return transferEncoding(raw?.toString('latin1') ?? '') ?? '7bit'
   }
 
   get isMultipart(): boolean {

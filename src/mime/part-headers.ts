@@ -2,6 +2,7 @@ import { UsageError } from '../errors.ts'
 import { headerName } from '../milter/edits.ts'
 import { decodeText, encodeText } from '../protocol/text.ts'
 import { decodeEncodedWords, encodeWords, trimBlanks, unfold } from './encoded-words.ts'
+import { fieldNameEnd } from './field-name.ts'
 
 /** The header of a part. Names are compared without regard to case; text is given and taken decoded. */
 export interface PartHeaders {
@@ -31,7 +32,9 @@ const COLON = 0x3a
 interface Line {
   /** as it stands, with its line end */
   readonly bytes: Buffer
-  /** in lower case; empty for a line that is no field */
+  /** as it stands; empty for a line that is no field */
+  readonly name: string
+  /** the name in lower case */
   readonly key: string
   readonly colon: number
 }
@@ -91,9 +94,7 @@ export class LineHeaders implements PartHeaders {
   }
 
   names(): string[] {
-    return this.#all
-      .filter(({ key }) => key !== '')
-      .map(({ bytes, colon }) => decodeText(bytes, 0, colon).trimEnd())
+    return this.#all.filter(({ key }) => key !== '').map(({ name }) => name)
   }
 
   set(name: string, value: string | Uint8Array): void {
@@ -153,6 +154,7 @@ export class LineHeaders implements PartHeaders {
     const bytes = encodeText(`:${lines.replaceAll('\n', this.#eol)}${this.#eol}`)
     return {
       bytes: Buffer.concat([label, bytes]),
+      name,
       key: name.toLowerCase(),
       colon: label.length,
     }
@@ -184,15 +186,15 @@ const textOf = (line: Line): string => textOfRaw(rawOf(line))
 function linesOf(bytes: Buffer): Line[] {
   const lines: Line[] = []
   for (let at = 0; at < bytes.length;) {
-    let end = lineEnd(bytes, at)
+    const first = lineEnd(bytes, at)
+    let end = first
     const isFold = bytes[at] === 0x20 || bytes[at] === 0x09
     // Folds belong to the field above; in front of all fields to nothing.
     if (!isFold) while (bytes[end] === 0x20 || bytes[end] === 0x09) end = lineEnd(bytes, end)
-    const line = bytes.subarray(at, end)
-    const colon = isFold ? -1 : line.indexOf(COLON)
-    const name = colon === -1 ? '' : line.toString('latin1', 0, colon).trimEnd()
-    const isField = /^[^\s\0-\x20]+$/.test(name)
-    lines.push({ bytes: line, key: isField ? name.toLowerCase() : '', colon })
+    const nameEnd = isFold ? -1 : fieldNameEnd(bytes, at, first)
+    const name = nameEnd === -1 ? '' : decodeText(bytes, at, nameEnd)
+    const colon = nameEnd === -1 ? -1 : bytes.indexOf(COLON, nameEnd) - at
+    lines.push({ bytes: bytes.subarray(at, end), name, key: name.toLowerCase(), colon })
     at = end
   }
   return lines

@@ -1,20 +1,24 @@
 import { UsageError } from '../errors.ts'
 import { encodeText } from '../protocol/text.ts'
-import { decodeAnyCharset, encodeCharset } from './charset.ts'
+import { charsetInHtml, decodeAnyCharset, encodeCharset } from './charset.ts'
 import { formatParameters, withParameter } from './content-type.ts'
+import { lineEndOf } from './line-end.ts'
 import { buildPart, newBoundary, type NewPart } from './new-part.ts'
-import { isMessageType, parseStructure } from './parser.ts'
+import { isMessageType, parseStructure, type Reading } from './parser.ts'
 import { MultipartWriter } from './multipart-writer.ts'
+import { parseParameters } from './parameters.ts'
 import { PartFacts, type ContentFieldName } from './part-facts.ts'
 import { LineHeaders, withoutEol, type PartHeaders } from './part-headers.ts'
 import type { MimeLimits } from './problems.ts'
 import { protectionOf, type Protection } from './protection.ts'
 import type { PartSpan, Span } from './span.ts'
 import {
+  carriesAsItIs,
   decodeTransfer,
   decodeTransferInPieces,
   encodeTransfer,
   isIdentity,
+  isKnownEncoding,
   isText,
   leastEncoding,
   type TransferEncoding,
@@ -25,6 +29,7 @@ export interface TreeContext {
   readonly bytes: Buffer
   readonly eol: string
   readonly limits: MimeLimits
+  readonly reading: Reading
   /** is asked before each edit, and may throw */
   readonly permit: (what: string) => void
 }
@@ -95,7 +100,7 @@ export class MimePart extends PartFacts {
     if (isIdentity(this.encoding) || this.depth + 2 > this.#tree.limits.depth) return undefined
     const bytes = decodeTransfer(this.raw, this.encoding)
     const limits = { ...this.#tree.limits, depth: this.#tree.limits.depth - this.depth - 1 }
-    const { root } = parseStructure(bytes, limits)
+    const { root } = parseStructure(bytes, limits, this.#tree.reading)
     const tree = { ...this.#tree, bytes, eol: lineEndOf(bytes) }
     this.#inner = new MimePart(tree, root, this)
     return this.#inner
@@ -118,7 +123,8 @@ export class MimePart extends PartFacts {
     const waiting: MimePart[] = [this]
     for (let part = waiting.pop(); part !== undefined; part = waiting.pop()) {
       yield part
-      waiting.push(...part.children.toReversed())
+      // One by one: there may be more than a call takes arguments.
+      for (const child of part.children.toReversed()) waiting.push(child)
     }
   }
 
@@ -132,8 +138,9 @@ export class MimePart extends PartFacts {
     const parts: MimePart[] = []
     const waiting: MimePart[] = [this]
     for (let part = waiting.pop(); part !== undefined; part = waiting.pop()) {
-      if (part.isMultipart) waiting.push(...part.children.toReversed())
-      else if (
+      if (part.isMultipart) {
+        for (const child of part.children.toReversed()) waiting.push(child)
+      } else if (
         (part.type === 'text/plain' || part.type === 'text/html') &&
         !part.isAttachment
       ) {
@@ -174,6 +181,10 @@ export class MimePart extends PartFacts {
 
   protected get defaultType(): string {
     return this.#parent?.type === 'multipart/digest' ? 'message/rfc822' : 'text/plain'
+  }
+
+  protected get reading(): Reading {
+    return this.#tree.reading
   }
 
   /** Whether it holds what others have signed or encrypted. */
@@ -240,25 +251,43 @@ export class MimePart extends PartFacts {
   /**
    * Other content, of the same type unless another is given. The transfer encoding stays where it can
    * carry it.
-   * @throws UsageError SEALED_PART, WRONG_STAGE, INVALID_OPTION
+   * @throws UsageError SEALED_PART, WRONG_STAGE; INVALID_OPTION for a multipart or a message that holds
+   * the boundary of a multipart around it
    */
   setContent(content: Uint8Array, type?: string): void {
+    const bytes = Buffer.from(content)
+    const next = type === undefined ? this.type : parseParameters(encodeText(type)).value
+    if (mustNotBeEncoded(next) && this.#collides(bytes)) {
+      throw new UsageError(
+        'INVALID_OPTION',
+        `the content holds the boundary of a multipart around it, and ${next} must not be encoded`,
+      )
+    }
     this.#edit('setContent')
     if (type !== undefined) this.headers.set('Content-Type', type)
-    this.#setBytes(Buffer.from(content))
+    this.#setBytes(bytes)
   }
 
   #setBytes(bytes: Buffer): void {
     const { encoding } = this
-    const carries = encoding === 'binary' || carriesAsItIs(bytes, encoding)
-    const next = carries && !this.isMultipart ? encoding : leastEncoding(bytes)
-    if (next !== encoding) this.headers.set('Content-Transfer-Encoding', next)
+    const known = this.headers.raw('Content-Transfer-Encoding').every(isKnownEncoding)
+    let next = encoding
+    if (mustNotBeEncoded(this.type)) {
+      // RFC 2045, section 6.4
+      if (!isIdentity(encoding) || !carriesAsItIs(bytes, encoding)) {
+        next = isText(bytes) ? '8bit' : 'binary'
+      }
+    } else if (isIdentity(encoding) && !carriesAsItIs(bytes, encoding)) {
+      next = leastEncoding(bytes)
+    }
+    if (next !== encoding || !known) this.headers.set('Content-Transfer-Encoding', next)
     this.#setBody(this.#guarded(encodeTransfer(bytes, next, this.#tree.eol), bytes))
   }
 
-  /** A line of the body that would end a multipart around it cannot stay as it is. */
+  /** A line that would end a multipart around it cannot stay as it is, nor a CR that ends the body. */
   #guarded(body: Buffer, bytes: Buffer): Buffer {
-    if (!this.#collides(body)) return body
+    const cut = body.at(-1) === CR && this.#parent !== undefined
+    if ((!cut && !this.#collides(body)) || mustNotBeEncoded(this.type)) return body
     this.headers.set('Content-Transfer-Encoding', 'base64')
     return encodeTransfer(bytes, 'base64', this.#tree.eol)
   }
@@ -298,8 +327,8 @@ export class MimePart extends PartFacts {
     if (parent === undefined || parent.#span.delimiters === undefined) {
       return this.#become(part)
     }
-    parent.#edit('replaceWith')
     const made = parent.#made(part)
+    parent.#edit('replaceWith')
     parent.#entries = parent.#list.map((entry) =>
       entry.part === this ? { ...entry, part: made } : entry,
     )
@@ -309,8 +338,11 @@ export class MimePart extends PartFacts {
 
   /** The message itself, or one that is attached, gets other content. */
   #become(part: NewPart): this {
+    let { headers, body } = buildPart(part, this.#tree.eol)
+    if (this.#collides(body)) {
+      ;({ headers, body } = buildPart({ ...part, encoding: 'base64' }, this.#tree.eol))
+    }
     this.#edit('replaceWith')
-    const { headers, body } = buildPart(part, this.#tree.eol)
     const fields = new LineHeaders(headers, this.#tree.eol, () => {})
     for (const name of this.headers.names()) {
       if (isContentField(name)) this.headers.delete(name)
@@ -354,8 +386,8 @@ export class MimePart extends PartFacts {
         `a part of type ${this.type} holds no others; wrap() makes a multipart of it`,
       )
     }
-    this.#edit('insert')
     const made = this.#made(part)
+    this.#edit('insert')
     this.#entries = this.#list.toSpliced(index, 0, { part: made, delimiter: undefined })
     return made
   }
@@ -388,14 +420,27 @@ export class MimePart extends PartFacts {
    * Makes it a multipart that holds what it was as its first part; gives that part. The fields that
    * describe the content go with it. Parts of it that were looked up before are no longer part of the
    * tree.
-   * @throws UsageError SEALED_PART, WRONG_STAGE
+   * @throws UsageError SEALED_PART, WRONG_STAGE; INVALID_OPTION for a type that is no multipart
    */
   wrap(type = 'multipart/mixed'): MimePart {
+    if (!/^multipart\/[!#$&^_.+\-0-9a-z]+$/i.test(type)) {
+      throw new UsageError(
+        'INVALID_OPTION',
+        `${JSON.stringify(type)} is not a type of multipart such as multipart/mixed`,
+      )
+    }
     const parent = this.#parent
     if (parent === undefined) this.#tree.permit('wrap')
     else parent.#edit('wrap')
     const { eol } = this.#tree
+    // In a digest what has no type is a message; elsewhere it is text.
+    const untyped = type.toLowerCase() === 'multipart/digest' ? 'message/rfc822' : 'text/plain'
+    const moved =
+      this.headers.has('Content-Type') || this.type === untyped
+        ? ''
+        : `Content-Type: ${this.type}${eol}`
     const inner = Buffer.concat([
+      Buffer.from(moved),
       this.headers.lines(isContentField, eol),
       Buffer.from(eol),
       this.raw,
@@ -407,7 +452,7 @@ export class MimePart extends PartFacts {
       head,
       Buffer.from(`--${boundary}${eol}`),
       inner,
-      Buffer.from(`${eol}--${boundary}--${eol}`),
+      Buffer.from(`${inner.at(-1) === CR ? '\r\n' : eol}--${boundary}--${eol}`),
     ])
     // What it holds stays sealed as it was: only the fields move.
     const { headers } = this
@@ -469,10 +514,36 @@ export class MimePart extends PartFacts {
       yield bytes.subarray(start, end)
       return
     }
-    yield this.#headers?.toBytes() ?? bytes.subarray(start, headerEnd)
+    const lines = this.#headers?.toBytes() ?? bytes.subarray(start, headerEnd)
+    yield lines
+    // A header that was cut off in its last line.
+    if (lines.length > 0 && lines.at(-1) !== LF) yield Buffer.from(eol)
     const separator = bytes.subarray(headerEnd, bodyStart)
-    yield separator.length === 0 ? Buffer.from(eol) : separator
+    yield separator
+    if (separator.at(-1) !== LF) yield Buffer.from(eol)
     yield* this.#bodyPieces()
+  }
+
+  /** Nothing is in it, and nothing was. */
+  get #isBare(): boolean {
+    return this.#span.children.length === 0 && this.#list.length === 0
+  }
+
+  /** Whether nothing stands behind its last empty line or delimiter: no line end can be lost there. */
+  get #endsBare(): boolean {
+    // oxlint-disable-next-line typescript/no-this-alias -- down to the last part in it
+    let part: MimePart = this
+    for (;;) {
+      const { bodyStart, end, closing } = part.#span
+      if (part.#body !== undefined) return part.#body.length === 0
+      if (part.#inner?.edited === true) return false
+      if (closing !== undefined) return closing.end === end
+      const last = part.#list.at(-1)
+      if (last === undefined) return !part.#isBare || bodyStart === end
+      // A closing delimiter is written behind a new part.
+      if (part.#span.delimiters !== undefined && last.delimiter === undefined) return true
+      part = last.part
+    }
   }
 
   *#bodyPieces(): Generator<Buffer> {
@@ -481,7 +552,7 @@ export class MimePart extends PartFacts {
     if (this.#body !== undefined) yield this.#body
     else if (this.#inner?.edited === true) {
       yield encodeTransfer(this.#inner.toBytes(), this.encoding, eol)
-    } else if (!this.#changed || this.#entries === undefined)
+    } else if (!this.#changed || this.#entries === undefined || this.#isBare)
       yield bytes.subarray(bodyStart, end)
     else if (delimiters === undefined) {
       for (const { part } of this.#entries) yield* part.chunks()
@@ -489,20 +560,28 @@ export class MimePart extends PartFacts {
       const writer = new MultipartWriter(eol, this.#boundary)
       const first = delimiters[0]?.start ?? closing?.start ?? end
       yield* writer.text(bytes.subarray(bodyStart, first))
+      let above: MimePart | undefined
       for (const { part, delimiter } of this.#entries) {
-        yield* writer.delimiter(delimiter && bytes.subarray(delimiter.start, delimiter.end))
+        yield* writer.delimiter(
+          delimiter && bytes.subarray(delimiter.start, delimiter.end),
+          above === undefined || above.#endsBare,
+        )
+        above = part
         for (const piece of part.chunks()) yield* writer.text(piece)
       }
       if (this.#entries.length === 0) {
-        yield* writer.delimiter(undefined)
+        yield* writer.delimiter(undefined, true)
         yield* writer.text(Buffer.from(`Content-Type: text/plain${eol}${eol}`))
       }
       if (closing !== undefined) {
-        yield* writer.delimiter(bytes.subarray(closing.start, closing.end))
+        yield* writer.delimiter(
+          bytes.subarray(closing.start, closing.end),
+          above === undefined || above.#endsBare,
+        )
         yield bytes.subarray(closing.end, end)
       } else if (this.#entries.at(-1)?.delimiter === undefined) {
         // A new part at the end would have no end.
-        yield Buffer.from(`${eol}--${this.#boundary}--${eol}`)
+        yield Buffer.from(`${writer.lineEnd}--${this.#boundary}--${eol}`, 'latin1')
       }
     }
   }
@@ -512,25 +591,6 @@ const NO_PARTS: readonly MimePart[] = []
 
 const isContentField = (name: string): boolean => /^content-/i.test(name)
 
-/**
- * Whether an encoding can carry bytes. Line ends of quoted-printable are those of the message, which the
- * bytes of UTF-16 would not survive: what has a NUL is no text of lines (RFC 2045, section 2.7).
- */
-function carriesAsItIs(bytes: Buffer, encoding: TransferEncoding): boolean {
-  if (encoding === 'base64') return true
-  if (encoding === 'quoted-printable') return !bytes.includes(0)
-  return encoding === '7bit' ? leastEncoding(bytes) === '7bit' : isText(bytes)
-}
-
-/** Where HTML says its charset itself; mail programs read it there if the header does not tell. */
-function charsetInHtml(type: string, bytes: Buffer): string | undefined {
-  if (type !== 'text/html') return undefined
-  const start = bytes.toString('latin1', 0, 2048)
-  return /<meta[^>]+charset\s*=\s*["']?\s*([\w.:-]+)/i.exec(start)?.[1]?.toLowerCase()
-}
-
-/** CRLF, or LF where that is what the lines end with. */
-export function lineEndOf(bytes: Buffer): string {
-  const feed = bytes.indexOf(LF)
-  return feed === -1 || bytes[feed - 1] === CR ? '\r\n' : '\n'
-}
+/** Its parts are encoded instead. */
+const mustNotBeEncoded = (type: string): boolean =>
+  type.startsWith('multipart/') || isMessageType(type)

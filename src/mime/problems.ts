@@ -26,7 +26,7 @@ export interface MimeProblem {
 
 /** Bounds of a tree; what goes beyond is kept as it is and not looked into. */
 export interface MimeLimits {
-  /** parts in parts, the message itself being the first. @default 100 */
+  /** parts in parts, the message itself being the first; 1,000 at most. @default 100 */
   readonly depth: number
   /** parts in all. @default 10,000 */
   readonly parts: number

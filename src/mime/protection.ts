@@ -19,11 +19,14 @@ export function protectionOf(
   }
   if (type !== 'text/plain') return undefined
   const bytes = body()
-  const at = bytes.indexOf(PGP)
-  if (at === -1 || (at > 0 && bytes[at - 1] !== 0x0a)) return undefined
-  const rest = bytes.toString('latin1', at, at + 40)
-  if (rest.startsWith('-----BEGIN PGP SIGNED MESSAGE-----')) return 'signed'
-  return rest.startsWith('-----BEGIN PGP MESSAGE-----') ? 'encrypted' : undefined
+  for (let at = bytes.indexOf(PGP); at !== -1; at = bytes.indexOf(PGP, at + 1)) {
+    // One in a line that is quoted (`> -----BEGIN`) is none.
+    if (at > 0 && bytes[at - 1] !== 0x0a) continue
+    const rest = bytes.toString('latin1', at, at + 40)
+    if (rest.startsWith('-----BEGIN PGP SIGNED MESSAGE-----')) return 'signed'
+    if (rest.startsWith('-----BEGIN PGP MESSAGE-----')) return 'encrypted'
+  }
+  return undefined
 }
 
 const PGP = Buffer.from('-----BEGIN PGP ')

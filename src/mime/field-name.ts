@@ -1,0 +1,23 @@
+const COLON = 0x3a
+const SPACE = 0x20
+const TAB = 0x09
+
+/**
+ * Where the name of a field ends, blanks before the colon taken off; -1 for a line that is no field.
+ * The parser and the header of a part both ask here: they must see the same fields.
+ *
+ * @param lineEnd of the first line: a name and its colon stand on one (RFC 5322, section 2.2)
+ */
+export function fieldNameEnd(bytes: Buffer, start: number, lineEnd: number): number {
+  let at = start
+  while (at < lineEnd && bytes[at] !== COLON) {
+    if (bytes[at]! <= SPACE) {
+      // `Subject :` is read by all; a blank inside a name is not.
+      let blank = at
+      while (bytes[blank] === SPACE || bytes[blank] === TAB) blank++
+      return bytes[blank] === COLON && at > start ? at : -1
+    }
+    at++
+  }
+  return at === lineEnd || at === start ? -1 : at
+}
