@@ -3,6 +3,16 @@ const SPACE = 0x20
 const TAB = 0x09
 
 /**
+ * Where the name of a field begins. Blanks make a line part of the field above; where there is none, at the
+ * start of a header, most readers pass over them.
+ */
+export function fieldNameStart(bytes: Buffer, start: number, isFirst: boolean): number {
+  let at = start
+  if (isFirst) while (bytes[at] === SPACE || bytes[at] === TAB) at++
+  return at
+}
+
+/**
  * Where the name of a field ends, blanks before the colon taken off; -1 for a line that is no field.
  * The parser and the header of a part both ask here: they must see the same fields.
  *

@@ -1,4 +1,4 @@
-import { fieldNameEnd } from './field-name.ts'
+import { fieldNameEnd, fieldNameStart } from './field-name.ts'
 import { parseParameters, readingsOf } from './parameters.ts'
 import type { MimeLimits, MimeProblem, MimeProblemCode } from './problems.ts'
 import type { ContentFacts, ContentFields, PartSpan, Span } from './span.ts'
@@ -260,23 +260,26 @@ class Parser {
         this.#problem('HEADER_TOO_LARGE', part)
         return end(at, at)
       }
-      if (first === SPACE || first === TAB) {
-        // A fold; in front of all fields it belongs to none.
+      const isFirst = at === part.start
+      if (!isFirst && (first === SPACE || first === TAB)) {
         if (field !== undefined)
           field[field.length - 1] = { start: field.at(-1)!.start, end: lineEnd }
       } else {
-        const name = fieldNameEnd(bytes, at, lineEnd)
+        const start = fieldNameStart(bytes, at, isFirst)
+        const name = fieldNameEnd(bytes, start, lineEnd)
+        if (start > at) this.#problem('NOT_A_FIELD', part)
         if (name === -1) {
           this.#problem('NOT_A_FIELD', part)
-          if (this.#reading.junkEndsHeader && knownEnd === undefined && at > part.start)
+          if (this.#reading.junkEndsHeader && knownEnd === undefined && !isFirst)
             return end(at, at)
         }
         field = undefined
         // Names are told by their length before they are read.
-        if (name - at === 12 && isName(bytes, at, name, 'content-type')) field = fields.types
-        else if (name - at === 25 && isName(bytes, at, name, 'content-transfer-encoding')) {
+        const size = name - start
+        if (size === 12 && isName(bytes, start, name, 'content-type')) field = fields.types
+        else if (size === 25 && isName(bytes, start, name, 'content-transfer-encoding')) {
           field = fields.encodings
-        } else if (name - at === 19 && isName(bytes, at, name, 'content-disposition')) {
+        } else if (size === 19 && isName(bytes, start, name, 'content-disposition')) {
           field = fields.dispositions
         }
         field?.push({ start: bytes.indexOf(COLON, at) + 1, end: lineEnd })

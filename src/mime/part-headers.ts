@@ -2,7 +2,7 @@ import { UsageError } from '../errors.ts'
 import { headerName } from '../milter/edits.ts'
 import { decodeText, encodeText } from '../protocol/text.ts'
 import { decodeEncodedWords, encodeWords, trimBlanks, unfold } from './encoded-words.ts'
-import { fieldNameEnd } from './field-name.ts'
+import { fieldNameEnd, fieldNameStart } from './field-name.ts'
 
 /** The header of a part. Names are compared without regard to case; text is given and taken decoded. */
 export interface PartHeaders {
@@ -188,11 +188,11 @@ function linesOf(bytes: Buffer): Line[] {
   for (let at = 0; at < bytes.length;) {
     const first = lineEnd(bytes, at)
     let end = first
-    const isFold = bytes[at] === 0x20 || bytes[at] === 0x09
-    // Folds belong to the field above; in front of all fields to nothing.
-    if (!isFold) while (bytes[end] === 0x20 || bytes[end] === 0x09) end = lineEnd(bytes, end)
-    const nameEnd = isFold ? -1 : fieldNameEnd(bytes, at, first)
-    const name = nameEnd === -1 ? '' : decodeText(bytes, at, nameEnd)
+    const nameStart = fieldNameStart(bytes, at, at === 0)
+    // Folds belong to the field above.
+    while (bytes[end] === 0x20 || bytes[end] === 0x09) end = lineEnd(bytes, end)
+    const nameEnd = fieldNameEnd(bytes, nameStart, first)
+    const name = nameEnd === -1 ? '' : decodeText(bytes, nameStart, nameEnd)
     const colon = nameEnd === -1 ? -1 : bytes.indexOf(COLON, nameEnd) - at
     lines.push({ bytes: bytes.subarray(at, end), name, key: name.toLowerCase(), colon })
     at = end

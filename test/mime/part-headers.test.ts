@@ -22,7 +22,7 @@ describe('fields of a header', () => {
     ['no field\r\nA: 1\r\n', ['A']],
     [': x\r\nA: 1\r\n', ['A']],
     ['two words: x\r\nA: 1\r\n', ['A']],
-    [' fold: x\r\nA: 1\r\n', ['A']],
+    [' fold: x\r\nA: 1\r\n', ['fold', 'A']],
     ['B\r\n : x\r\nA: 1\r\n', ['A']],
     ['From a@b Mon Jan 1 00:00:00 2024\r\nA: 1\r\n', ['A']],
     // A name may have any byte but blanks and controls.

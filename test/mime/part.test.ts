@@ -117,6 +117,24 @@ describe('looking at a part', () => {
   })
 })
 
+describe('a header that begins with a blank', () => {
+  it('has the field all the same, as most programs read it', () => {
+    const message = parse(
+      `Content-Type: multipart/mixed; boundary=b\n\n--b\n Content-Disposition: attachment;\n\tfilename=x.exe\nContent-Type: text/plain\n\nMZ\n--b\n \t\n no field\n\nx\n--b--\n`,
+    )
+    const [part, junk] = message.children
+    assert.equal(part!.filename, 'x.exe')
+    assert.deepEqual(part!.headers.names(), ['Content-Disposition', 'Content-Type'])
+    assert.deepEqual(junk!.headers.names(), [])
+    assert.deepEqual(
+      message.problems.map((problem) => problem.code),
+      ['NOT_A_FIELD', 'NOT_A_FIELD'],
+    )
+    part!.headers.set('Content-Disposition', 'inline')
+    assert.equal(shown(part!), 'Content-Disposition: inline\nContent-Type: text/plain\n\nMZ')
+  })
+})
+
 describe('setText', () => {
   const cases: readonly (readonly [
     what: string,
