@@ -92,6 +92,7 @@ export function parseMime(bytes: Uint8Array | string, options: MimeOptions = {})
 }
 
 function checkedLimits(given: Partial<MimeLimits> | undefined): MimeLimits {
+  if (given === undefined) return MIME_LIMITS
   const limits = { ...MIME_LIMITS, ...given }
   for (const [name, value] of Object.entries(limits)) {
     if (!Number.isSafeInteger(value) || value < 1) {

@@ -27,7 +27,7 @@ const NONE: readonly string[] = []
 
 /** @param raw everything after the colon */
 export function parseParameters(raw: Buffer): ParameterizedValue {
-  const text = unfold(decodeText(raw)).replaceAll(/[\r\n\0]+/g, '')
+  const text = oneLine(decodeText(raw))
   const reader = new Reader(text)
   const value = withoutComments(reader.until(';')).trim().toLowerCase()
   const parameters: Parameter[] = []
@@ -38,6 +38,10 @@ export function parseParameters(raw: Buffer): ParameterizedValue {
   }
   return { value, parameters }
 }
+
+/** Folds become what stands in them; other line ends and NUL go. */
+const oneLine = (text: string): string =>
+  /[\r\n\0]/.test(text) ? unfold(text).replaceAll(/[\r\n\0]+/g, '') : text
 
 /** Comments are rare, and allowed nearly everywhere: `text/plain (a comment)`. */
 function withoutComments(text: string): string {

@@ -74,7 +74,14 @@ interface FieldSpans {
   dispositions: Span[]
 }
 
-const NO_FIELDS: ContentFields = { types: [], encodings: [], dispositions: [] }
+/** Of most parts; they are not added to. */
+const NO_SPANS: Span[] = []
+const NO_PARTS: PartSpan[] = []
+const NO_FIELDS: ContentFields = {
+  types: NO_SPANS,
+  encodings: NO_SPANS,
+  dispositions: NO_SPANS,
+}
 
 class Parser {
   readonly #bytes: Buffer
@@ -184,7 +191,7 @@ class Parser {
       fields: NO_FIELDS,
       delimiters: undefined,
       closing: undefined,
-      children: [],
+      children: NO_PARTS,
     }
   }
 
@@ -202,11 +209,12 @@ class Parser {
       this.#levels.push({ part, boundary: part.facts.boundary })
       if (kind === 'multipart') {
         part.delimiters = []
+        part.children = []
         this.#openBoundary(part.facts.boundary, this.#levels.length - 1)
         return part.bodyStart
       }
       const message = this.#begin(part.bodyStart, 'text/plain')
-      part.children.push(message)
+      part.children = [message]
       part = message
     }
   }
@@ -239,8 +247,8 @@ class Parser {
 
   #readHeader(part: PartSpan, knownEnd: number | undefined): FieldSpans {
     const bytes = this.#bytes
-    const fields: FieldSpans = { types: [], encodings: [], dispositions: [] }
-    let field: Span[] | undefined
+    const fields: FieldSpans = { types: NO_SPANS, encodings: NO_SPANS, dispositions: NO_SPANS }
+    let field: keyof FieldSpans | undefined
     let at = part.start
     const end = (headerEnd: number, bodyStart: number): FieldSpans => {
       part.headerEnd = headerEnd
@@ -262,8 +270,9 @@ class Parser {
       }
       const isFirst = at === part.start
       if (!isFirst && (first === SPACE || first === TAB)) {
-        if (field !== undefined)
-          field[field.length - 1] = { start: field.at(-1)!.start, end: lineEnd }
+        const spans = field === undefined ? NO_SPANS : fields[field]
+        const last = spans.pop()
+        if (last !== undefined) spans.push({ start: last.start, end: lineEnd })
       } else {
         const start = fieldNameStart(bytes, at, isFirst)
         const name = fieldNameEnd(bytes, start, lineEnd)
@@ -276,13 +285,17 @@ class Parser {
         field = undefined
         // Names are told by their length before they are read.
         const size = name - start
-        if (size === 12 && isName(bytes, start, name, 'content-type')) field = fields.types
+        if (size === 12 && isName(bytes, start, name, 'content-type')) field = 'types'
         else if (size === 25 && isName(bytes, start, name, 'content-transfer-encoding')) {
-          field = fields.encodings
+          field = 'encodings'
         } else if (size === 19 && isName(bytes, start, name, 'content-disposition')) {
-          field = fields.dispositions
+          field = 'dispositions'
         }
-        field?.push({ start: bytes.indexOf(COLON, at) + 1, end: lineEnd })
+        if (field !== undefined) {
+          const span = { start: bytes.indexOf(COLON, at) + 1, end: lineEnd }
+          if (fields[field] === NO_SPANS) fields[field] = [span]
+          else fields[field].push(span)
+        }
       }
       at = lineEnd
     }

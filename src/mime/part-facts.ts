@@ -68,8 +68,18 @@ export abstract class PartFacts {
   /** The name most programs show for it, decoded. For what is to be kept out, see {@link filenames}. */
   get filename(): string | undefined {
     const disposition = this.#value('Content-Disposition')
-    const name = disposition === undefined ? undefined : parameterOf(disposition, 'filename')
-    return name || this.parameter('name') || this.filenames[0]
+    const type = this.#contentType
+    const name =
+      (disposition && parameterOf(disposition, 'filename')) ||
+      (type && parameterOf(type, 'name'))
+    if (name) return name
+    // Most parts have none, and nothing that could be one in another reading.
+    const bare =
+      (disposition?.parameters.length ?? 0) === 0 &&
+      (type?.parameters.length ?? 0) === 0 &&
+      this.fields('Content-Disposition').length < 2 &&
+      this.fields('Content-Type').length < 2
+    return bare ? undefined : this.filenames[0]
   }
 
   /** Every file name some program may read, the usual one first. */
