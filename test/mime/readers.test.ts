@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import type { Transform } from 'node:stream'
+import { finished } from 'node:stream/promises'
 import { describe, it } from 'node:test'
-import { parseMime } from '../../src/mime/index.ts'
+import { parseMime, type MimePart } from '../../src/mime/index.ts'
 import { CORPUS } from './corpus.ts'
 import { edited, EDITS } from './edits.ts'
 import { parsePostal } from './postal.ts'
@@ -20,6 +22,7 @@ interface Case {
 
 /** Where a reader sees a message in its own way, and by chance nothing of it before the edit. */
 const APART: Record<string, string[]> = {
+  mailsplit: [],
   // It takes two delimiters in a row for one.
   python: ['delimiter without a line end at the end', 'empty part'],
   // It reads a field whose name and colon are on two lines, and keeps a blank at the end of a boundary.
@@ -58,6 +61,54 @@ const ours = (bytes: Buffer): Parts =>
     part.type,
     part.children.length > 0 || part.isMultipart ? '' : lines(part.bytes()),
   ])
+
+/** The parts of the message alone: what is attached is content, and a multipart has none. */
+function outermost(bytes: Buffer): Parts {
+  const parts: Parts = []
+  const add = (part: MimePart): void => {
+    parts.push([part.type, part.isMultipart ? '' : lines(part.raw)])
+    if (part.isMultipart) for (const child of part.children) add(child)
+  }
+  add(parseMime(bytes))
+  return parts
+}
+
+/** mailsplit, without its declarations, which do not compile beside those of Node 20. */
+interface Mailsplit {
+  readonly Splitter: new (options: object) => Transform
+}
+interface SplitNode {
+  readonly type: 'node'
+  readonly contentType: string | false
+  readonly multipart: string | false
+}
+type SplitChunk = SplitNode | { readonly type: 'body' | 'data'; readonly value: Buffer }
+
+const MAILSPLIT: string = '@zone-eu/mailsplit'
+const mailsplit = import(MAILSPLIT) as Promise<Mailsplit>
+
+/** Likewise, as mailsplit cuts it. */
+async function splitParts(bytes: Buffer): Promise<Parts> {
+  const nodes: { type: string; body: Buffer[]; multipart: boolean }[] = []
+  const { Splitter } = await mailsplit
+  const splitter = new Splitter({ ignoreEmbedded: true })
+  splitter.on('data', (chunk: SplitChunk) => {
+    if (chunk.type === 'node') {
+      const type = (chunk.contentType || 'text/plain').toLowerCase()
+      nodes.push({ type, body: [], multipart: chunk.multipart !== false })
+    } else if (chunk.type === 'body') nodes.at(-1)!.body.push(chunk.value)
+  })
+  splitter.end(bytes)
+  try {
+    await finished(splitter)
+  } catch {
+    return []
+  }
+  return nodes.map(({ type, body, multipart }) => [
+    type,
+    multipart ? '' : lines(Buffer.concat(body)),
+  ])
+}
 
 function compare(
   cases: readonly Case[],
@@ -126,6 +177,16 @@ describe('an edited message is read by others as by us', () => {
       assert.ok(compared > cases.length / 2, `${compared} of ${cases.length} compared`)
     },
   )
+
+  it('by mailsplit', async () => {
+    const cases = await allCases('mailsplit')
+    const seen = new Map<Buffer, Parts>()
+    for (const bytes of new Set(cases.flatMap(({ before, after }) => [before, after]))) {
+      seen.set(bytes, await splitParts(bytes))
+    }
+    const compared = compare(cases, (bytes) => seen.get(bytes), outermost)
+    assert.ok(compared > cases.length / 2, `${compared} of ${cases.length} compared`)
+  })
 
   it('by postal-mime', async () => {
     const cases = await allCases('postal')
