@@ -42,6 +42,23 @@ export type { CloseReason } from './session/events.ts'
 export type { Text } from './milter/edits.ts'
 export type { Stage } from './milter/stages.ts'
 
+// Telemetry
+export { observe, type TelemetryEvents, type TelemetryListeners } from './milter/channels.ts'
+export type {
+  BodySpilled,
+  ClientRefused,
+  ConnectionClosed,
+  ConnectionOpened,
+  ConnectionOverload,
+  FailureCause,
+  HandlerDone,
+  HandlerFailed,
+  MessageDone,
+  MessageVerdict,
+  ProtocolViolation,
+} from './milter/channels.ts'
+export type { EditCounts, EditMethod } from './milter/edits.ts'
+
 // Marks on handlers
 export {
   decode,

@@ -103,7 +103,7 @@ describe('the package', () => {
       cpSync(join(root, 'dist'), join(copy, 'dist'), { recursive: true })
       cpSync(join(root, 'package.json'), join(copy, 'package.json'))
       const script =
-        "for (const path of ['', '/protocol', '/mime', '/mta', '/testing']) await import('tsmilter' + path)"
+        "for (const path of ['', '/protocol', '/mime', '/mta', '/testing', '/telemetry']) await import('tsmilter' + path)"
       const result = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
         cwd: copy,
         encoding: 'utf8',
@@ -113,12 +113,15 @@ describe('the package', () => {
     } finally {
       rmSync(copy, { recursive: true })
     }
-    // Of the command; and loaded when they are needed: charsets, archives, types of content, HTML.
+    // Of the command; and loaded when they are needed: charsets, archives, types of content, HTML,
+    // logs, metrics.
     assert.deepEqual(Object.keys(manifest.dependencies ?? {}).sort(), [
       'commander',
       'file-type',
       'iconv-lite',
       'parse5-html-rewriting-stream',
+      'pino',
+      'prom-client',
       'yauzl',
     ])
   })
@@ -167,6 +170,13 @@ describe('the package', () => {
       'formatFields',
       'parseMessage',
     ])
+    assert.deepEqual(await exported('telemetry/index.js'), [
+      'collectMetrics',
+      'createLogger',
+      'logMessages',
+      'mergeMetrics',
+      'serveTelemetry',
+    ])
     assert.deepEqual(await exported('testing/index.js'), [
       'MtaClient',
       'TestSession',
@@ -205,6 +215,7 @@ describe('the package', () => {
       'headerLeadingSpace',
       'noCallback',
       'noReply',
+      'observe',
       'parseListenAddress',
       'rejectedRecipients',
       'reply',

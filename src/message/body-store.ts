@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { open, unlink, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MilterError } from '../errors.ts'
+import { channels } from '../milter/channels.ts'
 import type { MessageLimits } from './limits.ts'
 
 /** Bytes that are read from the file at a time; also the size of a frame of a new body. */
@@ -63,7 +64,10 @@ export class BodyStore implements AsyncIterable<Buffer> {
   async #spill(): Promise<void> {
     try {
       if (this.#disposed) throw gone()
-      this.#file ??= await this.#openFile()
+      if (this.#file === undefined) {
+        this.#file = await this.#openFile()
+        this.#tell(false)
+      }
       const chunks = this.#chunks
       this.#chunks = []
       for (const chunk of chunks) {
@@ -82,10 +86,16 @@ export class BodyStore implements AsyncIterable<Buffer> {
             `a body of more than ${this.#limits.bodyMemory} bytes cannot be written to a file in ${this.#limits.temporaryDirectory}: ${(cause as Error).message}`,
             { cause },
           )
+      if (!this.#disposed) this.#tell(true)
       throw this.#failure
     } finally {
       if (this.#disposed) await this.dispose()
     }
+  }
+
+  #tell(failed: boolean): void {
+    if (!channels.spill.hasSubscribers) return
+    channels.spill.publish({ bytes: this.#size, failed })
   }
 
   async #openFile(): Promise<FileHandle> {

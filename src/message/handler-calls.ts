@@ -1,6 +1,7 @@
 import { InterruptedError } from '../errors.ts'
 import { isThenable, verdictOf } from '../milter/answer.ts'
 import type { LiveConnectionContext } from '../milter/context.ts'
+import { errorCode, publishFailure } from '../milter/message-record.ts'
 import { errorVerdict, type FilterSettings } from '../milter/options.ts'
 import type { Stage } from '../milter/stages.ts'
 import type { Later } from '../session/events.ts'
@@ -149,6 +150,9 @@ export class HandlerCalls {
       { filter: member.name, stage, err: error, verdict: verdict.kind },
       'a handler failed',
     )
+    // A shadow decides nothing.
+    if (!member.shadow) context.failure = errorCode(error) ?? 'EXCEPTION'
+    publishFailure(context, stage, error, member.name)
     return verdict
   }
 }

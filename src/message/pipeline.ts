@@ -238,6 +238,7 @@ export class Pipeline implements FilterObject {
       else message.accept(member)
     }
     if (verdict.kind === 'accept' || member.shadow) return undefined
+    if (!onlyOne) context.decidedBy = member.name
     context.log.info(
       { filter: member.name, stage, verdict: verdict.kind, reply: replyText(verdict) },
       onlyOne ? 'a filter refuses a recipient' : 'a filter decides on the message',

@@ -123,6 +123,10 @@ const NOBODY: Peer = {
 /** The context of negotiate, connect, helo, unknown and close. */
 export class LiveConnectionContext implements ConnectionContext {
   readonly scope: Scope = new Scope()
+  /** For telemetry: the name of the filter that has decided, where filters have names. */
+  decidedBy: string | undefined
+  /** For telemetry: the code of the error of the latest handler that failed. */
+  failure: string | undefined
   protected readonly state: ConnectionState
   #log: Logger | undefined
   #logged: string | undefined

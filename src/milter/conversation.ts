@@ -20,11 +20,19 @@ import {
   type ConnectionState,
 } from './context.ts'
 import { describe, isThenable, verdictOf } from './answer.ts'
+import { channels } from './channels.ts'
 import { decodeAs } from './decoding.ts'
 import { EditList } from './edits.ts'
 import { filterObject, type FilterFactory, type FilterObject } from './filter-object.ts'
 import type { NegotiationRequest } from './handlers.ts'
 import { marksOf, type Marks } from './marks.ts'
+import {
+  errorCode,
+  MessageRecord,
+  publishFailure,
+  publishHandler,
+  publishRefusal,
+} from './message-record.ts'
 import type { FilterSettings } from './options.ts'
 import type { Stage } from './stages.ts'
 import { answeringData, wishesOf, withRequest } from './subscription.ts'
@@ -57,10 +65,12 @@ export class Conversation implements SessionEvents {
 
   readonly #factory: FilterFactory
   readonly #settings: FilterSettings
-  readonly #answersData: boolean
+  readonly #transport: Transport
   readonly #state: ConnectionState
   #context: LiveConnectionContext
   #message: LiveMessageContext | undefined
+  /** of the message, if somebody listens */
+  #record: MessageRecord | undefined
   #filter: FilterObject | undefined
   #pending: Pending | undefined
   /** handlers that were cut off and have not ended yet */
@@ -71,7 +81,7 @@ export class Conversation implements SessionEvents {
   constructor(factory: FilterFactory, settings: FilterSettings, transport: Transport) {
     this.#factory = factory
     this.#settings = settings
-    this.#answersData = transport.acknowledgesLate === true
+    this.#transport = transport
     this.session = new Session(this, transport, {
       frameSize: settings.maxFrameSize,
       pending: settings.maxPending,
@@ -85,6 +95,9 @@ export class Conversation implements SessionEvents {
       helo: undefined,
     }
     this.#context = new LiveConnectionContext(this.#state)
+    if (channels.connectionOpen.hasSubscribers) {
+      channels.connectionOpen.publish({ connection: this.id, peer: transport.peer })
+    }
   }
 
   // ---- SessionEvents
@@ -95,7 +108,7 @@ export class Conversation implements SessionEvents {
     let request: unknown
     try {
       wishes = wishesOf(filter, this.#settings)
-      if (this.#answersData) wishes = answeringData(wishes)
+      if (this.#transport.acknowledgesLate === true) wishes = answeringData(wishes)
       const handler = filter.handlers.get('negotiate')
       if (handler === undefined) return wishes
       request = filter.call(handler, this.#context, [offer])
@@ -132,19 +145,29 @@ export class Conversation implements SessionEvents {
     this.#state.peer = peer
     this.#state.helo = undefined
     const { hostname, family, address, port } = peer
-    return this.#call('connect', this.#context, [hostname, family, address, port])
+    return this.#greet('connect', [hostname, family, address, port])
   }
 
   helo(name: string): Later<Verdict> {
     this.#state.helo = name
-    return this.#call('helo', this.#context, [name])
+    return this.#greet('helo', [name])
+  }
+
+  #greet(stage: 'connect' | 'helo', args: readonly unknown[]): Later<Verdict> {
+    const context = this.#context
+    context.decidedBy = context.failure = undefined
+    const answer = this.#call(stage, context, args)
+    if (!channels.clientRefused.hasSubscribers) return answer
+    return tapped(answer, (verdict) => publishRefusal(context, stage, verdict))
   }
 
   messageBegins(): void {
     this.#message = new LiveMessageContext(this.#state)
+    if (channels.message.hasSubscribers) this.#record = new MessageRecord()
   }
 
   mail(words: readonly string[]): Later<Verdict> {
+    if (this.#record !== undefined) this.#record.sender = words[0]
     return this.#callWithWords('envfrom', words)
   }
 
@@ -197,6 +220,7 @@ export class Conversation implements SessionEvents {
   }
 
   body(chunk: Buffer): Later<Verdict> {
+    if (this.#record !== undefined) this.#record.bodyBytes += chunk.length
     return this.#call('body', this.#message!, [chunk])
   }
 
@@ -218,6 +242,7 @@ export class Conversation implements SessionEvents {
   #final(verdict: Verdict, edits: EditList): FinalAnswer {
     this.#message?.endEdits()
     if (this.#failed) return { verdict, edits: NO_EDITS }
+    if (this.#record !== undefined) this.#record.edits = edits.counts()
     const body = edits.bodySource
     return {
       verdict,
@@ -228,11 +253,16 @@ export class Conversation implements SessionEvents {
 
   /** A body that cannot be read to its end defers the message, whatever the policy: half of it is out. */
   async *#watched(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-    const { log } = this.#message!
+    const message = this.#message!
     try {
       yield* body
     } catch (error) {
-      log.error({ err: error }, 'the new body could not be read, the message is deferred')
+      message.log.error(
+        { err: error },
+        'the new body could not be read, the message is deferred',
+      )
+      message.failure = errorCode(error) ?? 'EXCEPTION'
+      publishFailure(message, 'eom', error)
       throw error
     }
   }
@@ -247,14 +277,26 @@ export class Conversation implements SessionEvents {
     return this.#notify('abort', message, NO_ARGS)
   }
 
-  messageOver(): void {
+  messageOver(verdict: Verdict | undefined): void {
     if (this.#message === undefined) return
+    this.#record?.publish(this.#message, verdict)
+    this.#record = undefined
     this.#message.finish()
     this.#message = undefined
     this.#filter?.messageOver?.()
   }
 
   close(reason: CloseReason): Later<void> {
+    if (this.session.closed && channels.connectionClose.hasSubscribers) {
+      const { peer, bytesReceived, bytesSent } = this.#transport
+      channels.connectionClose.publish({
+        connection: this.id,
+        peer,
+        reason,
+        bytesReceived,
+        bytesSent,
+      })
+    }
     if (this.#filter === undefined) return undefined
     const context = this.#context
     context.scope.abort(() => interruption(reason === 'shutdown' ? 'shutdown' : 'disconnect'))
@@ -279,6 +321,9 @@ export class Conversation implements SessionEvents {
   }
 
   violation(error: ProtocolError, fatal: boolean): void {
+    if (channels.violation.hasSubscribers) {
+      channels.violation.publish({ connection: this.id, code: error.code, fatal })
+    }
     // Port scanners and health checks of all kinds come by; only what follows a negotiation is odd.
     const level = this.session.terms === undefined ? 'info' : 'warn'
     this.#context.log[level](
@@ -296,6 +341,7 @@ export class Conversation implements SessionEvents {
         this.#filter = filterObject(this.#factory(), this.#settings)
       } catch (error) {
         this.#context.log.error({ err: error }, 'the factory of the filter failed')
+        publishFailure(this.#context, 'factory', error)
         const verdict = (): Verdict => this.#settings.onError
         this.#filter = filterObject(
           {
@@ -319,6 +365,30 @@ export class Conversation implements SessionEvents {
     context: LiveConnectionContext,
     args: readonly unknown[],
   ): Later<Verdict> {
+    // Each header field comes by here: no clock and no promise unless somebody listens.
+    if (this.#record === undefined && !channels.handler.hasSubscribers) {
+      return this.#ask(stage, context, args)
+    }
+    return this.#timed(stage, context, args)
+  }
+
+  #timed(
+    stage: Stage,
+    context: LiveConnectionContext,
+    args: readonly unknown[],
+  ): Later<Verdict> {
+    const record = this.#record
+    if (record !== undefined) record.stage = stage
+    const isHandled = this.#object.handlers.has(stage)
+    const began = performance.now()
+    return tapped(this.#ask(stage, context, args), (verdict) => {
+      const milliseconds = performance.now() - began
+      record?.took(stage, milliseconds, verdict)
+      if (isHandled) publishHandler(this.id, stage, milliseconds)
+    })
+  }
+
+  #ask(stage: Stage, context: LiveConnectionContext, args: readonly unknown[]): Later<Verdict> {
     const filter = this.#object
     const handler = filter.handlers.get(stage)
     this.#failed = false
@@ -358,6 +428,9 @@ export class Conversation implements SessionEvents {
     this.#failed = true
     const verdict = this.#settings.onError
     context.log.error({ stage, err: error, verdict: verdict.kind }, 'a handler failed')
+    context.failure = errorCode(error) ?? 'EXCEPTION'
+    if (this.#record !== undefined) this.#record.stage = stage
+    publishFailure(context, stage, error)
     return verdict
   }
 
@@ -370,8 +443,10 @@ export class Conversation implements SessionEvents {
     const filter = this.#object
     const handler = filter.handlers.get(stage)
     if (handler === undefined) return undefined
-    const failed = (error: unknown): void =>
+    const failed = (error: unknown): void => {
       context.log.error({ stage, err: error }, 'a handler failed')
+      publishFailure(context, stage, error)
+    }
     try {
       const result = filter.call(handler, context, args)
       if (!isThenable(result)) return undefined
@@ -449,6 +524,18 @@ const NOTHING_YET: Terms = {
   macros: new Map(),
   declined: 0,
   dataSize: 65_535,
+}
+
+/** Tells of an answer when it is there. */
+function tapped(answer: Later<Verdict>, tell: (verdict: Verdict) => void): Later<Verdict> {
+  if (!(answer instanceof Promise)) {
+    tell(answer)
+    return answer
+  }
+  return answer.then((verdict) => {
+    tell(verdict)
+    return verdict
+  })
 }
 
 function interruption(reason: InterruptReason): InterruptedError {

@@ -1,5 +1,5 @@
 import { UsageError } from '../errors.ts'
-import { Action, bitNames, Step } from '../protocol/constants.ts'
+import { Action, bitNames, Reply, Step } from '../protocol/constants.ts'
 import { encodeBody, encodeReply, type EditMessage } from '../protocol/replies.ts'
 import { FRAME_HEADER_SIZE } from '../protocol/frame.ts'
 import { encodeText } from '../protocol/text.ts'
@@ -7,6 +7,19 @@ import type { Terms } from '../session/terms.ts'
 
 /** Text is sent as UTF-8 (text that came off the wire as it came); bytes as they are. */
 export type Text = string | Uint8Array
+
+/** How many edits of each kind, by the method of the context that makes them. */
+export type EditCounts = Readonly<Partial<Record<EditMethod, number>>>
+export type EditMethod =
+  | 'addHeader'
+  | 'insertHeader'
+  | 'changeHeader'
+  | 'addRecipient'
+  | 'deleteRecipient'
+  | 'changeFrom'
+  | 'replaceBody'
+  | 'quarantine'
+export const NO_EDIT_COUNTS: EditCounts = Object.freeze({})
 
 export interface EditLimits {
   /** edits of one message */
@@ -134,6 +147,19 @@ export class EditList {
     return frames
   }
 
+  /** How many of each kind; deleting a header is a change, as on the wire. */
+  counts(): EditCounts {
+    if (this.#count === 0) return NO_EDIT_COUNTS
+    const counts: Partial<Record<EditMethod, number>> = {}
+    for (const frame of [...this.#headers, ...this.#envelope]) {
+      const method = METHODS[frame[FRAME_HEADER_SIZE - 1]!]!
+      counts[method] = (counts[method] ?? 0) + 1
+    }
+    if (this.#quarantine !== undefined) counts.quarantine = 1
+    if (this.#body !== undefined || this.#bodySource !== undefined) counts.replaceBody = 1
+    return counts
+  }
+
   #push(list: Buffer[], action: number, message: EditMessage): void {
     list.push(this.#checked(action, message))
   }
@@ -188,6 +214,17 @@ export class EditList {
 
 const SPACE = Buffer.from(' ')
 const NO_FRAMES: readonly Buffer[] = []
+
+/** By the letter of the frame. */
+const METHODS: Readonly<Record<number, EditMethod>> = {
+  [Reply.ADDHEADER]: 'addHeader',
+  [Reply.INSHEADER]: 'insertHeader',
+  [Reply.CHGHEADER]: 'changeHeader',
+  [Reply.ADDRCPT]: 'addRecipient',
+  [Reply.ADDRCPT_PAR]: 'addRecipient',
+  [Reply.DELRCPT]: 'deleteRecipient',
+  [Reply.CHGFROM]: 'changeFrom',
+}
 
 /**
  * Checks what would break the message: RFC 5322 names are printable ASCII without a colon. Bytes from

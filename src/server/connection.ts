@@ -22,6 +22,7 @@ const JOIN_BELOW = 16_384
 /** One socket and the session that runs on it. */
 export class Connection implements Transport {
   readonly acknowledgesLate: boolean
+  readonly peer: string | undefined
   readonly #socket: Socket
   readonly #session: Session
   readonly #onClose: () => void
@@ -43,9 +44,14 @@ export class Connection implements Transport {
     onClose: () => void,
   ) {
     this.#onClose = onClose
-    this.acknowledgesLate = socket.remoteAddress !== undefined
-    this.#session = new Conversation(factory, settings, this).session
     this.#socket = socket
+    const { remoteAddress, remotePort } = socket
+    this.acknowledgesLate = remoteAddress !== undefined
+    this.peer =
+      remoteAddress === undefined
+        ? undefined
+        : `${remoteAddress.includes(':') ? `[${remoteAddress}]` : remoteAddress}:${remotePort}`
+    this.#session = new Conversation(factory, settings, this).session
     readShared(socket, (chunk, borrowed) => this.#received(chunk, borrowed))
     socket.setNoDelay(true)
     socket.setKeepAlive(true)
@@ -75,6 +81,14 @@ export class Connection implements Transport {
   }
 
   // ---- Transport
+
+  get bytesReceived(): number {
+    return this.#socket.bytesRead
+  }
+
+  get bytesSent(): number {
+    return this.#socket.bytesWritten
+  }
 
   send(first: Buffer, rest: readonly Buffer[]): void {
     const socket = this.#socket

@@ -1,6 +1,7 @@
 import { lookup } from 'node:dns/promises'
 import { createServer, isIP, type AddressInfo, type Server, type Socket } from 'node:net'
 import { UsageError } from '../errors.ts'
+import { channels } from '../milter/channels.ts'
 import type { FilterFactory } from '../milter/filter-object.ts'
 import { filterSettings, type FilterSettings } from '../milter/options.ts'
 import { TEMPFAIL } from '../session/verdict.ts'
@@ -208,7 +209,11 @@ export class MilterServer implements AsyncDisposable {
       this.#serve(socket, this.#connections, this.#factory)
       return
     }
-    if (this.#overflow.size >= maxConnections) {
+    const dropped = this.#overflow.size >= maxConnections
+    if (channels.connectionOverload.hasSubscribers) {
+      channels.connectionOverload.publish({ maxConnections, dropped })
+    }
+    if (dropped) {
       socket.destroy()
       return
     }

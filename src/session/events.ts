@@ -45,8 +45,11 @@ export interface SessionEvents {
   unknown(line: string): Later<Verdict>
   /** The open message was abandoned: once for each that got no final verdict. */
   abort(): Later<void>
-  /** A message is over in whatever way; nothing may touch it from here on. */
-  messageOver(): void
+  /**
+   * A message is over in whatever way; nothing may touch it from here on.
+   * @param verdict the last word on it; undefined if it was abandoned without one
+   */
+  messageOver(verdict: Verdict | undefined): void
   /** The SMTP session is over: once for each that was begun by an event. */
   close(reason: CloseReason): Later<void>
   /** The event being handled must be answered now, with whatever the policy says. */
@@ -59,6 +62,11 @@ export interface SessionEvents {
 export interface Transport {
   /** acknowledges late what it does not answer, as TCP does */
   readonly acknowledgesLate?: boolean
+  /** who is at the other end, for telemetry */
+  readonly peer?: string | undefined
+  /** so far, for telemetry */
+  readonly bytesReceived?: number
+  readonly bytesSent?: number
   /** Everything that answers what was read, in order; `rest` is empty nearly always. */
   send(first: Buffer, rest: readonly Buffer[]): void
   /** Settles when more can be sent without piling up, or nothing any more; undefined: at once. */

@@ -425,7 +425,7 @@ export class Session {
   #settle(verdict: Verdict): void {
     this.#settled = verdict.kind === 'accept' ? CONTINUE : verdict
     this.#message = 'settled'
-    this.#events.messageOver()
+    this.#events.messageOver(verdict)
   }
 
   /**
@@ -457,13 +457,14 @@ export class Session {
     if (passes) for (const edit of edits) this.#out.push(edit)
     if (passes && body !== undefined) {
       this.#after(this.#sendBody(body), (complete) => {
-        this.#out.push(complete ? verdict.frame : TEMPFAIL.frame)
-        this.#closeMessage()
+        const final = complete ? verdict : TEMPFAIL
+        this.#out.push(final.frame)
+        this.#closeMessage(final)
       })
       return
     }
     this.#out.push(verdict.frame)
-    this.#closeMessage()
+    this.#closeMessage(verdict)
   }
 
   /**
@@ -535,8 +536,8 @@ export class Session {
     })
   }
 
-  #closeMessage(): void {
-    if (this.#message === 'open') this.#events.messageOver()
+  #closeMessage(verdict?: Verdict): void {
+    if (this.#message === 'open') this.#events.messageOver(verdict)
     this.#message = 'none'
     this.#order = 0
     this.macros.endMessage()

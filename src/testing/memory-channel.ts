@@ -22,7 +22,9 @@ export function memoryChannel(factory: FilterFactory, settings: FilterSettings):
     return Promise.resolve({
       write(bytes) {
         queueMicrotask(() => {
-          if (!closed && !link.closed) session.receive(Buffer.from(bytes))
+          if (closed || link.closed) return
+          link.bytesReceived += bytes.length
+          session.receive(Buffer.from(bytes))
         })
       },
       end: () => queueMicrotask(end),
@@ -33,6 +35,8 @@ export function memoryChannel(factory: FilterFactory, settings: FilterSettings):
 
 class MemoryLink implements Transport {
   closed = false
+  bytesReceived = 0
+  bytesSent = 0
   readonly #listener: ChannelListener
 
   constructor(listener: ChannelListener) {
@@ -42,6 +46,7 @@ class MemoryLink implements Transport {
   send(first: Buffer, rest: readonly Buffer[]): void {
     if (this.closed) return
     const bytes = Buffer.concat([first, ...rest])
+    this.bytesSent += bytes.length
     queueMicrotask(() => this.#listener.received(bytes))
   }
 

@@ -1,0 +1,168 @@
+import { InterruptedError } from '../errors.ts'
+import type { Verdict } from '../session/verdict.ts'
+import {
+  channels,
+  type ClientRefused,
+  type FailureCause,
+  type HandlerDone,
+  type HandlerFailed,
+  type MessageDone,
+  type MessageVerdict,
+} from './channels.ts'
+import type { LiveConnectionContext, LiveMessageContext } from './context.ts'
+import { NO_EDIT_COUNTS, type EditCounts } from './edits.ts'
+import { envelopeAddress } from './parameters.ts'
+import type { Stage } from './stages.ts'
+
+/** The longest reason that is told. */
+const MAX_REASON = 200
+/** The longest name or address that is told: RFC 5321, section 4.5.3.1, has 256 bytes at most. */
+const MAX_NAME = 1_000
+
+/** A frame has room for a million bytes; a log line has not. */
+function bounded<T extends string | undefined>(text: T): T {
+  return text?.slice(0, MAX_NAME) as T
+}
+
+/** What is known of one message while it lasts; made only if somebody listens to messages. */
+export class MessageRecord {
+  /** where the message is; a verdict of before MAIL is owed from connect or HELO */
+  stage: Stage = 'connect'
+  sender: string | undefined
+  bodyBytes = 0
+  edits: EditCounts = NO_EDIT_COUNTS
+  #handlerMilliseconds = 0
+  #recipients = 0
+  #refused = 0
+  readonly #began = performance.now()
+
+  /** An event has been answered. */
+  took(stage: Stage, milliseconds: number, verdict: Verdict): void {
+    this.#handlerMilliseconds += milliseconds
+    if (stage !== 'envrcpt') return
+    if (verdict.kind === 'reject' || verdict.kind === 'tempfail') this.#refused++
+    else this.#recipients++
+  }
+
+  /**
+   * @param context of the message, not yet closed
+   * @param verdict the last word; undefined if the message was abandoned without one
+   */
+  publish(context: LiveMessageContext, verdict: Verdict | undefined): void {
+    const last = isAbandoned(context) ? undefined : verdict
+    const kind = messageVerdict(last)
+    const sender = this.sender ?? context.macro('mail_addr')
+    const event: MessageDone = {
+      connection: context.id,
+      ...clientOf(context),
+      queueId: bounded(context.queueId),
+      user: bounded(context.macro('auth_authen')) || undefined,
+      sender: sender === undefined ? undefined : bounded(envelopeAddress(sender)),
+      recipients: this.#recipients,
+      refusedRecipients: this.#refused,
+      verdict: kind,
+      ...decision(context, last),
+      stage: this.stage,
+      edits: kind === 'accept' ? this.edits : NO_EDIT_COUNTS,
+      bodyBytes: this.bodyBytes,
+      milliseconds: performance.now() - this.#began,
+      handlerMilliseconds: this.#handlerMilliseconds,
+    }
+    channels.message.publish(event)
+  }
+}
+
+/** The policy has answered for a handler that was cut off, and nobody was there to hear it. */
+function isAbandoned({ failure }: LiveMessageContext): boolean {
+  return failure === 'MESSAGE_ABORTED' || failure === 'DISCONNECTED'
+}
+
+function messageVerdict(verdict: Verdict | undefined): MessageVerdict {
+  if (verdict === undefined) return 'abort'
+  const { kind } = verdict
+  return kind === 'continue' || kind === 'skip' ? 'accept' : kind
+}
+
+/**
+ * A filter that does not ask for CONNECT is not told of the client; the mail server's macro `_` has it:
+ * `host [address]`, in Sendmail also `user@host [address] (may be forged)`.
+ */
+function clientOf(context: LiveConnectionContext): Pick<MessageDone, 'hostname' | 'address'> {
+  const { hostname, address } = context.connection
+  if (hostname !== '') return { hostname: bounded(hostname), address: bounded(address) }
+  const told = /^(?:[^\s@]*@)?(\S+) \[(?:IPv6:)?([^\]]*)\]/.exec(
+    bounded(context.macro('_') ?? ''),
+  )
+  return { hostname: told?.[1] ?? '', address: told?.[2] }
+}
+
+function decision(
+  context: LiveConnectionContext,
+  verdict: Verdict | undefined,
+): Pick<MessageDone, 'filter' | 'code' | 'enhanced' | 'reason'> {
+  const smtp = verdict?.reply
+  return {
+    filter: context.decidedBy,
+    code: smtp?.code,
+    enhanced: smtp?.enhanced,
+    reason: (smtp?.lines[0] ?? context.failure)?.slice(0, MAX_REASON),
+  }
+}
+
+/** Tells of a verdict at connect or HELO, if it is a refusal. */
+export function publishRefusal(
+  context: LiveConnectionContext,
+  stage: 'connect' | 'helo',
+  verdict: Verdict,
+): void {
+  if (verdict.kind !== 'reject' && verdict.kind !== 'tempfail') return
+  const event: ClientRefused = {
+    connection: context.id,
+    ...clientOf(context),
+    stage,
+    verdict: verdict.kind,
+    ...decision(context, verdict),
+  }
+  channels.clientRefused.publish(event)
+}
+
+export function publishHandler(connection: number, stage: Stage, milliseconds: number): void {
+  if (!channels.handler.hasSubscribers) return
+  const event: HandlerDone = { connection, stage, milliseconds }
+  channels.handler.publish(event)
+}
+
+/** Tells of a handler that failed. @param filter its name, if it has one */
+export function publishFailure(
+  context: LiveConnectionContext,
+  stage: string,
+  error: unknown,
+  filter?: string,
+): void {
+  if (!channels.handlerError.hasSubscribers) return
+  const event: HandlerFailed = {
+    connection: context.id,
+    queueId: bounded(context.queueId),
+    filter,
+    stage,
+    cause: causeOf(error),
+    code: errorCode(error),
+  }
+  channels.handlerError.publish(event)
+}
+
+function causeOf(error: unknown): FailureCause {
+  if (!(error instanceof InterruptedError)) return 'exception'
+  return error.code === 'DEADLINE_EXCEEDED' ? 'deadline' : 'interrupted'
+}
+
+/** Codes are short words, whoever made the error; anything else in their place is not told. */
+export function errorCode(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null) return undefined
+  try {
+    const { code } = error as { code?: unknown }
+    return typeof code === 'string' && /^\w{1,60}$/.test(code) ? code : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,19 @@
+/**
+ * `tsmilter/telemetry`: logs, metrics and health of filters, from the events that {@link observe} tells.
+ * The packages pino and prom-client are loaded when a function that needs them is called.
+ */
+export { logMessages } from './message-log.ts'
+export { createLogger, type LogFormat, type LoggerOptions } from './logger.ts'
+export {
+  collectMetrics,
+  mergeMetrics,
+  type Metrics,
+  type MetricsOptions,
+  type MetricsSnapshot,
+} from './metrics.ts'
+export {
+  serveTelemetry,
+  type Health,
+  type TelemetryServer,
+  type TelemetryServerOptions,
+} from './http.ts'

@@ -1,0 +1,68 @@
+import { inspect } from 'node:util'
+
+/** Priorities of syslog (RFC 5424, section 6.2.1). */
+const PRIORITIES: Readonly<Record<string, number>> = {
+  debug: 7,
+  info: 6,
+  warn: 4,
+  error: 3,
+  fatal: 2,
+}
+const COLORS: Readonly<Record<string, number>> = { debug: 90, info: 32, warn: 33, error: 31 }
+
+/** A line of JSON with its priority in front, as systemd's journal reads it. */
+export function journalLine(line: string): string {
+  const level = /^\{"level":"(\w+)"/.exec(line)?.[1]
+  return `<${PRIORITIES[level ?? ''] ?? 6}>${line}`
+}
+
+/**
+ * A line of JSON for people: `12:34:56.789 INFO  message accepted queueId=4F2K1 ...`. Stacks of errors
+ * follow, indented. Text from the network can neither start a line of its own nor colour a terminal.
+ * A line that is no JSON stays as it is.
+ */
+export function readableLine(line: string, colors: boolean): string {
+  let entry: Record<string, unknown>
+  try {
+    entry = JSON.parse(line) as Record<string, unknown>
+  } catch {
+    return line
+  }
+  const { level, time, msg, err, ...fields } = entry
+  const name = String(level)
+  const label = name.toUpperCase().padEnd(5)
+  const shownLabel = colors ? `\x1b[${COLORS[name] ?? 0}m${label}\x1b[39m` : label
+  const clock = typeof time === 'string' ? `${time.slice(11, 23)} ` : ''
+  const message = typeof msg === 'string' ? ` ${printable(msg)}` : ''
+  const pairs = Object.entries(fields).map(([key, value]) => {
+    const shown = `${printable(key)}=${shownValue(value)}`
+    return ` ${colors ? `\x1b[2m${shown}\x1b[22m` : shown}`
+  })
+  return `${clock}${shownLabel}${message}${pairs.join('')}\n${stackOf(err)}`
+}
+
+function shownValue(value: unknown): string {
+  if (typeof value !== 'string') {
+    return printable(inspect(value, { breakLength: Infinity, depth: 4 }))
+  }
+  return /^[\w.:@<>/+-]+$/.test(value) ? value : printable(JSON.stringify(value))
+}
+
+/** An error as pino writes it: type, message, stack and what else it has. */
+function stackOf(error: unknown): string {
+  if (error === undefined) return ''
+  if (typeof error !== 'object' || error === null) return `    ${shownValue(error)}\n`
+  const { stack, message, code } = error as Record<string, unknown>
+  const text = [stack, message].find((one) => typeof one === 'string') ?? inspect(error)
+  const lines = text.split('\n').map((line) => `    ${printable(line)}\n`)
+  return lines.join('') + (code === undefined ? '' : `    code: ${shownValue(code)}\n`)
+}
+
+/** Control characters, those of C1 and those that turn the direction of text, as escapes. */
+function printable(text: string): string {
+  return text.replaceAll(
+    // oxlint-disable-next-line no-control-regex
+    /[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}

@@ -1,0 +1,72 @@
+import { observe, type ClientRefused, type MessageDone } from '../milter/channels.ts'
+import type { Logger } from '../milter/log.ts'
+
+/**
+ * One line for each message when it is over, and one for each client the filter refuses before any
+ * message; at level info, whatever the verdict. The fields are those of {@link MessageDone} and
+ * {@link ClientRefused}, and `connection` and `queueId` are the same as in the lines of `ctx.log`. It
+ * begins at once; the function it returns ends it.
+ *
+ * No content of messages: neither subject, body nor recipients. The sender's address, the login name
+ * and the first line of the filter's SMTP reply are in the line.
+ */
+export function logMessages(logger: Logger): () => void {
+  return observe(
+    {
+      'tsmilter:message': (event) =>
+        logger.info(messageFields(event), `message ${PAST[event.verdict]}`),
+      'tsmilter:client:refused': (event) =>
+        logger.info(clientFields(event), `client ${PAST[event.verdict]}`),
+    },
+    logger,
+  )
+}
+
+const PAST = {
+  accept: 'accepted',
+  reject: 'rejected',
+  tempfail: 'deferred',
+  discard: 'discarded',
+  abort: 'abandoned',
+} as const satisfies Record<MessageDone['verdict'], string>
+
+/** The fields of the line of a message. What is not known is left out. */
+function messageFields(event: MessageDone): Record<string, unknown> {
+  const { edits } = event
+  return known({
+    connection: event.connection,
+    queueId: event.queueId,
+    ...client(event),
+    user: event.user,
+    sender: event.sender,
+    recipients: event.recipients,
+    refusedRecipients: event.refusedRecipients || undefined,
+    ...decision(event),
+    edits: Object.keys(edits).length === 0 ? undefined : edits,
+    bodyBytes: event.bodyBytes,
+    ms: rounded(event.milliseconds),
+    handlerMs: rounded(event.handlerMilliseconds),
+  })
+}
+
+function clientFields(event: ClientRefused): Record<string, unknown> {
+  return known({ connection: event.connection, ...client(event), ...decision(event) })
+}
+
+function client({ hostname, address }: MessageDone | ClientRefused): Record<string, unknown> {
+  return { client: hostname || undefined, address }
+}
+
+function decision(event: MessageDone | ClientRefused): Record<string, unknown> {
+  const { verdict, stage, filter, code, enhanced, reason } = event
+  return { verdict, stage, filter, code, enhanced, reason }
+}
+
+function known(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
+}
+
+/** To a tenth of a millisecond. */
+function rounded(milliseconds: number): number {
+  return Math.round(milliseconds * 10) / 10
+}

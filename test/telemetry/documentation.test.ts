@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { describe, it } from 'node:test'
+import { pathToFileURL } from 'node:url'
+import { collectMetrics } from '../../src/telemetry/metrics.ts'
+import { deliver } from '../../src/testing/deliver.ts'
+import { atEnd } from '../support/resources.ts'
+
+const page = ((): string => {
+  for (let at = import.meta.dirname; ; at = dirname(at)) {
+    const file = join(at, 'docs/telemetry.md')
+    if (existsSync(file)) return readFileSync(file, 'utf8')
+  }
+})()
+
+describe('docs/telemetry.md', () => {
+  it('shows a listener that works', async () => {
+    const [, code] = /<!-- run by .*-->\n\n```js\n([^]*?)```/.exec(page)!
+    const library = pathToFileURL(join(import.meta.dirname, '../../src/index.js')).href
+    const directory = mkdtempSync(join(tmpdir(), 'tsmilter-'))
+    atEnd(() => rmSync(directory, { recursive: true }))
+    const file = join(directory, 'listener.mjs')
+    writeFileSync(file, code!.replace("'tsmilter'", JSON.stringify(library)))
+    const { traceMessages } = (await import(pathToFileURL(file).href)) as {
+      traceMessages: (tracer: object) => () => void
+    }
+    const spans: { startTime: number; attributes: Record<string, unknown>; end?: number }[] = []
+    const stop = traceMessages({
+      startSpan(_name: string, options: { startTime: number; attributes: object }) {
+        const span = { ...options, attributes: { ...options.attributes }, end: 0 }
+        spans.push(span)
+        return { end: (time: number) => void (span.end = time) }
+      },
+    })
+    await deliver(() => ({ eom: () => {} }))
+    stop()
+    await deliver(() => ({ eom: () => {} }))
+    assert.equal(spans.length, 1)
+    const { verdict, stage } = spans[0]!.attributes
+    assert.deepEqual([verdict, stage], ['accept', 'eom'])
+    assert.ok(spans[0]!.end! >= spans[0]!.startTime)
+  })
+
+  it('names each metric', async () => {
+    const metrics = await collectMetrics()
+    atEnd(() => metrics.close())
+    const text = (await metrics.text()).matchAll(/^# TYPE (\w+) /gm)
+    for (const [, name] of text) {
+      const short = name!.replace('tsmilter_sent_bytes_total', '..._sent_')
+      assert.ok(page.includes(`\`${short}\``), name)
+    }
+  })
+
+  it('names each channel of the types', () => {
+    const source = readFileSync(
+      join(import.meta.dirname, '../../../src/milter/channels.ts'),
+      'utf8',
+    )
+    const names = [...source.matchAll(/^ {2}'(tsmilter:[\w:]+)':/gm)].map(([, name]) => name)
+    assert.ok(names.length > 5)
+    for (const name of names) assert.ok(page.includes(`\`${name}\``), name)
+  })
+})
