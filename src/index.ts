@@ -3,6 +3,7 @@
 // Running a filter
 export { serve } from './server/serve.ts'
 export { runMilter, type RunOptions } from './server/run-milter.ts'
+export { defineConfig, type Config, type Duration } from './server/config.ts'
 export type { MilterServer } from './server/server.ts'
 export type { CloseOptions, ServeOptions } from './server/options.ts'
 export type { ConnectionTimeouts } from './server/connection.ts'

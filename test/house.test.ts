@@ -114,15 +114,17 @@ describe('the package', () => {
       rmSync(copy, { recursive: true })
     }
     // Of the command; and loaded when they are needed: charsets, archives, types of content, HTML,
-    // logs, metrics.
+    // logs, metrics, TypeScript, configurations.
     assert.deepEqual(Object.keys(manifest.dependencies ?? {}).sort(), [
       'commander',
       'file-type',
       'iconv-lite',
+      'jiti',
       'parse5-html-rewriting-stream',
       'pino',
       'prom-client',
       'yauzl',
+      'zod',
     ])
   })
 
@@ -206,6 +208,7 @@ describe('the package', () => {
       'compose',
       'decode',
       'decodeText',
+      'defineConfig',
       'defineFilter',
       'encodeText',
       'envelopeAddress',

@@ -1,6 +1,14 @@
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { MilterError } from '../errors.ts'
 import { checkMilter } from './check.ts'
+import {
+  defaultText,
+  flagOf,
+  OPTION_TABLE,
+  takes,
+  VALUE_NAMES,
+  variableOf,
+} from './run/option-table.ts'
 
 /** Where a command writes; tests have their own. */
 export interface Output {
@@ -47,6 +55,38 @@ export async function main(
       if (!healthy) code = FAILED
     })
 
+  const run = program
+    .command('run')
+    .description(
+      'Runs filters behind a mail server: supervised, and reloaded without loss at SIGHUP.',
+    )
+    .argument(
+      '<filter...>',
+      'modules with a filter as default export; or one with defineConfig',
+    )
+  const several = (value: string, before: readonly string[] = []): string[] => [
+    ...before,
+    value,
+  ]
+  for (const row of OPTION_TABLE) {
+    const usual = defaultText(row)
+    const option = new Option(
+      `${flagOf(row)} <${VALUE_NAMES[row.kind]}>`,
+      `${row.text}: ${takes(row)}${usual === '' ? '' : ` (default: ${usual})`} [${variableOf(row)}]`,
+    )
+    if (row.kind === 'addresses') option.argParser(several)
+    run.addOption(option)
+  }
+  run.action(async (filters: string[], options: Record<string, unknown>) => {
+    const flags = new Map(OPTION_TABLE.map((row) => [row.name, options[camelCase(row.name)]]))
+    // With all it needs only where it is needed.
+    const { runFilters } = await import('./run/run.ts')
+    const result = await runFilters(filters, flags)
+    if (result.ended === 'stopped') return
+    output.err(`${result.reason}\n`)
+    code = result.ended === 'failed' ? FAILED : MISUSED
+  })
+
   try {
     await program.parseAsync(args, { from: 'user' })
   } catch (error) {
@@ -57,6 +97,10 @@ export async function main(
   }
   return code
 }
+
+/** As commander calls `--stop-deadline`. */
+const camelCase = (name: string): string =>
+  name.replaceAll(/\.([a-z])/g, (_, letter: string) => letter.toUpperCase())
 
 function seconds(text: string): number {
   const value = Number(text)

@@ -53,7 +53,6 @@ export interface CloseOptions {
 }
 
 export interface ServerSettings {
-  readonly listen: readonly string[]
   readonly unixSocket: SocketPermissions
   readonly backlog: number
   readonly maxConnections: number
@@ -61,20 +60,24 @@ export interface ServerSettings {
 }
 
 /** @throws UsageError INVALID_OPTION */
-export function serverSettings(options: ServeOptions): ServerSettings {
-  const { timeouts } = options
-  const listen = typeof options.listen === 'string' ? [options.listen] : options.listen
-  if (!Array.isArray(listen) || listen.length === 0) {
+export function addressList(listen: ServeOptions['listen']): readonly string[] {
+  const list = typeof listen === 'string' ? [listen] : listen
+  if (!Array.isArray(list) || list.length === 0) {
     throw invalidOption(
       'listen',
-      listen,
+      list,
       "an address such as 'inet:8890@localhost', or a list of them",
     )
   }
+  return list
+}
+
+/** @throws UsageError INVALID_OPTION */
+export function serverSettings(options: Omit<ServeOptions, 'listen'>): ServerSettings {
+  const { timeouts } = options
   const mode = options.unixSocket?.mode
   if (mode !== undefined) wholeNumber('unixSocket.mode', mode, 0, 0o777)
   return {
-    listen,
     unixSocket: options.unixSocket ?? {},
     backlog: wholeNumber('backlog', options.backlog ?? 511, 1, 65_535),
     maxConnections: wholeNumber('maxConnections', options.maxConnections ?? 1_000, 1),

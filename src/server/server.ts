@@ -1,35 +1,25 @@
-import { lookup } from 'node:dns/promises'
-import { createServer, isIP, type AddressInfo, type Server, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { UsageError } from '../errors.ts'
 import { channels } from '../milter/channels.ts'
 import type { FilterFactory } from '../milter/filter-object.ts'
 import { filterSettings, type FilterSettings } from '../milter/options.ts'
 import { TEMPFAIL } from '../session/verdict.ts'
 import { Connection } from './connection.ts'
+import { parseListenAddress } from './listen-address.ts'
+import { Listener } from './listener.ts'
 import {
-  formatListenAddress,
-  parseListenAddress,
-  type ListenAddress,
-} from './listen-address.ts'
-import {
+  addressList,
   serverSettings,
   type CloseOptions,
   type ServeOptions,
   type ServerSettings,
 } from './options.ts'
-import { listenError, listenOnPath, removeSocket, type PlacedSocket } from './unix-socket.ts'
 
 /** A sweep over all connections finds those whose time is over; this is how fine it is. */
 const SWEEP_INTERVAL = 1_000
 
 /** Told to connections beyond the limit: the mail server tries again later. */
 const OVERLOADED: FilterFactory = () => ({ connect: () => TEMPFAIL, envfrom: () => TEMPFAIL })
-
-interface Listener {
-  readonly server: Server
-  readonly address: ListenAddress
-  readonly placed: PlacedSocket | undefined
-}
 
 /**
  * A filter that listens. Made by {@link serve}; several can run in one process, side by side.
@@ -50,7 +40,7 @@ export class MilterServer implements AsyncDisposable {
   /** Settles when the server has closed, for whatever reason. */
   readonly finished: Promise<void>
 
-  constructor(factory: FilterFactory, options: ServeOptions) {
+  constructor(factory: FilterFactory, options: Omit<ServeOptions, 'listen'>) {
     this.#factory = factory
     this.#filter = filterSettings(options)
     this.#settings = serverSettings(options)
@@ -60,20 +50,28 @@ export class MilterServer implements AsyncDisposable {
   }
 
   /** Listens on all addresses, or on none. @throws ListenError */
-  async start(signal?: AbortSignal): Promise<this> {
-    const addresses = this.#settings.listen.map(parseListenAddress)
+  async start(listen: readonly string[], signal?: AbortSignal): Promise<this> {
+    const addresses = listen.map(parseListenAddress)
     try {
       for (const address of addresses) {
         signal?.throwIfAborted()
-        this.#listeners.push(await this.#listen(address))
+        const listener = await Listener.open(
+          address,
+          this.#settings,
+          (socket) => this.accept(socket),
+          (error, where) =>
+            this.#filter.logger.error(
+              { err: error, address: where },
+              'cannot accept a connection',
+            ),
+        )
+        this.#listeners.push(listener)
       }
       signal?.throwIfAborted()
     } catch (error) {
       await this.#closeListeners()
       throw error
     }
-    this.#sweep = setInterval(() => this.#checkTimes(), SWEEP_INTERVAL)
-    this.#sweep.unref()
     if (signal !== undefined) {
       const onAbort = (): void => void this.close()
       signal.addEventListener('abort', onAbort, { once: true })
@@ -84,13 +82,7 @@ export class MilterServer implements AsyncDisposable {
 
   /** Where it listens, in libmilter's spelling and with the ports that port 0 became. */
   get addresses(): readonly string[] {
-    return this.#listeners.map(({ server, address }) => {
-      if (address.type !== 'tcp') return formatListenAddress(address)
-      const bound = server.address() as AddressInfo | null
-      return formatListenAddress(
-        bound === null ? address : { ...address, host: bound.address, port: bound.port },
-      )
-    })
+    return this.#listeners.map(({ address }) => address)
   }
 
   /** Connections being served, without those only told to try again later. */
@@ -161,49 +153,10 @@ export class MilterServer implements AsyncDisposable {
     return [...this.#connections, ...this.#overflow]
   }
 
-  async #listen(address: ListenAddress): Promise<Listener> {
-    const server = createServer(
-      { noDelay: true, keepAlive: true, pauseOnConnect: true },
-      (socket) => this.#accept(socket),
-    )
-    if (address.type === 'unix') {
-      const { unixSocket, backlog } = this.#settings
-      const placed = await listenOnPath(server, address.path, unixSocket, backlog)
-      this.#watch(server, address)
-      return { server, address, placed }
-    }
-    const where =
-      address.type === 'fd'
-        ? { fd: address.fd }
-        : {
-            host: await resolveHost(address),
-            port: address.port,
-            ipv6Only: address.family === 6,
-          }
-    await new Promise<void>((resolve, reject) => {
-      const failed = (error: Error): void =>
-        reject(listenError(formatListenAddress(address), error))
-      server.once('error', failed)
-      server.listen({ ...where, backlog: this.#settings.backlog }, () => {
-        server.off('error', failed)
-        resolve()
-      })
-    })
-    this.#watch(server, address)
-    return { server, address, placed: undefined }
-  }
-
-  /** An accept that fails (no descriptors left) must not end the process; the next one may work. */
-  #watch(server: Server, address: ListenAddress): void {
-    server.on('error', (error) => {
-      this.#filter.logger.error(
-        { err: error, address: formatListenAddress(address) },
-        'cannot accept a connection',
-      )
-    })
-  }
-
-  #accept(socket: Socket): void {
+  /** Serves a connection, be it one that somebody else has accepted. Nothing was read from it yet. */
+  accept(socket: Socket): void {
+    // From the first connection on: a server that is given its connections is never told to start.
+    this.#sweep ??= setInterval(() => this.#checkTimes(), SWEEP_INTERVAL).unref()
     const { maxConnections } = this.#settings
     if (this.#connections.size < maxConnections) {
       this.#serve(socket, this.#connections, this.#factory)
@@ -235,27 +188,16 @@ export class MilterServer implements AsyncDisposable {
   }
 
   async #closeListeners(): Promise<void> {
-    for (const { server, placed } of this.#listeners) {
-      server.close()
-      if (placed !== undefined) {
-        await removeSocket(placed).catch((error: unknown) =>
+    for (const listener of this.#listeners) {
+      await listener
+        .close()
+        .catch((error: unknown) =>
           this.#filter.logger.warn(
-            { err: error, path: placed.path },
+            { err: error, path: listener.address },
             'cannot remove the socket',
           ),
         )
-      }
     }
-  }
-}
-
-/** A name has addresses of both families; the spec says which one is meant. */
-async function resolveHost(address: ListenAddress & { type: 'tcp' }): Promise<string> {
-  if (isIP(address.host) !== 0) return address.host
-  try {
-    return (await lookup(address.host, { family: address.family })).address
-  } catch (error) {
-    throw listenError(formatListenAddress(address), error)
   }
 }
 
@@ -270,5 +212,6 @@ export async function startServer(
       `serve takes a function that makes the handlers of one SMTP session: serve(() => ({ eom(ctx) { ... } }), ...); it got ${typeof factory}`,
     )
   }
-  return new MilterServer(factory, options).start(options.signal)
+  const server = new MilterServer(factory, options)
+  return server.start(addressList(options.listen), options.signal)
 }

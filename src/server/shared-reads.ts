@@ -32,7 +32,10 @@ export function readShared(
   socket: Socket,
   receive: (chunk: Buffer, borrowed: boolean) => void,
 ): void {
-  if (!ALLOWED || !setOnRead(socket, (size) => receive(BUFFER.subarray(0, size), true))) {
+  // One that another process has accepted has begun to read when it arrives. If something is there
+  // already, only the stream has it.
+  const untouched = ALLOWED && socket.readableLength === 0
+  if (!untouched || !setOnRead(socket, (size) => receive(BUFFER.subarray(0, size), true))) {
     socket.on('data', (chunk: Buffer) => receive(chunk, false))
   }
   socket.resume()

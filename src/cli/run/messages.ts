@@ -1,0 +1,35 @@
+import type { Given, RunSettings } from './settings.ts'
+
+/** Who a worker becomes before it loads anything of a filter. */
+export interface Identity {
+  readonly uid: number | undefined
+  readonly gid: number
+  /** the user's name, whose further groups it gets */
+  readonly name: string | undefined
+}
+
+/** How sessions end; milliseconds. */
+export interface Stop {
+  readonly deadline: number
+  readonly quiet: number
+}
+
+/** From the primary to a worker. */
+export type ToWorker =
+  | {
+      readonly type: 'load'
+      readonly filters: readonly string[]
+      readonly given: readonly Given[]
+      readonly identity: Identity | undefined
+    }
+  /** comes with the socket */
+  | { readonly type: 'connection'; readonly id: number }
+  | ({ readonly type: 'stop' } & Stop)
+
+/** From a worker to the primary. */
+export type FromWorker =
+  | { readonly type: 'loaded'; readonly settings: RunSettings; readonly name: string }
+  | { readonly type: 'failed'; readonly reason: string; readonly misused: boolean }
+  | { readonly type: 'alive' }
+  /** the connection has arrived; from now on it is this worker's alone */
+  | { readonly type: 'taken'; readonly id: number }

@@ -1,0 +1,170 @@
+import { MAX_TIMER } from '../../milter/options.ts'
+
+/**
+ * Every option of `tsmilter run`. From this table come the command line and its help, the names of the
+ * environment variables, the schema of a configuration, and the table in docs/running.md.
+ */
+export interface OptionRow {
+  /** as in a configuration; a dot goes into an object */
+  readonly name: string
+  readonly kind: OptionKind
+  readonly default?: number | string | undefined
+  /** of a number or a duration */
+  readonly least?: number
+  readonly most?: number
+  readonly text: string
+  /**
+   * It is about the process itself and has to be known before any code of a filter is loaded, so it is
+   * not in a configuration.
+   */
+  readonly process?: true
+}
+
+export type OptionKind =
+  | 'addresses'
+  | 'workers'
+  | 'number'
+  | 'duration'
+  | 'deadlines'
+  | 'mode'
+  | 'account'
+  | 'policy'
+  | 'path'
+
+export const MAX_WORKERS = 1_024
+
+const time = (name: string, fallback: number, text: string, least = 1): OptionRow => ({
+  name,
+  kind: 'duration',
+  default: fallback,
+  least,
+  most: MAX_TIMER,
+  text,
+})
+const number = (
+  name: string,
+  fallback: number,
+  least: number,
+  text: string,
+  most = Number.MAX_SAFE_INTEGER,
+): OptionRow => ({ name, kind: 'number', default: fallback, least, most, text })
+
+export const OPTION_TABLE: readonly OptionRow[] = [
+  {
+    name: 'listen',
+    kind: 'addresses',
+    text: 'where to listen; without it on the sockets of systemd',
+  },
+  { name: 'workers', kind: 'workers', default: 1, text: 'processes that serve' },
+  { name: 'unixSocket.mode', kind: 'mode', text: 'permissions of unix sockets' },
+  { name: 'unixSocket.owner', kind: 'account', text: 'user that owns unix sockets' },
+  { name: 'unixSocket.group', kind: 'account', text: 'group of unix sockets' },
+  number('backlog', 511, 1, 'connections waiting to be accepted', 65_535),
+  number('maxConnections', 1_000, 1, 'connections of one worker at a time'),
+  time('timeouts.idle', 7_210_000, 'silence between commands'),
+  time('timeouts.frame', 60_000, 'a frame that has begun, and the negotiation'),
+  time('timeouts.write', 60_000, 'an answer that is not read'),
+  {
+    name: 'deadlines',
+    kind: 'deadlines',
+    least: 0,
+    most: MAX_TIMER,
+    text: 'one call of a handler (8s, at end of message 270s); 0 for no limit',
+  },
+  time('progressInterval', 5_000, 'pace of PROGRESS at end of message; 0 for never', 0),
+  number('maxEdits', 10_000, 1, 'edits of one message'),
+  number('maxFrameSize', 1_048_576, 65_535, 'bytes of one frame'),
+  number('maxPending', 262_144, 0, 'bytes waiting while a handler runs'),
+  {
+    name: 'onError',
+    kind: 'policy',
+    default: 'tempfail',
+    text: 'what the mail server is told when a handler fails',
+  },
+  time('stop.deadline', 30_000, 'how long sessions may go on after SIGTERM', 0),
+  time('stop.quiet', 2_000, 'silence after which a session without a message ends then', 0),
+  time('reload.deadline', 600_000, 'how long sessions of the old version may go on', 0),
+  time('startTimeout', 30_000, 'how long a worker may take to load'),
+  time('hangTimeout', 30_000, 'a worker that stands still for so long is replaced'),
+  { name: 'pidFile', kind: 'path', process: true, text: 'file that holds the process id' },
+  {
+    name: 'user',
+    kind: 'account',
+    process: true,
+    text: 'who the workers are; needs root. The sockets are opened before',
+  },
+  {
+    name: 'group',
+    kind: 'account',
+    process: true,
+    text: 'group of the workers, instead of that of the user',
+  },
+]
+
+/** `stop.deadline` on the command line: `--stop-deadline`. */
+export const flagOf = ({ name }: OptionRow): string => `--${words(name).join('-')}`
+
+/** `stop.deadline` in the environment: `TSMILTER_STOP_DEADLINE`. */
+export const variableOf = ({ name }: OptionRow): string =>
+  `TSMILTER_${words(name).join('_').toUpperCase()}`
+
+const words = (name: string): string[] =>
+  name.split(/[.]|(?=[A-Z])/).map((word) => word.toLowerCase())
+
+/** What stands for the value in the help. */
+export const VALUE_NAMES: Readonly<Record<OptionKind, string>> = {
+  addresses: 'address',
+  workers: 'number',
+  number: 'number',
+  duration: 'time',
+  deadlines: 'time',
+  mode: 'octal',
+  account: 'name',
+  policy: 'verdict',
+  path: 'path',
+}
+
+/** What an option takes, in words. */
+export function takes(row: OptionRow): string {
+  switch (row.kind) {
+    case 'addresses':
+      return 'inet:PORT@HOST, inet6:PORT@HOST, unix:PATH or fd:N; several times for several'
+    case 'workers':
+      return `a whole number from 1 to ${MAX_WORKERS}, or auto for one for each CPU`
+    case 'number':
+      return row.most === Number.MAX_SAFE_INTEGER
+        ? `a whole number from ${row.least} on`
+        : `a whole number from ${row.least} to ${row.most}`
+    case 'duration':
+    case 'deadlines':
+      return `milliseconds${row.least === 0 ? '' : ' (1 or more)'}, or a time such as 500ms, 30s, 5m or 1h`
+    case 'mode':
+      return 'octal digits, such as 0660'
+    case 'account':
+      return 'a name or a number'
+    case 'policy':
+      return 'tempfail, reject, continue or accept'
+    case 'path':
+      return 'the path of a file'
+  }
+}
+
+/** A default as one would write it. */
+export function defaultText(row: OptionRow): string {
+  if (row.default === undefined) return ''
+  return row.kind === 'duration' ? durationText(Number(row.default)) : String(row.default)
+}
+
+export const UNITS: readonly (readonly [string, number])[] = [
+  ['h', 3_600_000],
+  ['m', 60_000],
+  ['s', 1_000],
+  ['ms', 1],
+]
+
+export function durationText(milliseconds: number): string {
+  const [unit, size] =
+    UNITS.find(([, length]) => milliseconds > length && milliseconds % length === 0) ??
+    UNITS.at(-1)!
+  return `${milliseconds / size}${unit}`
+}

@@ -1,0 +1,102 @@
+import { MilterError, UsageError } from '../../errors.ts'
+import { textLogger } from '../../milter/log.ts'
+import { identityOf } from './identity.ts'
+import { Notifier } from './notify.ts'
+import { OPTION_TABLE } from './option-table.ts'
+import { writePidFile } from './pid-file.ts'
+import { givenOptions, processSettings } from './settings.ts'
+import { Supervisor } from './supervisor.ts'
+import { StartError } from './worker-process.ts'
+
+/** How it ended: stopped as it was told, not started, not asked rightly. */
+export type RunResult = { readonly ended: 'stopped' } | RunFailure
+
+interface RunFailure {
+  readonly ended: 'failed' | 'misused'
+  /** why, in one line */
+  readonly reason: string
+}
+
+const STOP: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT']
+const RELOAD: readonly NodeJS.Signals[] = ['SIGHUP', 'SIGUSR2']
+
+/**
+ * `tsmilter run`: runs filters until SIGTERM or SIGINT, and loads them anew at SIGHUP or SIGUSR2. It
+ * owns these signals while it runs.
+ *
+ * @param paths modules whose default export is a filter; or one whose default export is a configuration
+ * @param flags options of the command line, by name
+ */
+export async function runFilters(
+  paths: readonly string[],
+  flags: ReadonlyMap<string, unknown>,
+): Promise<RunResult> {
+  const log = textLogger('info')
+  const env = process.env
+  let supervisor: Supervisor | undefined
+  let removePidFile = async (): Promise<void> => {}
+  let stopped: Promise<void> | undefined
+  const onStop = (signal: NodeJS.Signals): void => {
+    log.info({ signal }, stopped === undefined ? 'stopping' : 'stopping at once')
+    stopped = supervisor?.stop(stopped === undefined ? undefined : { deadline: 0, quiet: 0 })
+    wake()
+  }
+  const onReload = (): void => supervisor?.reload()
+  let wake = (): void => {}
+  const told = new Promise<void>((resolve) => (wake = resolve))
+  try {
+    const given = givenOptions(flags, env)
+    const settings = processSettings(given)
+    const identity = await identityOf(settings)
+    const startTimeout = given.find(({ name }) => name === 'startTimeout')?.value
+    const inherited = inheritedSockets(env)
+    if (settings.pidFile !== undefined) removePidFile = await writePidFile(settings.pidFile)
+    supervisor = new Supervisor(
+      {
+        filters: paths,
+        given,
+        identity,
+        inherited,
+        startTimeout: Number(startTimeout ?? defaultStartTimeout),
+      },
+      log,
+      new Notifier(env, log),
+    )
+    for (const signal of STOP) process.on(signal, onStop)
+    for (const signal of RELOAD) process.on(signal, onReload)
+    await supervisor.start().catch((error: unknown) => {
+      // It was not the filter's fault.
+      if (stopped === undefined) throw error
+    })
+    await told
+    // Each further signal puts another promise here.
+    for (let last; last !== stopped;) await (last = stopped)
+    log.info('stopped')
+    return { ended: 'stopped' }
+  } catch (error) {
+    if (error instanceof StartError) return failure(error.misused, error)
+    if (error instanceof MilterError) return failure(error instanceof UsageError, error)
+    throw error
+  } finally {
+    for (const signal of STOP) process.off(signal, onStop)
+    for (const signal of RELOAD) process.off(signal, onReload)
+    await removePidFile()
+  }
+}
+
+const failure = (misused: boolean, { message }: Error): RunFailure => ({
+  ended: misused ? 'misused' : 'failed',
+  reason: message,
+})
+
+const defaultStartTimeout = OPTION_TABLE.find(({ name }) => name === 'startTimeout')!.default
+
+/** The first descriptor of systemd's sockets (sd_listen_fds(3)). */
+const FIRST_DESCRIPTOR = 3
+
+/** Addresses of the sockets systemd has opened for this process. */
+function inheritedSockets({ LISTEN_PID, LISTEN_FDS }: NodeJS.ProcessEnv): string[] {
+  const count = Number(LISTEN_FDS)
+  if (Number(LISTEN_PID) !== process.pid || !Number.isInteger(count) || count < 1) return []
+  return Array.from({ length: Math.min(count, 1_000) }, (_, n) => `fd:${FIRST_DESCRIPTOR + n}`)
+}

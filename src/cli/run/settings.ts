@@ -1,0 +1,243 @@
+import { cpus } from 'node:os'
+import { inspect } from 'node:util'
+import { z } from 'zod'
+import { MilterError, UsageError } from '../../errors.ts'
+import type { ErrorPolicy } from '../../milter/options.ts'
+import { STAGE_NAMES } from '../../milter/stages.ts'
+import { parseListenAddress } from '../../server/listen-address.ts'
+import {
+  flagOf,
+  MAX_WORKERS,
+  OPTION_TABLE,
+  takes,
+  UNITS,
+  variableOf,
+  type OptionRow,
+} from './option-table.ts'
+
+/** An option that was given outside the configuration. */
+export interface Given {
+  readonly name: string
+  readonly value: unknown
+}
+
+/** All options, with nothing left out that has a default. Plain data: it goes between processes. */
+export interface RunSettings {
+  /** none: what systemd has opened */
+  readonly listen?: readonly string[]
+  readonly workers: number
+  readonly unixSocket?: { mode?: number; owner?: string | number; group?: string | number }
+  readonly backlog: number
+  readonly maxConnections: number
+  readonly timeouts: { idle: number; frame: number; write: number }
+  readonly deadlines?: number | Record<string, number>
+  readonly progressInterval: number
+  readonly maxEdits: number
+  readonly maxFrameSize: number
+  readonly maxPending: number
+  readonly onError: ErrorPolicy
+  readonly stop: { deadline: number; quiet: number }
+  readonly reload: { deadline: number }
+  readonly startTimeout: number
+  readonly hangTimeout: number
+}
+
+/** What is known before any code of a filter is loaded. */
+export interface ProcessSettings {
+  readonly pidFile?: string
+  readonly user?: string | number
+  readonly group?: string | number
+}
+
+/** Of a configuration, what is no plain data. */
+const OF_CODE = ['filters', 'logger']
+
+/**
+ * What the command line and the environment say, the command line first.
+ *
+ * @param flags raw values by option name
+ * @throws UsageError INVALID_OPTION
+ */
+export function givenOptions(
+  flags: ReadonlyMap<string, unknown>,
+  environment: Readonly<Record<string, string | undefined>>,
+): Given[] {
+  const given: Given[] = []
+  for (const row of OPTION_TABLE) {
+    const flag = flags.get(row.name)
+    const variable = environment[variableOf(row)]
+    if (flag !== undefined) {
+      given.push({
+        name: row.name,
+        value: parse(row, flag, `the command line (${flagOf(row)})`),
+      })
+    } else if (variable !== undefined && variable !== '') {
+      const value = row.kind === 'addresses' ? variable.trim().split(/\s+/) : variable
+      given.push({
+        name: row.name,
+        value: parse(row, value, `the environment (${variableOf(row)})`),
+      })
+    }
+  }
+  return given
+}
+
+export function processSettings(given: readonly Given[]): ProcessSettings {
+  const rows = OPTION_TABLE.filter((row) => row.process).map(({ name }) => name)
+  return Object.fromEntries(
+    given.filter(({ name }) => rows.includes(name)).map(({ name, value }) => [name, value]),
+  )
+}
+
+/**
+ * Every option: what was given, else the configuration, else the default.
+ *
+ * @param config the object of `defineConfig`, or undefined
+ * @param source the name of its file, for errors
+ * @throws UsageError INVALID_OPTION
+ */
+export function runSettings(
+  given: readonly Given[],
+  config: object | undefined,
+  source: string,
+): RunSettings {
+  if (config !== undefined) refuseUnknownKeys(config, source)
+  const settings = {}
+  for (const row of OPTION_TABLE) {
+    if (row.process) continue
+    const configured = config === undefined ? undefined : valueAt(config, row.name)
+    // A mistake in the configuration is told even where something else goes before it.
+    const parsed = configured === undefined ? undefined : parse(row, configured, source)
+    const value = given.find(({ name }) => name === row.name)?.value ?? parsed ?? row.default
+    if (value !== undefined) put(settings, row.name, value)
+  }
+  const { workers } = settings as { workers: number | 'auto' }
+  put(
+    settings,
+    'workers',
+    workers === 'auto' ? Math.min(cpus().length || 1, MAX_WORKERS) : workers,
+  )
+  return settings as RunSettings
+}
+
+function parse(row: OptionRow, value: unknown, source: string): unknown {
+  const result = schemaOf(row).safeParse(value)
+  if (result.success) return result.data
+  // What is wrong with an address is said better by who understands addresses.
+  const custom = result.error.issues.find(({ code }) => code === 'custom')
+  const said = custom?.message ?? `it takes ${takes(row)}; it got ${show(value)}`
+  throw new UsageError('INVALID_OPTION', `the option ${row.name} of ${source}: ${said}`)
+}
+
+function schemaOf(row: OptionRow): z.ZodType {
+  const { least = 0, most = Number.MAX_SAFE_INTEGER } = row
+  const whole = z.number().int().min(least).max(most)
+  const time = z.preprocess(milliseconds, whole)
+  const name = z
+    .string()
+    .min(1)
+    .regex(/^[^\0\s]+$/)
+  switch (row.kind) {
+    case 'addresses':
+      return z.preprocess(
+        (value) => (typeof value === 'string' ? [value] : value),
+        z.array(z.string().superRefine(checkAddress)).min(1),
+      )
+    case 'workers':
+      return z.union([
+        z.literal('auto'),
+        z.preprocess(fromDigits, z.number().int().min(1).max(MAX_WORKERS)),
+      ])
+    case 'number':
+      return z.preprocess(fromDigits, whole)
+    case 'duration':
+      return time
+    case 'deadlines':
+      return z.union([time, z.partialRecord(z.enum(STAGE_NAMES as [string]), time)])
+    case 'mode':
+      return z.preprocess(fromOctal, z.number().int().min(0).max(0o777))
+    case 'account':
+      return z.union([z.number().int().min(0), name])
+    case 'policy':
+      return z.enum(['tempfail', 'reject', 'continue', 'accept'])
+    case 'path':
+      return z
+        .string()
+        .min(1)
+        .regex(/^[^\0]+$/)
+  }
+}
+
+const fromDigits = (value: unknown): unknown =>
+  typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value
+
+const fromOctal = (value: unknown): unknown =>
+  typeof value === 'string' && /^[0-7]{1,4}$/.test(value) ? Number.parseInt(value, 8) : value
+
+function milliseconds(value: unknown): unknown {
+  const match =
+    typeof value === 'string' ? /^(\d{1,12}(?:\.\d{1,3})?) ?(ms|s|m|h)?$/.exec(value) : null
+  if (match === null) return value
+  const [, size] = UNITS.find(([unit]) => unit === (match[2] ?? 'ms'))!
+  return Math.round(Number(match[1]) * size)
+}
+
+function checkAddress(address: string, context: z.RefinementCtx): void {
+  try {
+    parseListenAddress(address)
+  } catch (error) {
+    if (!(error instanceof MilterError)) throw error
+    context.addIssue({ code: 'custom', message: error.message })
+  }
+}
+
+function refuseUnknownKeys(config: object, source: string): void {
+  const names = OPTION_TABLE.filter((row) => !row.process).map(({ name }) => name)
+  const ofProcess = OPTION_TABLE.filter((row) => row.process)
+  const refuse = (key: string, there: readonly string[]): never => {
+    const row = ofProcess.find(({ name }) => name === key)
+    throw new UsageError(
+      'INVALID_OPTION',
+      row === undefined
+        ? `the option ${key} of ${source}: there is none; there are ${there.join(', ')}`
+        : `the option ${key} of ${source}: it has to be known before the configuration is loaded; give ${flagOf(row)} or ${variableOf(row)}`,
+    )
+  }
+  const tops = [...new Set([...OF_CODE, ...names.map((name) => name.split('.')[0]!)])]
+  for (const [key, value] of Object.entries(config)) {
+    if (!tops.includes(key)) refuse(key, tops)
+    const inner = names.filter((name) => name.startsWith(`${key}.`))
+    if (inner.length === 0 || value === undefined) continue
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      throw new UsageError(
+        'INVALID_OPTION',
+        `the option ${key} of ${source}: it takes an object with ${inner.map((name) => name.slice(key.length + 1)).join(', ')}; it got ${show(value)}`,
+      )
+    }
+    for (const name of Object.keys(value)) {
+      if (!inner.includes(`${key}.${name}`)) refuse(`${key}.${name}`, inner)
+    }
+  }
+}
+
+function valueAt(config: object, name: string): unknown {
+  let value: unknown = config
+  for (const key of name.split('.'))
+    value = (value as Record<string, unknown> | undefined)?.[key]
+  return value
+}
+
+function put(target: object, name: string, value: unknown): void {
+  const keys = name.split('.')
+  let at = target as Record<string, unknown>
+  for (const key of keys.slice(0, -1)) at = (at[key] ??= {}) as Record<string, unknown>
+  at[keys.at(-1)!] = value
+}
+
+function show(value: unknown): string {
+  const text =
+    typeof value === 'string'
+      ? JSON.stringify(value)
+      : inspect(value, { depth: 1, breakLength: Infinity, maxArrayLength: 10 })
+  return text.length > 200 ? `${text.slice(0, 200)}...` : text
+}

@@ -1,0 +1,238 @@
+import type { Socket } from 'node:net'
+import type { Logger } from '../../milter/log.ts'
+import { parseListenAddress } from '../../server/listen-address.ts'
+import { Listener } from '../../server/listener.ts'
+import { Crew } from './crew.ts'
+import type { Identity, Stop } from './messages.ts'
+import type { Notifier } from './notify.ts'
+import type { Given, RunSettings } from './settings.ts'
+import { StartError, WorkerProcess } from './worker-process.ts'
+
+export interface Launch {
+  /** paths of modules */
+  readonly filters: readonly string[]
+  readonly given: readonly Given[]
+  readonly identity: Identity | undefined
+  /** addresses of what systemd has opened, for a configuration that does not say where to listen */
+  readonly inherited: readonly string[]
+  /** for the first worker */
+  readonly startTimeout: number
+}
+
+/** Connections that wait while there is no worker; those beyond are closed. */
+const MAX_WAITING = 1_000
+/** Versions that finish their sessions side by side; older ones are told to hurry. */
+const MAX_DRAINING = 3
+
+/**
+ * The primary of `tsmilter run`: holds the sockets, accepts, and gives each connection to a worker. It
+ * loads no code of a filter.
+ *
+ * That it accepts itself, and not the workers, is what makes the rest simple: no connection is lost in
+ * the queue of a worker that dies, one that hangs gets no more of them, and while there is none at all
+ * they wait. node:cluster does the same over TCP, but makes its own unix sockets, without mode and
+ * owner, and loses what is on its way to a worker that dies.
+ */
+export class Supervisor {
+  readonly #launch: Launch
+  readonly #log: Logger
+  readonly #notifier: Notifier
+  readonly #listeners = new Map<string, Listener>()
+  readonly #waiting: Socket[] = []
+  readonly #draining = new Set<Crew>()
+  #crew: Crew | undefined
+  #starting: Crew | undefined
+  #settings: RunSettings | undefined
+  #turn = 0
+  #reloading: Promise<void> | undefined
+  #reloadAgain = false
+  #stopping = false
+
+  constructor(launch: Launch, log: Logger, notifier: Notifier) {
+    this.#launch = launch
+    this.#log = log
+    this.#notifier = notifier
+  }
+
+  /** @throws StartError, ListenError; then there is neither worker nor socket */
+  async start(): Promise<void> {
+    await this.#takeOver()
+    this.#log.info(
+      { addresses: this.#addresses, workers: this.#settings!.workers, pids: this.#pids },
+      'ready',
+    )
+    this.#notifier.ready()
+    this.#notifier.watchdog(() => this.#crew?.healthy === true)
+  }
+
+  /**
+   * Loads filters and configuration anew in new workers; the old ones finish their sessions. What
+   * cannot be loaded is logged, and nothing changes. A reload during a reload is made after it, once.
+   */
+  reload(): void {
+    if (this.#stopping || this.#crew === undefined) return
+    if (this.#reloading !== undefined) {
+      this.#reloadAgain = true
+      return
+    }
+    this.#reloading = this.#reload().finally(() => {
+      this.#reloading = undefined
+      if (!this.#reloadAgain) return
+      this.#reloadAgain = false
+      this.reload()
+    })
+  }
+
+  async #reload(): Promise<void> {
+    this.#log.info('reloading')
+    this.#notifier.reloading()
+    try {
+      await this.#takeOver()
+      this.#log.info(
+        { addresses: this.#addresses, workers: this.#settings!.workers, pids: this.#pids },
+        'reloaded',
+      )
+    } catch (error) {
+      if (!this.#stopping) {
+        this.#log.error(
+          `the new version cannot be started, the old one goes on: ${(error as Error).message}`,
+        )
+      }
+    }
+    if (!this.#stopping) this.#notifier.ready()
+  }
+
+  /** Has all workers finish their sessions; settles when they are gone. Call again to shorten that. */
+  async stop(how?: Stop): Promise<void> {
+    this.#stopping = true
+    const stop = how ?? this.#settings?.stop ?? { deadline: 0, quiet: 0 }
+    this.#starting?.kill()
+    this.#notifier.stopping()
+    await this.#closeListeners([...this.#listeners.keys()])
+    for (const socket of this.#waiting.splice(0)) socket.destroy()
+    const crews =
+      this.#crew === undefined ? [...this.#draining] : [this.#crew, ...this.#draining]
+    await Promise.all(crews.map((crew) => crew.retire(stop)))
+    await this.#reloading
+    this.#notifier.close()
+  }
+
+  /** A new crew in place of the one there is, if there is one. */
+  async #takeOver(): Promise<void> {
+    const crew = new Crew(
+      {
+        spawn: () => new WorkerProcess({ type: 'load', ...this.#launch }),
+        log: this.#log,
+        onReady: () => this.#handWaiting(),
+        onLeftovers: (sockets) => {
+          for (const socket of sockets) this.#hand(socket)
+        },
+      },
+      this.#settings?.startTimeout ?? this.#launch.startTimeout,
+    )
+    this.#starting = crew
+    try {
+      const { settings } = await crew.start()
+      const listen = settings.listen ?? this.#launch.inherited
+      try {
+        if (listen.length === 0) {
+          throw new StartError(
+            'there is no address to listen on; give --listen, TSMILTER_LISTEN or the option listen of a configuration',
+            true,
+          )
+        }
+        await this.#listenOn(listen, settings)
+        if (this.#stopping) throw new StartError('it was stopped while it loaded')
+      } catch (error) {
+        await crew.retire({ deadline: 0, quiet: 0 })
+        if (this.#crew === undefined) await this.#closeListeners([...this.#listeners.keys()])
+        throw error
+      }
+      const old = this.#crew
+      this.#crew = crew
+      this.#settings = settings
+      this.#handWaiting()
+      await this.#closeListeners(
+        [...this.#listeners.keys()].filter((address) => !listen.includes(address)),
+      )
+      if (old !== undefined) this.#drain(old, settings)
+    } finally {
+      this.#starting = undefined
+    }
+  }
+
+  #drain(crew: Crew, { reload, stop }: RunSettings): void {
+    for (const oldest of [...this.#draining].slice(0, -(MAX_DRAINING - 1)))
+      void oldest.retire(stop)
+    this.#draining.add(crew)
+    // A session between two messages is left alone: for the mail server the loss of a connection is a
+    // failure, and the next message of that session would be deferred.
+    const { deadline } = reload
+    void crew.retire({ deadline, quiet: deadline + 1 }).then(() => this.#draining.delete(crew))
+  }
+
+  get #addresses(): string {
+    return [...this.#listeners.values()].map(({ address }) => address).join(' ')
+  }
+
+  get #pids(): string {
+    return this.#crew!.pids.join(' ')
+  }
+
+  // ---- connections
+
+  #hand(socket: Socket): void {
+    const workers = this.#crew?.ready ?? []
+    if (workers.length === 0) {
+      if (this.#stopping || this.#waiting.length >= MAX_WAITING) socket.destroy()
+      else this.#waiting.push(socket)
+      return
+    }
+    // In turn; but one that is slow to take what it was given is given less.
+    this.#turn = (this.#turn + 1) % workers.length
+    let chosen = workers[this.#turn]!
+    for (const worker of workers) if (worker.untaken < chosen.untaken) chosen = worker
+    chosen.hand(socket)
+  }
+
+  #handWaiting(): void {
+    for (const socket of this.#waiting.splice(0)) this.#hand(socket)
+  }
+
+  // ---- addresses
+
+  /** Opens what is not open yet; all of it, or nothing. */
+  async #listenOn(addresses: readonly string[], settings: RunSettings): Promise<void> {
+    const opened: string[] = []
+    try {
+      for (const address of addresses) {
+        if (this.#listeners.has(address)) continue
+        const listener = await Listener.open(
+          parseListenAddress(address),
+          { unixSocket: settings.unixSocket ?? {}, backlog: settings.backlog },
+          (socket) => {
+            socket.on('error', () => {})
+            this.#hand(socket)
+          },
+          (error, where) =>
+            this.#log.error({ err: error, address: where }, 'cannot accept a connection'),
+        )
+        this.#listeners.set(address, listener)
+        opened.push(address)
+      }
+    } catch (error) {
+      await this.#closeListeners(opened)
+      throw error
+    }
+  }
+
+  async #closeListeners(addresses: readonly string[]): Promise<void> {
+    for (const address of addresses) {
+      const listener = this.#listeners.get(address)
+      this.#listeners.delete(address)
+      await listener?.close().catch((error: unknown) => {
+        this.#log.warn({ err: error, address }, 'cannot remove the socket')
+      })
+    }
+  }
+}

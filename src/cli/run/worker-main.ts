@@ -1,0 +1,82 @@
+// A worker of `tsmilter run`: becomes who it should be, loads the filters, serves the connections the
+// primary has accepted. It speaks with the primary only; signals are the primary's business.
+import type { Socket } from 'node:net'
+import { UsageError } from '../../errors.ts'
+import { textLogger } from '../../milter/log.ts'
+import { MilterServer } from '../../server/server.ts'
+import { loadFilters, oneLine } from './load.ts'
+import type { FromWorker, Identity, ToWorker } from './messages.ts'
+import { runSettings } from './settings.ts'
+
+/** A heartbeat comes at least so often. */
+const HEARTBEAT = 1_000
+
+let server: MilterServer | undefined
+let stopping = false
+
+const tell = (message: FromWorker, then: () => void = () => {}): void => {
+  // The primary may be gone; then `disconnect` says so.
+  process.send?.(message, undefined, undefined, then)
+}
+
+process.on('message', (message: ToWorker, socket?: Socket) => {
+  switch (message.type) {
+    case 'load':
+      void load(message)
+      return
+    case 'connection':
+      tell({ type: 'taken', id: message.id })
+      // Undefined if the other side was gone before it arrived.
+      if (socket !== undefined) server?.accept(socket)
+      return
+    case 'stop':
+      void stop(message.deadline, message.quiet)
+  }
+})
+
+// Those of the terminal and of process groups reach the worker, too.
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR2'] as const) {
+  process.on(signal, () => {})
+}
+
+// Nobody gives it connections any more, and nobody would stop it.
+process.on('disconnect', () => {
+  if (!stopping) void stop(30_000, 2_000)
+})
+
+async function load(message: ToWorker & { type: 'load' }): Promise<void> {
+  try {
+    if (message.identity !== undefined) become(message.identity)
+    const { factory, config, logger, source } = await loadFilters(message.filters)
+    const settings = runSettings(message.given, config, source)
+    server = new MilterServer(factory, { ...settings, logger: logger ?? textLogger() })
+    tell({ type: 'loaded', settings, name: factory.name })
+    setInterval(
+      () => tell({ type: 'alive' }),
+      Math.min(HEARTBEAT, Math.max(10, settings.hangTimeout / 4)),
+    )
+  } catch (error) {
+    const misused = error instanceof UsageError
+    tell({ type: 'failed', reason: oneLine(error), misused }, () => process.exit(1))
+  }
+}
+
+/** As documented; @types/node does not have it. */
+interface Initgroups {
+  initgroups(user: string, extraGroup: number): void
+}
+
+/** The order matters: without root one cannot change groups any more. */
+function become({ uid, gid, name }: Identity): void {
+  if (name === undefined) process.setgroups!([gid])
+  else (process as unknown as Initgroups).initgroups(name, gid)
+  process.setgid!(gid)
+  if (uid !== undefined) process.setuid!(uid)
+}
+
+async function stop(deadline: number, quiet: number): Promise<void> {
+  stopping = true
+  await server?.close({ deadline, quiet })
+  // A filter may hold on to something; it is over all the same.
+  process.exit(0)
+}

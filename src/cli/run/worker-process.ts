@@ -1,0 +1,173 @@
+import { fork, type ChildProcess } from 'node:child_process'
+import type { Socket } from 'node:net'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import type { FromWorker, Stop, ToWorker } from './messages.ts'
+import type { RunSettings } from './settings.ts'
+
+/** A worker could not be started; the message says why, in one line. */
+export class StartError extends Error {
+  /** what was asked for cannot be: a mistake in the configuration */
+  readonly misused: boolean
+
+  constructor(message: string, misused = false) {
+    super(message)
+    this.misused = misused
+  }
+}
+
+export interface Loaded {
+  readonly settings: RunSettings
+  /** the name of the filter */
+  readonly name: string
+}
+
+const PROGRAM = fileURLToPath(new URL('./worker-main.js', import.meta.url))
+
+/** Meant for the primary alone. */
+const NOT_INHERITED = [
+  'NOTIFY_SOCKET',
+  'WATCHDOG_USEC',
+  'WATCHDOG_PID',
+  'LISTEN_FDS',
+  'LISTEN_PID',
+  'LISTEN_FDNAMES',
+]
+
+/** Milliseconds in which everything is read that a worker has said before it ended. */
+const UNREAD = 200
+
+let lastId = 0
+
+/** A worker as the primary sees it. */
+export class WorkerProcess {
+  /** settles when the filters are loaded; rejects with a {@link StartError} */
+  readonly loaded: Promise<Loaded>
+  /** settles when the process has ended and everything it said was heard: how it ended */
+  readonly gone: Promise<string>
+  readonly #child: ChildProcess
+  /** handed over, and not yet known to have arrived */
+  readonly #untaken = new Map<number, Socket>()
+  #ready = false
+  #stopping = false
+  #heard = performance.now()
+  #settle: { resolve(loaded: Loaded): void; reject(error: StartError): void } | undefined
+
+  constructor(load: ToWorker & { readonly type: 'load' }) {
+    const env = { ...process.env }
+    for (const name of NOT_INHERITED) delete env[name]
+    this.#child = fork(PROGRAM, { env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    this.loaded = new Promise((resolve, reject) => (this.#settle = { resolve, reject }))
+    this.loaded.catch(() => {})
+    this.#child.on('message', (message: FromWorker) => this.#receive(message))
+    this.gone = this.#watch()
+    this.#send(load)
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0
+  }
+
+  /** It has loaded, is not stopping, and can be given connections. */
+  get ready(): boolean {
+    return this.#ready && !this.#stopping
+  }
+
+  /** How many connections have not arrived; a worker that is busy has more of them. */
+  get untaken(): number {
+    return this.#untaken.size
+  }
+
+  /** Milliseconds since it was heard. */
+  silence(now: number): number {
+    return now - this.#heard
+  }
+
+  /** What was in the way of hearing it was this process itself. */
+  excuse(): void {
+    this.#heard = performance.now()
+  }
+
+  /** The socket stays open here until it has arrived: if the worker dies before, another gets it. */
+  hand(socket: Socket): void {
+    const id = ++lastId
+    this.#untaken.set(id, socket)
+    this.#child.send(
+      { type: 'connection', id } satisfies ToWorker,
+      socket,
+      { keepOpen: true },
+      () => {},
+    )
+  }
+
+  /** Has it finish its sessions and end; a second call can shorten the deadline. */
+  stop(how: Stop): void {
+    this.#stopping = true
+    if (this.#ready) this.#send({ type: 'stop', ...how })
+    else this.kill()
+  }
+
+  kill(): void {
+    this.#stopping = true
+    this.#child.kill('SIGKILL')
+  }
+
+  /** What was not taken when it was gone. */
+  leftovers(): Socket[] {
+    const sockets = [...this.#untaken.values()]
+    this.#untaken.clear()
+    return sockets
+  }
+
+  #send(message: ToWorker): void {
+    // It may be gone; `gone` tells.
+    this.#child.send(message, () => {})
+  }
+
+  #receive(message: FromWorker): void {
+    this.#heard = performance.now()
+    switch (message.type) {
+      case 'loaded':
+        this.#ready = true
+        this.#settle?.resolve(message)
+        return
+      case 'failed':
+        this.#settle?.reject(new StartError(message.reason, message.misused))
+        return
+      case 'taken':
+        this.#untaken.get(message.id)?.destroy()
+        this.#untaken.delete(message.id)
+        return
+      case 'alive':
+    }
+  }
+
+  async #watch(): Promise<string> {
+    const child = this.#child
+    let how = ''
+    const exit = new Promise<void>((resolve) => {
+      child.once('exit', (code, signal) => {
+        how = signal === null ? `exit code ${code}` : signal
+        resolve()
+      })
+      child.on('error', (error) => {
+        if (child.pid !== undefined) return
+        how = error.message
+        resolve()
+      })
+    })
+    const disconnected = new AbortController()
+    child.once('disconnect', () => disconnected.abort())
+    await exit
+    // There may be messages it has sent before. Node does not tell of the end of the channel if a socket
+    // was on its way, so it is not waited for without end; a turn of the loop more reads what is there.
+    if (child.connected) {
+      await sleep(UNREAD, undefined, { signal: disconnected.signal }).catch(() => {})
+      await nextTurn()
+    }
+    if (child.connected) child.disconnect()
+    this.#ready = false
+    this.#settle?.reject(new StartError(`the worker ended while it loaded: ${how}`))
+    return how
+  }
+}

@@ -1,0 +1,75 @@
+import type { FilterFactory } from '../milter/filter-object.ts'
+import type { FilterOptions } from '../milter/options.ts'
+import type { CloseOptions, ServeOptions } from './options.ts'
+
+/**
+ * What `tsmilter run` needs to know: the filters, and how they are run. Times are milliseconds or text
+ * such as '30s'. Each option can also be given on the command line and in the environment, which both
+ * go before this one; docs/running.md has the table.
+ */
+export interface Config
+  extends
+    Pick<
+      FilterOptions,
+      'deadlines' | 'logger' | 'maxEdits' | 'maxFrameSize' | 'maxPending' | 'onError'
+    >,
+    Pick<ServeOptions, 'backlog' | 'maxConnections'> {
+  /**
+   * One filter, or several that run as one: then all of them are of `defineFilter`, and do to a message
+   * what `compose` says.
+   */
+  readonly filters: readonly FilterFactory[]
+  /**
+   * One address or several, as `listen` of {@link serve}.
+   * @default the sockets of systemd
+   */
+  readonly listen?: string | readonly string[] | undefined
+  /** Mode (a number, or octal digits as text), owner and group of unix sockets. */
+  readonly unixSocket?:
+    | {
+        readonly mode?: number | string | undefined
+        readonly owner?: string | number | undefined
+        readonly group?: string | number | undefined
+      }
+    | undefined
+  /**
+   * Processes that serve: a number, or 'auto' for one for each CPU.
+   * @default 1
+   */
+  readonly workers?: number | 'auto' | undefined
+  readonly progressInterval?: Duration | undefined
+  readonly timeouts?:
+    | {
+        readonly idle?: Duration | undefined
+        readonly frame?: Duration | undefined
+        readonly write?: Duration | undefined
+      }
+    | undefined
+  /** How a stop treats sessions. @default deadline 30000, quiet 2000 */
+  readonly stop?: Durations<CloseOptions> | undefined
+  readonly reload?:
+    | {
+        /** how long sessions of the version before may go on. @default 600000 */
+        readonly deadline?: Duration | undefined
+      }
+    | undefined
+  /** How long a worker may take to load the filters. @default 30000 */
+  readonly startTimeout?: Duration | undefined
+  /** A worker whose event loop stands still for so long is killed and replaced. @default 30000 */
+  readonly hangTimeout?: Duration | undefined
+}
+
+/** Milliseconds, or text such as '500ms', '30s', '5m' or '1h'. */
+export type Duration = number | string
+
+type Durations<T> = { readonly [K in keyof T]?: Duration | undefined }
+
+/**
+ * The configuration of `tsmilter run`, to be the default export of a module. Gives it back as it is;
+ * what it is good for is that an editor knows the options, and TypeScript checks them.
+ *
+ *     export default defineConfig({ listen: 'inet:8890@localhost', workers: 2, filters: [tag] })
+ */
+export function defineConfig(config: Config): Config {
+  return config
+}

@@ -1,0 +1,99 @@
+import { lookup } from 'node:dns/promises'
+import { createServer, isIP, type AddressInfo, type Server, type Socket } from 'node:net'
+import { formatListenAddress, type ListenAddress } from './listen-address.ts'
+import {
+  listenError,
+  listenOnPath,
+  removeSocket,
+  type PlacedSocket,
+  type SocketPermissions,
+} from './unix-socket.ts'
+
+export interface ListenerOptions {
+  readonly unixSocket: SocketPermissions
+  readonly backlog: number
+}
+
+/** One open address. Connections are handed over before anything has been read from them. */
+export class Listener {
+  readonly #server: Server
+  readonly #address: ListenAddress
+  #placed: PlacedSocket | undefined
+
+  private constructor(address: ListenAddress, onSocket: (socket: Socket) => void) {
+    this.#address = address
+    this.#server = createServer(
+      { noDelay: true, keepAlive: true, pauseOnConnect: true },
+      onSocket,
+    )
+  }
+
+  /**
+   * @param onError an accept has failed (no descriptors left, say); the next one may work
+   * @throws ListenError
+   */
+  static async open(
+    address: ListenAddress,
+    options: ListenerOptions,
+    onSocket: (socket: Socket) => void,
+    onError: (error: Error, address: string) => void,
+  ): Promise<Listener> {
+    const listener = new Listener(address, onSocket)
+    await listener.#open(options)
+    listener.#server.on('error', (error) => onError(error, formatListenAddress(address)))
+    return listener
+  }
+
+  async #open({ unixSocket, backlog }: ListenerOptions): Promise<void> {
+    const address = this.#address
+    const server = this.#server
+    if (address.type === 'unix') {
+      this.#placed = await listenOnPath(server, address.path, unixSocket, backlog)
+      return
+    }
+    const where =
+      address.type === 'fd'
+        ? { fd: address.fd }
+        : {
+            host: await resolveHost(address),
+            port: address.port,
+            ipv6Only: address.family === 6,
+          }
+    await new Promise<void>((resolve, reject) => {
+      const failed = (error: Error): void =>
+        reject(listenError(formatListenAddress(address), error))
+      server.once('error', failed)
+      server.listen({ ...where, backlog }, () => {
+        server.off('error', failed)
+        resolve()
+      })
+    })
+  }
+
+  /** In libmilter's spelling, and with the port that port 0 became. */
+  get address(): string {
+    const address = this.#address
+    const bound = address.type === 'tcp' ? (this.#server.address() as AddressInfo | null) : null
+    return formatListenAddress(
+      address.type !== 'tcp' || bound === null
+        ? address
+        : { ...address, host: bound.address, port: bound.port },
+    )
+  }
+
+  /** Accepts no more, and removes its unix socket if it still is the same. */
+  async close(): Promise<void> {
+    this.#server.close()
+    if (this.#placed !== undefined) await removeSocket(this.#placed)
+  }
+}
+
+/** A name has addresses of both families; the spec says which one is meant. */
+async function resolveHost(address: ListenAddress & { type: 'tcp' }): Promise<string> {
+  if (isIP(address.host) !== 0) return address.host
+  try {
+    return (await lookup(address.host, { family: address.family })).address
+  } catch (error) {
+    throw listenError(formatListenAddress(address), error)
+  }
+}

@@ -1,0 +1,218 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import {
+  defaultText,
+  durationText,
+  flagOf,
+  OPTION_TABLE,
+  takes,
+  variableOf,
+} from '../../src/cli/run/option-table.ts'
+import { givenOptions, processSettings, runSettings } from '../../src/cli/run/settings.ts'
+import { defineConfig, UsageError, type Config } from '../../src/index.ts'
+import { filterSettings } from '../../src/milter/options.ts'
+import { serverSettings } from '../../src/server/options.ts'
+import { sourcePath } from '../conformance/support/program.ts'
+
+const filters = [() => ({})]
+const flags = (given: object): Map<string, unknown> => new Map(Object.entries(given))
+const settings = (
+  config?: object,
+  given: object = {},
+  environment: Record<string, string> = {},
+): ReturnType<typeof runSettings> =>
+  runSettings(givenOptions(flags(given), environment), config, 'config.ts')
+const refused = (pattern: RegExp) => (error: unknown) => {
+  assert.ok(error instanceof UsageError)
+  assert.equal(error.code, 'INVALID_OPTION')
+  assert.match(error.message, pattern)
+  return true
+}
+
+describe('options of tsmilter run', () => {
+  it('have the defaults of the library', () => {
+    const { onError, progressInterval, maxEdits, maxFrameSize, maxPending, ...rest } =
+      settings()
+    const filter = filterSettings()
+    assert.deepEqual(
+      { progressInterval, maxEdits, maxFrameSize, maxPending },
+      {
+        progressInterval: filter.progressInterval,
+        maxEdits: filter.maxEdits,
+        maxFrameSize: filter.maxFrameSize,
+        maxPending: filter.maxPending,
+      },
+    )
+    assert.equal(filterSettings({ onError }).onError, filter.onError)
+    const { backlog, maxConnections, timeouts } = serverSettings({})
+    assert.deepEqual(rest, {
+      workers: 1,
+      backlog,
+      maxConnections,
+      timeouts,
+      stop: { deadline: 30_000, quiet: 2_000 },
+      reload: { deadline: 600_000 },
+      startTimeout: 30_000,
+      hangTimeout: 30_000,
+    })
+  })
+
+  it('are taken from the command line, the environment, the configuration, in this order', () => {
+    const config = defineConfig({ filters, maxEdits: 1, workers: 3, stop: { deadline: '1m' } })
+    const variables = { TSMILTER_MAX_EDITS: '2', TSMILTER_STOP_DEADLINE: '' }
+    const found = settings(config, { maxEdits: '3' }, variables)
+    assert.deepEqual(
+      [found.maxEdits, found.workers, found.stop],
+      [3, 3, { deadline: 60_000, quiet: 2_000 }],
+    )
+    assert.equal(settings(config, {}, variables).maxEdits, 2)
+    assert.equal(settings(config).maxEdits, 1)
+  })
+
+  const taken: readonly (readonly [string, unknown, unknown])[] = [
+    ['listen', ['unix:a', 'inet:1@127.0.0.1'], ['unix:a', 'inet:1@127.0.0.1']],
+    ['listen', 'unix:a b', ['unix:a b']],
+    ['unixSocket.mode', '0660', 0o660],
+    ['unixSocket.mode', 0o600, 0o600],
+    ['unixSocket.group', 'postfix', 'postfix'],
+    ['unixSocket.owner', 12, 12],
+    ['timeouts.idle', '1.5s', 1_500],
+    ['timeouts.idle', '20', 20],
+    ['timeouts.idle', '2 h', 7_200_000],
+    ['progressInterval', 0, 0],
+    ['deadlines', '1m', 60_000],
+    ['deadlines', { eom: '2m', header: 5 }, { eom: 120_000, header: 5 }],
+    ['onError', 'accept', 'accept'],
+  ]
+  for (const [name, value, meant] of taken) {
+    it(`${name}: ${JSON.stringify(value)}`, () => {
+      const found = settings(undefined, { [name]: value })
+      let at: unknown = found
+      for (const key of name.split('.')) at = (at as Record<string, unknown>)[key]
+      assert.deepEqual(at, meant)
+    })
+  }
+
+  it('auto is a worker for each CPU', () => {
+    assert.ok(settings({ filters, workers: 'auto' }).workers >= 1)
+  })
+
+  it('names the key, what it takes, and where it was given', () => {
+    const cases: readonly (readonly [object, RegExp])[] = [
+      [
+        { workers: 'many' },
+        /^the option workers of config\.ts: it takes a whole number from 1 to 1024, or auto .*; it got "many"$/,
+      ],
+      [{ workers: 0 }, /workers.*it got 0$/],
+      [
+        { worker: 2 },
+        /^the option worker of config\.ts: there is none; there are filters, logger, listen, workers/,
+      ],
+      [{ listen: 'inet:127.0.0.1:8890' }, /listen.*'inet:8890@127\.0\.0\.1'/],
+      [{ listen: [] }, /listen.*several times/],
+      [
+        { stop: { deadlin: 1 } },
+        /stop\.deadlin of config\.ts: there is none; there are stop\.deadline, stop\.quiet/,
+      ],
+      [
+        { stop: 5 },
+        /^the option stop of config\.ts: it takes an object with deadline, quiet; it got 5$/,
+      ],
+      [{ timeouts: { idle: '1 week' } }, /timeouts\.idle .* 1h; it got "1 week"$/],
+      [{ timeouts: { idle: 0 } }, /timeouts\.idle/],
+      [{ hangTimeout: '1000h' }, /hangTimeout/],
+      [{ unixSocket: { mode: '0999' } }, /octal digits, such as 0660; it got "0999"$/],
+      [{ deadlines: { eoom: 5 } }, /deadlines/],
+      [{ onError: 'discard' }, /tempfail, reject, continue or accept; it got "discard"$/],
+      [{ user: 'filter' }, /before the configuration is loaded; give --user or TSMILTER_USER$/],
+    ]
+    for (const [config, reason] of cases) {
+      assert.throws(() => settings({ filters, ...config }), refused(reason))
+    }
+    assert.throws(
+      () => settings(undefined, { maxEdits: '-1' }),
+      refused(/^the option maxEdits of the command line \(--max-edits\): .*"-1"$/),
+    )
+    assert.throws(
+      () => settings(undefined, {}, { TSMILTER_MAX_EDITS: 'x' }),
+      refused(/^the option maxEdits of the environment \(TSMILTER_MAX_EDITS\): .*"x"$/),
+    )
+    // Also where something else goes before it.
+    assert.throws(
+      () => settings({ filters, maxEdits: 'x' }, { maxEdits: '1' }),
+      refused(/config/),
+    )
+  })
+
+  it('whatever a configuration holds is taken or refused, and nothing else happens', () => {
+    const value = fc.oneof(
+      fc.string(),
+      fc.double(),
+      fc.constantFrom(null, undefined, true, [], {}, [1], () => 1, 7n),
+    )
+    const config = fc.dictionary(
+      fc.constantFrom(...new Set(OPTION_TABLE.map(({ name }) => name.split('.')[0]!))),
+      fc.oneof(value, fc.dictionary(fc.constantFrom('mode', 'idle', 'deadline', 'eom'), value)),
+    )
+    fc.assert(
+      fc.property(config, (given) => {
+        try {
+          settings(given)
+        } catch (error) {
+          assert.ok(error instanceof UsageError, String(error))
+        }
+      }),
+    )
+  })
+
+  it('times can be read as they are written', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 2_147_483_647 }), (time) => {
+        const found = settings(undefined, { hangTimeout: durationText(time) })
+        assert.equal(found.hangTimeout, time)
+      }),
+    )
+  })
+
+  it('of the process are not of a configuration', () => {
+    const given = givenOptions(flags({ pidFile: 'a', user: 'nobody' }), { TSMILTER_GROUP: '5' })
+    assert.deepEqual(processSettings(given), { pidFile: 'a', user: 'nobody', group: '5' })
+  })
+
+  it('are typed', () => {
+    const config: Config = defineConfig({ filters, workers: 'auto' })
+    assert.equal(config.workers, 'auto')
+    // @ts-expect-error: it is workers
+    defineConfig({ filters, worker: 2 })
+    // @ts-expect-error: there has to be one
+    defineConfig({ workers: 2 })
+  })
+
+  it('are in the documentation as they are in the code', () => {
+    const code = (text: string): string => (text === '' ? '' : `\`${text}\``)
+    const rows = OPTION_TABLE.map((row) =>
+      [
+        code(flagOf(row)),
+        code(variableOf(row)),
+        row.process ? '' : code(row.name),
+        takes(row),
+        defaultText(row),
+        row.text,
+      ].join(' | '),
+    )
+    const page = readFileSync(sourcePath('docs', 'running.md'), 'utf8')
+    const found = page
+      .split('\n')
+      .filter((line) => line.startsWith('| `--'))
+      .map((line) =>
+        line
+          .slice(1, -1)
+          .split('|')
+          .map((cell) => cell.trim())
+          .join(' | '),
+      )
+    assert.deepEqual(found, rows)
+  })
+})
