@@ -29,8 +29,8 @@ export interface LoggerOptions {
   readonly write?: ((line: string) => void) | undefined
 }
 
-const LEVELS: readonly string[] = ['debug', 'info', 'warn', 'error', 'silent']
-const FORMATS: readonly string[] = ['auto', 'json', 'text', 'journal']
+export const LOG_LEVELS: readonly string[] = ['debug', 'info', 'warn', 'error', 'silent']
+export const LOG_FORMATS: readonly string[] = ['auto', 'json', 'text', 'journal']
 
 /**
  * A logger of pino, for the option `logger` of a server and for {@link logMessages}. A field `err` is an
@@ -42,8 +42,10 @@ const FORMATS: readonly string[] = ['auto', 'json', 'text', 'journal']
  */
 export async function createLogger(options: LoggerOptions = {}): Promise<Logger> {
   const { level = 'info', format = 'auto', write } = options
-  if (!LEVELS.includes(level)) throw invalidOption('level', level, LEVELS.join(', '))
-  if (!FORMATS.includes(format)) throw invalidOption('format', format, FORMATS.join(', '))
+  if (!LOG_LEVELS.includes(level)) throw invalidOption('level', level, LOG_LEVELS.join(', '))
+  if (!LOG_FORMATS.includes(format)) {
+    throw invalidOption('format', format, LOG_FORMATS.join(', '))
+  }
   const { pino } = await import('pino')
   const chosen = format === 'auto' ? formatOf(process.stdout, process.env) : format
   const out = write ?? ((line: string): void => void process.stdout.write(line))

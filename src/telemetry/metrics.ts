@@ -79,6 +79,18 @@ export async function mergeMetrics(snapshots: readonly MetricsSnapshot[]): Promi
   return AggregatorRegistry.aggregate(snapshots as object[][]).metrics()
 }
 
+/** Several snapshots as one. */
+export async function sumMetrics(
+  snapshots: readonly MetricsSnapshot[],
+): Promise<MetricsSnapshot> {
+  const { AggregatorRegistry } = await import('prom-client')
+  return AggregatorRegistry.aggregate(snapshots as object[][]).getMetricsAsJSON()
+}
+
+/** What still counts of a process that has ended: not how it was at the time. */
+export const totalsOf = (snapshot: MetricsSnapshot): MetricsSnapshot =>
+  snapshot.filter((metric) => (metric as { type?: string }).type !== 'gauge')
+
 type Prom = typeof PromClient
 
 function counterIn(registry: Registry, { Counter }: Prom) {

@@ -59,7 +59,7 @@ describe('workers', () => {
       }
       // While there is one worker less, and after it was replaced.
       assert.equal(field(await send(running.address), 'X-Version'), '1')
-      await running.says(/^info a worker has taken the place of another/)
+      await running.says(/INFO  a worker has taken the place of another/)
       await until('the new worker', async () => {
         const pid = field(await send(running.address), 'X-Pid')
         return !pids.includes(pid)
@@ -76,7 +76,7 @@ describe('workers', () => {
     await using running = await start(ARGS, directory)
     const pid = field(await send(running.address), 'X-Pid')
     process.kill(Number(pid), 'SIGKILL')
-    await running.says(/^error a worker has died/)
+    await running.says(/ERROR a worker has died/)
     assert.notEqual(field(await send(running.address), 'X-Pid'), pid)
   })
 
@@ -112,7 +112,7 @@ describe('a reload', () => {
     assert.equal(field(await old.deliver({}), 'X-Version'), '1')
     writeFileSync(join(directory, 'filter.mjs'), filterOf('2'))
     running.signal('SIGHUP')
-    await running.says(/^info reloaded/)
+    await running.says(/INFO  reloaded/)
     assert.equal(field(await send(running.address), 'X-Version'), '2')
     assert.equal(field(await old.deliver({}), 'X-Version'), '1')
     // Several at once become one, or one more.
@@ -122,8 +122,8 @@ describe('a reload', () => {
       'version 3',
       async () => field(await send(running.address), 'X-Version') === '3',
     )
-    await running.says(/^info reloaded/, running.count(/^info reloading/))
-    assert.ok(running.count(/^info reloading/) <= 4, running.said)
+    await running.says(/INFO  reloaded/, running.count(/INFO  reloading/))
+    assert.ok(running.count(/INFO  reloading/) <= 4, running.said)
     assert.equal(await running.stop(), 0)
   })
 
@@ -139,13 +139,13 @@ describe('a reload', () => {
     await using running = await start(['config.mjs'], directory)
     writeFileSync(join(directory, 'config.mjs'), config("['unix:b', 'unix:c']", 2))
     running.signal('SIGHUP')
-    await running.says(/^info reloaded .*workers=2/)
+    await running.says(/INFO  reloaded .*workers=2/)
     assert.deepEqual(running.addresses, ['unix:b', 'unix:c'])
     await until('the end of the address', () => !existsSync(join(directory, 'a')))
     // One that cannot be had: nothing changes.
     writeFileSync(join(directory, 'config.mjs'), config("['unix:d', 'unix:nix/e']", 1))
     running.signal('SIGHUP')
-    await running.says(/^error the new version cannot be started.*directory does not exist/)
+    await running.says(/ERROR the new version cannot be started.*directory does not exist/)
     assert.ok(!existsSync(join(directory, 'd')))
     for (const name of ['b', 'c']) {
       assert.equal((await send(`unix:${join(directory, name)}`)).verdict, 'accept')
@@ -171,7 +171,7 @@ describe('a reload', () => {
       writeFileSync(join(directory, 'filter.mjs'), code)
       running.signal('SIGHUP')
       await running.says(
-        /^error the new version cannot be started, the old one goes on: /,
+        /ERROR the new version cannot be started, the old one goes on: /,
         ++times,
       )
       const line = running.said.trim().split('\n').at(-1)!
@@ -202,7 +202,7 @@ describe('a reload', () => {
     for (let version = 1; version <= 5; version++) {
       writeFileSync(join(directory, 'filter.mjs'), filterOf(String(version)))
       running.signal('SIGHUP')
-      await running.says(/^info reloaded/, version)
+      await running.says(/INFO  reloaded/, version)
     }
     over = true
     const versions = new Set((await Promise.all(loads)).flatMap((set) => [...set]))

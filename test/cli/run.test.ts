@@ -146,7 +146,7 @@ describe('tsmilter run', () => {
     await using client = await connect(running.address)
     await client.deliver({})
     running.signal('SIGTERM')
-    await running.says(/^info stopping/)
+    await running.says(/INFO  stopping/)
     assert.equal(field(await client.deliver({}), 'X-Seen'), 'tag')
     assert.equal(await running.ended, 0)
   })
@@ -157,9 +157,9 @@ describe('tsmilter run', () => {
     const outcome = send(running.address)
     await until('the handler', () => existsSync(join(directory, 'working')))
     running.signal('SIGTERM')
-    await running.says(/^info stopping signal=SIGTERM/)
+    await running.says(/INFO  stopping signal=SIGTERM/)
     running.signal('SIGINT')
-    await running.says(/^info stopping at once signal=SIGINT/)
+    await running.says(/INFO  stopping at once signal=SIGINT/)
     assert.equal((await outcome).verdict, 'tempfail')
     assert.equal(await running.ended, 0)
   })
@@ -197,12 +197,14 @@ describe('tsmilter run', () => {
           COMMAND,
           'run',
           'tag.mjs',
+          '--log-format',
+          'text',
         ],
         { cwd: directory, stdio: ['ignore', 'pipe', 'pipe', fd] },
       ),
     )
     server.close()
-    await running.says(/^info ready addresses=fd:3/)
+    await running.says(/INFO  ready addresses=fd:3/)
     assert.equal(field(await send(`inet:${port}@127.0.0.1`), 'X-Seen'), 'tag')
     assert.equal(await running.stop(), 0)
   })
@@ -226,7 +228,7 @@ describe('tsmilter run', () => {
       () => existsSync(join(directory, 'told')) && /WATCHDOG/.test(told()),
     )
     running.signal('SIGHUP')
-    await running.says(/^info reloaded/)
+    await running.says(/INFO  reloaded/)
     assert.equal(await running.stop(), 0)
     assert.match(
       told().replaceAll('WATCHDOG=1\n', ''),

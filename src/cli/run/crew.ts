@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../../milter/log.ts'
+import type { MetricsSnapshot } from '../../telemetry/metrics.ts'
 import type { Stop } from './messages.ts'
 import { StartError, type Loaded, type WorkerProcess } from './worker-process.ts'
 
@@ -22,6 +23,8 @@ export interface CrewContext {
   readonly onReady: () => void
   /** connections that a dead worker has not taken */
   readonly onLeftovers: (sockets: Socket[]) => void
+  /** what a worker had counted that has ended */
+  readonly onCounted: (metrics: MetricsSnapshot) => void
 }
 
 /** The workers of one version of the filters: started together, kept alive, retired together. */
@@ -83,6 +86,12 @@ export class Crew {
     )
   }
 
+  /** What each worker has counted. */
+  async metrics(): Promise<MetricsSnapshot[]> {
+    const all = await Promise.all([...this.#workers].map((worker) => worker.metrics()))
+    return all.filter((metrics) => metrics !== undefined)
+  }
+
   get pids(): number[] {
     return [...this.#workers].map(({ pid }) => pid)
   }
@@ -120,6 +129,7 @@ export class Crew {
       this.#workers.delete(worker)
       const sockets = worker.leftovers()
       if (sockets.length > 0) this.#context.onLeftovers(sockets)
+      if (worker.counted !== undefined) this.#context.onCounted(worker.counted)
     })
     return worker
   }

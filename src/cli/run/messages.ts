@@ -1,3 +1,4 @@
+import type { MetricsSnapshot } from '../../telemetry/metrics.ts'
 import type { Given, RunSettings } from './settings.ts'
 
 /** Who a worker becomes before it loads anything of a filter. */
@@ -25,11 +26,14 @@ export type ToWorker =
   /** comes with the socket */
   | { readonly type: 'connection'; readonly id: number }
   | ({ readonly type: 'stop' } & Stop)
+  | { readonly type: 'count' }
 
 /** From a worker to the primary. */
 export type FromWorker =
   | { readonly type: 'loaded'; readonly settings: RunSettings; readonly name: string }
   | { readonly type: 'failed'; readonly reason: string; readonly misused: boolean }
   | { readonly type: 'alive' }
+  /** when it is asked to, and before it ends */
+  | { readonly type: 'counted'; readonly metrics: MetricsSnapshot }
   /** the connection has arrived; from now on it is this worker's alone */
   | { readonly type: 'taken'; readonly id: number }

@@ -1,4 +1,5 @@
 import { MAX_TIMER } from '../../milter/options.ts'
+import { LOG_FORMATS, LOG_LEVELS } from '../../telemetry/logger.ts'
 
 /**
  * Every option of `tsmilter run`. From this table come the command line and its help, the names of the
@@ -30,6 +31,9 @@ export type OptionKind =
   | 'account'
   | 'policy'
   | 'path'
+  | 'logLevel'
+  | 'logFormat'
+  | 'httpAddress'
 
 export const MAX_WORKERS = 1_024
 
@@ -86,6 +90,26 @@ export const OPTION_TABLE: readonly OptionRow[] = [
   time('reload.deadline', 600_000, 'how long sessions of the old version may go on', 0),
   time('startTimeout', 30_000, 'how long a worker may take to load'),
   time('hangTimeout', 30_000, 'a worker that stands still for so long is replaced'),
+  {
+    name: 'logLevel',
+    kind: 'logLevel',
+    default: 'info',
+    process: true,
+    text: 'the least that is logged',
+  },
+  {
+    name: 'logFormat',
+    kind: 'logFormat',
+    default: 'auto',
+    process: true,
+    text: 'how lines look; auto is text on a terminal, journal in that of systemd, else json',
+  },
+  {
+    name: 'telemetry',
+    kind: 'httpAddress',
+    process: true,
+    text: 'where /metrics, /healthz and /readyz are served; without it nowhere',
+  },
   { name: 'pidFile', kind: 'path', process: true, text: 'file that holds the process id' },
   {
     name: 'user',
@@ -122,6 +146,9 @@ export const VALUE_NAMES: Readonly<Record<OptionKind, string>> = {
   account: 'name',
   policy: 'verdict',
   path: 'path',
+  logLevel: 'level',
+  logFormat: 'format',
+  httpAddress: 'host:port',
 }
 
 /** What an option takes, in words. */
@@ -146,6 +173,12 @@ export function takes(row: OptionRow): string {
       return 'tempfail, reject, continue or accept'
     case 'path':
       return 'the path of a file'
+    case 'logLevel':
+      return `${LOG_LEVELS.slice(0, -1).join(', ')} or ${LOG_LEVELS.at(-1)}`
+    case 'logFormat':
+      return `${LOG_FORMATS.slice(0, -1).join(', ')} or ${LOG_FORMATS.at(-1)}`
+    case 'httpAddress':
+      return 'HOST:PORT, or a port alone, which is on loopback'
   }
 }
 

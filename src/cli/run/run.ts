@@ -1,5 +1,7 @@
 import { MilterError, UsageError } from '../../errors.ts'
 import { textLogger } from '../../milter/log.ts'
+import { serveTelemetry, type TelemetryServer } from '../../telemetry/http.ts'
+import { createLogger } from '../../telemetry/logger.ts'
 import { identityOf } from './identity.ts'
 import { Notifier } from './notify.ts'
 import { OPTION_TABLE } from './option-table.ts'
@@ -31,8 +33,9 @@ export async function runFilters(
   paths: readonly string[],
   flags: ReadonlyMap<string, unknown>,
 ): Promise<RunResult> {
-  const log = textLogger('info')
+  let log = textLogger('info')
   const env = process.env
+  let telemetry: TelemetryServer | undefined
   let supervisor: Supervisor | undefined
   let removePidFile = async (): Promise<void> => {}
   let stopped: Promise<void> | undefined
@@ -47,6 +50,7 @@ export async function runFilters(
   try {
     const given = givenOptions(flags, env)
     const settings = processSettings(given)
+    log = await createLogger({ level: settings.logLevel, format: settings.logFormat })
     const identity = await identityOf(settings)
     const startTimeout = given.find(({ name }) => name === 'startTimeout')?.value
     const inherited = inheritedSockets(env)
@@ -62,6 +66,16 @@ export async function runFilters(
       log,
       new Notifier(env, log),
     )
+    const supervised = supervisor
+    if (settings.telemetry !== undefined) {
+      telemetry = await serveTelemetry({
+        listen: settings.telemetry,
+        metrics: { text: () => supervised.metrics() },
+        healthy: () => supervised.health,
+        ready: () => supervised.readiness,
+      })
+      log.info({ url: telemetry.url }, 'telemetry')
+    }
     for (const signal of STOP) process.on(signal, onStop)
     for (const signal of RELOAD) process.on(signal, onReload)
     await supervisor.start().catch((error: unknown) => {
@@ -80,6 +94,7 @@ export async function runFilters(
   } finally {
     for (const signal of STOP) process.off(signal, onStop)
     for (const signal of RELOAD) process.off(signal, onReload)
+    await telemetry?.close()
     await removePidFile()
   }
 }

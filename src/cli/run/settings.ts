@@ -4,7 +4,9 @@ import { z } from 'zod'
 import { MilterError, UsageError } from '../../errors.ts'
 import type { ErrorPolicy } from '../../milter/options.ts'
 import { STAGE_NAMES } from '../../milter/stages.ts'
+import type { LogLevel } from '../../milter/log.ts'
 import { parseListenAddress } from '../../server/listen-address.ts'
+import { LOG_FORMATS, LOG_LEVELS, type LogFormat } from '../../telemetry/logger.ts'
 import {
   flagOf,
   MAX_WORKERS,
@@ -44,6 +46,10 @@ export interface RunSettings {
 
 /** What is known before any code of a filter is loaded. */
 export interface ProcessSettings {
+  readonly logLevel?: LogLevel | 'silent'
+  readonly logFormat?: LogFormat | 'auto'
+  /** host and port */
+  readonly telemetry?: string
   readonly pidFile?: string
   readonly user?: string | number
   readonly group?: string | number
@@ -160,6 +166,12 @@ function schemaOf(row: OptionRow): z.ZodType {
       return z.union([z.number().int().min(0), name])
     case 'policy':
       return z.enum(['tempfail', 'reject', 'continue', 'accept'])
+    case 'logLevel':
+      return z.enum(LOG_LEVELS as [string])
+    case 'logFormat':
+      return z.enum(LOG_FORMATS as [string])
+    case 'httpAddress':
+      return z.string().regex(/^(?:(?:\[[^\]]+\]|[^:[\]/\s]+):)?\d{1,5}$/)
     case 'path':
       return z
         .string()

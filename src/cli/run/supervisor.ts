@@ -6,6 +6,7 @@ import { Crew } from './crew.ts'
 import type { Identity, Stop } from './messages.ts'
 import type { Notifier } from './notify.ts'
 import type { Given, RunSettings } from './settings.ts'
+import { Tally } from './tally.ts'
 import { StartError, WorkerProcess } from './worker-process.ts'
 
 export interface Launch {
@@ -40,6 +41,7 @@ export class Supervisor {
   readonly #listeners = new Map<string, Listener>()
   readonly #waiting: Socket[] = []
   readonly #draining = new Set<Crew>()
+  readonly #tally = new Tally()
   #crew: Crew | undefined
   #starting: Crew | undefined
   #settings: RunSettings | undefined
@@ -117,6 +119,27 @@ export class Supervisor {
     this.#notifier.close()
   }
 
+  /** What all workers have counted, those of earlier versions included, for `/metrics`. */
+  async metrics(): Promise<string> {
+    const crews = this.#crew === undefined ? [] : [this.#crew, ...this.#draining]
+    const counted = await Promise.all(crews.map((crew) => crew.metrics()))
+    return await this.#tally.with(counted.flat())
+  }
+
+  /** True, or what is missing, in one word. */
+  get health(): true | 'starting' | 'stopping' | 'workers' {
+    if (this.#stopping) return 'stopping'
+    if (this.#crew === undefined) return 'starting'
+    return this.#crew.healthy || 'workers'
+  }
+
+  /** Whether connections are served; not all workers have to be there for that. */
+  get readiness(): true | 'starting' | 'stopping' | 'workers' {
+    if (this.#stopping) return 'stopping'
+    if (this.#crew === undefined) return 'starting'
+    return this.#crew.ready.length > 0 || 'workers'
+  }
+
   /** A new crew in place of the one there is, if there is one. */
   async #takeOver(): Promise<void> {
     const crew = new Crew(
@@ -127,6 +150,7 @@ export class Supervisor {
         onLeftovers: (sockets) => {
           for (const socket of sockets) this.#hand(socket)
         },
+        onCounted: (metrics) => this.#tally.keep(metrics),
       },
       this.#settings?.startTimeout ?? this.#launch.startTimeout,
     )

@@ -2,16 +2,20 @@
 // primary has accepted. It speaks with the primary only; signals are the primary's business.
 import type { Socket } from 'node:net'
 import { UsageError } from '../../errors.ts'
-import { textLogger } from '../../milter/log.ts'
 import { MilterServer } from '../../server/server.ts'
+import { createLogger } from '../../telemetry/logger.ts'
+import { logMessages } from '../../telemetry/message-log.ts'
+import { collectMetrics, type Metrics } from '../../telemetry/metrics.ts'
 import { loadFilters, oneLine } from './load.ts'
 import type { FromWorker, Identity, ToWorker } from './messages.ts'
-import { runSettings } from './settings.ts'
+import { processSettings, runSettings } from './settings.ts'
 
 /** A heartbeat comes at least so often. */
 const HEARTBEAT = 1_000
 
 let server: MilterServer | undefined
+/** only if they are shown somewhere: counting costs */
+let metrics: Metrics | undefined
 let stopping = false
 
 const tell = (message: FromWorker, then: () => void = () => {}): void => {
@@ -28,6 +32,9 @@ process.on('message', (message: ToWorker, socket?: Socket) => {
       tell({ type: 'taken', id: message.id })
       // Undefined if the other side was gone before it arrived.
       if (socket !== undefined) server?.accept(socket)
+      return
+    case 'count':
+      void count()
       return
     case 'stop':
       void stop(message.deadline, message.quiet)
@@ -47,9 +54,13 @@ process.on('disconnect', () => {
 async function load(message: ToWorker & { type: 'load' }): Promise<void> {
   try {
     if (message.identity !== undefined) become(message.identity)
-    const { factory, config, logger, source } = await loadFilters(message.filters)
+    const { logLevel, logFormat, telemetry } = processSettings(message.given)
+    const { factory, config, source, ...loaded } = await loadFilters(message.filters)
     const settings = runSettings(message.given, config, source)
-    server = new MilterServer(factory, { ...settings, logger: logger ?? textLogger() })
+    const logger = loaded.logger ?? (await createLogger({ level: logLevel, format: logFormat }))
+    logMessages(logger)
+    if (telemetry !== undefined) metrics = await collectMetrics({ logger })
+    server = new MilterServer(factory, { ...settings, logger })
     tell({ type: 'loaded', settings, name: factory.name })
     setInterval(
       () => tell({ type: 'alive' }),
@@ -74,9 +85,17 @@ function become({ uid, gid, name }: Identity): void {
   if (uid !== undefined) process.setuid!(uid)
 }
 
+/** Tells what has been counted so far. */
+async function count(): Promise<void> {
+  if (metrics === undefined) return
+  const snapshot = await metrics.snapshot()
+  await new Promise<void>((resolve) => tell({ type: 'counted', metrics: snapshot }, resolve))
+}
+
 async function stop(deadline: number, quiet: number): Promise<void> {
   stopping = true
   await server?.close({ deadline, quiet })
+  await count()
   // A filter may hold on to something; it is over all the same.
   process.exit(0)
 }

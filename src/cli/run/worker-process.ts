@@ -2,6 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process'
 import type { Socket } from 'node:net'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import type { MetricsSnapshot } from '../../telemetry/metrics.ts'
 import type { FromWorker, Stop, ToWorker } from './messages.ts'
 import type { RunSettings } from './settings.ts'
 
@@ -37,6 +38,9 @@ const NOT_INHERITED = [
 /** Milliseconds in which everything is read that a worker has said before it ended. */
 const UNREAD = 200
 
+/** Milliseconds a worker has to tell what it has counted; one that is busy is shown as it was. */
+const COUNT_TIME = 2_000
+
 let lastId = 0
 
 /** A worker as the primary sees it. */
@@ -51,6 +55,8 @@ export class WorkerProcess {
   #ready = false
   #stopping = false
   #heard = performance.now()
+  #counted: MetricsSnapshot | undefined
+  readonly #waiting: (() => void)[] = []
   #settle: { resolve(loaded: Loaded): void; reject(error: StartError): void } | undefined
 
   constructor(load: ToWorker & { readonly type: 'load' }) {
@@ -107,6 +113,21 @@ export class WorkerProcess {
     else this.kill()
   }
 
+  /** What it has counted: asked for now, or what it said last. */
+  async metrics(): Promise<MetricsSnapshot | undefined> {
+    if (this.#ready) {
+      const answered = new Promise<void>((resolve) => this.#waiting.push(resolve))
+      this.#send({ type: 'count' })
+      await Promise.race([answered, this.gone, sleep(COUNT_TIME, undefined, { ref: false })])
+    }
+    return this.#counted
+  }
+
+  /** What it said last, which is all there is when it has ended. */
+  get counted(): MetricsSnapshot | undefined {
+    return this.#counted
+  }
+
   kill(): void {
     this.#stopping = true
     this.#child.kill('SIGKILL')
@@ -137,6 +158,10 @@ export class WorkerProcess {
       case 'taken':
         this.#untaken.get(message.id)?.destroy()
         this.#untaken.delete(message.id)
+        return
+      case 'counted':
+        this.#counted = message.metrics
+        for (const resolve of this.#waiting.splice(0)) resolve()
         return
       case 'alive':
     }

@@ -102,7 +102,7 @@ export function launch(
   cwd: string,
   options: SpawnOptions = {},
 ): Running {
-  const env = { PATH: process.env['PATH'], ...options.env }
+  const env = { PATH: process.env['PATH'], TSMILTER_LOG_FORMAT: 'text', ...options.env }
   return new Running(
     spawn(process.execPath, [COMMAND, 'run', ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -118,9 +118,10 @@ export async function start(
   args: readonly string[],
   cwd: string,
   options: SpawnOptions = {},
+  sign = /INFO  ready /,
 ): Promise<Running> {
   const running = launch(args, cwd, options)
-  await running.says(/^info ready /)
+  await running.says(sign)
   return running
 }
 

@@ -1,0 +1,24 @@
+import {
+  mergeMetrics,
+  sumMetrics,
+  totalsOf,
+  type MetricsSnapshot,
+} from '../../telemetry/metrics.ts'
+
+/**
+ * What workers have counted that have ended. Without it the sums would fall with every reload, and who
+ * reads them would take that for a restart.
+ */
+export class Tally {
+  #past: Promise<MetricsSnapshot> = Promise.resolve([])
+
+  keep(metrics: MetricsSnapshot): void {
+    const before = this.#past
+    this.#past = before.then(async (past) => await sumMetrics([past, totalsOf(metrics)]))
+  }
+
+  /** The text for `/metrics` of the past and of those that are still there. */
+  async with(present: readonly MetricsSnapshot[]): Promise<string> {
+    return await mergeMetrics([await this.#past, ...present])
+  }
+}

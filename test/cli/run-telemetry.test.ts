@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { join } from 'node:path'
+import { writeFileSync } from 'node:fs'
+import { project, send, start, until, type Running } from './support/command.ts'
+
+const PID = `
+import { defineFilter, REJECT } from 'tsmilter'
+export default defineFilter({
+  name: 'pid',
+  message(mail) {
+    if (mail.subject === 'no') return REJECT
+    mail.headers.append('X-Pid', String(process.pid))
+    mail.log.warn('a word of the filter')
+  },
+})
+`
+const urlOf = (running: Running): string => /url=(http:\S+)/.exec(running.said)![1]!
+
+async function page(running: Running, path: string): Promise<[status: number, text: string]> {
+  const response = await fetch(`${urlOf(running)}${path}`)
+  return [response.status, await response.text()]
+}
+
+/** The sum of a metric over its labels. */
+async function metric(running: Running, name: string): Promise<number> {
+  const [, text] = await page(running, '/metrics')
+  const lines = text.split('\n').filter((line) => line.replace(/[ {].*/, '') === name)
+  return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
+}
+
+describe('tsmilter run', () => {
+  it('logs a line for each message, in JSON where nobody looks', async () => {
+    const directory = project({ 'pid.mjs': PID })
+    const args = ['pid.mjs', '--listen', 'inet:0@127.0.0.1', '--log-format']
+    await using running = await start([...args, 'text'], directory)
+    await send(running.address)
+    await send(running.address, 'Subject: no\n\nx\n')
+    await running.says(/INFO  message accepted .*verdict=accept/)
+    await running.says(/INFO  message rejected .*verdict=reject/)
+    await running.says(/WARN  a word of the filter .*filter=pid/)
+    assert.doesNotMatch(running.said, /hello/)
+    await running.stop()
+
+    await using json = await start([...args, 'json'], directory, {}, /"msg":"ready"/)
+    const address = /"addresses":"([^"]+)"/.exec(json.said)![1]!
+    await send(address)
+    await json.says(/"msg":"message accepted"/)
+    for (const line of json.said.trim().split('\n')) {
+      const { level, time } = JSON.parse(line) as { level: string; time: string }
+      assert.match(level, /^(?:info|warn)$/)
+      assert.equal(new Date(time).toISOString(), time)
+    }
+  })
+
+  it('says nothing below the level that was asked for', async () => {
+    const directory = project({ 'pid.mjs': PID })
+    const socket = join(directory, 's')
+    const args = ['pid.mjs', '--listen', `unix:${socket}`, '--log-level', 'error']
+    await using running = await start(args, directory, {}, /^/)
+    await until('an answer', () =>
+      send(`unix:${socket}`).then(
+        ({ verdict }) => verdict === 'accept',
+        () => false,
+      ),
+    )
+    assert.equal(await running.stop(), 0)
+    assert.equal(running.said, '')
+  })
+
+  it('shows health, and sums of all workers that outlive a reload', async () => {
+    const directory = project({ 'pid.mjs': PID })
+    const args = ['pid.mjs', '--listen', 'inet:0@127.0.0.1', '--telemetry', '0']
+    await using running = await start([...args, '--workers', '2'], directory)
+    assert.deepEqual(await page(running, '/healthz'), [200, 'ok\n'])
+    assert.deepEqual(await page(running, '/readyz'), [200, 'ok\n'])
+    for (let i = 0; i < 4; i++) await send(running.address)
+    const counted = async (): Promise<number> =>
+      await metric(running, 'tsmilter_messages_total')
+    await until('four messages', async () => (await counted()) === 4)
+
+    running.signal('SIGHUP')
+    await running.says(/INFO  reloaded/)
+    await send(running.address)
+    await until('five messages', async () => (await counted()) === 5)
+    await until(
+      'no connection',
+      async () => (await metric(running, 'tsmilter_connections_open')) === 0,
+    )
+
+    writeFileSync(join(directory, 'pid.mjs'), 'throw new Error("broken")')
+    running.signal('SIGHUP')
+    await running.says(/ERROR the new version cannot be started/)
+    assert.deepEqual(await page(running, '/readyz'), [200, 'ok\n'])
+    assert.equal(await counted(), 5)
+  })
+
+  it('refuses options it does not understand', async () => {
+    const directory = project({ 'pid.mjs': PID })
+    for (const [option, value] of [
+      ['--log-level', 'loud'],
+      ['--log-format', 'xml'],
+      ['--telemetry', 'somewhere'],
+    ] as const) {
+      const args = ['pid.mjs', '--listen', 'inet:0@127.0.0.1', option, value]
+      await using running = await start(args, directory, {}, /it takes/)
+      assert.equal(await running.ended, 2)
+    }
+  })
+})
