@@ -311,13 +311,12 @@ class Parser {
     if (transferEncoding(encoding) === undefined) this.#problem('UNKNOWN_ENCODING', part)
     const field = this.#reading.contentType === 'first' ? types[0] : types.at(-1)
     if (field === undefined) return { type: part.facts.type, boundary: '', encoding }
-    const raw = this.#bytes.subarray(field.start, field.end)
     // Of most parts only the type is wanted here.
     const plain = PLAIN_TYPE.exec(this.#text(field))?.[1]?.toLowerCase()
     if (plain !== undefined && !plain.startsWith('multipart/')) {
       return { type: plain, boundary: '', encoding }
     }
-    const value = parseParameters(raw)
+    const value = parseParameters(this.#bytes.subarray(field.start, field.end))
     const boundaries = value.value.startsWith('multipart/') ? readingsOf(value, 'boundary') : []
     const usable = boundaries
       .map((text) => latin1(text).trimEnd())

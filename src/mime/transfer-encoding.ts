@@ -4,25 +4,23 @@ export type TransferEncoding = '7bit' | '8bit' | 'binary' | 'quoted-printable' |
 
 /** What a field means; undefined for a name nobody knows, whose bytes are taken as they stand. */
 export function transferEncoding(field: string): TransferEncoding | undefined {
+  const plain = NAMES.get(field)
+  if (plain !== undefined) return plain
   // Comments may stand before and behind it, on lines of their own too (RFC 5322, section 3.2.2).
-  const name = /^(?:[ \t\r\n]|\([^()]*\))*([^ \t\r\n;(]*)/.exec(field)![1]!.toLowerCase()
-  switch (name) {
-    case '':
-      return '7bit'
-    case '7bit':
-    case '8bit':
-    case 'binary':
-    case 'quoted-printable':
-    case 'base64':
-      return name
-    case '7-bit':
-      return '7bit'
-    case '8-bit':
-      return '8bit'
-    default:
-      return undefined
-  }
+  const name = /^(?:[ \t\r\n]|\([^()]*\))*([^ \t\r\n;(]*)/.exec(field)![1]!
+  return NAMES.get(name.toLowerCase())
 }
+
+const NAMES: ReadonlyMap<string, TransferEncoding> = new Map([
+  ['', '7bit'],
+  ['7bit', '7bit'],
+  ['7-bit', '7bit'],
+  ['8bit', '8bit'],
+  ['8-bit', '8bit'],
+  ['binary', 'binary'],
+  ['quoted-printable', 'quoted-printable'],
+  ['base64', 'base64'],
+])
 
 export const isIdentity = (encoding: TransferEncoding): boolean =>
   encoding !== 'base64' && encoding !== 'quoted-printable'
