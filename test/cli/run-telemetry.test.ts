@@ -101,6 +101,7 @@ describe('tsmilter run', () => {
       ['--log-level', 'loud'],
       ['--log-format', 'xml'],
       ['--telemetry', 'somewhere'],
+      ['--telemetry', '127.0.0.1:99999'],
     ] as const) {
       const args = ['pid.mjs', '--listen', 'inet:0@127.0.0.1', option, value]
       await using running = await start(args, directory, {}, /it takes/)

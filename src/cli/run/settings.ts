@@ -6,6 +6,7 @@ import type { ErrorPolicy } from '../../milter/options.ts'
 import { STAGE_NAMES } from '../../milter/stages.ts'
 import type { LogLevel } from '../../milter/log.ts'
 import { parseListenAddress } from '../../server/listen-address.ts'
+import { hostAndPort } from '../../telemetry/http.ts'
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat } from '../../telemetry/logger.ts'
 import {
   flagOf,
@@ -171,7 +172,7 @@ function schemaOf(row: OptionRow): z.ZodType {
     case 'logFormat':
       return z.enum(LOG_FORMATS as [string])
     case 'httpAddress':
-      return z.string().regex(/^(?:(?:\[[^\]]+\]|[^:[\]/\s]+):)?\d{1,5}$/)
+      return z.preprocess(httpAddress, z.string())
     case 'path':
       return z
         .string()
@@ -192,6 +193,16 @@ function milliseconds(value: unknown): unknown {
   if (match === null) return value
   const [, size] = UNITS.find(([unit]) => unit === (match[2] ?? 'ms'))!
   return Math.round(Number(match[1]) * size)
+}
+
+/** Undefined for what the server would not take either. */
+function httpAddress(value: unknown): unknown {
+  try {
+    hostAndPort(String(value))
+    return value
+  } catch {
+    return undefined
+  }
 }
 
 function checkAddress(address: string, context: z.RefinementCtx): void {

@@ -13,8 +13,12 @@ export class Tally {
   #past: Promise<MetricsSnapshot> = Promise.resolve([])
 
   keep(metrics: MetricsSnapshot): void {
+    // A worker of another version may have counted what cannot be added up. That must neither end the
+    // primary nor take away what is there.
     const before = this.#past
-    this.#past = before.then(async (past) => await sumMetrics([past, totalsOf(metrics)]))
+    this.#past = before
+      .then(async (past) => await sumMetrics([past, totalsOf(metrics)]))
+      .catch(() => before)
   }
 
   /** The text for `/metrics` of the past and of those that are still there. */
