@@ -4,6 +4,8 @@ import { lfToCrlf } from '../protocol/line-ends.ts'
 const COLON = 0x3a
 const SPACE = 0x20
 const CRLF = Buffer.from('\r\n')
+/** What ends a header. */
+export const EMPTY_LINE: Buffer = CRLF
 
 /**
  * A header field as bytes, for good: `name:value`, with everything after the colon as it stands in

@@ -1,18 +1,17 @@
 import { UsageError } from '../errors.ts'
 import { MimeMessage, type MimeOptions } from '../mime/message.ts'
+import { LineHeaders, type PartHeaders } from '../mime/part-headers.ts'
 import { Action } from '../protocol/constants.ts'
-import { formatHeader, type FieldRecord } from './field-record.ts'
+import { EMPTY_LINE, formatHeader, type FieldRecord } from './field-record.ts'
 import type { MailBody } from './body.ts'
 import type { BodyStore } from './body-store.ts'
 import type { EditGuard } from './edit-guard.ts'
 import type { MailHeaders } from './headers.ts'
 
-const EMPTY_LINE = Buffer.from('\r\n')
-
 /** The tree of a mail, and how edits of the tree become edits of the mail. */
 export class MailTree {
   readonly message: MimeMessage
-  readonly #headers: readonly (readonly [name: string, values: string])[]
+  readonly #header: Buffer
   readonly #bodyBytes: Buffer
   readonly #store: BodyStore
 
@@ -24,14 +23,14 @@ export class MailTree {
   ) {
     this.#bodyBytes = body.bytes
     this.#store = body.store
-    const header = formatHeader(fields)
-    this.message = MimeMessage.of(Buffer.concat([header, EMPTY_LINE, body.bytes]), options, {
+    this.#header = formatHeader(fields)
+    const bytes = Buffer.concat([this.#header, EMPTY_LINE, body.bytes])
+    this.message = MimeMessage.of(bytes, options, {
       // What is not granted is left out as a whole when the handler is done: half an edit of a tree,
       // such as a new Content-Type without the body it describes, would destroy the message.
       permit: (what) => void guard.permit(`mime ${what}`, Action.CHGBODY),
-      headerEnd: header.length,
+      headerEnd: this.#header.length,
     })
-    this.#headers = fieldsByName(this.message)
   }
 
   /**
@@ -49,8 +48,8 @@ export class MailTree {
     const { raw } = this.message
     const sameBody = raw.equals(this.#bodyBytes)
     if (!sameBody && !guard.permit('mime', Action.CHGBODY)) return
-    const now = new Map(fieldsByName(this.message))
-    const before = new Map(this.#headers)
+    const now = fieldsByName(this.message.headers)
+    const before = fieldsByName(new LineHeaders(this.#header, '\r\n', () => {}))
     for (const key of new Set([...before.keys(), ...now.keys()])) {
       if (now.get(key) !== before.get(key)) this.#setField(headers, key)
     }
@@ -71,13 +70,12 @@ export class MailTree {
 }
 
 /** The values of each name, in order, as one string to compare. */
-function fieldsByName({ headers }: MimeMessage): (readonly [string, string])[] {
+function fieldsByName(headers: PartHeaders): ReadonlyMap<string, string> {
   const names = new Set(headers.names().map((name) => name.toLowerCase()))
-  return Array.from(names, (name) => [
-    name,
+  const valuesOf = (name: string): string =>
     headers
       .raw(name)
       .map((raw) => raw.toString('latin1'))
-      .join('\0'),
-  ])
+      .join('\0')
+  return new Map(Array.from(names, (name) => [name, valuesOf(name)]))
 }

@@ -9,7 +9,7 @@ import type { BodyStore } from './body-store.ts'
 import type { FilterMember, StageContext } from './definition.ts'
 import type { EditGuard } from './edit-guard.ts'
 import { MailSender, Recipients } from './envelope.ts'
-import { formatHeader } from './field-record.ts'
+import { EMPTY_LINE, formatHeader } from './field-record.ts'
 import { MailHeaders } from './headers.ts'
 import type { MailState } from './mail-state.ts'
 import { MailTree } from './mail-tree.ts'
@@ -71,8 +71,6 @@ export interface Mail<State = undefined> extends HeadersMail<State> {
    */
   mime(options?: MimeOptions): Promise<MimeMessage>
 }
-
-const EMPTY_LINE = Buffer.from('\r\n')
 
 /** The mail of one call of one filter. */
 export class LiveMail

@@ -7,10 +7,12 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 
 /** Longest line of a field this writes, where it can be (RFC 5322, section 2.1.1). */
 const LINE = 76
+/** Before the first line stands the name of the field, such as `Content-Type:`. */
+const NAME = 14
 
 /**
- * `value; name=text; ...` as it stands after the colon, folded with LF. Text beyond ASCII is written as
- * RFC 2231 has it, and beside it in the old way that many programs still read.
+ * `value; name=text; ...` as it stands after the colon, folded with LF. Text that is not ASCII, or too
+ * long for a line, is written as RFC 2231 has it.
  */
 export function formatParameters(
   value: string,
@@ -24,7 +26,8 @@ export function formatParameters(
   let result = ''
   for (const part of parts) {
     line += ';'
-    if (line.length + 1 + part.length > LINE - 14 * (result === '' ? 1 : 0)) {
+    const room = result === '' ? LINE - NAME : LINE
+    if (line.length + 1 + part.length > room) {
       result += `${line}\n`
       line = ` ${part}`
     } else line += ` ${part}`

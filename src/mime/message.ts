@@ -11,7 +11,6 @@ export class MimeMessage extends MimePart {
   readonly problems: readonly MimeProblem[]
   readonly #bytes: Buffer
   readonly #limits: MimeLimits
-
   readonly #headerEnd: number | undefined
 
   /** For the library: see {@link parseMime}. */
@@ -32,9 +31,9 @@ export class MimeMessage extends MimePart {
 
   /**
    * The message as other programs may read it, where what it says can be read in several ways: another
-   * of several fields Content-Type or Content-Transfer-Encoding or of several boundaries counts, parts follow behind the last delimiter, a line
-   * that is no field ends a header. Empty for a message without such faults. They are to be looked at,
-   * not to be edited.
+   * of several fields Content-Type or Content-Transfer-Encoding counts, or another of several
+   * boundaries; parts follow behind the last delimiter; a line that is no field ends a header. Empty for
+   * a message without such faults. They are to be looked at, not to be edited.
    */
   otherReadings(): MimeMessage[] {
     const codes = new Set(this.problems.map(({ code }) => code))

@@ -229,10 +229,10 @@ class Parser {
     }
     const known = transferEncoding(encoding)
     if (known !== undefined && !isIdentity(known)) {
-      if (multipart) this.#problem('ENCODED_MULTIPART', part)
       // A message that is encoded is a tree of its own. Those who say so of a multipart are wrong: no
       // mail program decodes it, and the delimiters are there.
       if (!multipart) return 'leaf'
+      this.#problem('ENCODED_MULTIPART', part)
     }
     if (this.#levels.length + 1 >= this.#limits.depth) {
       this.#problem('TOO_DEEP', part)
@@ -270,9 +270,10 @@ class Parser {
       }
       const isFirst = at === part.start
       if (!isFirst && (first === SPACE || first === TAB)) {
-        const spans = field === undefined ? NO_SPANS : fields[field]
-        const last = spans.pop()
-        if (last !== undefined) spans.push({ start: last.start, end: lineEnd })
+        if (field !== undefined) {
+          const spans = fields[field]
+          spans[spans.length - 1] = { start: spans.at(-1)!.start, end: lineEnd }
+        }
       } else {
         const start = fieldNameStart(bytes, at, isFirst)
         const name = fieldNameEnd(bytes, start, lineEnd)
@@ -370,10 +371,8 @@ class Parser {
       this.#problem('TOO_MANY_PARTS', part)
       return -1
     }
-    if (part.closing !== undefined) {
-      // Only where a delimiter behind the closing one counts: that one was none.
-      part.closing = undefined
-    }
+    // Where a delimiter behind the closing one counts, that one was none.
+    part.closing = undefined
     const digest = part.facts.type === 'multipart/digest'
     const child = this.#begin(lineEnd, digest ? 'message/rfc822' : 'text/plain')
     part.delimiters!.push(delimiter)
