@@ -19,8 +19,8 @@ import {
   type Extensions,
   type NameDanger,
 } from './file-names.ts'
+import { isMessageType } from './media-type.ts'
 import { parseMime, type MimeMessage } from './message.ts'
-import { isMessageType } from './parser.ts'
 import { contentReadings, parameterReadings, type ContentReading } from './part-readings.ts'
 import type { MimePart } from './part.ts'
 import { archiveIn, beginsAsZip } from './zip-layout.ts'

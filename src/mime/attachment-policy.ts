@@ -6,8 +6,8 @@ import {
   type Finding,
 } from './attachment-findings.ts'
 import { extensionOf } from './file-names.ts'
+import { isMessageType } from './media-type.ts'
 import type { MimeMessage } from './message.ts'
-import { isMessageType } from './parser.ts'
 import type { MimePart } from './part.ts'
 
 /** What is done with dangerous attachments. */

@@ -1,4 +1,5 @@
 import { fieldNameEnd, fieldNameStart } from './field-name.ts'
+import { isMessageType } from './media-type.ts'
 import { parseParameters, readingsOf } from './parameters.ts'
 import type { MimeLimits, MimeProblem, MimeProblemCode } from './problems.ts'
 import type { ContentFacts, ContentFields, PartSpan, Span } from './span.ts'
@@ -402,10 +403,6 @@ interface Found {
 
 const isBlank = (byte: number): boolean =>
   byte === LF || byte === CR || byte === SPACE || byte === TAB
-
-/** Types whose content is a message. */
-export const isMessageType = (type: string): boolean =>
-  type === 'message/rfc822' || type === 'message/global' || type === 'message/news'
 
 /** Nothing but CR before the LF; or before the end of the message, where it was cut off. */
 function isEmptyLine(bytes: Buffer, start: number, end: number): boolean {

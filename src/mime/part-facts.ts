@@ -4,7 +4,8 @@ import {
   readingsOf,
   type ParameterizedValue,
 } from './parameters.ts'
-import { isMessageType, type Reading } from './parser.ts'
+import { isMessageType } from './media-type.ts'
+import type { Reading } from './parser.ts'
 import type { PartHeaders } from './part-headers.ts'
 import { transferEncoding, type TransferEncoding } from './transfer-encoding.ts'
 

@@ -3,8 +3,9 @@ import { encodeText } from '../protocol/text.ts'
 import { charsetInHtml, decodeAnyCharset, encodeCharset } from './charset.ts'
 import { formatParameters, withParameter } from './content-type.ts'
 import { lineEndOf } from './line-end.ts'
+import { isMessageType, mustNotBeEncoded } from './media-type.ts'
 import { buildPart, newBoundary, type NewPart } from './new-part.ts'
-import { isMessageType, parseStructure, type Reading } from './parser.ts'
+import { parseStructure, type Reading } from './parser.ts'
 import { MultipartWriter } from './multipart-writer.ts'
 import { parseParameters } from './parameters.ts'
 import { PartFacts, type ContentFieldName } from './part-facts.ts'
@@ -59,8 +60,8 @@ export class MimePart extends PartFacts {
   #inner: MimePart | undefined
   #changed = false
   #unsealed = false
-  /** fields are being moved to another part */
-  #moving = false
+  /** an edit that was allowed is under way: what is half done may look sealed */
+  #editing = false
 
   /** For the library: parts come from `parseMime`. */
   constructor(tree: TreeContext, span: PartSpan, parent?: MimePart) {
@@ -238,14 +239,12 @@ export class MimePart extends PartFacts {
   async setText(text: string): Promise<void> {
     this.#edit('setText')
     const lines = text.replaceAll(/\r\n|\r|\n/g, this.#tree.eol)
-    const declared = this.charset
-    const charset = declared ?? charsetInHtml(this.type, this.bytes()) ?? 'us-ascii'
-    let bytes = await encodeCharset(charset, lines)
-    if (bytes === undefined) {
-      bytes = encodeText(lines)
-      this.#setParameter('charset', 'utf-8')
-    }
-    this.#setBytes(bytes)
+    const charset = this.charset ?? charsetInHtml(this.type, this.bytes()) ?? 'us-ascii'
+    const bytes = await encodeCharset(charset, lines)
+    this.#edit('setText', () => {
+      if (bytes === undefined) this.#setParameter('charset', 'utf-8')
+      this.#setBytes(bytes ?? encodeText(lines))
+    })
   }
 
   /**
@@ -263,9 +262,10 @@ export class MimePart extends PartFacts {
         `the content holds the boundary of a multipart around it, and ${next} must not be encoded`,
       )
     }
-    this.#edit('setContent')
-    if (type !== undefined) this.headers.set('Content-Type', type)
-    this.#setBytes(bytes)
+    this.#edit('setContent', () => {
+      if (type !== undefined) this.headers.set('Content-Type', type)
+      this.#setBytes(bytes)
+    })
   }
 
   #setBytes(bytes: Buffer): void {
@@ -273,7 +273,6 @@ export class MimePart extends PartFacts {
     const known = this.headers.raw('Content-Transfer-Encoding').every(isKnownEncoding)
     let next = encoding
     if (mustNotBeEncoded(this.type)) {
-      // RFC 2045, section 6.4
       if (!isIdentity(encoding) || !carriesAsItIs(bytes, encoding)) {
         next = isText(bytes) ? '8bit' : 'binary'
       }
@@ -342,14 +341,15 @@ export class MimePart extends PartFacts {
     if (this.#collides(body)) {
       ;({ headers, body } = buildPart({ ...part, encoding: 'base64' }, this.#tree.eol))
     }
-    this.#edit('replaceWith')
     const fields = new LineHeaders(headers, this.#tree.eol, () => {})
-    for (const name of this.headers.names()) {
-      if (isContentField(name)) this.headers.delete(name)
-    }
-    for (const name of fields.names()) this.headers.set(name, fields.raw(name)[0]!)
-    if (!this.headers.has('MIME-Version')) this.headers.append('MIME-Version', '1.0')
-    this.#setBody(body)
+    this.#edit('replaceWith', () => {
+      for (const name of this.headers.names()) {
+        if (isContentField(name)) this.headers.delete(name)
+      }
+      for (const name of fields.names()) this.headers.set(name, fields.raw(name)[0]!)
+      if (!this.headers.has('MIME-Version')) this.headers.append('MIME-Version', '1.0')
+      this.#setBody(body)
+    })
     return this
   }
 
@@ -412,8 +412,7 @@ export class MimePart extends PartFacts {
       )
     }
     const { root } = parseStructure(bytes, this.#tree.limits)
-    const made = new MimePart({ ...this.#tree, bytes }, root, this)
-    return made
+    return new MimePart({ ...this.#tree, bytes }, root, this)
   }
 
   /**
@@ -456,12 +455,12 @@ export class MimePart extends PartFacts {
     ])
     // What it holds stays sealed as it was: only the fields move.
     const { headers } = this
-    this.#moving = true
+    this.#editing = true
     for (const name of headers.names().filter(isContentField)) headers.delete(name)
     headers.set('Content-Type', encodeText(field))
     if (parent === undefined && !headers.has('MIME-Version'))
       headers.append('MIME-Version', '1.0')
-    this.#moving = false
+    this.#editing = false
     this.#changed = true
     this.#tree = { ...this.#tree, bytes }
     this.#span = parseStructure(bytes, this.#tree.limits).root
@@ -480,9 +479,10 @@ export class MimePart extends PartFacts {
     if (sealed !== undefined) sealed.#unsealed = true
   }
 
-  #edit(what: string): void {
+  #edit(what: string, steps?: () => void): void {
+    if (this.#editing) return
     this.#tree.permit(what)
-    const sealed = this.#moving ? undefined : this.sealedBy
+    const sealed = this.sealedBy
     if (sealed !== undefined && !sealed.#unsealed) {
       throw new UsageError(
         'SEALED_PART',
@@ -490,6 +490,12 @@ export class MimePart extends PartFacts {
       )
     }
     for (const part of this.#path) part.#changed = true
+    this.#editing = true
+    try {
+      steps?.()
+    } finally {
+      this.#editing = false
+    }
   }
 
   // ---- as bytes
@@ -590,7 +596,3 @@ export class MimePart extends PartFacts {
 const NO_PARTS: readonly MimePart[] = []
 
 const isContentField = (name: string): boolean => /^content-/i.test(name)
-
-/** Its parts are encoded instead. */
-const mustNotBeEncoded = (type: string): boolean =>
-  type.startsWith('multipart/') || isMessageType(type)

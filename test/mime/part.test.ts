@@ -348,6 +348,25 @@ signature
     assert.equal(shown(message), SIGNED.replace('\n\nsigned\n', '\n\nx\n'))
   })
 
+  it('is not what stands half way through an edit', async () => {
+    const pgp = '-----BEGIN PGP MESSAGE-----\n\nabcd\n-----END PGP MESSAGE-----\n'
+    const two = `Content-Type: text/html\nContent-Type: application/pgp-encrypted\n\n${pgp}`
+    const edits: readonly ((message: MimePart) => unknown)[] = [
+      (message) => message.replaceWith({ content: pgp, type: 'text/plain' }),
+      (message) => message.setContent(Buffer.from('é'), 'text/plain'),
+      (message) => message.setText('é'),
+    ]
+    for (const text of [two, `Content-Type: text/html; charset=us-ascii\n\n${pgp}`]) {
+      for (const edit of edits) {
+        const message = parse(text)
+        message.unseal()
+        await edit(message)
+        assert.equal(message.children.length, 0)
+        await assert.doesNotReject(message.text())
+      }
+    }
+  })
+
   it('can be wrapped, and stays as it is', () => {
     const message = parse(`Subject: a\n${SIGNED}`)
     message.wrap()
