@@ -9,14 +9,22 @@ import { cpuSeconds, memory, onLoadCore, startServer } from './processes.js'
 
 /** What the load generator says; throws with its reason if an answer was wrong. */
 export async function load(...args) {
-  const child = startLoad(args, 'ignore')
+  return await reportOf(startLoad(args, 'ignore'))
+}
+
+/** The same beside a server that has all cores: the generator sleeps while it waits. */
+export async function loadBeside(...args) {
+  return await reportOf(startLoad(args, 'ignore', (program, rest) => [program, ...rest]))
+}
+
+async function reportOf(child) {
   const { code, out, said } = await child.ended
   if (code !== 0) throw new Error(said.trim() || `the load generator ended with ${code}`)
   return JSON.parse(out)
 }
 
-function startLoad(args, stdin) {
-  const [program, ...rest] = onLoadCore(built('load'), args.map(String))
+function startLoad(args, stdin, command = onLoadCore) {
+  const [program, ...rest] = command(built('load'), args.map(String))
   const child = spawn(program, rest, { stdio: [stdin, 'pipe', 'pipe'] })
   let out = ''
   let said = ''
@@ -49,7 +57,7 @@ export async function withServer(server, workload, { transport, node, extra = []
     running = await startServer(
       server.command(node, address, workload, ...extra),
       address,
-      server.env,
+      server,
     )
     return await use(address, running.pid)
   } catch (error) {

@@ -32,9 +32,9 @@ function end(group) {
   }
 }
 
-/** Starts a server on the first core and waits until it answers. */
-export async function startServer(command, address, env = {}) {
-  const [program, ...args] = pinned(0, command)
+/** Starts a server, on the first core or on all of them, and waits until it answers. */
+export async function startServer(command, address, { env = {}, allCores = false } = {}) {
+  const [program, ...args] = allCores ? command : pinned(0, command)
   // A group of its own, because some servers are several processes.
   const child = spawn(program, args, {
     detached: true,
