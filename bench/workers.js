@@ -34,7 +34,12 @@ const server = (workers) => ({
     node,
     join(root, 'bin', 'tsmilter.js'),
     'run',
-    ...['--listen', address, '--workers', `${workers}`, '--log-level', 'warn'],
+    '--listen',
+    address,
+    '--workers',
+    `${workers}`,
+    '--log-level',
+    'warn',
     serverPath('busy.js'),
   ],
 })

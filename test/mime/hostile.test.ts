@@ -4,38 +4,9 @@ import { parseMime, type MimeMessage } from '../../src/mime/index.ts'
 import { parseParameters, readingsOf } from '../../src/mime/parameters.ts'
 import { parseStructure } from '../../src/mime/parser.ts'
 import { decodeTransfer, decodeTransferInPieces } from '../../src/mime/transfer-encoding.ts'
+import { assertGrowth } from '../support/growth.ts'
 
-/**
- * Messages made to be slow. Time is judged by growth: eight times the size must not take much more than
- * eight times as long, where a quadratic parser takes sixty-four. The best of five counts, as machines are
- * busy; times too short to measure pass.
- */
-
-const GROWTH = 26
-const TOO_SHORT = 25
-
-/** Of the processor, not of the clock: other programs do not count. */
-function milliseconds(run: () => void): number {
-  const start = process.cpuUsage()
-  run()
-  const { user, system } = process.cpuUsage(start)
-  return (user + system) / 1_000
-}
-
-function assertLinear(
-  make: (n: number) => Buffer,
-  n: number,
-  use: (bytes: Buffer) => void,
-): void {
-  const [small, large] = [make(n), make(8 * n)]
-  let ratio = Infinity
-  for (let i = 0; i < 5 && ratio > GROWTH; i++) {
-    const short = milliseconds(() => use(small))
-    const long = milliseconds(() => use(large))
-    ratio = Math.min(ratio, long < TOO_SHORT ? 1 : long / Math.max(short, 1))
-  }
-  assert.ok(ratio <= GROWTH, `eight times the size takes ${ratio.toFixed(1)} times as long`)
-}
+/** Messages made to be slow. */
 
 /** Reads a message through and through, within limits that do not help it. */
 const LARGE = { depth: 1_000, parts: 1_000_000, headerBytes: 100_000_000 }
@@ -119,7 +90,7 @@ const CASES: [name: string, n: number, make: (n: number) => Buffer][] = [
 
 describe('eight times the message takes about eight times as long', () => {
   for (const [name, n, make] of CASES) {
-    it(name, () => assertLinear(make, n, readAll))
+    it(name, () => assertGrowth(make, n, readAll))
   }
 })
 
@@ -153,7 +124,7 @@ describe('eight times the parameters take about eight times as long', () => {
   ]
   for (const [name, n, make] of cases) {
     it(name, () =>
-      assertLinear(
+      assertGrowth(
         (size) => text(make(size)),
         n,
         (raw) => {
@@ -183,7 +154,7 @@ describe('eight times the encoded content takes about eight times as long', () =
     for (const pattern of patterns) {
       it(`${encoding} of ${JSON.stringify(pattern)}`, () => {
         const make = (n: number): Buffer => text(`${pattern.repeat(n / pattern.length)}!`)
-        assertLinear(make, 240_000, (bytes) => {
+        return assertGrowth(make, 240_000, (bytes) => {
           const whole = decodeTransfer(bytes, encoding)
           let size = 0
           for (const piece of decodeTransferInPieces(bytes, encoding)) size += piece.length
