@@ -27,7 +27,9 @@ export function decodeStrings(payload: Payload): string[] {
 
 /** A string with its NUL, as parts of a frame. A NUL inside would end it early: callers check. */
 export function stringParts(...strings: readonly (string | Uint8Array)[]): Uint8Array[] {
-  return strings.flatMap((string) => [encodeText(string), NUL])
+  const parts: Uint8Array[] = []
+  for (const string of strings) parts.push(encodeText(string), NUL)
+  return parts
 }
 
 export function malformed(what: string, why: string): ProtocolError {
