@@ -37,7 +37,8 @@ export function headerScript(
   ) {
     tail++
   }
-  const steps: Step[] = Array.from({ length: head }, () => KEEP)
+  const steps: Step[] = []
+  for (let i = 0; i < head; i++) steps.push(KEEP)
   for (const step of shortest(
     before.slice(head, before.length - tail),
     after.slice(head, after.length - tail),
