@@ -45,6 +45,7 @@ export type { Stage } from './milter/stages.ts'
 
 // Telemetry
 export { observe, type TelemetryEvents, type TelemetryListeners } from './milter/channels.ts'
+export type { HandlerCall } from './milter/handler-call.ts'
 export type {
   BodySpilled,
   ClientRefused,
@@ -55,6 +56,7 @@ export type {
   HandlerDone,
   HandlerFailed,
   MessageDone,
+  MessageStarted,
   MessageVerdict,
   ProtocolViolation,
 } from './milter/channels.ts'

@@ -283,6 +283,7 @@ describe('the documentation', () => {
       'README.md',
       'docs/messages.md',
       'docs/mime.md',
+      'docs/telemetry.md',
       'docs/testing.md',
     ])
   })

@@ -1,6 +1,7 @@
 import { InterruptedError } from '../errors.ts'
 import { isThenable, verdictOf } from '../milter/answer.ts'
 import type { LiveConnectionContext } from '../milter/context.ts'
+import { handlerCalls, TracedCall } from '../milter/handler-call.ts'
 import { errorCode, publishFailure } from '../milter/message-record.ts'
 import { errorVerdict, type FilterSettings } from '../milter/options.ts'
 import type { Stage } from '../milter/stages.ts'
@@ -37,15 +38,15 @@ const SHADOW_LIMIT = 30_000
 export class HandlerCalls {
   readonly #settings: FilterSettings
   /** ends the call that is waited for, without an answer */
-  #stop: (() => void) | undefined
+  #stop: ((reason: InterruptedError) => void) | undefined
 
   constructor(settings: FilterSettings) {
     this.#settings = settings
   }
 
-  /** What is waited for is over: its message, or the connection. It never settles then. */
-  stop(): void {
-    this.#stop?.()
+  /** The call is not waited for any longer, nor what may follow it. It never settles then. */
+  stop(reason: InterruptedError): void {
+    this.#stop?.(reason)
   }
 
   run(
@@ -55,14 +56,32 @@ export class HandlerCalls {
     subject: CallSubject,
     invoke: () => unknown,
   ): Later<Verdict> {
+    if (!handlerCalls.hasSubscribers) {
+      return this.#call(member, stage, context, subject, invoke, undefined)
+    }
+    const traced = new TracedCall(context, stage, member.name)
+    return traced.run(() => this.#call(member, stage, context, subject, invoke, traced))
+  }
+
+  #call(
+    member: FilterMember,
+    stage: FilterStage,
+    context: LiveConnectionContext,
+    subject: CallSubject,
+    invoke: () => unknown,
+    traced: TracedCall | undefined,
+  ): Later<Verdict> {
     const fail = (error: unknown): Verdict => {
       subject.failed = true
+      traced?.failed(error)
       return this.failed(member, stage, context, error)
     }
     let result: unknown
     try {
       result = invoke()
-      if (isThenable(result)) return this.#wait(member, stage, context, subject, result, fail)
+      if (isThenable(result)) {
+        return this.#wait(member, stage, context, subject, result, fail, traced)
+      }
       const verdict = verdictOf(result, EVENTS[stage], stage) ?? CONTINUE
       subject.close()
       return verdict
@@ -79,6 +98,7 @@ export class HandlerCalls {
     subject: CallSubject,
     result: PromiseLike<unknown>,
     fail: (error: unknown) => Verdict,
+    traced: TracedCall | undefined,
   ): Promise<Verdict> {
     return new Promise((resolve) => {
       let waiting = true
@@ -86,7 +106,11 @@ export class HandlerCalls {
         waiting = false
         clearTimeout(timer)
         subject.close()
-        if (this.#stop === end) this.#stop = undefined
+        if (this.#stop === stop) this.#stop = undefined
+      }
+      const stop = (reason: InterruptedError): void => {
+        end()
+        traced?.cut(reason)
       }
       const limit = this.#limit(member, stage)
       const late = (): void => {
@@ -99,7 +123,7 @@ export class HandlerCalls {
         resolve(fail(reason))
       }
       const timer = limit > 0 ? setTimeout(late, limit) : undefined
-      this.#stop = end
+      this.#stop = stop
       result.then(
         (value) => {
           if (!waiting) return

@@ -1,4 +1,4 @@
-import { MilterError } from '../errors.ts'
+import { MilterError, type InterruptedError } from '../errors.ts'
 import { isThenable } from '../milter/answer.ts'
 import {
   keepsLeadingSpace,
@@ -34,6 +34,7 @@ import { StageView } from './stage-view.ts'
 export class Pipeline implements FilterObject {
   readonly handlers: ReadonlyMap<Stage, AnyHandler>
   readonly actions: number
+  readonly callsFilters = true
   readonly #blueprint: Blueprint
   /** filters that have accepted all mail of the connection */
   readonly #acceptedAll = new Set<FilterMember>()
@@ -52,8 +53,11 @@ export class Pipeline implements FilterObject {
     return handler.call(this, context as never, ...(args as never[]))
   }
 
+  cutOff(reason: InterruptedError): void {
+    this.#calls.stop(reason)
+  }
+
   messageOver(): void {
-    this.#calls.stop()
     this.#message?.end()
     this.#message = undefined
   }

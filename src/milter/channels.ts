@@ -15,6 +15,7 @@ export interface TelemetryEvents {
   'tsmilter:connection:close': ConnectionClosed
   'tsmilter:connection:overload': ConnectionOverload
   'tsmilter:client:refused': ClientRefused
+  'tsmilter:message:start': MessageStarted
   'tsmilter:message': MessageDone
   'tsmilter:handler': HandlerDone
   'tsmilter:handler:error': HandlerFailed
@@ -75,6 +76,13 @@ export interface ClientRefused extends Client, Decision {
   readonly verdict: 'reject' | 'tempfail'
 }
 
+/** A message has begun: the mail server has sent MAIL, and the filter was not asked about it yet. */
+export interface MessageStarted {
+  readonly connection: number
+  /** a number of its own for each message of this process, the same when it is over */
+  readonly message: number
+}
+
 /** How a message ended. `abort`: the mail server gave it up, as after RSET or a lost client. */
 export type MessageVerdict = 'accept' | 'reject' | 'tempfail' | 'discard' | 'abort'
 
@@ -82,7 +90,7 @@ export type MessageVerdict = 'accept' | 'reject' | 'tempfail' | 'discard' | 'abo
  * The filter has said its last word on a message, or the mail server has given the message up. A filter
  * that accepts or refuses at MAIL is done there, whatever else the client sends.
  */
-export interface MessageDone extends Client, Decision {
+export interface MessageDone extends MessageStarted, Client, Decision {
   /** undefined as long as the mail server has given none */
   readonly queueId: string | undefined
   /** who has logged in (macro `auth_authen`) */
@@ -160,6 +168,7 @@ export const channels: {
   readonly connectionClose: EventChannel<ConnectionClosed>
   readonly connectionOverload: EventChannel<ConnectionOverload>
   readonly clientRefused: EventChannel<ClientRefused>
+  readonly messageStart: EventChannel<MessageStarted>
   readonly message: EventChannel<MessageDone>
   readonly handler: EventChannel<HandlerDone>
   readonly handlerError: EventChannel<HandlerFailed>
@@ -170,6 +179,7 @@ export const channels: {
   connectionClose: channel('tsmilter:connection:close'),
   connectionOverload: channel('tsmilter:connection:overload'),
   clientRefused: channel('tsmilter:client:refused'),
+  messageStart: channel('tsmilter:message:start'),
   message: channel('tsmilter:message'),
   handler: channel('tsmilter:handler'),
   handlerError: channel('tsmilter:handler:error'),

@@ -112,6 +112,8 @@ export interface ConnectionState {
   helo: string | undefined
 }
 
+let lastMessage = 0
+
 const NOBODY: Peer = {
   hostname: '',
   family: 'unknown',
@@ -137,6 +139,11 @@ export class LiveConnectionContext implements ConnectionContext {
 
   get id(): number {
     return this.state.id
+  }
+
+  /** For telemetry: the number of the message; undefined outside of messages. */
+  get message(): number | undefined {
+    return undefined
   }
 
   get signal(): AbortSignal {
@@ -184,6 +191,7 @@ export class LiveMessageContext
   extends LiveConnectionContext
   implements EndOfMessageContext, HeaderContext, RecipientContext
 {
+  readonly #number = ++lastMessage
   #words: readonly string[] = []
   #field: HeaderView | undefined
   #edits: EditList | undefined
@@ -219,6 +227,10 @@ export class LiveMessageContext
     this.#lastQueueId = this.queueId
     this.#over = true
     this.endEdits()
+  }
+
+  override get message(): number {
+    return this.#number
   }
 
   // ---- for handlers

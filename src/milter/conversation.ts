@@ -1,4 +1,4 @@
-import { InterruptedError, UsageError, type ErrorCode, type ProtocolError } from '../errors.ts'
+import { UsageError, type InterruptedError, type ProtocolError } from '../errors.ts'
 import type { HeaderView, Peer } from '../protocol/commands.ts'
 import { formatMacroList } from '../protocol/macros.ts'
 import type { Offer } from '../protocol/negotiation.ts'
@@ -23,8 +23,15 @@ import { describe, isThenable, verdictOf } from './answer.ts'
 import { channels } from './channels.ts'
 import { decodeAs } from './decoding.ts'
 import { EditList } from './edits.ts'
-import { filterObject, type FilterFactory, type FilterObject } from './filter-object.ts'
+import {
+  filterObject,
+  type AnyHandler,
+  type FilterFactory,
+  type FilterObject,
+} from './filter-object.ts'
+import { handlerCalls, TracedCall } from './handler-call.ts'
 import type { NegotiationRequest } from './handlers.ts'
+import { interruption, missedDeadline } from './interruption.ts'
 import { marksOf, type Marks } from './marks.ts'
 import {
   errorCode,
@@ -40,13 +47,6 @@ import { answeringData, wishesOf, withRequest } from './subscription.ts'
 let lastId = 0
 const NO_ARGS: readonly unknown[] = []
 const NO_EDITS: readonly Buffer[] = []
-
-/** How an interruption is told to handlers. */
-const INTERRUPTIONS: Readonly<Record<InterruptReason, [ErrorCode, string]>> = {
-  abort: ['MESSAGE_ABORTED', 'the mail server abandoned the message'],
-  disconnect: ['DISCONNECTED', 'the mail server has closed the connection'],
-  shutdown: ['SHUTTING_DOWN', 'this server is stopping'],
-}
 
 /** A handler that has not answered yet. */
 interface Pending {
@@ -73,6 +73,8 @@ export class Conversation implements SessionEvents {
   #record: MessageRecord | undefined
   #filter: FilterObject | undefined
   #pending: Pending | undefined
+  /** of a handler, if somebody traces */
+  #traced: TracedCall | undefined
   /** handlers that were cut off and have not ended yet */
   #overrunning = 0
   /** the latest answer was not the filter's own: its edits do not count */
@@ -105,12 +107,27 @@ export class Conversation implements SessionEvents {
   negotiate(offer: Offer): Later<Wishes | undefined> {
     const filter = this.#object
     let wishes: Wishes
-    let request: unknown
     try {
       wishes = wishesOf(filter, this.#settings)
       if (this.#transport.acknowledgesLate === true) wishes = answeringData(wishes)
-      const handler = filter.handlers.get('negotiate')
-      if (handler === undefined) return wishes
+    } catch (error) {
+      return this.#refuse(error)
+    }
+    const handler = filter.handlers.get('negotiate')
+    if (handler === undefined) return wishes
+    return this.#trace('negotiate', this.#context, () =>
+      this.#request(filter, handler, offer, wishes),
+    )
+  }
+
+  #request(
+    filter: FilterObject,
+    handler: AnyHandler,
+    offer: Offer,
+    wishes: Wishes,
+  ): Later<Wishes | undefined> {
+    let request: unknown
+    try {
       request = filter.call(handler, this.#context, [offer])
     } catch (error) {
       return this.#refuse(error)
@@ -163,6 +180,9 @@ export class Conversation implements SessionEvents {
 
   messageBegins(): void {
     this.#message = new LiveMessageContext(this.#state)
+    if (channels.messageStart.hasSubscribers) {
+      channels.messageStart.publish({ connection: this.id, message: this.#message.message })
+    }
     if (channels.message.hasSubscribers) this.#record = new MessageRecord()
   }
 
@@ -366,10 +386,21 @@ export class Conversation implements SessionEvents {
     args: readonly unknown[],
   ): Later<Verdict> {
     // Each header field comes by here: no clock and no promise unless somebody listens.
-    if (this.#record === undefined && !channels.handler.hasSubscribers) {
+    if (
+      this.#record === undefined &&
+      !channels.handler.hasSubscribers &&
+      !handlerCalls.hasSubscribers
+    ) {
       return this.#ask(stage, context, args)
     }
     return this.#timed(stage, context, args)
+  }
+
+  /** @param ask calls the handler */
+  #trace<T>(stage: Stage, context: LiveConnectionContext, ask: () => Later<T>): Later<T> {
+    if (!handlerCalls.hasSubscribers || this.#object.callsFilters) return ask()
+    this.#traced = new TracedCall(context, stage)
+    return this.#traced.run(ask)
   }
 
   #timed(
@@ -381,7 +412,8 @@ export class Conversation implements SessionEvents {
     if (record !== undefined) record.stage = stage
     const isHandled = this.#object.handlers.has(stage)
     const began = performance.now()
-    return tapped(this.#ask(stage, context, args), (verdict) => {
+    const ask = (): Later<Verdict> => this.#ask(stage, context, args)
+    return tapped(isHandled ? this.#trace(stage, context, ask) : ask(), (verdict) => {
       const milliseconds = performance.now() - began
       record?.took(stage, milliseconds, verdict)
       if (isHandled) publishHandler(this.id, stage, milliseconds)
@@ -430,6 +462,7 @@ export class Conversation implements SessionEvents {
     context.log.error({ stage, err: error, verdict: verdict.kind }, 'a handler failed')
     context.failure = errorCode(error) ?? 'EXCEPTION'
     if (this.#record !== undefined) this.#record.stage = stage
+    this.#traced?.failed(error)
     publishFailure(context, stage, error)
     return verdict
   }
@@ -445,16 +478,19 @@ export class Conversation implements SessionEvents {
     if (handler === undefined) return undefined
     const failed = (error: unknown): void => {
       context.log.error({ stage, err: error }, 'a handler failed')
+      this.#traced?.failed(error)
       publishFailure(context, stage, error)
     }
-    try {
-      const result = filter.call(handler, context, args)
-      if (!isThenable(result)) return undefined
-      return this.#wait(stage, context, result, () => undefined, failed, false)
-    } catch (error) {
-      failed(error)
-      return undefined
-    }
+    return this.#trace(stage, context, () => {
+      try {
+        const result = filter.call(handler, context, args)
+        if (!isThenable(result)) return undefined
+        return this.#wait(stage, context, result, () => undefined, failed, false)
+      } catch (error) {
+        failed(error)
+        return undefined
+      }
+    })
   }
 
   /** Settles in any case: with the handler, with its deadline, or when it is cut off. */
@@ -474,11 +510,13 @@ export class Conversation implements SessionEvents {
         settle()
         this.#overrun(filter, 1)
         context.scope.interrupt(reason)
+        filter.cutOff?.(reason)
         resolve(failed(reason))
       }
       const pending: Pending = { cut }
       const limit = this.#settings.deadlines[stage]
-      const timer = limit > 0 ? setTimeout(() => cut(deadline(stage, limit)), limit) : undefined
+      const timer =
+        limit > 0 ? setTimeout(() => cut(missedDeadline(stage, limit)), limit) : undefined
       const settle = (): void => {
         waiting = false
         clearTimeout(timer)
@@ -511,6 +549,7 @@ export class Conversation implements SessionEvents {
 
   #refuse(error: unknown): undefined {
     this.#context.log.error({ stage: 'negotiate', err: error }, 'the connection is refused')
+    this.#traced?.failed(error)
     return undefined
   }
 }
@@ -536,18 +575,6 @@ function tapped(answer: Later<Verdict>, tell: (verdict: Verdict) => void): Later
     tell(verdict)
     return verdict
   })
-}
-
-function interruption(reason: InterruptReason): InterruptedError {
-  const [code, text] = INTERRUPTIONS[reason]
-  return new InterruptedError(code, text)
-}
-
-function deadline(stage: Stage, limit: number): InterruptedError {
-  return new InterruptedError(
-    'DEADLINE_EXCEEDED',
-    `the handler of ${stage} did not answer within ${limit} ms (option "deadlines")`,
-  )
 }
 
 function checkedRequest(given: unknown): NegotiationRequest | undefined {

@@ -1,4 +1,4 @@
-import { UsageError } from '../errors.ts'
+import { UsageError, type InterruptedError } from '../errors.ts'
 import type { Handlers } from './handlers.ts'
 import type { HeaderView } from '../protocol/commands.ts'
 import type { LiveConnectionContext, LiveMessageContext } from './context.ts'
@@ -17,6 +17,10 @@ export interface FilterObject {
   /** in place of the handler of header: takes the field as it lies, undecoded, and has no answer */
   takeField?(context: LiveMessageContext, field: HeaderView): void
   call(handler: AnyHandler, context: LiveConnectionContext, args: readonly unknown[]): unknown
+  /** it stands for filters whose handlers it calls, and traces these calls itself */
+  readonly callsFilters?: boolean
+  /** the handler that was called last is not waited for any longer */
+  cutOff?(reason: InterruptedError): void
   /** how many handlers are still running though they are no longer waited for */
   overrunning?(count: number): void
   /** the message is over, in whatever way; what was kept for it can go */

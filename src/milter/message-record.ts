@@ -54,6 +54,7 @@ export class MessageRecord {
     const sender = this.sender ?? context.macro('mail_addr')
     const event: MessageDone = {
       connection: context.id,
+      message: context.message,
       ...clientOf(context),
       queueId: bounded(context.queueId),
       user: bounded(context.macro('auth_authen')) || undefined,

@@ -45,8 +45,12 @@ export interface Config
         readonly write?: Duration | undefined
       }
     | undefined
-  /** How a stop treats sessions. @default deadline 30000, quiet 2000 */
-  readonly stop?: Durations<CloseOptions> | undefined
+  /**
+   * How it stops. `delay`: how long it still accepts connections, while `/readyz` says `stopping`, so
+   * that a load balancer sends no more of them. The rest is how it treats sessions then.
+   * @default delay 0, deadline 30000, quiet 2000
+   */
+  readonly stop?: Durations<CloseOptions & { readonly delay?: number }> | undefined
   readonly reload?:
     | {
         /** how long sessions of the version before may go on. @default 600000 */

@@ -52,7 +52,7 @@ describe('options of tsmilter run', () => {
       backlog,
       maxConnections,
       timeouts,
-      stop: { deadline: 30_000, quiet: 2_000 },
+      stop: { delay: 0, deadline: 30_000, quiet: 2_000 },
       reload: { deadline: 600_000 },
       startTimeout: 30_000,
       hangTimeout: 30_000,
@@ -65,7 +65,7 @@ describe('options of tsmilter run', () => {
     const found = settings(config, { maxEdits: '3' }, variables)
     assert.deepEqual(
       [found.maxEdits, found.workers, found.stop],
-      [3, 3, { deadline: 60_000, quiet: 2_000 }],
+      [3, 3, { delay: 0, deadline: 60_000, quiet: 2_000 }],
     )
     assert.equal(settings(config, {}, variables).maxEdits, 2)
     assert.equal(settings(config).maxEdits, 1)
@@ -114,11 +114,11 @@ describe('options of tsmilter run', () => {
       [{ listen: [] }, /listen.*several times/],
       [
         { stop: { deadlin: 1 } },
-        /stop\.deadlin of config\.ts: there is none; there are stop\.deadline, stop\.quiet/,
+        /stop\.deadlin of config\.ts: there is none; there are stop\.delay, stop\.deadline, stop\.quiet/,
       ],
       [
         { stop: 5 },
-        /^the option stop of config\.ts: it takes an object with deadline, quiet; it got 5$/,
+        /^the option stop of config\.ts: it takes an object with delay, deadline, quiet; it got 5$/,
       ],
       [{ timeouts: { idle: '1 week' } }, /timeouts\.idle .* 1h; it got "1 week"$/],
       [{ timeouts: { idle: 0 } }, /timeouts\.idle/],

@@ -108,4 +108,21 @@ describe('tsmilter run', () => {
       assert.equal(await running.ended, 2)
     }
   })
+
+  it('still accepts for stop.delay after SIGTERM, while /readyz says stopping', async () => {
+    const directory = project({ 'pid.mjs': PID })
+    const args = ['pid.mjs', '--listen', 'inet:0@127.0.0.1', '--telemetry', '127.0.0.1:0']
+    await using running = await start([...args, '--stop-delay', '10m'], directory)
+    assert.deepEqual(await page(running, '/readyz'), [200, 'ok\n'])
+    running.signal('SIGTERM')
+    await running.says(/INFO  stopping signal=SIGTERM/)
+    assert.deepEqual(await page(running, '/readyz'), [503, 'stopping\n'])
+    assert.equal((await send(running.address)).verdict, 'accept')
+    // The second signal ends that, too.
+    assert.equal(await running.stop(), 0)
+
+    await using again = await start([...args, '--stop-delay', '10ms'], directory)
+    assert.equal(await again.stop(), 0)
+    assert.equal(again.count(/INFO  stopping at once/), 0)
+  })
 })

@@ -1,7 +1,7 @@
 #!/bin/sh
 # setup.sh: what the tests with real mail servers need, on Debian, as root.
 #
-# Postfix and the libraries are installed. Sendmail cannot be, because Debian allows one mail server
+# Postfix, HAProxy and the libraries are installed. Sendmail cannot be, because Debian allows one mail server
 # per machine: its packages are only unpacked, into .mta/sendmail of the repository or into
 # $TSMILTER_SENDMAIL_ROOT. Run it as often as you like: what is there is left alone.
 set -eu
@@ -41,6 +41,7 @@ has postconf || wanted="$wanted postfix"
 has m4 || wanted="$wanted m4"
 has openssl || wanted="$wanted openssl"
 has unshare || wanted="$wanted util-linux"
+has haproxy || wanted="$wanted haproxy"
 
 missing_right() {
   [ "$(id -u)" != 0 ] || return 0

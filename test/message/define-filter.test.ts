@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { describe, it, mock } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   ACCEPT,
@@ -17,6 +17,8 @@ import {
 } from '../../src/index.ts'
 import { Action, ALL_ACTIONS, ALL_STEPS, Step } from '../../src/protocol/index.ts'
 import { deliver, openSession, type TestTransaction } from '../../src/testing/index.ts'
+import { atEnd } from '../support/resources.ts'
+import { Wire } from '../support/wire.ts'
 
 const SERVERS = ['postfix', 'sendmail'] as const
 const nothing = (): void => {}
@@ -432,6 +434,23 @@ describe('a stage that fails', () => {
       String(outcome.errors[0]),
       /the filter "test" did not answer at recipient within 38 ms/,
     )
+  })
+})
+
+describe('a handler whose client has gone', () => {
+  it('is reported once, and not for its deadline again', async () => {
+    mock.timers.enable({ apis: ['setTimeout'] })
+    atEnd(() => mock.timers.reset())
+    const filter = defineFilter({
+      name: 'asks',
+      deadlines: { helo: 1_000 },
+      helo: () => new Promise(() => {}),
+    })
+    const wire = Wire.negotiated(filter).send({ type: 'helo', name: 'x' })
+    await wire.send({ type: 'quit' }).settle()
+    mock.timers.tick(600_000)
+    const codes = wire.errors().map(({ fields }) => (fields['err'] as { code: string }).code)
+    assert.deepEqual(codes, ['DISCONNECTED'])
   })
 })
 

@@ -66,8 +66,8 @@ function of<N extends Name>(kept: readonly Kept[], name: N): TelemetryEvents[N][
 }
 /** Without what is another number each time. */
 function plain(event: MessageDone): Partial<MessageDone> {
-  const { connection, milliseconds, handlerMilliseconds, ...rest } = event
-  assert.ok(connection > 0)
+  const { connection, message, milliseconds, handlerMilliseconds, ...rest } = event
+  assert.ok(connection > 0 && message > 0)
   assert.ok(milliseconds >= 0 && handlerMilliseconds >= 0)
   assert.ok(handlerMilliseconds <= milliseconds + 1)
   return rest

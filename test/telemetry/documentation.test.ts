@@ -23,24 +23,18 @@ describe('docs/telemetry.md', () => {
     atEnd(() => rmSync(directory, { recursive: true }))
     const file = join(directory, 'listener.mjs')
     writeFileSync(file, code!.replace("'tsmilter'", JSON.stringify(library)))
-    const { traceMessages } = (await import(pathToFileURL(file).href)) as {
-      traceMessages: (tracer: object) => () => void
+    const { watchSlow } = (await import(pathToFileURL(file).href)) as {
+      watchSlow: (limit: number, alarm: (event: object) => void) => () => void
     }
-    const spans: { startTime: number; attributes: Record<string, unknown>; end?: number }[] = []
-    const stop = traceMessages({
-      startSpan(_name: string, options: { startTime: number; attributes: object }) {
-        const span = { ...options, attributes: { ...options.attributes }, end: 0 }
-        spans.push(span)
-        return { end: (time: number) => void (span.end = time) }
-      },
-    })
+    const heard: object[] = []
+    const stop = watchSlow(-1, (event) => heard.push(event))
+    const never = watchSlow(3_600_000, (event) => heard.push(event))
     await deliver(() => ({ eom: () => {} }))
     stop()
+    never()
     await deliver(() => ({ eom: () => {} }))
-    assert.equal(spans.length, 1)
-    const { verdict, stage } = spans[0]!.attributes
-    assert.deepEqual([verdict, stage], ['accept', 'eom'])
-    assert.ok(spans[0]!.end! >= spans[0]!.startTime)
+    assert.equal(heard.length, 1)
+    assert.deepEqual(Object.keys(heard[0]!), ['queueId', 'milliseconds', 'handlerMilliseconds'])
   })
 
   it('names each metric', async () => {

@@ -41,7 +41,7 @@ export async function runFilters(
   let stopped: Promise<void> | undefined
   const onStop = (signal: NodeJS.Signals): void => {
     log.info({ signal }, stopped === undefined ? 'stopping' : 'stopping at once')
-    stopped = supervisor?.stop(stopped === undefined ? undefined : { deadline: 0, quiet: 0 })
+    stopped = supervisor?.stop(stopped !== undefined)
     wake()
   }
   const onReload = (): void => supervisor?.reload()

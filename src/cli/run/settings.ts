@@ -39,7 +39,7 @@ export interface RunSettings {
   readonly maxFrameSize: number
   readonly maxPending: number
   readonly onError: ErrorPolicy
-  readonly stop: { deadline: number; quiet: number }
+  readonly stop: { delay: number; deadline: number; quiet: number }
   readonly reload: { deadline: number }
   readonly startTimeout: number
   readonly hangTimeout: number

@@ -1,9 +1,10 @@
 import type { Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../../milter/log.ts'
 import { parseListenAddress } from '../../server/listen-address.ts'
 import { Listener } from '../../server/listener.ts'
 import { Crew } from './crew.ts'
-import type { Identity, Stop } from './messages.ts'
+import type { Identity } from './messages.ts'
 import type { Notifier } from './notify.ts'
 import type { Given, RunSettings } from './settings.ts'
 import { Tally } from './tally.ts'
@@ -24,6 +25,7 @@ export interface Launch {
 const MAX_WAITING = 1_000
 /** Versions that finish their sessions side by side; older ones are told to hurry. */
 const MAX_DRAINING = 3
+const AT_ONCE = { delay: 0, deadline: 0, quiet: 0 }
 
 /**
  * The primary of `tsmilter run`: holds the sockets, accepts, and gives each connection to a worker. It
@@ -49,6 +51,9 @@ export class Supervisor {
   #reloading: Promise<void> | undefined
   #reloadAgain = false
   #stopping = false
+  readonly #atOnce = new AbortController()
+  /** it accepts no more, and nobody waits for a worker */
+  #closed = false
 
   constructor(launch: Launch, log: Logger, notifier: Notifier) {
     this.#launch = launch
@@ -104,12 +109,22 @@ export class Supervisor {
     if (!this.#stopping) this.#notifier.ready()
   }
 
-  /** Has all workers finish their sessions; settles when they are gone. Call again to shorten that. */
-  async stop(how?: Stop): Promise<void> {
+  /**
+   * Accepts for a while, if it is told so, and then has all workers finish their sessions; settles when
+   * they are gone.
+   *
+   * @param atOnce shortens all of it; also of an earlier call
+   */
+  async stop(atOnce: boolean): Promise<void> {
     this.#stopping = true
-    const stop = how ?? this.#settings?.stop ?? { deadline: 0, quiet: 0 }
+    if (atOnce) this.#atOnce.abort()
     this.#starting?.kill()
     this.#notifier.stopping()
+    const { signal } = this.#atOnce
+    const { delay } = this.#settings?.stop ?? AT_ONCE
+    if (delay > 0) await sleep(delay, undefined, { signal }).catch(() => {})
+    this.#closed = true
+    const stop = (signal.aborted ? undefined : this.#settings?.stop) ?? AT_ONCE
     await this.#closeListeners([...this.#listeners.keys()])
     for (const socket of this.#waiting.splice(0)) socket.destroy()
     const crews =
@@ -208,7 +223,7 @@ export class Supervisor {
   #hand(socket: Socket): void {
     const workers = this.#crew?.ready ?? []
     if (workers.length === 0) {
-      if (this.#stopping || this.#waiting.length >= MAX_WAITING) socket.destroy()
+      if (this.#closed || this.#waiting.length >= MAX_WAITING) socket.destroy()
       else this.#waiting.push(socket)
       return
     }

@@ -17,6 +17,11 @@ export function sendmailMissing(): string | undefined {
   return sendmail.reason
 }
 
+/** Why HAProxy cannot be run here and what to do about it, in one line; undefined if it can. */
+export function haproxyMissing(): string | undefined {
+  return findProgram('haproxy') === undefined ? `HAProxy is not installed: ${HOW}` : undefined
+}
+
 /** The directory that setup.sh has unpacked Sendmail's packages into. */
 export function sendmailRoot(): string {
   return process.env['TSMILTER_SENDMAIL_ROOT'] ?? join(repository(), '.mta', 'sendmail')
@@ -71,7 +76,7 @@ function succeeds(program: string, args: readonly string[]): string | undefined 
 }
 
 /** This file runs from build/, one level deeper than its source: look for the package upwards. */
-function repository(): string {
+export function repository(): string {
   for (let path = import.meta.dirname; ; path = dirname(path)) {
     if (existsSync(join(path, 'package.json'))) return path
     if (path === '/') throw new Error('no package.json above the tests')

@@ -20,6 +20,8 @@ export interface StartOptions {
   readonly milterProtocol?: 2 | 3 | 4 | 6
   /** Macros sent at a stage instead of the default ones: names between blanks or commas. */
   readonly macros?: Readonly<Partial<Record<MacroStage, string>>>
+  /** Names with several addresses: more lines of /etc/hosts, which this server alone sees. */
+  readonly hosts?: readonly string[]
   /** Offer STARTTLS with a new self-signed certificate. */
   readonly tls?: boolean
 }

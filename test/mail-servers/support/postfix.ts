@@ -35,9 +35,20 @@ export async function startPostfix(options: PostfixOptions): Promise<PostfixServ
     await configure(site, options)
     makeQueue(site, facts)
     const etc = site.path('etc')
-    await site.launch(join(facts.daemons, 'master'), ['-c', etc], { MAIL_CONFIG: etc })
+    const master = [join(facts.daemons, 'master'), '-c', etc]
+    const [program, ...args] =
+      options.hosts === undefined ? master : withHosts(site, options.hosts, master)
+    await site.launch(program!, args, { MAIL_CONFIG: etc })
     return new Postfix(site, facts)
   })
+}
+
+/** The command in a namespace of its own for mounts, with an /etc/hosts of its own. */
+function withHosts(site: Site, lines: readonly string[], command: readonly string[]): string[] {
+  writeFileSync(site.path('hosts'), ['127.0.0.1\tlocalhost', ...lines, ''].join('\n'))
+  const mount = 'mount --bind "$0" "$(readlink -f /etc/hosts)" && exec "$@"'
+  const unshare = [findProgram('unshare') ?? 'unshare', '-m', '--propagation', 'private']
+  return [...unshare, '/bin/sh', '-c', mount, site.path('hosts'), ...command]
 }
 
 class Postfix extends PrivateServer implements PostfixServer {

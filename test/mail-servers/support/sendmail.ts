@@ -125,7 +125,12 @@ async function configure(site: Site, options: StartOptions, programs: string): P
     'service.switch': 'hosts\tfiles\naliases\tfiles\npasswd\tfiles\n',
     'nsswitch.conf': 'passwd: files\ngroup: files\nhosts: files\n',
     'resolv.conf': '',
-    hosts: '127.0.0.1\tlocalhost mx.sendmail.test\n::1\tlocalhost\n',
+    hosts: [
+      '127.0.0.1\tlocalhost mx.sendmail.test',
+      '::1\tlocalhost',
+      ...(options.hosts ?? []),
+      '',
+    ].join('\n'),
     helpfile: 'smtp\tTest server.\n',
     statistics: '',
     aliases: '',

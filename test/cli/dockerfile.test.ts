@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { describe, it } from 'node:test'
+import { sourcePath, temporaryDirectory } from '../conformance/support/program.ts'
+import { atEnd } from '../support/resources.ts'
+import { field, Running, send } from './support/command.ts'
+
+/** The instructions of a Dockerfile, with continued lines joined. */
+function instructions(text: string): [name: string, rest: string][] {
+  return text
+    .replaceAll(/^#.*\n/gm, '')
+    .replaceAll(/\\\n\s*/g, '')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => {
+      const [, name, rest] = /^([A-Z]+) (.*)$/.exec(line)!
+      return [name!, rest!]
+    })
+}
+
+const all = instructions(readFileSync(sourcePath('Dockerfile'), 'utf8'))
+/** Of the image itself, without what builds it. */
+const image = all.slice(all.findLastIndex(([name]) => name === 'FROM'))
+const of = (name: string): string[] =>
+  image.filter(([other]) => other === name).map(([, rest]) => rest)
+const command = (text: string): string[] => JSON.parse(/\[.*\]/.exec(text)![0]) as string[]
+
+describe('the Dockerfile', () => {
+  it('makes an image whose commands exist, are healthy, and stop at SIGTERM', async () => {
+    // What the image has, at the same places below a directory.
+    const root = temporaryDirectory()
+    for (const copy of of('COPY')) {
+      const words = copy.replace('--from=build ', '').split(' ')
+      const target = join(root, words.pop()!)
+      for (const word of words) {
+        const source = sourcePath(word.replace(/^\/build\//, ''))
+        assert.ok(existsSync(source), source)
+        const isDirectory =
+          word.endsWith('bin') || word.endsWith('dist') || word.endsWith('node_modules')
+        const place = isDirectory ? target : join(target, word.replace(/^.*\//, ''))
+        mkdirSync(dirname(place), { recursive: true })
+        symlinkSync(source, place.replace(/\/$/, ''))
+      }
+    }
+    const link = /^ln -s (\S+) (\S+)$/.exec(of('RUN').join())!
+    mkdirSync(join(root, dirname(link[2]!)), { recursive: true })
+    symlinkSync(join(root, link[1]!), join(root, link[2]!))
+    const cwd = join(root, of('WORKDIR')[0]!)
+    mkdirSync(cwd)
+    writeFileSync(join(cwd, 'config.ts'), CONFIG)
+
+    // Here the network is not its own.
+    const here = (text: string, port: string): string =>
+      text.replaceAll(/8890|9464/g, port).replaceAll('0.0.0.0', '127.0.0.1')
+    const env: Record<string, string> = {
+      PATH: `${join(root, dirname(link[2]!))}:${dirname(process.execPath)}:${process.env['PATH']}`,
+    }
+    for (const pair of of('ENV').join(' ').split(/\s+/)) {
+      const [name, value] = pair.split('=')
+      env[name!] = here(value!, '0')
+    }
+    const [program, ...args] = [...command(of('ENTRYPOINT')[0]!), ...command(of('CMD')[0]!)]
+    const child = spawn(program!, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
+    await once(child, 'spawn')
+    const running = new Running(child)
+    atEnd(() => running[Symbol.asyncDispose]())
+    await running.says(/"msg":"ready"/)
+
+    const address = /"addresses":"(inet:(\d+)@[^"]+)"/.exec(running.said)!
+    const isHealthy = (): boolean => {
+      const [check, ...words] = command(of('HEALTHCHECK')[0]!).map((w) => here(w, address[2]!))
+      return spawnSync(check!, words, { cwd, env }).status === 0
+    }
+    assert.equal(isHealthy(), true)
+    assert.equal(field(await send(address[1]!), 'X-Seen'), 'in a container')
+    await running.says(/"msg":"message accepted"/)
+    for (const line of running.said.trim().split('\n')) JSON.parse(line)
+    assert.equal(await running.stop(), 0)
+    assert.equal(isHealthy(), false)
+    assert.deepEqual(of('USER'), ['node'])
+  })
+
+  it('is given by .dockerignore what it compiles', () => {
+    const given = readFileSync(sourcePath('.dockerignore'), 'utf8').matchAll(/^!(.*)$/gm)
+    const names = [...given].map(([, name]) => name!)
+    for (const name of names) assert.ok(existsSync(sourcePath(name)), name)
+    for (const name of ['bin', 'src', 'package-lock.json', 'tsconfig.dist.json']) {
+      assert.ok(names.includes(name), name)
+    }
+  })
+})
+
+const CONFIG = `
+import { defineConfig, defineFilter, type Mail } from 'tsmilter'
+const filter = defineFilter({
+  name: 'seen',
+  message(mail: Mail) {
+    mail.headers.append('X-Seen', 'in a container')
+  },
+})
+export default defineConfig({ filters: [filter] })
+`
