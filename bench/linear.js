@@ -1,12 +1,11 @@
 // `npm run bench:linear`: does the cost of a message grow as the message does? CPU time for each message
 // against fields, recipients, bytes, connections and edits.
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { buildPackage, root } from '../scripts/setup.js'
+import { buildPackage } from '../scripts/setup.js'
 import { buildLoad } from './lib/build.js'
 import { describeMachine, machine } from './lib/machine.js'
 import { measure } from './lib/measure.js'
+import { saveResult } from './lib/results.js'
 import { availableServers } from './lib/servers.js'
 import { digits, table } from './lib/table.js'
 
@@ -148,10 +147,4 @@ for (const what of SERIES) {
   console.log(show(one))
 }
 // A part would take the place of the whole.
-if (wanted === undefined) {
-  const folder = join(root, 'bench', 'results')
-  const file = `linear-${result.date.slice(0, 10)}-${here.versions.node}.json`
-  mkdirSync(folder, { recursive: true })
-  writeFileSync(join(folder, file), `${JSON.stringify(result, null, 1)}\n`)
-  console.log(`written: bench/results/${file}`)
-}
+if (wanted === undefined) saveResult(result, { kind: 'linear' })

@@ -1,12 +1,11 @@
 // `npm run bench`: the load of a mail server against this package, against others, and against servers
 // that do nothing, in turn on the same machine. What counts are the ratios.
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { buildPackage, root } from '../scripts/setup.js'
+import { buildPackage } from '../scripts/setup.js'
 import { buildLoad } from './lib/build.js'
 import { describeMachine, machine } from './lib/machine.js'
 import { measure, measureMemory, median } from './lib/measure.js'
+import { saveResult } from './lib/results.js'
 import { availableServers, SERVERS } from './lib/servers.js'
 import { digits, ratio, table } from './lib/table.js'
 
@@ -246,11 +245,6 @@ function showMemory(entries) {
 }
 
 function save(result) {
-  const folder = join(root, 'bench', 'results')
-  const variant = result.settings.likePostfix ? '-like-postfix' : ''
-  const name = `${result.date.slice(0, 10)}-${result.machine.versions.node}${variant}`
-  mkdirSync(folder, { recursive: true })
-  writeFileSync(join(folder, `${name}.json`), `${JSON.stringify(result, null, 1)}\n`)
   const groups = new Map()
   for (const one of result.cases) {
     const key = `${one.workload} ${one.transport} ${one.connections}`
@@ -258,11 +252,10 @@ function save(result) {
   }
   const parts = [...groups.values()].map((cases) => showCases(cases[0], cases))
   if (result.memory.length > 0) parts.push(showMemory(result.memory))
-  writeFileSync(
-    join(folder, `${name}.md`),
-    `${describeMachine(result.machine)}\n\n${parts.join('\n')}`,
-  )
-  console.log(`written: bench/results/${name}.json and .md`)
+  saveResult(result, {
+    variant: result.settings.likePostfix ? 'like-postfix' : undefined,
+    markdown: `${describeMachine(result.machine)}\n\n${parts.join('\n')}`,
+  })
 }
 
 process.exitCode = (await run()) > 0 ? 1 : 0

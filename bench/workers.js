@@ -1,6 +1,5 @@
 // `npm run bench:workers`: what more workers of `tsmilter run` are good for, with a filter that is bound
 // by the CPU. Server and generator share all cores: the generator needs next to nothing here.
-import { mkdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -9,6 +8,7 @@ import { buildLoad, serverPath } from './lib/build.js'
 import { describeMachine, machine } from './lib/machine.js'
 import { loadBeside, median, withServer } from './lib/measure.js'
 import { cpuSeconds } from './lib/processes.js'
+import { saveResult } from './lib/results.js'
 import { digits, ratio, table } from './lib/table.js'
 
 const { values: options } = parseArgs({
@@ -99,13 +99,5 @@ console.log(
 )
 // A part would take the place of the whole.
 if (options.workers === undefined) {
-  const date = new Date().toISOString()
-  const folder = join(root, 'bench', 'results')
-  const file = `workers-${date.slice(0, 10)}-${here.versions.node}.json`
-  mkdirSync(folder, { recursive: true })
-  writeFileSync(
-    join(folder, file),
-    `${JSON.stringify({ date, machine: here, cases }, null, 1)}\n`,
-  )
-  console.log(`\nwritten: bench/results/${file}`)
+  saveResult({ date: new Date().toISOString(), machine: here, cases }, { kind: 'workers' })
 }
