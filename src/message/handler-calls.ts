@@ -2,7 +2,7 @@ import { InterruptedError } from '../errors.ts'
 import { isThenable, verdictOf } from '../milter/answer.ts'
 import type { LiveConnectionContext } from '../milter/context.ts'
 import { handlerCalls, TracedCall } from '../milter/handler-call.ts'
-import { errorCode, publishFailure } from '../milter/message-record.ts'
+import { publishFailure, recordFailure } from '../milter/message-record.ts'
 import { errorVerdict, type FilterSettings } from '../milter/options.ts'
 import type { Stage } from '../milter/stages.ts'
 import type { Later } from '../session/events.ts'
@@ -175,8 +175,8 @@ export class HandlerCalls {
       'a handler failed',
     )
     // A shadow decides nothing.
-    if (!member.shadow) context.failure = errorCode(error) ?? 'EXCEPTION'
-    publishFailure(context, stage, error, member.name)
+    const tell = member.shadow ? publishFailure : recordFailure
+    tell(context, stage, error, member.name)
     return verdict
   }
 }

@@ -34,11 +34,11 @@ import type { NegotiationRequest } from './handlers.ts'
 import { interruption, missedDeadline } from './interruption.ts'
 import { marksOf, type Marks } from './marks.ts'
 import {
-  errorCode,
   MessageRecord,
   publishFailure,
   publishHandler,
   publishRefusal,
+  recordFailure,
 } from './message-record.ts'
 import type { FilterSettings } from './options.ts'
 import type { Stage } from './stages.ts'
@@ -281,8 +281,7 @@ export class Conversation implements SessionEvents {
         { err: error },
         'the new body could not be read, the message is deferred',
       )
-      message.failure = errorCode(error) ?? 'EXCEPTION'
-      publishFailure(message, 'eom', error)
+      recordFailure(message, 'eom', error)
       throw error
     }
   }
@@ -460,10 +459,9 @@ export class Conversation implements SessionEvents {
     this.#failed = true
     const verdict = this.#settings.onError
     context.log.error({ stage, err: error, verdict: verdict.kind }, 'a handler failed')
-    context.failure = errorCode(error) ?? 'EXCEPTION'
     if (this.#record !== undefined) this.#record.stage = stage
     this.#traced?.failed(error)
-    publishFailure(context, stage, error)
+    recordFailure(context, stage, error)
     return verdict
   }
 

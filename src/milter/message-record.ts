@@ -133,6 +133,17 @@ export function publishHandler(connection: number, stage: Stage, milliseconds: n
   channels.handler.publish(event)
 }
 
+/** A handler has failed that decides: its error is the reason of the verdict, and is told. */
+export function recordFailure(
+  context: LiveConnectionContext,
+  stage: string,
+  error: unknown,
+  filter?: string,
+): void {
+  context.failure = errorCode(error) ?? 'EXCEPTION'
+  publishFailure(context, stage, error, filter)
+}
+
 /** Tells of a handler that failed. @param filter its name, if it has one */
 export function publishFailure(
   context: LiveConnectionContext,
@@ -158,7 +169,7 @@ function causeOf(error: unknown): FailureCause {
 }
 
 /** Codes are short words, whoever made the error; anything else in their place is not told. */
-export function errorCode(error: unknown): string | undefined {
+function errorCode(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null) return undefined
   try {
     const { code } = error as { code?: unknown }

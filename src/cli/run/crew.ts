@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../../milter/log.ts'
+import { MAX_TIMER } from '../../milter/options.ts'
 import type { MetricsSnapshot } from '../../telemetry/metrics.ts'
 import type { Stop } from './messages.ts'
 import { StartError, type Loaded, type WorkerProcess } from './worker-process.ts'
@@ -103,7 +104,7 @@ export class Crew {
     clearTimeout(this.#deadline)
     this.#deadline = setTimeout(
       () => this.kill(),
-      Math.min(how.deadline + (how.deadline === 0 ? 2_000 : GRACE), 2_147_483_647),
+      Math.min(how.deadline + (how.deadline === 0 ? 2_000 : GRACE), MAX_TIMER),
     )
     await this.#end()
   }

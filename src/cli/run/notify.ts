@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import type { Logger } from '../../milter/log.ts'
+import { MAX_TIMER } from '../../milter/options.ts'
 
 /**
  * Tells systemd how the service is doing (sd_notify(3)). That goes to a datagram socket of the unix
@@ -46,7 +47,7 @@ export class Notifier {
       () => {
         if (this.#stopping || healthy()) this.#notify('WATCHDOG=1')
       },
-      Math.min(interval, 2_147_483_647),
+      Math.min(interval, MAX_TIMER),
     )
     this.#watchdog.unref()
   }

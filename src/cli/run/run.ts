@@ -4,9 +4,8 @@ import { serveTelemetry, type TelemetryServer } from '../../telemetry/http.ts'
 import { createLogger } from '../../telemetry/logger.ts'
 import { identityOf } from './identity.ts'
 import { Notifier } from './notify.ts'
-import { OPTION_TABLE } from './option-table.ts'
 import { writePidFile } from './pid-file.ts'
-import { givenOptions, processSettings } from './settings.ts'
+import { givenOptions, processSettings, runSettings } from './settings.ts'
 import { Supervisor } from './supervisor.ts'
 import { StartError } from './worker-process.ts'
 
@@ -52,7 +51,6 @@ export async function runFilters(
     const settings = processSettings(given)
     log = await createLogger({ level: settings.logLevel, format: settings.logFormat })
     const identity = await identityOf(settings)
-    const startTimeout = given.find(({ name }) => name === 'startTimeout')?.value
     const inherited = inheritedSockets(env)
     if (settings.pidFile !== undefined) removePidFile = await writePidFile(settings.pidFile)
     supervisor = new Supervisor(
@@ -61,7 +59,8 @@ export async function runFilters(
         given,
         identity,
         inherited,
-        startTimeout: Number(startTimeout ?? defaultStartTimeout),
+        // What a configuration says is not known before a worker has loaded it.
+        startTimeout: runSettings(given, undefined, '').startTimeout,
       },
       log,
       new Notifier(env, log),
@@ -103,8 +102,6 @@ const failure = (misused: boolean, { message }: Error): RunFailure => ({
   ended: misused ? 'misused' : 'failed',
   reason: message,
 })
-
-const defaultStartTimeout = OPTION_TABLE.find(({ name }) => name === 'startTimeout')!.default
 
 /** The first descriptor of systemd's sockets (sd_listen_fds(3)). */
 const FIRST_DESCRIPTOR = 3

@@ -64,10 +64,7 @@ export class Supervisor {
   /** @throws StartError, ListenError; then there is neither worker nor socket */
   async start(): Promise<void> {
     await this.#takeOver()
-    this.#log.info(
-      { addresses: this.#addresses, workers: this.#settings!.workers, pids: this.#pids },
-      'ready',
-    )
+    this.#tell('ready')
     this.#notifier.ready()
     this.#notifier.watchdog(() => this.#crew?.healthy === true)
   }
@@ -95,10 +92,7 @@ export class Supervisor {
     this.#notifier.reloading()
     try {
       await this.#takeOver()
-      this.#log.info(
-        { addresses: this.#addresses, workers: this.#settings!.workers, pids: this.#pids },
-        'reloaded',
-      )
+      this.#tell('reloaded')
     } catch (error) {
       if (!this.#stopping) {
         this.#log.error(
@@ -127,17 +121,14 @@ export class Supervisor {
     const stop = (signal.aborted ? undefined : this.#settings?.stop) ?? AT_ONCE
     await this.#closeListeners([...this.#listeners.keys()])
     for (const socket of this.#waiting.splice(0)) socket.destroy()
-    const crews =
-      this.#crew === undefined ? [...this.#draining] : [this.#crew, ...this.#draining]
-    await Promise.all(crews.map((crew) => crew.retire(stop)))
+    await Promise.all(this.#crews.map((crew) => crew.retire(stop)))
     await this.#reloading
     this.#notifier.close()
   }
 
   /** What all workers have counted, those of earlier versions included, for `/metrics`. */
   async metrics(): Promise<string> {
-    const crews = this.#crew === undefined ? [] : [this.#crew, ...this.#draining]
-    const counted = await Promise.all(crews.map((crew) => crew.metrics()))
+    const counted = await Promise.all(this.#crews.map((crew) => crew.metrics()))
     return await this.#tally.with(counted.flat())
   }
 
@@ -210,12 +201,16 @@ export class Supervisor {
     void crew.retire({ deadline, quiet: deadline + 1 }).then(() => this.#draining.delete(crew))
   }
 
-  get #addresses(): string {
-    return [...this.#listeners.values()].map(({ address }) => address).join(' ')
+  /** The one that is given connections, and those that finish their sessions. */
+  get #crews(): Crew[] {
+    return this.#crew === undefined ? [...this.#draining] : [this.#crew, ...this.#draining]
   }
 
-  get #pids(): string {
-    return this.#crew!.pids.join(' ')
+  /** Logs that a crew has taken over. */
+  #tell(what: 'ready' | 'reloaded'): void {
+    const addresses = [...this.#listeners.values()].map(({ address }) => address).join(' ')
+    const { workers } = this.#settings!
+    this.#log.info({ addresses, workers, pids: this.#crew!.pids.join(' ') }, what)
   }
 
   // ---- connections
