@@ -344,9 +344,11 @@ export class Conversation implements SessionEvents {
       channels.violation.publish({ connection: this.id, code: error.code, fatal })
     }
     // Port scanners and health checks of all kinds come by; only what follows a negotiation is odd.
-    const level = this.session.terms === undefined ? 'info' : 'warn'
-    this.#context.log[level](
-      { code: error.code, reason: error.message },
+    const isStranger = this.session.terms === undefined
+    const line = this.#settings[isStranger ? 'strangers' : 'violations'].pass()
+    if (line === undefined) return
+    this.#context.log[isStranger ? 'info' : 'warn'](
+      { peer: this.#transport.peer, code: error.code, reason: error.message, ...line },
       fatal ? 'protocol error, connection closed' : 'protocol error, command deferred',
     )
   }

@@ -1,6 +1,7 @@
 import { UsageError } from '../errors.ts'
 import { ALL_ACTIONS, DataSize } from '../protocol/constants.ts'
 import { ACCEPT, CONTINUE, REJECT, TEMPFAIL, type Verdict } from '../session/verdict.ts'
+import { LineLimit } from './line-limit.ts'
 import { textLogger, type Logger } from './log.ts'
 import { STAGE_NAMES, type Stage } from './stages.ts'
 
@@ -77,6 +78,9 @@ export interface FilterSettings {
   readonly maxFrameSize: number
   readonly maxPending: number
   readonly logger: Logger
+  /** of lines about what is against the protocol: from those who never negotiated, and from the others */
+  readonly strangers: LineLimit
+  readonly violations: LineLimit
 }
 
 const POLICIES: Readonly<Record<ErrorPolicy, Verdict>> = {
@@ -86,6 +90,8 @@ const POLICIES: Readonly<Record<ErrorPolicy, Verdict>> = {
   accept: ACCEPT,
 }
 const STAGE_DEADLINE = 8_000
+/** Lines about broken protocol in a minute, for a whole server. */
+const PROTOCOL_LINES = 10
 const EOM_DEADLINE = 270_000
 
 /** @throws UsageError INVALID_OPTION */
@@ -105,6 +111,8 @@ export function filterSettings(options: FilterOptions = {}): FilterSettings {
     maxFrameSize: wholeNumber('maxFrameSize', options.maxFrameSize ?? 1_048_576, DataSize.K64),
     maxPending: wholeNumber('maxPending', options.maxPending ?? 262_144, 0),
     logger: options.logger ?? textLogger(),
+    strangers: new LineLimit(PROTOCOL_LINES),
+    violations: new LineLimit(PROTOCOL_LINES),
   }
 }
 

@@ -28,8 +28,11 @@ export class Connection implements Transport {
   readonly #onClose: () => void
   readonly #opened = Date.now()
   #heard = Date.now()
-  /** when the frame began whose rest has not come */
+  /** when a frame was first seen whose rest had not come, 0 for never, and how many were before it */
   #frameBegan = 0
+  #framesBefore = 0
+  /** when this side said that it is over */
+  #left = 0
   /** since when the other side does not read */
   #blocked = 0
   #paused = false
@@ -74,10 +77,7 @@ export class Connection implements Transport {
 
   #received(chunk: Buffer, borrowed: boolean): void {
     this.#heard = Date.now()
-    const session = this.#session
-    session.receive(chunk, borrowed)
-    if (!session.midFrame) this.#frameBegan = 0
-    else if (this.#frameBegan === 0) this.#frameBegan = this.#heard
+    this.#session.receive(chunk, borrowed)
   }
 
   // ---- Transport
@@ -123,6 +123,7 @@ export class Connection implements Transport {
   close(): void {
     // Not destroyed: a reset could take an answer from the other side before it was read. What it
     // still sends is read and dropped; if it does not close, the server's sweep does.
+    this.#left = Date.now()
     this.#socket.end()
     this.#socket.resume()
   }
@@ -157,19 +158,31 @@ export class Connection implements Transport {
   checkTimes(now: number, limits: ConnectionTimeouts): void {
     const session = this.#session
     if (session.closed) {
-      // Closed by us, and the other side neither reads nor closes.
-      if (now - this.#heard > limits.write) this.#socket.destroy()
+      // Closed by us, and the other side does not close, whatever it still sends.
+      if (now - this.#left > limits.write) this.#socket.destroy()
     } else if (this.#blocked > 0 && now - this.#blocked > limits.write) {
       this.abandon('timeout')
     } else if (session.handling) {
       return // its deadline watches over it
-    } else if (this.#frameBegan > 0 && now - this.#frameBegan > limits.frame) {
+    } else if (this.#frameOverdue(now, limits.frame)) {
       this.abandon('timeout')
     } else if (session.terms === undefined && now - this.#opened > limits.frame) {
       this.abandon('timeout')
     } else if (now - this.#heard > limits.idle) {
       this.abandon('timeout')
     }
+  }
+
+  /** The same frame has been incomplete for so long; in a long body each read may end in another one. */
+  #frameOverdue(now: number, limit: number): boolean {
+    const session = this.#session
+    if (!session.midFrame) {
+      this.#frameBegan = 0
+    } else if (this.#frameBegan === 0 || this.#framesBefore !== session.framesTaken) {
+      this.#frameBegan = now
+      this.#framesBefore = session.framesTaken
+    }
+    return this.#frameBegan > 0 && now - this.#frameBegan > limit
   }
 
   /** Answers what is owed, by the policy, and closes. */

@@ -1,5 +1,6 @@
 import { lookup } from 'node:dns/promises'
 import { createServer, isIP, type AddressInfo, type Server, type Socket } from 'node:net'
+import { LineLimit } from '../milter/line-limit.ts'
 import { formatListenAddress, type ListenAddress } from './listen-address.ts'
 import {
   listenError,
@@ -29,7 +30,7 @@ export class Listener {
   }
 
   /**
-   * @param onError an accept has failed (no descriptors left, say); the next one may work
+   * @param onError an accept has failed; the next one may work. Once a minute at most
    * @throws ListenError
    */
   static async open(
@@ -40,7 +41,11 @@ export class Listener {
   ): Promise<Listener> {
     const listener = new Listener(address, onSocket)
     await listener.#open(options)
-    listener.#server.on('error', (error) => onError(error, formatListenAddress(address)))
+    // The next try is at once: without descriptors it could be a million lines.
+    const limit = new LineLimit()
+    listener.#server.on('error', (error) => {
+      if (limit.pass() !== undefined) onError(error, formatListenAddress(address))
+    })
     return listener
   }
 

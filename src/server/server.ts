@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { UsageError } from '../errors.ts'
 import { channels } from '../milter/channels.ts'
 import type { FilterFactory } from '../milter/filter-object.ts'
+import { LineLimit } from '../milter/line-limit.ts'
 import { filterSettings, type FilterSettings } from '../milter/options.ts'
 import { TEMPFAIL } from '../session/verdict.ts'
 import { Connection } from './connection.ts'
@@ -37,6 +38,7 @@ export class MilterServer implements AsyncDisposable {
   #close: CloseOptions = {}
   #closed: (() => void) | undefined
   #unfollow: (() => void) | undefined
+  readonly #overloads = { deferred: new LineLimit(), dropped: new LineLimit() }
   /** Settles when the server has closed, for whatever reason. */
   readonly finished: Promise<void>
 
@@ -166,11 +168,17 @@ export class MilterServer implements AsyncDisposable {
     if (channels.connectionOverload.hasSubscribers) {
       channels.connectionOverload.publish({ maxConnections, dropped })
     }
+    const line = this.#overloads[dropped ? 'dropped' : 'deferred'].pass()
+    if (line !== undefined) {
+      this.#filter.logger.warn(
+        { maxConnections, ...line },
+        dropped ? 'too many connections: closed' : 'too many connections: try again later',
+      )
+    }
     if (dropped) {
       socket.destroy()
       return
     }
-    this.#filter.logger.warn({ maxConnections }, 'too many connections: try again later')
     this.#serve(socket, this.#overflow, OVERLOADED)
   }
 

@@ -8,6 +8,8 @@ import { FrameDecoder, FrameScanner } from '../protocol/frame.ts'
 export class Inbox {
   /** The frame that was taken last. */
   readonly frame: FrameDecoder
+  /** How many were taken. */
+  taken = 0
   readonly #waiting: Buffer[] = []
   #waitingSize = 0
   /** The present chunk is looked through at most once; those that wait, when they come. */
@@ -55,6 +57,7 @@ export class Inbox {
   next(): boolean {
     for (;;) {
       if (this.frame.next()) {
+        this.taken++
         this.#reached(this.frame.command)
         return true
       }

@@ -87,9 +87,14 @@ export class Session {
     return this.#busy
   }
 
-  /** Part of a frame has arrived, and its rest is overdue from now on. */
+  /** Part of a frame has arrived, and its rest has not. */
   get midFrame(): boolean {
     return this.#frame.partial
+  }
+
+  /** Frames that have arrived whole and were begun to be handled. */
+  get framesTaken(): number {
+    return this.#inbox.taken
   }
 
   get closed(): boolean {

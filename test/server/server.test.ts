@@ -254,12 +254,11 @@ describe('limits', () => {
     const second = await client(server)
     assert.deepEqual(await second.command(connectCommand()), { type: 'tempfail' })
     assert.deepEqual(await second.command(mail()), { type: 'tempfail' })
-    await assert.rejects(client(server), { code: 'DISCONNECTED' })
+    for (let i = 0; i < 3; i++) await assert.rejects(client(server), { code: 'DISCONNECTED' })
     assert.equal(server.connections, 1)
-    assert.ok(
-      log.some(
-        (line) => line.level === 'warn' && line.message.includes('too many connections'),
-      ),
+    assert.deepEqual(
+      log.map(({ level, message }) => `${level} ${message}`),
+      ['warn too many connections: try again later', 'warn too many connections: closed'],
     )
     await first.quit()
     await second.quit()
@@ -318,6 +317,46 @@ describe('limits', () => {
     await server.close()
   })
 
+  it('a stream of frames may be cut in the middle of each, as long as it flows', async () => {
+    const server = await start(() => ({}), { timeouts: { frame: 50 } })
+    const mta = await client(server)
+    const frame = encodeCommand({ type: 'macro', command: 0x4d, pairs: [['i', 'x']] })
+    const cut = Buffer.concat([frame.subarray(3), frame.subarray(0, 3)])
+    let over = false
+    const stream = (async () => {
+      mta.write(frame.subarray(0, 3))
+      while (!over && mta.failure === undefined) {
+        mta.write(cut)
+        await setTimeout(20)
+      }
+      mta.write(frame.subarray(3))
+    })()
+    // As often as this one is let go, the server has looked after the times of all.
+    for (let i = 0; i < 3; i++) {
+      const slow = await client(server)
+      slow.write(Buffer.from([0, 0]))
+      await assert.rejects(slow.reply(), { code: 'DISCONNECTED' })
+    }
+    over = true
+    await stream
+    assert.equal(mta.failure, undefined)
+    await mta.quit()
+  })
+
+  it('who was sent away and does not close is cut off, though it goes on sending', async () => {
+    const server = await start(() => ({}), { timeouts: { write: 200 } })
+    const socket = connect({ port: portOf(server), host: '127.0.0.1', allowHalfOpen: true })
+    atEnd(() => socket.destroy())
+    let cutOff = false
+    socket.on('error', () => (cutOff = true))
+    socket.on('close', () => (cutOff = true))
+    socket.write('GET / HTTP/1.1\r\n')
+    const sending = setInterval(() => socket.write('x'), 20)
+    atEnd(() => clearInterval(sending))
+    await until(() => server.connections === 0)
+    await until(() => cutOff)
+  })
+
   it('a peer that asks and never reads stops being read', async () => {
     const server = await start(() => ({ unknown: () => {} }), { timeouts: { write: 200 } })
     const socket = stranger(server)
@@ -343,6 +382,27 @@ describe('limits', () => {
 })
 
 describe('strangers on the port', () => {
+  it('cannot fill the log', async () => {
+    const log: LogLine[] = []
+    const server = await start(() => ({ connect: () => {} }), {}, log)
+    for (let i = 0; i < 30; i++) {
+      const socket = stranger(server)
+      socket.on('error', () => {})
+      socket.write('GET / HTTP/1.1\r\n\r\n')
+      socket.resume()
+      await once(socket, 'close')
+    }
+    const lines = log.filter(({ message }) => message.startsWith('protocol error'))
+    assert.equal(lines.length, 10)
+    assert.equal(lines[0]!.level, 'info')
+    assert.match(String(lines[0]!.fields['peer']), /^127\.0\.0\.1:\d+$/)
+    // Those of a mail server are not among them.
+    const mta = await client(server)
+    mta.write(Buffer.alloc(5))
+    await assert.rejects(mta.reply(), { code: 'DISCONNECTED' })
+    assert.equal(log.filter(({ level }) => level === 'warn').length, 1)
+  })
+
   for (const [who, bytes] of [
     ['a web browser', Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n')],
     ['an SMTP client', Buffer.from('EHLO client\r\n')],

@@ -17,7 +17,7 @@ const LOOK_EVERY = 1_000
 const GRACE = 5_000
 
 export interface CrewContext {
-  /** starts a worker, which then loads the filters as they are now */
+  /** starts a worker, which then loads the filters as they are now; throws StartError */
   readonly spawn: () => WorkerProcess
   readonly log: Logger
   /** a worker can take connections */
@@ -169,8 +169,8 @@ export class Crew {
       )
       await sleep(pause, undefined, { signal }).catch(() => {})
       if (signal.aborted) return
-      worker = this.#spawn()
       try {
+        worker = this.#spawn()
         await this.#untilLoaded(worker, this.#loaded!.settings.startTimeout)
         log.info({ pid: worker.pid }, 'a worker has taken the place of another')
         onReady()
@@ -180,7 +180,7 @@ export class Crew {
     }
   }
 
-  /** Kills those whose event loop stands still. */
+  /** Kills those whose event loop stands still, and finds connections that have not arrived. */
   #lookAfter(): void {
     const { hangTimeout } = this.#loaded!.settings
     const pace = Math.min(LOOK_EVERY, Math.max(10, hangTimeout / 4))
@@ -190,6 +190,7 @@ export class Crew {
       // It was this process that did not get to run: what the workers have said has not been read.
       if (now - last > 2 * pace) for (const worker of this.#workers) worker.excuse()
       last = now
+      for (const worker of this.#workers) worker.findLost()
       for (const worker of this.ready) {
         if (worker.silence(now) <= hangTimeout) continue
         this.#context.log.error(

@@ -25,6 +25,8 @@ export type ToWorker =
     }
   /** comes with the socket */
   | { readonly type: 'connection'; readonly id: number }
+  /** to be sent back: then everything before it has arrived that ever will */
+  | { readonly type: 'echo'; readonly id: number }
   | ({ readonly type: 'stop' } & Stop)
   | { readonly type: 'count' }
 
@@ -33,6 +35,7 @@ export type FromWorker =
   | { readonly type: 'loaded'; readonly settings: RunSettings; readonly name: string }
   | { readonly type: 'failed'; readonly reason: string; readonly misused: boolean }
   | { readonly type: 'alive' }
+  | { readonly type: 'echo'; readonly id: number }
   /** when it is asked to, and before it ends */
   | { readonly type: 'counted'; readonly metrics: MetricsSnapshot }
   /** the connection has arrived; from now on it is this worker's alone */

@@ -1,9 +1,11 @@
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { LineLimit } from '../../milter/line-limit.ts'
 import type { Logger } from '../../milter/log.ts'
 import { parseListenAddress } from '../../server/listen-address.ts'
 import { Listener } from '../../server/listener.ts'
 import { Crew } from './crew.ts'
+import { descriptorLimit } from './descriptors.ts'
 import type { Identity } from './messages.ts'
 import type { Notifier } from './notify.ts'
 import type { Given, RunSettings } from './settings.ts'
@@ -21,8 +23,13 @@ export interface Launch {
   readonly startTimeout: number
 }
 
-/** Connections that wait while there is no worker; those beyond are closed. */
+/**
+ * Connections that wait for a worker, or are on their way to one: so many, or as many as the workers may
+ * serve; those beyond are closed.
+ */
 const MAX_WAITING = 1_000
+/** Descriptors that connections leave to the rest: what is loaded, and starting workers. */
+const RESERVED = 64
 /** Versions that finish their sessions side by side; older ones are told to hurry. */
 const MAX_DRAINING = 3
 const AT_ONCE = { delay: 0, deadline: 0, quiet: 0 }
@@ -42,6 +49,10 @@ export class Supervisor {
   readonly #notifier: Notifier
   readonly #listeners = new Map<string, Listener>()
   readonly #waiting: Socket[] = []
+  readonly #descriptors = descriptorLimit()
+  /** accepted, and not yet a worker's */
+  #held = 0
+  readonly #lines = { crowd: new LineLimit(), full: new LineLimit(), room: new LineLimit() }
   readonly #draining = new Set<Crew>()
   readonly #tally = new Tally()
   #crew: Crew | undefined
@@ -150,7 +161,7 @@ export class Supervisor {
   async #takeOver(): Promise<void> {
     const crew = new Crew(
       {
-        spawn: () => new WorkerProcess({ type: 'load', ...this.#launch }),
+        spawn: () => this.#spawn(),
         log: this.#log,
         onReady: () => this.#handWaiting(),
         onLeftovers: (sockets) => {
@@ -171,6 +182,7 @@ export class Supervisor {
             true,
           )
         }
+        this.#checkDescriptors(settings)
         await this.#listenOn(listen, settings)
         if (this.#stopping) throw new StartError('it was stopped while it loaded')
       } catch (error) {
@@ -189,6 +201,35 @@ export class Supervisor {
     } finally {
       this.#starting = undefined
     }
+  }
+
+  #spawn(): WorkerProcess {
+    const start = (): WorkerProcess => {
+      try {
+        return new WorkerProcess({ type: 'load', ...this.#launch }, (lost) =>
+          this.#handAnew(lost),
+        )
+      } catch (error) {
+        throw new StartError(`no process can be started: ${(error as Error).message}`)
+      }
+    }
+    const worker = start()
+    if (worker.pid !== 0 || this.#waiting.length === 0) return worker
+    // It may be that those who wait for a worker have the descriptors it takes to start one.
+    this.#logLimited('room', 'no process can be started: connections that wait are closed', {
+      connections: this.#waiting.length,
+    })
+    for (const socket of this.#waiting.splice(0)) socket.destroy()
+    return start()
+  }
+
+  #checkDescriptors({ maxConnections }: RunSettings): void {
+    const limit = this.#descriptors
+    if (maxConnections + RESERVED <= limit) return
+    this.#log.warn(
+      { maxConnections, limit },
+      'a worker may not have as many descriptors (ulimit -n) as maxConnections needs',
+    )
   }
 
   #drain(crew: Crew, { reload, stop }: RunSettings): void {
@@ -215,13 +256,31 @@ export class Supervisor {
 
   // ---- connections
 
+  #accept(socket: Socket): void {
+    const { workers = 1, maxConnections = 1 } = this.#settings ?? {}
+    const most = Math.max(MAX_WAITING, workers * maxConnections)
+    if (this.#held >= Math.min(most, Math.max(1, this.#descriptors - RESERVED))) {
+      this.#logLimited('crowd', 'too many connections wait for a worker: closed', {
+        waiting: this.#held,
+      })
+      socket.destroy()
+      return
+    }
+    this.#held++
+    socket.once('close', () => this.#held--)
+    socket.on('error', () => {})
+    this.#hand(socket)
+  }
+
   #hand(socket: Socket): void {
-    const workers = this.#crew?.ready ?? []
-    if (workers.length === 0) {
-      if (this.#closed || this.#waiting.length >= MAX_WAITING) socket.destroy()
+    const ready = this.#crew?.ready ?? []
+    if (ready.length === 0) {
+      if (this.#closed) socket.destroy()
       else this.#waiting.push(socket)
       return
     }
+    const able = ready.filter(({ full }) => !full)
+    const workers = able.length > 0 ? able : ready
     // In turn; but one that is slow to take what it was given is given less.
     this.#turn = (this.#turn + 1) % workers.length
     let chosen = workers[this.#turn]!
@@ -231,6 +290,22 @@ export class Supervisor {
 
   #handWaiting(): void {
     for (const socket of this.#waiting.splice(0)) this.#hand(socket)
+  }
+
+  /** A worker had no descriptors for these. Another one may have some; else the mail server has to try again. */
+  #handAnew(sockets: readonly Socket[]): void {
+    this.#logLimited('full', 'a worker has no descriptors left for connections (ulimit -n)', {
+      connections: sockets.length,
+    })
+    for (const socket of sockets) {
+      if (this.#crew?.ready.some(({ full }) => !full) === true) this.#hand(socket)
+      else socket.destroy()
+    }
+  }
+
+  #logLimited(which: 'crowd' | 'full' | 'room', text: string, fields: object): void {
+    const line = this.#lines[which].pass()
+    if (line !== undefined) this.#log.error({ ...fields, ...line }, text)
   }
 
   // ---- addresses
@@ -244,10 +319,7 @@ export class Supervisor {
         const listener = await Listener.open(
           parseListenAddress(address),
           { unixSocket: settings.unixSocket ?? {}, backlog: settings.backlog },
-          (socket) => {
-            socket.on('error', () => {})
-            this.#hand(socket)
-          },
+          (socket) => this.#accept(socket),
           (error, where) =>
             this.#log.error({ err: error, address: where }, 'cannot accept a connection'),
         )

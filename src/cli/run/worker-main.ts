@@ -33,6 +33,9 @@ process.on('message', (message: ToWorker, socket?: Socket) => {
       // Undefined if the other side was gone before it arrived.
       if (socket !== undefined) server?.accept(socket)
       return
+    case 'echo':
+      tell(message)
+      return
     case 'count':
       void count()
       return

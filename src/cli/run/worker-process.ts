@@ -38,6 +38,9 @@ const NOT_INHERITED = [
 /** Milliseconds in which everything is read that a worker has said before it ended. */
 const UNREAD = 200
 
+/** Milliseconds in which a worker without descriptors is given no connections, if another one can take them. */
+const FULL = 30_000
+
 /** Milliseconds a worker has to tell what it has counted; one that is busy is shown as it was. */
 const COUNT_TIME = 2_000
 
@@ -50,16 +53,20 @@ export class WorkerProcess {
   /** settles when the process has ended and everything it said was heard: how it ended */
   readonly gone: Promise<string>
   readonly #child: ChildProcess
+  readonly #onLost: (sockets: Socket[]) => void
   /** handed over, and not yet known to have arrived */
   readonly #untaken = new Map<number, Socket>()
   #ready = false
   #stopping = false
   #heard = performance.now()
+  #lostAt = -Infinity
   #counted: MetricsSnapshot | undefined
   readonly #waiting: (() => void)[] = []
   #settle: { resolve(loaded: Loaded): void; reject(error: StartError): void } | undefined
 
-  constructor(load: ToWorker & { readonly type: 'load' }) {
+  /** @param onLost sockets that this worker had no descriptors for; they are still open here */
+  constructor(load: ToWorker & { readonly type: 'load' }, onLost: (sockets: Socket[]) => void) {
+    this.#onLost = onLost
     const env = { ...process.env }
     for (const name of NOT_INHERITED) delete env[name]
     this.#child = fork(PROGRAM, { env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
@@ -84,6 +91,11 @@ export class WorkerProcess {
     return this.#untaken.size
   }
 
+  /** It had no descriptor for a connection lately. */
+  get full(): boolean {
+    return performance.now() - this.#lostAt < FULL
+  }
+
   /** Milliseconds since it was heard. */
   silence(now: number): number {
     return now - this.#heard
@@ -98,12 +110,22 @@ export class WorkerProcess {
   hand(socket: Socket): void {
     const id = ++lastId
     this.#untaken.set(id, socket)
+    if (!this.#child.connected) return
     this.#child.send(
       { type: 'connection', id } satisfies ToWorker,
       socket,
       { keepOpen: true },
       () => {},
     )
+  }
+
+  /**
+   * Finds out what has not arrived and never will: a process without free descriptors is not told of the
+   * socket, nor of the message that came with it, and nor is this one (Node gives up after the first try
+   * with `keepOpen`).
+   */
+  findLost(): void {
+    if (this.#ready && this.#untaken.size > 0) this.#send({ type: 'echo', id: lastId })
   }
 
   /** Has it finish its sessions and end; a second call can shorten the deadline. */
@@ -141,8 +163,8 @@ export class WorkerProcess {
   }
 
   #send(message: ToWorker): void {
-    // It may be gone; `gone` tells.
-    this.#child.send(message, () => {})
+    // It may be gone, or was never there (then it has no `send`); `gone` tells.
+    if (this.#child.connected) this.#child.send(message, () => {})
   }
 
   #receive(message: FromWorker): void {
@@ -159,12 +181,24 @@ export class WorkerProcess {
         this.#untaken.get(message.id)?.destroy()
         this.#untaken.delete(message.id)
         return
+      case 'echo':
+        this.#lose(message.id)
+        return
       case 'counted':
         this.#counted = message.metrics
         for (const resolve of this.#waiting.splice(0)) resolve()
         return
       case 'alive':
     }
+  }
+
+  /** All up to `id` that was not taken. */
+  #lose(id: number): void {
+    const lost = [...this.#untaken].filter(([one]) => one <= id)
+    if (lost.length === 0) return
+    for (const [one] of lost) this.#untaken.delete(one)
+    this.#lostAt = performance.now()
+    this.#onLost(lost.map(([, socket]) => socket))
   }
 
   async #watch(): Promise<string> {
