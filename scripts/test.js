@@ -1,5 +1,5 @@
 // `npm test`: sets itself up, runs every test this machine can run, and ends in one plain line.
-//   --unit         without the real mail servers and other people's programs
+//   --unit         without the real mail servers, other people's programs and the soak
 //   --mail-servers only the real mail servers
 //   --no-build     the last build is good enough (used to run one build on several versions of Node)
 //   --quiet        only what fails
@@ -18,8 +18,11 @@ if (!options.has('--no-build')) buildAll()
 
 const built = join(root, 'build')
 const withMailServer = (file) => relative(built, file).startsWith(join('test', 'mail-servers'))
+const isSoak = (file) => relative(built, file).startsWith(join('test', 'soak'))
 const withOthers = (file) =>
-  withMailServer(file) || relative(built, file).startsWith(join('test', 'conformance'))
+  withMailServer(file) ||
+  isSoak(file) ||
+  relative(built, file).startsWith(join('test', 'conformance'))
 const files = ['test', 'examples']
   .flatMap((folder) =>
     readdirSync(join(built, folder), { recursive: true, withFileTypes: true }),
@@ -41,7 +44,8 @@ const isTest = (data) => data.details?.type !== 'suite' && !files.includes(data.
 
 // Files with real mail servers run one after the other: they share two cores and measure timeouts.
 const serial = files.some(withMailServer)
-const minutes = serial ? 10 : 3
+const soak = files.some(isSoak) ? Number(process.env.TSMILTER_SOAK_MINUTES ?? 2) : 0
+const minutes = Math.max(serial ? 10 : 3, 2 * soak + 3)
 const overdue = new AbortController()
 // Every file listens to it.
 setMaxListeners(0, overdue.signal)
