@@ -35,6 +35,7 @@ const CODES = {
   TOO_LONG: 'data that does not fit into one frame',
   TOO_MANY_EDITS: 'more edits of one message than the limit',
   MESSAGE_TOO_LARGE: 'a message with more than the limits of the filter allow',
+  MEMORY_EXHAUSTED: 'a message, or a frame, for which there is no memory left',
   SPILL_FAILED: 'a large body that cannot be kept in a temporary file',
   BODY_GONE: 'a body that is read after its message was over',
   HANDLER_OVERRAN:

@@ -3,7 +3,7 @@
 // Running a filter
 export { serve } from './server/serve.ts'
 export { runMilter, type RunOptions } from './server/run-milter.ts'
-export { defineConfig, type Config, type Duration } from './server/config.ts'
+export { defineConfig, type Config, type Duration, type Size } from './server/config.ts'
 export type { MilterServer } from './server/server.ts'
 export type { CloseOptions, ServeOptions } from './server/options.ts'
 export type { ConnectionTimeouts } from './server/connection.ts'
@@ -38,6 +38,7 @@ export type {
   SenderContext,
 } from './milter/context.ts'
 export type { FilterOptions, ErrorPolicy } from './milter/options.ts'
+export type { OverloadAnswer } from './milter/overload.ts'
 export type { Filter, FilterFactory } from './milter/filter-object.ts'
 export type { CloseReason } from './session/events.ts'
 export type { Text } from './milter/edits.ts'
@@ -56,6 +57,7 @@ export type {
   HandlerDone,
   HandlerFailed,
   MessageDone,
+  MessageOverload,
   MessageStarted,
   MessageVerdict,
   ProtocolViolation,
@@ -97,7 +99,7 @@ export type {
   ServerFacts,
   Tls,
 } from './message/mail-connection.ts'
-export type { MessageLimits } from './message/limits.ts'
+export type { MessageLimits } from './milter/message-limits.ts'
 
 // Helpers
 export { envelopeAddress, esmtpParameters } from './milter/parameters.ts'

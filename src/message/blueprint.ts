@@ -2,7 +2,7 @@ import type { AnyHandler } from '../milter/filter-object.ts'
 import { headerLeadingSpace, noReply, symlist } from '../milter/marks.ts'
 import type { Stage } from '../milter/stages.ts'
 import { FILTER_STAGES, type FilterMember, type FilterStage } from './definition.ts'
-import { largestLimits, type MessageLimits } from './limits.ts'
+import { largestLimits, type MessageLimits } from '../milter/message-limits.ts'
 import type { Pipeline } from './pipeline.ts'
 
 /** What all sessions of a filter, or of several as one, have in common. Worked out once. */

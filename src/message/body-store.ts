@@ -3,34 +3,40 @@ import { open, unlink, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MilterError } from '../errors.ts'
 import { channels } from '../milter/channels.ts'
-import type { MessageLimits } from './limits.ts'
+import type { MessageLimits } from '../milter/message-limits.ts'
+import type { MemoryBudget } from '../session/memory-budget.ts'
 
 /** Bytes that are read from the file at a time; also the size of a frame of a new body. */
 const PIECE = 65_535
+/** Pieces below this are put together: the object for each takes more memory than a few bytes. */
+const SMALL = 4_096
 
 /**
- * A body that arrives in pieces. Beyond the limit of memory it goes to a file without a name: it is
- * unlinked as soon as it is open, so that it is gone however the process ends.
+ * A body that arrives in pieces. Beyond the limit of memory, or when the budget of all messages is used
+ * up, it goes to a file without a name: it is unlinked as soon as it is open, so that it is gone however
+ * the process ends.
  */
 export class BodyStore implements AsyncIterable<Buffer> {
   readonly #limits: MessageLimits
+  readonly #memory: MemoryBudget
   #chunks: Buffer[] = []
+  /** the last chunk, if it was made of small pieces and may have room for more */
+  #joined: Buffer | undefined
+  #joinedSize = 0
   #size = 0
+  /** bytes that are reserved of the budget */
+  #held = 0
+  /** bytes for which there was no room, on their way to the file */
+  #passing = 0
   #file: FileHandle | undefined
   #written = 0
   #disposed = false
   /** why some of it is not there */
   #failure: MilterError | undefined
 
-  constructor(limits: MessageLimits) {
+  constructor(limits: MessageLimits, memory: MemoryBudget) {
     this.#limits = limits
-  }
-
-  static of(bytes: Buffer, limits: MessageLimits): BodyStore {
-    const store = new BodyStore(limits)
-    if (bytes.length > 0) store.#chunks.push(bytes)
-    store.#size = bytes.length
-    return store
+    this.#memory = memory
   }
 
   /** Bytes. */
@@ -57,19 +63,83 @@ export class BodyStore implements AsyncIterable<Buffer> {
     }
     if (chunk.length === 0) return undefined
     this.#size += chunk.length
-    this.#chunks.push(chunk)
-    return this.#size > this.#limits.bodyMemory ? this.#spill() : undefined
+    const added = chunk.length < SMALL ? this.#join(chunk) : this.#keep(chunk)
+    const fits = this.#hold(added)
+    const stays = fits && this.inMemory && this.#size <= this.#limits.bodyMemory
+    return stays ? undefined : this.#spill(fits)
   }
 
-  async #spill(): Promise<void> {
+  /** Keeps a piece; gives the bytes of memory it takes. */
+  #keep(chunk: Buffer): number {
+    this.#joined = undefined
+    // Memory of its own, as nearly all have. To ask for `buffer` costs a microsecond.
+    if (chunk.byteOffset === 0) {
+      this.#chunks.push(chunk)
+      return chunk.length
+    }
+    // A view of a read with much else in it, or of Node's pool: all of that would be held.
+    const held = chunk.buffer.byteLength
+    const copies = held > 2 * chunk.length + SMALL
+    this.#chunks.push(copies ? copyOf(chunk) : chunk)
+    return copies ? chunk.length : held
+  }
+
+  /** Puts a small piece to those before it; gives the bytes of memory it takes. */
+  #join(chunk: Buffer): number {
+    const last = this.#joined
+    const size = this.#joinedSize + chunk.length
+    if (last !== undefined && size <= last.length) {
+      chunk.copy(last, this.#joinedSize)
+      this.#joinedSize = size
+      this.#chunks[this.#chunks.length - 1] = last.subarray(0, size)
+      return 0
+    }
+    this.#joinedSize = chunk.length
+    if (last === undefined) {
+      // Nearly always it is the only one.
+      this.#joined = copyOf(chunk)
+      this.#chunks.push(this.#joined)
+      return chunk.length
+    }
+    const next = Buffer.allocUnsafeSlow(
+      Math.max(chunk.length, Math.min(2 * last.length, PIECE)),
+    )
+    chunk.copy(next)
+    this.#joined = next
+    this.#chunks.push(next.subarray(0, chunk.length))
+    return next.length
+  }
+
+  /** False if there is no room for it. */
+  #hold(bytes: number): boolean {
+    if (this.#disposed) return true
+    if (this.#memory.reserveForBody(bytes)) {
+      this.#held += bytes
+      return true
+    }
+    this.#memory.pass(bytes)
+    this.#passing += bytes
+    return false
+  }
+
+  #letGo(): void {
+    this.#memory.release(this.#held)
+    this.#memory.pass(-this.#passing)
+    this.#held = this.#passing = 0
+  }
+
+  /** @param fits the budget has room, so the body is too large by itself */
+  async #spill(fits: boolean): Promise<void> {
+    const reason = fits ? 'size' : 'memory'
     try {
       if (this.#disposed) throw gone()
       if (this.#file === undefined) {
         this.#file = await this.#openFile()
-        this.#tell(false)
+        this.#tell(reason, false)
       }
       const chunks = this.#chunks
       this.#chunks = []
+      this.#joined = undefined
       for (const chunk of chunks) {
         // write() may take less than it was given.
         for (let done = 0; done < chunk.length;) {
@@ -83,19 +153,20 @@ export class BodyStore implements AsyncIterable<Buffer> {
         ? gone()
         : new MilterError(
             'SPILL_FAILED',
-            `a body of more than ${this.#limits.bodyMemory} bytes cannot be written to a file in ${this.#limits.temporaryDirectory}: ${(cause as Error).message}`,
+            `a body that cannot stay in memory cannot be written to a file either, in ${this.#limits.temporaryDirectory}: ${(cause as Error).message}`,
             { cause },
           )
-      if (!this.#disposed) this.#tell(true)
+      if (!this.#disposed) this.#tell(reason, true)
       throw this.#failure
     } finally {
+      this.#letGo()
       if (this.#disposed) await this.dispose()
     }
   }
 
-  #tell(failed: boolean): void {
+  #tell(reason: 'size' | 'memory', failed: boolean): void {
     if (!channels.spill.hasSubscribers) return
-    channels.spill.publish({ bytes: this.#size, failed })
+    channels.spill.publish({ bytes: this.#size, reason, failed })
   }
 
   async #openFile(): Promise<FileHandle> {
@@ -114,6 +185,7 @@ export class BodyStore implements AsyncIterable<Buffer> {
   async bytes(): Promise<Buffer> {
     if (this.#failure !== undefined) throw this.#failure
     if (this.#file === undefined) {
+      this.#joined = undefined
       if (this.#chunks.length > 1) this.#chunks = [Buffer.concat(this.#chunks)]
       return this.#chunks[0] ?? Buffer.alloc(0)
     }
@@ -177,9 +249,10 @@ export class BodyStore implements AsyncIterable<Buffer> {
     return true
   }
 
-  /** Lets go of the file. What is in memory stays readable. */
+  /** Lets go of file and memory. What is in memory stays readable for who has it. */
   async dispose(): Promise<void> {
     this.#disposed = true
+    this.#letGo()
     const file = this.#file
     if (file === undefined || this.#closing) return
     this.#closing = true
@@ -187,6 +260,13 @@ export class BodyStore implements AsyncIterable<Buffer> {
   }
 
   #closing = false
+}
+
+/** In memory of its own. */
+function copyOf(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length)
+  bytes.copy(copy)
+  return copy
 }
 
 const gone = (): MilterError =>

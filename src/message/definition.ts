@@ -1,16 +1,11 @@
 import { UsageError } from '../errors.ts'
 import type { ConnectionAnswer, MessageAnswer } from '../milter/handlers.ts'
 import type { Logger } from '../milter/log.ts'
-import {
-  errorVerdict,
-  invalidOption,
-  MAX_TIMER,
-  wholeNumber,
-  type ErrorPolicy,
-} from '../milter/options.ts'
+import { messageLimits, type MessageLimits } from '../milter/message-limits.ts'
+import { invalidOption, MAX_TIMER, wholeNumber } from '../milter/option-values.ts'
+import { errorVerdict, type ErrorPolicy } from '../milter/options.ts'
 import { Action } from '../protocol/constants.ts'
 import type { EnvelopeAddress } from './envelope.ts'
-import { messageLimits, type MessageLimits } from './limits.ts'
 import type { MailConnection } from './mail-connection.ts'
 import type { HeadersMail, Mail } from './mail.ts'
 
@@ -102,6 +97,7 @@ export interface FilterDefinition<State = undefined> {
   readonly onNotGranted?: 'fail' | 'skip' | undefined
   /** macros it wants at a stage, besides those the mail server sends anyway */
   readonly macros?: Partial<Record<FilterStage, readonly string[]>> | undefined
+  /** Those that are given to the server (option `limits` there) go before these. */
   readonly limits?: Partial<MessageLimits> | undefined
 }
 

@@ -8,6 +8,9 @@ import type { EditGuard } from './edit-guard.ts'
 /** An address of the envelope as it travels: `<a@example.org>`, then ESMTP parameters. */
 export type EnvelopeWords = readonly [raw: string, ...parameters: string[]]
 
+/** Bytes that the objects of an address take, about. */
+const OBJECTS = 256
+
 /** An address of the envelope. Immutable: another address is another object. */
 export class EnvelopeAddress {
   /** For the library. */
@@ -50,6 +53,13 @@ export class EnvelopeAddress {
   /** ESMTP parameters, names in upper case, null for those without a value */
   get parameters(): ReadonlyMap<string, string | null> {
     return esmtpParameters(this.words.slice(1))
+  }
+
+  /** For the library: bytes of memory, about; a character takes one or two. */
+  get held(): number {
+    let held = OBJECTS
+    for (const word of this.words) held += 2 * word.length
+    return held
   }
 
   /** the part after the last @, in lower case; empty if there is none */

@@ -7,6 +7,9 @@ const CRLF = Buffer.from('\r\n')
 /** What ends a header. */
 export const EMPTY_LINE: Buffer = CRLF
 
+/** Bytes that an object of a field takes, about. */
+const OBJECT = 128
+
 /**
  * A header field as bytes, for good: `name:value`, with everything after the colon as it stands in
  * the message, and folds as a bare LF, as the protocol has them.
@@ -67,6 +70,15 @@ export class FieldRecord {
     return this.name.equals(other.name)
   }
 
+  /**
+   * Bytes of memory it keeps from being freed, beyond what a field before it does. Fields of several
+   * messages may lie in one piece; it is held as a whole for each of them.
+   */
+  heldAfter(before: FieldRecord | undefined): number {
+    const shared = before !== undefined && before.#bytes === this.#bytes
+    return shared ? OBJECT : OBJECT + this.#bytes.length
+  }
+
   /** Bytes in a message, at least. */
   get size(): number {
     return this.#end - this.#start + 2
@@ -95,9 +107,10 @@ export function formatHeader(fields: readonly FieldRecord[]): Buffer {
 
 /**
  * Memory for fields as they come: one piece for many of them, shared by all connections, written once
- * and never again. It goes when nobody has a field of it any more.
+ * and never again. It goes when nobody has a field of it any more: a message that lasts holds all of it,
+ * so it is no larger than a few usual headers.
  */
-const SLAB = 65_536
+const SLAB = 16_384
 let slab = Buffer.alloc(0)
 let used = 0
 

@@ -1,10 +1,14 @@
+import type { MessageLimits } from '../milter/message-limits.ts'
+import type { MemoryBudget } from '../session/memory-budget.ts'
 import { BodyStore } from './body-store.ts'
 import type { FilterMember } from './definition.ts'
 import type { EnvelopeAddress } from './envelope.ts'
 import type { FieldRecord } from './field-record.ts'
-import type { MessageLimits } from './limits.ts'
 import type { MailState } from './mail-state.ts'
 import { NOBODY, type EarlyMessage } from './stage-view.ts'
+
+/** Bytes that a message takes before anything of it has come, about. */
+const OBJECTS = 1_024
 
 /** A message from MAIL to its end: what has come, what filters have made of it, and how far they are. */
 export class OpenMessage implements EarlyMessage {
@@ -15,7 +19,14 @@ export class OpenMessage implements EarlyMessage {
   readonly body: BodyStore
   /** the filter whose turn it is with the content */
   next = 0
+  /** there was no memory for it: nothing of it is kept, and no filter sees it */
+  refused = false
+  /** that was logged and counted */
+  refusalTold = false
   readonly #limits: MessageLimits
+  readonly #memory: MemoryBudget
+  /** bytes that are counted in the budget, but for bodies */
+  #held = 0
   readonly #stores: BodyStore[] = []
   readonly #accepted = new Set<FilterMember>()
   readonly #states = new Map<FilterMember, unknown>()
@@ -25,9 +36,33 @@ export class OpenMessage implements EarlyMessage {
   #state: MailState | undefined
   #over = false
 
-  constructor(limits: MessageLimits) {
+  constructor(limits: MessageLimits, memory: MemoryBudget) {
     this.#limits = limits
+    this.#memory = memory
     this.body = this.newStore()
+    this.hold(OBJECTS)
+  }
+
+  /** Something of it takes so many bytes. Without room for them the message is refused. */
+  hold(bytes: number): void {
+    if (this.refused || this.#over) return
+    if (this.#memory.reserve(bytes)) this.#held += bytes
+    else this.#refuse()
+  }
+
+  /** What has come so far is let go at once. */
+  #refuse(): void {
+    this.refused = true
+    this.sender = NOBODY
+    this.recipients.length = 0
+    this.fields.length = 0
+    this.#letGo()
+  }
+
+  #letGo(): void {
+    for (const store of this.#stores) void store.dispose()
+    this.#memory.release(this.#held)
+    this.#held = 0
   }
 
   /** As it came. */
@@ -65,7 +100,7 @@ export class OpenMessage implements EarlyMessage {
   }
 
   newStore(): BodyStore {
-    const store = new BodyStore(this.#limits)
+    const store = new BodyStore(this.#limits, this.#memory)
     this.#stores.push(store)
     if (this.#over) void store.dispose()
     return store
@@ -106,9 +141,9 @@ export class OpenMessage implements EarlyMessage {
     return members.slice(this.next).every((member) => this.nextStage(member) === undefined)
   }
 
-  /** Lets go of what was kept outside memory. */
+  /** Lets go of everything. */
   end(): void {
     this.#over = true
-    for (const store of this.#stores) void store.dispose()
+    this.#letGo()
   }
 }

@@ -1,11 +1,13 @@
 import { MilterError, type InterruptedError } from '../errors.ts'
 import { isThenable } from '../milter/answer.ts'
+import { channels } from '../milter/channels.ts'
 import {
   keepsLeadingSpace,
   type LiveConnectionContext,
   type LiveMessageContext,
 } from '../milter/context.ts'
 import type { AnyHandler, FilterObject } from '../milter/filter-object.ts'
+import type { MessageLimits } from '../milter/message-limits.ts'
 import type { FilterSettings } from '../milter/options.ts'
 import type { Stage } from '../milter/stages.ts'
 import { Action } from '../protocol/constants.ts'
@@ -41,9 +43,14 @@ export class Pipeline implements FilterObject {
   #message: OpenMessage | undefined
   #server: MailServerKind | undefined
   readonly #calls: HandlerCalls
+  readonly #settings: FilterSettings
+  readonly #limits: MessageLimits
 
   constructor(blueprint: Blueprint, settings: FilterSettings) {
     this.#blueprint = blueprint
+    this.#settings = settings
+    // Who runs the filters knows the machine; what their code says is for where nobody has said anything.
+    this.#limits = { ...blueprint.limits, ...settings.limits }
     this.#calls = new HandlerCalls(settings)
     this.handlers = blueprint.handlers
     this.actions = blueprint.actions
@@ -85,6 +92,8 @@ export class Pipeline implements FilterObject {
   sender(ctx: LiveMessageContext, words: EnvelopeWords): Later<Verdict> {
     const message = this.#open()
     message.sender = new EnvelopeAddress(words)
+    message.hold(message.sender.held)
+    if (message.refused) return this.#refuse(ctx, message)
     if (!this.#blueprint.declared.has('sender')) return CONTINUE
     return this.#ask(0, {
       stage: 'sender',
@@ -97,7 +106,8 @@ export class Pipeline implements FilterObject {
   recipient(ctx: LiveMessageContext, words: EnvelopeWords): Later<Verdict> {
     const message = this.#opened()
     const recipient = new EnvelopeAddress(words)
-    const { recipients } = this.#blueprint.limits
+    const { recipients } = this.#limits
+    if (message.refused) return this.#refuse(ctx, message)
     if (message.recipients.length >= recipients) {
       // Where nobody hears the answer the message fails; else the client sends the rest by itself.
       if (this.#blueprint.answersRecipients) return TOO_MANY_RECIPIENTS
@@ -105,8 +115,7 @@ export class Pipeline implements FilterObject {
       return CONTINUE
     }
     if (!this.#blueprint.declared.has('recipient')) {
-      message.recipients.push(recipient)
-      return CONTINUE
+      return this.#takeRecipient(ctx, message, recipient)
     }
     const verdict = this.#ask(0, {
       stage: 'recipient',
@@ -114,16 +123,26 @@ export class Pipeline implements FilterObject {
       message,
       invoke: ({ recipient: handler }, view) => handler!(recipient, view),
     })
-    const taken = (answer: Verdict): Verdict => {
-      if (!endsMessage(answer)) message.recipients.push(recipient)
-      return answer
-    }
+    const taken = (answer: Verdict): Verdict =>
+      endsMessage(answer) ? answer : this.#takeRecipient(ctx, message, recipient)
     return verdict instanceof Promise ? verdict.then(taken) : taken(verdict)
+  }
+
+  #takeRecipient(
+    ctx: LiveMessageContext,
+    message: OpenMessage,
+    recipient: EnvelopeAddress,
+  ): Verdict {
+    message.hold(recipient.held)
+    if (message.refused) return this.#refuse(ctx, message)
+    message.recipients.push(recipient)
+    return CONTINUE
   }
 
   takeField(ctx: LiveMessageContext, view: HeaderView): void {
     const message = this.#opened()
-    const { headers, headerBytes } = this.#blueprint.limits
+    if (message.refused) return
+    const { headers, headerBytes } = this.#limits
     message.headerBytes += view.size
     if (message.fields.length >= headers) {
       message.spoil(tooLarge(`more than ${headers} header fields (limits.headers)`))
@@ -131,11 +150,16 @@ export class Pipeline implements FilterObject {
       message.spoil(tooLarge(`a header of more than ${headerBytes} bytes (limits.headerBytes)`))
     }
     if (message.spoilt !== undefined) return
-    message.fields.push(recordOf(view, !keepsLeadingSpace(ctx.negotiated)))
+    const record = recordOf(view, !keepsLeadingSpace(ctx.negotiated))
+    const { fields } = message
+    message.hold(record.heldAfter(fields[fields.length - 1]))
+    if (message.refused) this.#refuse(ctx, message)
+    else fields.push(record)
   }
 
   endOfHeaders(ctx: LiveMessageContext): Later<Verdict> {
     const message = this.#opened()
+    if (message.refused) return this.#refuse(ctx, message)
     const verdict = this.#advance(ctx, message, false)
     // Nobody has anything more to do with it: the rest need not be sent.
     const final = (answer: Verdict): Verdict =>
@@ -147,7 +171,7 @@ export class Pipeline implements FilterObject {
 
   body(_ctx: LiveMessageContext, chunk: Buffer): void | Promise<void> {
     const message = this.#opened()
-    if (message.spoilt !== undefined) return undefined
+    if (message.refused || message.spoilt !== undefined) return undefined
     try {
       return message.body.add(chunk)?.catch((error: unknown) => message.spoil(error))
     } catch (error) {
@@ -157,6 +181,7 @@ export class Pipeline implements FilterObject {
 
   endOfMessage(ctx: LiveMessageContext): Later<Verdict> {
     const message = this.#opened()
+    if (message.refused) return this.#refuse(ctx, message)
     const verdict = this.#advance(ctx, message, true)
     if (verdict instanceof Promise) {
       return verdict.then((answer) => this.#finish(ctx, message, answer))
@@ -181,7 +206,7 @@ export class Pipeline implements FilterObject {
 
   #open(): OpenMessage {
     this.#message?.end()
-    this.#message = new OpenMessage(this.#blueprint.limits)
+    this.#message = new OpenMessage(this.#limits, this.#settings.memory)
     for (const member of this.#acceptedAll) this.#message.accept(member)
     return this.#message
   }
@@ -189,6 +214,22 @@ export class Pipeline implements FilterObject {
   /** A message without MAIL is one from nobody. */
   #opened(): OpenMessage {
     return this.#message ?? this.#open()
+  }
+
+  /**
+   * The answer for a message there is no memory for. It is not `onError`: nothing is wrong with the
+   * message, and to reject it would lose it.
+   */
+  #refuse(ctx: LiveMessageContext, message: OpenMessage): Verdict {
+    const { overload } = this.#settings
+    const { members } = this.#blueprint
+    if (members.every((member) => member.shadow || message.hasAccepted(member))) return CONTINUE
+    if (!message.refusalTold) {
+      message.refusalTold = true
+      ctx.failure = 'MEMORY_EXHAUSTED'
+      tellOverload(ctx, this.#settings)
+    }
+    return overload.verdict
   }
 
   // ---- early stages
@@ -341,6 +382,27 @@ export class Pipeline implements FilterObject {
       if (body.inMemory) ctx.replaceBody(await body.bytes())
       else ctx.replaceBodyFrom(body)
       return verdict
+    })
+  }
+}
+
+function tellOverload(ctx: LiveMessageContext, settings: FilterSettings): void {
+  const { answer } = settings.overload
+  const maxMemory = settings.memory.limit
+  settings.sparse.write(
+    ctx.log,
+    'warn',
+    { code: 'MEMORY_EXHAUSTED', maxMemory },
+    answer === 'accept'
+      ? 'no memory for a message: it passes unfiltered'
+      : 'no memory for a message: try again later',
+  )
+  if (channels.messageOverload.hasSubscribers) {
+    channels.messageOverload.publish({
+      connection: ctx.id,
+      queueId: ctx.queueId,
+      maxMemory,
+      answer,
     })
   }
 }

@@ -3,6 +3,7 @@ import type { ErrorCode } from '../errors.ts'
 import type { CloseReason } from '../session/events.ts'
 import type { EditCounts } from './edits.ts'
 import { textLogger, type Logger } from './log.ts'
+import type { OverloadAnswer } from './overload.ts'
 import type { Stage } from './stages.ts'
 
 /**
@@ -17,6 +18,7 @@ export interface TelemetryEvents {
   'tsmilter:client:refused': ClientRefused
   'tsmilter:message:start': MessageStarted
   'tsmilter:message': MessageDone
+  'tsmilter:message:overload': MessageOverload
   'tsmilter:handler': HandlerDone
   'tsmilter:handler:error': HandlerFailed
   'tsmilter:violation': ProtocolViolation
@@ -42,8 +44,18 @@ export interface ConnectionClosed extends ConnectionOpened {
 /** More connections than `maxConnections`. */
 export interface ConnectionOverload {
   readonly maxConnections: number
-  /** closed without a word, and not only told to try again later */
+  /** closed without a word; `answer` is what the others are told */
   readonly dropped: boolean
+  readonly answer: OverloadAnswer
+}
+
+/** There was no memory for a message (`maxMemory`). */
+export interface MessageOverload {
+  readonly connection: number
+  readonly queueId: string | undefined
+  /** bytes */
+  readonly maxMemory: number
+  readonly answer: OverloadAnswer
 }
 
 /** Who the client of the mail server is. */
@@ -148,10 +160,12 @@ export interface ProtocolViolation {
   readonly fatal: boolean
 }
 
-/** A body went to a temporary file since it is larger than `limits.bodyMemory`. */
+/** A body went to a temporary file. */
 export interface BodySpilled {
   /** bytes so far */
   readonly bytes: number
+  /** it is larger than `limits.bodyMemory`, or all messages together need `maxMemory` */
+  readonly reason: 'size' | 'memory'
   /** it could not be written: SPILL_FAILED */
   readonly failed: boolean
 }
@@ -170,6 +184,7 @@ export const channels: {
   readonly clientRefused: EventChannel<ClientRefused>
   readonly messageStart: EventChannel<MessageStarted>
   readonly message: EventChannel<MessageDone>
+  readonly messageOverload: EventChannel<MessageOverload>
   readonly handler: EventChannel<HandlerDone>
   readonly handlerError: EventChannel<HandlerFailed>
   readonly violation: EventChannel<ProtocolViolation>
@@ -181,6 +196,7 @@ export const channels: {
   clientRefused: channel('tsmilter:client:refused'),
   messageStart: channel('tsmilter:message:start'),
   message: channel('tsmilter:message'),
+  messageOverload: channel('tsmilter:message:overload'),
   handler: channel('tsmilter:handler'),
   handlerError: channel('tsmilter:handler:error'),
   violation: channel('tsmilter:violation'),

@@ -45,6 +45,8 @@ import type { Stage } from './stages.ts'
 import { answeringData, wishesOf, withRequest } from './subscription.ts'
 
 let lastId = 0
+/** Lines about what is against the protocol that one server writes in a minute, of each kind. */
+const PROTOCOL_LINES = 10
 const NO_ARGS: readonly unknown[] = []
 const NO_EDITS: readonly Buffer[] = []
 
@@ -87,6 +89,8 @@ export class Conversation implements SessionEvents {
     this.session = new Session(this, transport, {
       frameSize: settings.maxFrameSize,
       pending: settings.maxPending,
+      memory: settings.memory,
+      overload: settings.overload.verdict,
     })
     this.#state = {
       id: this.id,
@@ -344,12 +348,12 @@ export class Conversation implements SessionEvents {
       channels.violation.publish({ connection: this.id, code: error.code, fatal })
     }
     // Port scanners and health checks of all kinds come by; only what follows a negotiation is odd.
-    const isStranger = this.session.terms === undefined
-    const line = this.#settings[isStranger ? 'strangers' : 'violations'].pass()
-    if (line === undefined) return
-    this.#context.log[isStranger ? 'info' : 'warn'](
-      { peer: this.#transport.peer, code: error.code, reason: error.message, ...line },
+    this.#settings.sparse.write(
+      this.#context.log,
+      this.session.terms === undefined ? 'info' : 'warn',
+      { peer: this.#transport.peer, code: error.code, reason: error.message },
       fatal ? 'protocol error, connection closed' : 'protocol error, command deferred',
+      PROTOCOL_LINES,
     )
   }
 

@@ -1,8 +1,11 @@
-import { UsageError } from '../errors.ts'
 import { ALL_ACTIONS, DataSize } from '../protocol/constants.ts'
+import { MemoryBudget } from '../session/memory-budget.ts'
 import { ACCEPT, CONTINUE, REJECT, TEMPFAIL, type Verdict } from '../session/verdict.ts'
-import { LineLimit } from './line-limit.ts'
 import { textLogger, type Logger } from './log.ts'
+import { givenLimits, type MessageLimits } from './message-limits.ts'
+import { invalidOption, MAX_TIMER, wholeNumber } from './option-values.ts'
+import { overloadOf, type Overload, type OverloadAnswer } from './overload.ts'
+import { SparseLog } from './sparse-log.ts'
 import { STAGE_NAMES, type Stage } from './stages.ts'
 
 export type ErrorPolicy = 'tempfail' | 'reject' | 'continue' | 'accept'
@@ -60,6 +63,25 @@ export interface FilterOptions {
    */
   readonly maxPending?: number | undefined
   /**
+   * Bytes that all messages of the server hold in memory together: bodies, header fields, envelopes.
+   * Bodies go to files when three quarters are in use; a message for whose other parts there is no room
+   * is answered as `overload` says (MEMORY_EXHAUSTED). Not counted is what filters keep, such as a body
+   * they ask for in one piece. At least 1 MiB.
+   * @default 268435456
+   */
+  readonly maxMemory?: number | undefined
+  /**
+   * The answer to mail there is no room for, by `maxMemory` or `maxConnections`: `tempfail` has the mail
+   * server try again later; with `accept` it passes unfiltered.
+   * @default 'tempfail'
+   */
+  readonly overload?: OverloadAnswer | undefined
+  /**
+   * What one message may hold, for filters of `defineFilter`. What is given here goes before what the
+   * filters themselves say.
+   */
+  readonly limits?: Partial<MessageLimits> | undefined
+  /**
    * Where log lines go: anything with the methods of pino.
    * @default warnings and errors as text on standard error
    */
@@ -77,10 +99,14 @@ export interface FilterSettings {
   readonly maxEdits: number
   readonly maxFrameSize: number
   readonly maxPending: number
+  /** of the server these settings are for, and of no other */
+  readonly memory: MemoryBudget
+  readonly overload: Overload
+  /** those that were given */
+  readonly limits: Partial<MessageLimits>
   readonly logger: Logger
-  /** of lines about what is against the protocol: from those who never negotiated, and from the others */
-  readonly strangers: LineLimit
-  readonly violations: LineLimit
+  /** of this server, for lines that others can cause */
+  readonly sparse: SparseLog
 }
 
 const POLICIES: Readonly<Record<ErrorPolicy, Verdict>> = {
@@ -90,9 +116,10 @@ const POLICIES: Readonly<Record<ErrorPolicy, Verdict>> = {
   accept: ACCEPT,
 }
 const STAGE_DEADLINE = 8_000
-/** Lines about broken protocol in a minute, for a whole server. */
-const PROTOCOL_LINES = 10
 const EOM_DEADLINE = 270_000
+
+/** Less is no budget: one header may have that much. */
+const LEAST_MEMORY = 1_048_576
 
 /** @throws UsageError INVALID_OPTION */
 export function filterSettings(options: FilterOptions = {}): FilterSettings {
@@ -110,9 +137,13 @@ export function filterSettings(options: FilterOptions = {}): FilterSettings {
     maxEdits: wholeNumber('maxEdits', options.maxEdits ?? 10_000, 1),
     maxFrameSize: wholeNumber('maxFrameSize', options.maxFrameSize ?? 1_048_576, DataSize.K64),
     maxPending: wholeNumber('maxPending', options.maxPending ?? 262_144, 0),
+    memory: new MemoryBudget(
+      wholeNumber('maxMemory', options.maxMemory ?? 268_435_456, LEAST_MEMORY),
+    ),
+    overload: overloadOf(options.overload ?? 'tempfail'),
+    limits: givenLimits(options.limits),
     logger: options.logger ?? textLogger(),
-    strangers: new LineLimit(PROTOCOL_LINES),
-    violations: new LineLimit(PROTOCOL_LINES),
+    sparse: new SparseLog(),
   }
 }
 
@@ -141,32 +172,6 @@ function deadlines(given: FilterOptions['deadlines']): Record<Stage, number> {
   return result
 }
 
-/** The longest time a timer of Node can wait; beyond it fires at once. */
-export const MAX_TIMER = 2_147_483_647
-
 function bits(name: string, value: number): number {
   return wholeNumber(name, value, 0, ALL_ACTIONS)
-}
-
-export function wholeNumber(
-  name: string,
-  value: number,
-  least: number,
-  most: number = Number.MAX_SAFE_INTEGER,
-): number {
-  if (!Number.isInteger(value) || value < least || value > most) {
-    throw invalidOption(
-      name,
-      value,
-      most === Number.MAX_SAFE_INTEGER
-        ? `a whole number from ${least} on`
-        : `a whole number from ${least} to ${most}`,
-    )
-  }
-  return value
-}
-
-export function invalidOption(name: string, value: unknown, takes: string): UsageError {
-  const shown = typeof value === 'number' ? String(value) : JSON.stringify(value)
-  return new UsageError('INVALID_OPTION', `the option ${name} takes ${takes}; it got ${shown}`)
 }

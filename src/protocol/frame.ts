@@ -68,6 +68,20 @@ export class FrameDecoder implements Payload {
   }
 
   /**
+   * Bytes of memory that are kept for the next call: of a frame whose rest has not come, and of chunks
+   * and frames that are not done with. A lent chunk is its owner's.
+   */
+  get held(): number {
+    const frame =
+      this.bytes === this.#chunk || this.bytes === this.#carry ? 0 : this.bytes.length
+    return (
+      frame +
+      (this.#borrowed ? 0 : this.#chunk.length) +
+      (this.#carry.length > KEEP ? this.#carry.length : 0)
+    )
+  }
+
+  /**
    * The next piece of the stream; every frame of the piece before must have been read.
    * @param borrowed the caller will reuse the memory of `chunk`; see {@link hold}
    */
@@ -100,8 +114,7 @@ export class FrameDecoder implements Payload {
         }
       }
       if (have > 0) this.#collect(have)
-      else this.#done()
-      return false
+      return this.#done()
     }
     return this.#nextCarried()
   }
@@ -186,8 +199,9 @@ export class FrameDecoder implements Payload {
     this.#offset += count
   }
 
-  /** The chunk is used up: let go of it. */
+  /** The chunk is used up: let go of it, and of the frame before. */
   #done(): false {
+    this.bytes = EMPTY
     this.#chunk = EMPTY
     this.#offset = 0
     return false

@@ -1,5 +1,6 @@
 import type { FilterFactory } from '../milter/filter-object.ts'
 import type { FilterOptions } from '../milter/options.ts'
+import type { Action, DataSize } from '../protocol/constants.ts'
 import type { CloseOptions, ServeOptions } from './options.ts'
 
 /**
@@ -9,10 +10,7 @@ import type { CloseOptions, ServeOptions } from './options.ts'
  */
 export interface Config
   extends
-    Pick<
-      FilterOptions,
-      'deadlines' | 'logger' | 'maxEdits' | 'maxFrameSize' | 'maxPending' | 'onError'
-    >,
+    Pick<FilterOptions, 'deadlines' | 'logger' | 'maxEdits' | 'onError' | 'overload'>,
     Pick<ServeOptions, 'backlog' | 'maxConnections'> {
   /**
    * One filter, or several that run as one: then all of them are of `defineFilter`, and do to a message
@@ -37,6 +35,26 @@ export interface Config
    * @default 1
    */
   readonly workers?: number | 'auto' | undefined
+  /** At least 1 MiB, of each worker. @default 268435456 */
+  readonly maxMemory?: Size | undefined
+  readonly maxFrameSize?: Size | undefined
+  readonly maxPending?: Size | undefined
+  /** What one message may hold. It goes before what filters of `defineFilter` say. */
+  readonly limits?:
+    | {
+        readonly headers?: number | undefined
+        readonly headerBytes?: Size | undefined
+        readonly recipients?: number | undefined
+        readonly bodyMemory?: Size | undefined
+        readonly bodySize?: Size | undefined
+        readonly temporaryDirectory?: string | undefined
+      }
+    | undefined
+  /** {@link Action} bits, or their names. @default all */
+  readonly actions?: Actions | undefined
+  /** @default none */
+  readonly requiredActions?: Actions | undefined
+  readonly dataSize?: DataSize | '64K' | '256K' | '1M' | undefined
   readonly progressInterval?: Duration | undefined
   readonly timeouts?:
     | {
@@ -65,6 +83,11 @@ export interface Config
 
 /** Milliseconds, or text such as '500ms', '30s', '5m' or '1h'. */
 export type Duration = number | string
+
+/** Bytes, or text such as '64K', '16M' or '1G'. */
+export type Size = number | string
+
+type Actions = number | readonly (keyof typeof Action)[]
 
 type Durations<T> = { readonly [K in keyof T]?: Duration | undefined }
 

@@ -1,6 +1,5 @@
 import { lookup } from 'node:dns/promises'
 import { createServer, isIP, type AddressInfo, type Server, type Socket } from 'node:net'
-import { LineLimit } from '../milter/line-limit.ts'
 import { formatListenAddress, type ListenAddress } from './listen-address.ts'
 import {
   listenError,
@@ -30,7 +29,7 @@ export class Listener {
   }
 
   /**
-   * @param onError an accept has failed; the next one may work. Once a minute at most
+   * @param onError an accept has failed; the next one may work, and is tried at once
    * @throws ListenError
    */
   static async open(
@@ -41,11 +40,7 @@ export class Listener {
   ): Promise<Listener> {
     const listener = new Listener(address, onSocket)
     await listener.#open(options)
-    // The next try is at once: without descriptors it could be a million lines.
-    const limit = new LineLimit()
-    listener.#server.on('error', (error) => {
-      if (limit.pass() !== undefined) onError(error, formatListenAddress(address))
-    })
+    listener.#server.on('error', (error) => onError(error, formatListenAddress(address)))
     return listener
   }
 

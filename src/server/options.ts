@@ -1,5 +1,5 @@
 import type { FilterOptions } from '../milter/options.ts'
-import { invalidOption, MAX_TIMER, wholeNumber } from '../milter/options.ts'
+import { invalidOption, MAX_TIMER, wholeNumber } from '../milter/option-values.ts'
 import type { ConnectionTimeouts } from './connection.ts'
 import type { SocketPermissions } from './unix-socket.ts'
 
@@ -21,7 +21,7 @@ export interface ServeOptions extends FilterOptions {
    */
   readonly backlog?: number | undefined
   /**
-   * Connections served at a time. Those beyond it are told to try again later; beyond twice as many
+   * Connections served at a time. Those beyond it are answered as `overload` says; beyond twice as many
    * they are closed.
    * @default 1000
    */

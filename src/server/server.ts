@@ -2,9 +2,9 @@ import type { Socket } from 'node:net'
 import { UsageError } from '../errors.ts'
 import { channels } from '../milter/channels.ts'
 import type { FilterFactory } from '../milter/filter-object.ts'
-import { LineLimit } from '../milter/line-limit.ts'
 import { filterSettings, type FilterSettings } from '../milter/options.ts'
-import { TEMPFAIL } from '../session/verdict.ts'
+import type { Overload } from '../milter/overload.ts'
+import type { MemoryBudget } from '../session/memory-budget.ts'
 import { Connection } from './connection.ts'
 import { parseListenAddress } from './listen-address.ts'
 import { Listener } from './listener.ts'
@@ -16,11 +16,20 @@ import {
   type ServerSettings,
 } from './options.ts'
 
+/** What the log says of connections beyond the limit. */
+const TOO_MANY = {
+  tempfail: 'too many connections: try again later',
+  accept: 'too many connections: their mail passes unfiltered',
+  dropped: 'too many connections: closed',
+}
+
+/** A filter that says the same to all mail. */
+const answering =
+  ({ verdict }: Overload): FilterFactory =>
+  () => ({ connect: () => verdict, envfrom: () => verdict })
+
 /** A sweep over all connections finds those whose time is over; this is how fine it is. */
 const SWEEP_INTERVAL = 1_000
-
-/** Told to connections beyond the limit: the mail server tries again later. */
-const OVERLOADED: FilterFactory = () => ({ connect: () => TEMPFAIL, envfrom: () => TEMPFAIL })
 
 /**
  * A filter that listens. Made by {@link serve}; several can run in one process, side by side.
@@ -38,7 +47,6 @@ export class MilterServer implements AsyncDisposable {
   #close: CloseOptions = {}
   #closed: (() => void) | undefined
   #unfollow: (() => void) | undefined
-  readonly #overloads = { deferred: new LineLimit(), dropped: new LineLimit() }
   /** Settles when the server has closed, for whatever reason. */
   readonly finished: Promise<void>
 
@@ -61,11 +69,7 @@ export class MilterServer implements AsyncDisposable {
           address,
           this.#settings,
           (socket) => this.accept(socket),
-          (error, where) =>
-            this.#filter.logger.error(
-              { err: error, address: where },
-              'cannot accept a connection',
-            ),
+          (error, where) => this.#cannotAccept(error, where),
         )
         this.#listeners.push(listener)
       }
@@ -82,6 +86,11 @@ export class MilterServer implements AsyncDisposable {
     return this
   }
 
+  #cannotAccept(error: Error, address: string): void {
+    const { logger, sparse } = this.#filter
+    sparse.write(logger, 'error', { err: error, address }, 'cannot accept a connection')
+  }
+
   /** Where it listens, in libmilter's spelling and with the ports that port 0 became. */
   get addresses(): readonly string[] {
     return this.#listeners.map(({ address }) => address)
@@ -90,6 +99,11 @@ export class MilterServer implements AsyncDisposable {
   /** Connections being served, without those only told to try again later. */
   get connections(): number {
     return this.#connections.size
+  }
+
+  /** The bytes that messages and connections hold in memory, and how many they may. */
+  get memory(): Pick<MemoryBudget, 'limit' | 'used'> {
+    return this.#filter.memory
   }
 
   /**
@@ -164,22 +178,15 @@ export class MilterServer implements AsyncDisposable {
       this.#serve(socket, this.#connections, this.#factory)
       return
     }
+    const { overload, logger, sparse } = this.#filter
+    const { answer } = overload
     const dropped = this.#overflow.size >= maxConnections
     if (channels.connectionOverload.hasSubscribers) {
-      channels.connectionOverload.publish({ maxConnections, dropped })
+      channels.connectionOverload.publish({ maxConnections, dropped, answer })
     }
-    const line = this.#overloads[dropped ? 'dropped' : 'deferred'].pass()
-    if (line !== undefined) {
-      this.#filter.logger.warn(
-        { maxConnections, ...line },
-        dropped ? 'too many connections: closed' : 'too many connections: try again later',
-      )
-    }
-    if (dropped) {
-      socket.destroy()
-      return
-    }
-    this.#serve(socket, this.#overflow, OVERLOADED)
+    sparse.write(logger, 'warn', { maxConnections }, TOO_MANY[dropped ? 'dropped' : answer])
+    if (dropped) socket.destroy()
+    else this.#serve(socket, this.#overflow, answering(overload))
   }
 
   #serve(socket: Socket, set: Set<Connection>, factory: FilterFactory): void {

@@ -13,8 +13,9 @@ interface Innards {
   [key: symbol]: unknown
 }
 
-/** `stream` in the environment variable switches it off, should a version of Node not be up to it. */
-const ALLOWED = process.env['TSMILTER_READS'] !== 'stream'
+/** `stream` in this environment variable switches it off, should a version of Node not be up to it. */
+export const READS_VARIABLE = 'TSMILTER_READS'
+const ALLOWED = process.env[READS_VARIABLE] !== 'stream'
 
 /**
  * Has a socket that a server has accepted, and that has not read anything yet (`pauseOnConnect`), read

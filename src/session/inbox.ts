@@ -27,6 +27,11 @@ export class Inbox {
     return this.#waitingSize
   }
 
+  /** Bytes of memory that what has arrived takes. */
+  get held(): number {
+    return this.#waitingSize + this.frame.held
+  }
+
   /** Whether an ABORT has arrived and not been reached. Known only after `lookAhead`. */
   get abortAhead(): boolean {
     return this.#aborts > 0

@@ -14,24 +14,39 @@ import { bareMacroName, decodeMacroPairs } from '../protocol/macros.ts'
  */
 export class MacroStore {
   readonly #slots: readonly Slot[] = Array.from({ length: 7 }, () => new Slot())
+  #held = 0
+
+  /** Bytes of slots that are larger than usual. */
+  get held(): number {
+    return this.#held
+  }
 
   /** Takes a MACRO frame. Frames for HEADER, BODY and UNKNOWN are ignored, as by libmilter. */
   define(payload: Payload): void {
-    const slot = slotOf(payload.bytes[payload.start])
-    if (slot !== undefined) this.#slots[slot]!.fill(payload)
+    const index = slotOf(payload.bytes[payload.start])
+    if (index === undefined) return
+    const slot = this.#slots[index]!
+    const before = slot.held
+    slot.fill(payload)
+    this.#held += slot.held - before
   }
 
   /** What the start of a command does to the macros. */
   begin(command: number): void {
     const slot = slotOf(command)
     if (slot === undefined || slot > RCPT_SLOT) return
-    if (slot === MAIL_SLOT || slot === RCPT_SLOT) this.#slots[slot]!.use()
+    if (slot === MAIL_SLOT || slot === RCPT_SLOT) this.#use(slot)
     this.#clearFrom(slot + 1)
   }
 
   /** A message begins whose MAIL was declined; macros of its first command are there already. */
   beginWithoutMail(): void {
-    this.#slots[MAIL_SLOT]!.use()
+    this.#use(MAIL_SLOT)
+  }
+
+  /** Macros of an earlier command of the kind do not count for this one. */
+  #use(slot: number): void {
+    if (!this.#slots[slot]!.use()) this.#clear(slot)
   }
 
   endMessage(): void {
@@ -43,7 +58,13 @@ export class MacroStore {
   }
 
   #clearFrom(first: number): void {
-    for (let i = first; i < this.#slots.length; i++) this.#slots[i]!.clear()
+    for (let i = first; i < this.#slots.length; i++) this.#clear(i)
+  }
+
+  #clear(index: number): void {
+    const slot = this.#slots[index]!
+    this.#held -= slot.held
+    slot.clear()
   }
 
   /** The value of a macro, with or without braces; undefined when it is not defined now. */
@@ -93,6 +114,9 @@ function slotOf(command: number | undefined): number | undefined {
 const EMPTY = Buffer.alloc(0)
 const NONE: ReadonlyMap<string, string> = new Map()
 
+/** Memory up to this size is kept for the next frame. */
+const KEEP = 4096
+
 /** The bytes of one MACRO frame, read only when somebody asks. The memory is reused. */
 class Slot {
   #bytes: Buffer = EMPTY
@@ -103,7 +127,7 @@ class Slot {
 
   fill(payload: Payload): void {
     const size = payload.end - payload.start - 1
-    if (this.#bytes.length < size || this.#bytes.length > 4096) {
+    if (this.#bytes.length < size || this.#bytes.length > KEEP) {
       this.#bytes = Buffer.allocUnsafe(Math.max(size, 256))
     }
     copyBytes(payload.bytes, payload.start + 1, payload.end, this.#bytes, 0)
@@ -112,15 +136,22 @@ class Slot {
     this.#fresh = true
   }
 
-  /** The command has come; macros of an earlier one of its kind do not count for it. */
-  use(): void {
-    if (!this.#fresh) this.clear()
+  /** The command has come. False if there are no macros for it, but for an earlier one of its kind. */
+  use(): boolean {
+    const fresh = this.#fresh
     this.#fresh = false
+    return fresh
   }
 
   clear(): void {
     this.#values = NONE
     this.#fresh = false
+    if (this.#bytes.length > KEEP) this.#bytes = EMPTY
+  }
+
+  /** Bytes of memory, if they are more than a slot keeps anyway. */
+  get held(): number {
+    return this.#bytes.length > KEEP ? this.#bytes.length : 0
   }
 
   get(bare: string): string | undefined {

@@ -1,6 +1,8 @@
+import { encodeBody } from '../protocol/replies.ts'
 import type { Transport } from './events.ts'
 
 const NONE: readonly Buffer[] = []
+const EMPTY = Buffer.alloc(0)
 
 /**
  * The frames that answer what was read. Nearly always it is one, and an array that is emptied after each
@@ -23,5 +25,31 @@ export class Outbox {
     this.#first = undefined
     this.#rest = undefined
     transport.send(first, rest)
+  }
+
+  /**
+   * Sends a body as fast as the mail server reads it. False if it could not be read to its end, or was
+   * stopped: then the message must not pass, since half of it is with the mail server already.
+   */
+  async sendBody(
+    body: AsyncIterable<Buffer>,
+    transport: Transport,
+    stopped: () => boolean,
+  ): Promise<boolean> {
+    let empty = true
+    try {
+      for await (const piece of body) {
+        if (stopped()) return false
+        if (piece.length === 0) continue
+        empty = false
+        for (const part of encodeBody(piece)) this.push(part)
+        this.flush(transport)
+        await transport.drained()
+      }
+      if (empty) for (const part of encodeBody(EMPTY)) this.push(part)
+      return true
+    } catch {
+      return false
+    }
   }
 }

@@ -9,22 +9,16 @@ import {
 import { Command, letter, Step } from '../protocol/constants.ts'
 import type { FrameDecoder } from '../protocol/frame.ts'
 import { decodeOffer, encodeChoice, type Offer } from '../protocol/negotiation.ts'
-import { encodeBody, FRAMES } from '../protocol/replies.ts'
+import { FRAMES } from '../protocol/replies.ts'
 import { malformed } from '../protocol/strings.ts'
 import type { CloseReason, FinalAnswer, Later, SessionEvents, Transport } from './events.ts'
 import { Inbox } from './inbox.ts'
+import { ALWAYS_HELD, type SessionLimits } from './limits.ts'
 import { MacroStore } from './macro-store.ts'
 import { Outbox } from './outbox.ts'
 import { MESSAGE_STEPS, ORDER, REPEATABLE, type MessageCommand } from './order.ts'
 import { agree, type Terms, type Wishes } from './terms.ts'
 import { CONTINUE, endsMessage, TEMPFAIL, type Verdict } from './verdict.ts'
-
-export interface SessionLimits {
-  /** the longest frame data that is taken, in bytes */
-  readonly frameSize: number
-  /** bytes that may wait while a handler runs, before reading stops */
-  readonly pending: number
-}
 
 /** A message begins with MAIL; it is settled once the filter has said its last word on it. */
 type Message = 'none' | 'open' | 'settled'
@@ -65,6 +59,8 @@ export class Session {
 
   readonly #inbox: Inbox
   #paused = false
+  /** bytes that are counted for this connection */
+  #held = 0
 
   constructor(events: SessionEvents, transport: Transport, limits: SessionLimits) {
     this.#events = events
@@ -115,6 +111,9 @@ export class Session {
     this.#run()
     // A handler is still looking at this chunk, or its rest waits for one.
     if (borrowed) this.#frame.hold()
+    this.#countMemory()
+    if (this.#held > ALWAYS_HELD && !this.#busy && this.#limits.memory.exhausted)
+      this.#dropFrame()
   }
 
   /** No more bytes will come. What is waiting is still worked off. */
@@ -136,8 +135,10 @@ export class Session {
 
   #postpone(chunk: Buffer): void {
     this.#inbox.wait(chunk)
+    this.#countMemory()
     this.#heedInterruption()
-    if (this.#inbox.size > this.#limits.pending && !this.#paused) {
+    const { pending, memory } = this.#limits
+    if ((this.#inbox.size > pending || memory.exhausted) && !this.#paused) {
       this.#paused = true
       this.#transport.pause()
     }
@@ -174,6 +175,24 @@ export class Session {
     return this.#inbox.frame
   }
 
+  #countMemory(): void {
+    const held = this.#closed ? 0 : this.#inbox.held + this.macros.held
+    if (held === this.#held) return
+    this.#limits.memory.pass(held - this.#held)
+    this.#held = held
+  }
+
+  /** A frame that is larger than mail servers' frames are, or such macros, and no memory for it. */
+  #dropFrame(): void {
+    this.#out.push(this.#limits.overload.frame)
+    this.#fail(
+      new ProtocolError(
+        'MEMORY_EXHAUSTED',
+        `frames of ${this.#held} bytes wait, and there is no memory left for them (option "maxMemory")`,
+      ),
+    )
+  }
+
   #flush(): void {
     this.#out.flush(this.#transport)
   }
@@ -191,6 +210,7 @@ export class Session {
       this.#busy = false
       next(value)
       this.#run()
+      this.#countMemory()
     })
   }
 
@@ -472,29 +492,12 @@ export class Session {
     this.#closeMessage(verdict)
   }
 
-  /**
-   * Sends a body as fast as the mail server reads it. False if it could not be read to its end: then
-   * the message must not pass, since half of it is with the mail server already.
-   */
   async #sendBody(body: AsyncIterable<Buffer>): Promise<boolean> {
     this.#sendingBody = true
-    let empty = true
-    try {
-      for await (const piece of body) {
-        if (this.#closed || this.#ending !== undefined) return false
-        if (piece.length === 0) continue
-        empty = false
-        for (const part of encodeBody(piece)) this.#out.push(part)
-        this.#flush()
-        await this.#transport.drained()
-      }
-      if (empty) for (const part of encodeBody(EMPTY)) this.#out.push(part)
-      return true
-    } catch {
-      return false
-    } finally {
-      this.#sendingBody = false
-    }
+    const stopped = (): boolean => this.#closed || this.#ending !== undefined
+    const complete = await this.#out.sendBody(body, this.#transport, stopped)
+    this.#sendingBody = false
+    return complete
   }
 
   // ---- order
@@ -566,6 +569,7 @@ export class Session {
     this.#abandon(() => {
       if (this.#closed) return
       this.#closed = true
+      this.#countMemory()
       this.#flush()
       void this.#events.close(reason)
       this.#transport.close()
@@ -590,5 +594,4 @@ export class Session {
   }
 }
 
-const EMPTY = Buffer.alloc(0)
 const nothing = (): void => {}

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { isIP, type AddressInfo } from 'node:net'
-import { invalidOption } from '../milter/options.ts'
+import { invalidOption } from '../milter/option-values.ts'
 import { listenError } from '../server/unix-socket.ts'
 
 /** True if all is well; else why not, in one word such as `draining`. False: `unavailable`. */

@@ -1,5 +1,5 @@
 import { fstatSync } from 'node:fs'
-import { invalidOption } from '../milter/options.ts'
+import { invalidOption } from '../milter/option-values.ts'
 import type { Logger, LogLevel } from '../milter/log.ts'
 import { journalLine, readableLine } from './log-line.ts'
 

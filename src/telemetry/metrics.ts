@@ -31,6 +31,11 @@ export interface MetricsOptions {
    * @default false
    */
   readonly process?: boolean | undefined
+  /**
+   * What messages and connections hold in memory, and how much they may: `() => server.memory`.
+   * @default without these two
+   */
+  readonly memory?: (() => { readonly used: number; readonly limit: number }) | undefined
   /** Where failures of counting go. @default as {@link observe} */
   readonly logger?: Logger | undefined
 }
@@ -39,6 +44,7 @@ export interface MetricsOptions {
 const STAGE_BUCKETS = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60, 300]
 const MESSAGE_BUCKETS = [0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
 const MESSAGE_VERDICTS = ['accept', 'reject', 'tempfail', 'discard', 'abort'] as const
+const OVERLOAD_ANSWERS = { tempfail: 'deferred', accept: 'accepted' } as const
 /** Milliseconds between two looks at the event loop. */
 const LAG_INTERVAL = 50
 
@@ -58,6 +64,7 @@ export async function collectMetrics(options: MetricsOptions = {}): Promise<Metr
     watchLoop(prom, registry),
   ]
   if (options.stages !== false) stop.push(observeStages(prom, registry, options.logger))
+  if (options.memory !== undefined) showMemory(prom, registry, options.memory)
   if (options.process === true) prom.collectDefaultMetrics({ register: registry })
   return {
     contentType: registry.contentType,
@@ -125,7 +132,7 @@ function observeConnections(prom: Prom, registry: Registry, logger?: Logger): ()
   )
   const overload = counter(
     'tsmilter_connections_overload_total',
-    'Connections beyond maxConnections: deferred, or dropped without a word',
+    'Connections beyond maxConnections: deferred, accepted (unfiltered), or dropped without a word',
     'answer',
   )
   const received = counter(
@@ -154,8 +161,8 @@ function observeConnections(prom: Prom, registry: Registry, logger?: Logger): ()
         received.inc(bytesReceived ?? 0)
         sent.inc(bytesSent ?? 0)
       },
-      'tsmilter:connection:overload': ({ dropped }) =>
-        overload.inc({ answer: dropped ? 'dropped' : 'deferred' }),
+      'tsmilter:connection:overload': ({ dropped, answer }) =>
+        overload.inc({ answer: dropped ? 'dropped' : OVERLOAD_ANSWERS[answer] }),
       'tsmilter:client:refused': ({ stage, verdict }) => refused.inc({ stage, verdict }),
     },
     logger,
@@ -173,6 +180,11 @@ function observeMessages(prom: Prom, registry: Registry, logger?: Logger): () =>
     buckets: MESSAGE_BUCKETS,
     registers: [registry],
   })
+  const overload = counter(
+    'tsmilter_messages_overload_total',
+    'Messages there was no memory for: deferred, or accepted (unfiltered)',
+    'answer',
+  )
   const bytes = counter('tsmilter_body_bytes_total', 'Bytes of bodies that have come')
   const recipients = counter('tsmilter_recipients_total', 'Recipients, by answer', 'answer')
   const edits = counter('tsmilter_edits_total', 'Edits that were sent, by kind', 'kind')
@@ -189,6 +201,8 @@ function observeMessages(prom: Prom, registry: Registry, logger?: Logger): () =>
         recipients.inc({ answer: 'refused' }, event.refusedRecipients)
         countEdits(event.edits)
       },
+      'tsmilter:message:overload': ({ answer }) =>
+        overload.inc({ answer: OVERLOAD_ANSWERS[answer] }),
     },
     logger,
   )
@@ -217,7 +231,12 @@ function observeTrouble(prom: Prom, registry: Registry, logger?: Logger): () => 
     'What mail servers, or others at the port, have sent against the protocol',
     'code',
   )
-  const spills = counter('tsmilter_spills_total', 'Bodies that went to a temporary file')
+  const spills = counter(
+    'tsmilter_spills_total',
+    'Bodies that went to a temporary file: for their size, or since memory was used up',
+    'reason',
+  )
+  for (const reason of ['size', 'memory'] as const) spills.inc({ reason }, 0)
   const failedSpills = counter(
     'tsmilter_spill_failures_total',
     'Bodies that could not be written to a temporary file',
@@ -226,9 +245,38 @@ function observeTrouble(prom: Prom, registry: Registry, logger?: Logger): () => 
     {
       'tsmilter:handler:error': ({ cause, stage }) => byCause[cause].inc({ stage }),
       'tsmilter:violation': ({ code }) => violations.inc({ code }),
-      'tsmilter:spill': ({ failed }) => (failed ? failedSpills : spills).inc(),
+      'tsmilter:spill': ({ failed, reason }) =>
+        failed ? failedSpills.inc() : spills.inc({ reason }),
     },
     logger,
+  )
+}
+
+function showMemory(
+  prom: Prom,
+  registry: Registry,
+  memory: NonNullable<MetricsOptions['memory']>,
+): void {
+  const gauge = (name: string, help: string, value: () => number): void => {
+    const made = new prom.Gauge({
+      name,
+      help,
+      registers: [],
+      collect() {
+        this.set(value())
+      },
+    })
+    registry.registerMetric(made)
+  }
+  gauge(
+    'tsmilter_memory_bytes',
+    'Bytes that messages and connections hold in memory',
+    () => memory().used,
+  )
+  gauge(
+    'tsmilter_memory_limit_bytes',
+    'Bytes that they may hold (maxMemory)',
+    () => memory().limit,
   )
 }
 

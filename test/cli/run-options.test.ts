@@ -7,9 +7,11 @@ import {
   durationText,
   flagOf,
   OPTION_TABLE,
+  sizeText,
   takes,
   variableOf,
 } from '../../src/cli/run/option-table.ts'
+import { unknownVariables } from '../../src/cli/run/unknown-variables.ts'
 import { givenOptions, processSettings, runSettings } from '../../src/cli/run/settings.ts'
 import { defineConfig, UsageError, type Config } from '../../src/index.ts'
 import { filterSettings } from '../../src/milter/options.ts'
@@ -33,19 +35,22 @@ const refused = (pattern: RegExp) => (error: unknown) => {
 
 describe('options of tsmilter run', () => {
   it('have the defaults of the library', () => {
-    const { onError, progressInterval, maxEdits, maxFrameSize, maxPending, ...rest } =
-      settings()
+    const { onError, overload, maxMemory, ...others } = settings()
+    const { progressInterval, maxEdits, maxFrameSize, maxPending, dataSize, ...rest } = others
     const filter = filterSettings()
     assert.deepEqual(
-      { progressInterval, maxEdits, maxFrameSize, maxPending },
+      { progressInterval, maxEdits, maxFrameSize, maxPending, dataSize },
       {
         progressInterval: filter.progressInterval,
         maxEdits: filter.maxEdits,
         maxFrameSize: filter.maxFrameSize,
         maxPending: filter.maxPending,
+        dataSize: filter.dataSize,
       },
     )
     assert.equal(filterSettings({ onError }).onError, filter.onError)
+    assert.equal(overload, filter.overload.answer)
+    assert.equal(maxMemory, filter.memory.limit)
     const { backlog, maxConnections, timeouts } = serverSettings({})
     assert.deepEqual(rest, {
       workers: 1,
@@ -85,6 +90,23 @@ describe('options of tsmilter run', () => {
     ['deadlines', '1m', 60_000],
     ['deadlines', { eom: '2m', header: 5 }, { eom: 120_000, header: 5 }],
     ['onError', 'accept', 'accept'],
+    ['overload', 'accept', 'accept'],
+    ['maxMemory', '64M', 67_108_864],
+    ['maxMemory', '1048576', 1_048_576],
+    ['maxPending', '1k', 1_024],
+    ['maxFrameSize', 65_536, 65_536],
+    ['limits.bodySize', '2G', 2_147_483_648],
+    ['limits.headers', '7', 7],
+    ['limits.temporaryDirectory', '/var/tmp', '/var/tmp'],
+    ['actions', 'ADDHDRS,chgbody', 3],
+    ['actions', ['ADDHDRS', 'CHGFROM'], 0x41],
+    ['actions', 'all', 0x1ff],
+    ['actions', [], 0],
+    ['requiredActions', 0x11, 0x11],
+    ['requiredActions', 'none', 0],
+    ['dataSize', '256k', 262_143],
+    ['dataSize', 1_048_575, 1_048_575],
+    ['dataSize', '65535', 65_535],
   ]
   for (const [name, value, meant] of taken) {
     it(`${name}: ${JSON.stringify(value)}`, () => {
@@ -125,6 +147,16 @@ describe('options of tsmilter run', () => {
       [{ hangTimeout: '1000h' }, /hangTimeout/],
       [{ unixSocket: { mode: '0999' } }, /octal digits, such as 0660; it got "0999"$/],
       [{ deadlines: { eoom: 5 } }, /deadlines/],
+      [{ overload: 'reject' }, /tempfail or accept; it got "reject"$/],
+      [{ maxMemory: '1K' }, /bytes \(1M or more\), or a size such as 64K.*; it got "1K"$/],
+      [{ maxMemory: '1 MiB' }, /it got "1 MiB"$/],
+      [{ limits: { body: 1 } }, /limits\.body of config\.ts: there is none/],
+      [{ limits: { bodySize: '-1' } }, /limits\.bodySize/],
+      [{ actions: 'ADDHDRS,SING' }, /actions .*some of ADDHDRS, .*; it got "ADDHDRS,SING"$/],
+      [{ actions: 0x200 }, /actions/],
+      [{ actions: ['constructor'] }, /actions/],
+      [{ dataSize: '128K' }, /64K, 256K or 1M; it got "128K"$/],
+      [{ dataSize: 65_536 }, /dataSize/],
       [{ onError: 'discard' }, /tempfail, reject, continue or accept; it got "discard"$/],
       [{ user: 'filter' }, /before the configuration is loaded; give --user or TSMILTER_USER$/],
     ]
@@ -167,6 +199,21 @@ describe('options of tsmilter run', () => {
     )
   })
 
+  it('sizes can be read as they are written', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1_048_576, max: 2 ** 40 }), (size) => {
+        assert.equal(settings(undefined, { maxMemory: sizeText(size) }).maxMemory, size)
+      }),
+    )
+    assert.deepEqual([0, 1_023, 1_024, 1_536, 2 ** 30].map(sizeText), [
+      '0',
+      '1023',
+      '1K',
+      '1536',
+      '1G',
+    ])
+  })
+
   it('times can be read as they are written', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 2_147_483_647 }), (time) => {
@@ -184,6 +231,21 @@ describe('options of tsmilter run', () => {
   it('are typed', () => {
     const config: Config = defineConfig({ filters, workers: 'auto' })
     assert.equal(config.workers, 'auto')
+    defineConfig({
+      filters,
+      maxMemory: '64M',
+      overload: 'accept',
+      limits: { bodySize: '10M', headers: 100, temporaryDirectory: '/var/tmp' },
+      actions: ['ADDHDRS', 'CHGBODY'],
+      requiredActions: 1,
+      dataSize: '256K',
+    })
+    // @ts-expect-error: there is no such action
+    defineConfig({ filters, actions: ['SING'] })
+    // @ts-expect-error: a refusal would lose mail
+    defineConfig({ filters, overload: 'reject' })
+    // @ts-expect-error: there is no such limit
+    defineConfig({ filters, limits: { body: 1 } })
     // @ts-expect-error: it is workers
     defineConfig({ filters, worker: 2 })
     // @ts-expect-error: there has to be one
@@ -214,5 +276,35 @@ describe('options of tsmilter run', () => {
           .join(' | '),
       )
     assert.deepEqual(found, rows)
+  })
+})
+
+describe('variables of the environment', () => {
+  const unknown = (...names: string[]): (string | undefined)[] =>
+    unknownVariables(Object.fromEntries(names.map((name) => [name, 'x']))).map(
+      ({ meant }) => meant,
+    )
+
+  it('that are read by somebody are known', () => {
+    assert.deepEqual(unknown(...OPTION_TABLE.map(variableOf), 'TSMILTER_READS', 'PATH'), [])
+  })
+
+  it('that nobody reads are named, with what was meant', () => {
+    for (const [name, meant] of [
+      ['TSMILTER_MAX_CONNECTION', 'TSMILTER_MAX_CONNECTIONS'],
+      ['TSMILTER_TIMEOUT_IDLE', 'TSMILTER_TIMEOUTS_IDLE'],
+      ['TSMILTER_ONERROR', 'TSMILTER_ON_ERROR'],
+      ['TSMILTER_WORKER', 'TSMILTER_WORKERS'],
+      ['TSMILTER_LISTEN_', 'TSMILTER_LISTEN'],
+      ['TSMILTER_READ', 'TSMILTER_READS'],
+      ['TSMILTER_DATABASE', undefined],
+      ['TSMILTER_X', undefined],
+      ['TSMILTER_', undefined],
+    ] as const) {
+      assert.deepEqual(unknown(name), [meant], name)
+    }
+    assert.deepEqual(unknownVariables({ TSMILTER_WORKRES: '2' }), [
+      { variable: 'TSMILTER_WORKRES', meant: 'TSMILTER_WORKERS' },
+    ])
   })
 })

@@ -70,6 +70,19 @@ describe('tsmilter run', () => {
     assert.equal(field(outcome, 'X-Typed'), 'blue')
   })
 
+  it('warns of variables that are no options, by their names alone', async () => {
+    const directory = project({ 'tag.mjs': TAG })
+    await using running = await start(['tag.mjs', ...TCP], directory, {
+      env: { TSMILTER_WORKER: '7', TSMILTER_READS: 'stream', TSMILTER_DATABASE: 'secret' },
+    })
+    await running.says(
+      /WARN {2}the environment has TSMILTER_WORKER, which is no option and does nothing; is TSMILTER_WORKERS meant\?$/,
+    )
+    await running.says(/has TSMILTER_DATABASE, which is no option and does nothing$/)
+    assert.equal(running.count(/WARN/), 2)
+    assert.doesNotMatch(running.said, /secret/)
+  })
+
   it('runs a configuration; the command line goes before it', async () => {
     const directory = project({
       'typed.ts': TYPED,

@@ -4,7 +4,8 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { after, before, it } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
-import { DISCARD, type Handlers } from '../../src/index.ts'
+import { DISCARD, defineFilter, REJECT, type Handlers } from '../../src/index.ts'
+import { MtaClient } from '../../src/mta/index.ts'
 import { SmtpClient, type SmtpOutcome } from './support/smtp.ts'
 import { eachServer, FROM, message, Stack, TO, withoutReceived } from './support/stack.ts'
 
@@ -182,4 +183,55 @@ eachServer('overload', (kind) => {
     assert.equal((await third.command(`MAIL FROM:${FROM}`)).code, 250)
     third.close()
   })
+
+  /** One message in a session of its own: the last reply. */
+  async function send(stack: Stack): Promise<number> {
+    const client = await stack.client()
+    await client.command('EHLO client.test')
+    const outcome = await client.send({ from: FROM, to: [TO], message: message() })
+    client.close()
+    return (outcome.data ?? outcome.recipients.at(-1) ?? outcome.mail).code
+  }
+  const arrived = async (stack: Stack): Promise<string> =>
+    withoutReceived(await stack.mta.sink.next()).toString()
+
+  it('lets mail pass unfiltered where that is wanted, as long as it lasts', async () => {
+    await using stack = await Stack.start(kind, { maxConnections: 1, overload: 'accept' })
+    stack.filter = () => ({ envfrom: () => {}, eom: () => REJECT })
+    const first = await stack.client()
+    await first.command('EHLO client.test')
+    assert.equal((await first.command(`MAIL FROM:${FROM}`)).code, 250)
+    assert.equal(await send(stack), 250)
+    assert.equal(await arrived(stack), message().toString())
+    await first.quit()
+    while (stack.milter.connections > 0) await setTimeout(10)
+    assert.equal(Math.floor((await send(stack)) / 100), 5)
+  })
+
+  for (const overload of ['tempfail', 'accept'] as const) {
+    it(`of memory is answered with ${overload}, and over when others end`, async () => {
+      await using stack = await Stack.start(kind, { maxMemory: 2 ** 20, overload })
+      stack.filter = defineFilter({
+        name: 'seen',
+        message: (mail) => void mail.headers.append('X-Seen', 'yes'),
+      })
+      // Another mail server, in the middle of a long header.
+      await using other = await MtaClient.connect(stack.milter.addresses[0]!)
+      await other.negotiate()
+      await other.command({ type: 'mail', words: ['<a@example.test>'] })
+      const value = 'x'.repeat(51_500)
+      for (let n = 0; n < 20; n++) await other.command({ type: 'header', name: 'X', value })
+      while (stack.milter.memory.used < 2 ** 20 - 16_384) await setTimeout(10)
+      const code = await send(stack)
+      if (overload === 'tempfail') assert.equal(Math.floor(code / 100), 4)
+      else {
+        assert.equal(code, 250)
+        assert.equal(await arrived(stack), message().toString())
+      }
+      other.destroy()
+      while (stack.milter.memory.used > 0) await setTimeout(10)
+      assert.equal(await send(stack), 250)
+      assert.match(await arrived(stack), /X-Seen: yes/)
+    })
+  }
 })

@@ -134,6 +134,42 @@ describe('frames', () => {
   })
 })
 
+describe('what a decoder holds', () => {
+  const frame = encodeFrame(0x42, Buffer.alloc(10_000))
+  const decoder = new FrameDecoder(1_048_576)
+  const push = (bytes: Buffer, borrowed = false): boolean => {
+    decoder.push(bytes, borrowed)
+    return decoder.next()
+  }
+
+  it('is nothing once everything was read', () => {
+    assert.equal(decoder.held, 0)
+    assert.equal(push(frame), true)
+    assert.equal(decoder.held, frame.length)
+    assert.equal(decoder.next(), false)
+    assert.equal(decoder.held, 0)
+  })
+
+  it('is the part of a frame that has come, then the frame', () => {
+    assert.equal(push(frame.subarray(0, 6_000)), false)
+    assert.equal(decoder.held, 6_000)
+    assert.equal(push(frame.subarray(6_000)), true)
+    assert.ok(decoder.held >= 10_000)
+    assert.equal(decoder.next(), false)
+    assert.equal(decoder.held, 0)
+  })
+
+  it('is of a chunk that was lent only what was kept', () => {
+    assert.equal(push(Buffer.concat([frame, frame]), true), true)
+    assert.equal(decoder.held, 0)
+    decoder.hold()
+    assert.equal(decoder.held, 10_000 + frame.length)
+    assert.equal(decoder.next(), true)
+    assert.equal(decoder.next(), false)
+    assert.equal(decoder.held, 0)
+  })
+})
+
 describe('the scanner', () => {
   it('sees the same commands for any cut', () => {
     const scan = (chunks: readonly Buffer[]): string => {

@@ -10,6 +10,8 @@ import { setTimeout } from 'node:timers/promises'
 import type { Handlers } from '../../src/milter/handlers.ts'
 import { MtaClient } from '../../src/mta/client.ts'
 import { encodeCommand } from '../../src/protocol/commands.ts'
+import { defineFilter } from '../../src/message/define-filter.ts'
+import { REJECT } from '../../src/session/verdict.ts'
 import { serve } from '../../src/server/serve.ts'
 import type { ServeOptions } from '../../src/server/options.ts'
 import type { MilterServer } from '../../src/server/server.ts'
@@ -138,6 +140,10 @@ describe('a server', () => {
     for (const options of [
       { listen: [] },
       { maxConnections: 0 },
+      { maxMemory: 2 ** 20 - 1 },
+      { overload: 'reject' as 'accept' },
+      { limits: { headers: -1 } },
+      { limits: { header: 1 } as object },
       { backlog: 0 },
       { timeouts: { idle: -1 } },
       { unixSocket: { mode: 0o1777 } },
@@ -265,6 +271,58 @@ describe('limits', () => {
     await until(() => server.connections === 0)
     const third = await client(server)
     assert.deepEqual(await third.command(connectCommand()), { type: 'continue' })
+    await server.close({ deadline: 0 })
+  })
+
+  it('connections beyond the limit pass unfiltered where that is wanted', async () => {
+    const log: LogLine[] = []
+    const server = await start(
+      () => ({ connect: () => REJECT, envfrom: () => REJECT }),
+      { maxConnections: 1, overload: 'accept' },
+      log,
+    )
+    const first = await client(server)
+    assert.deepEqual(await first.command(connectCommand()), { type: 'reject' })
+    const second = await client(server)
+    assert.deepEqual(await second.command(connectCommand()), { type: 'accept' })
+    await assert.rejects(client(server), { code: 'DISCONNECTED' })
+    const warnings = log.filter(({ level }) => level === 'warn')
+    assert.deepEqual(
+      warnings.map(({ message }) => message),
+      ['too many connections: their mail passes unfiltered', 'too many connections: closed'],
+    )
+    await server.close({ deadline: 0 })
+  })
+
+  it('are logged once a minute at most', async () => {
+    const log: LogLine[] = []
+    const server = await start(() => ({ helo: () => {} }), { maxConnections: 3 }, log)
+    const clients: MtaClient[] = []
+    for (let i = 0; i < 6; i++) clients.push(await client(server))
+    const warnings = log.filter(({ level }) => level === 'warn')
+    assert.equal(warnings.length, 1)
+    assert.deepEqual(warnings[0]!.fields, { maxConnections: 3 })
+    await server.close({ deadline: 0 })
+  })
+
+  it('hold memory together', async () => {
+    const filter = defineFilter({ name: 'x', message: () => new Promise<void>(() => {}) })
+    const server = await serve(filter, {
+      listen: 'inet:0@127.0.0.1',
+      maxMemory: 2 ** 20,
+      logger: recordingLogger([]),
+    })
+    atEnd(() => server.close({ deadline: 0 }))
+    assert.deepEqual([server.memory.used, server.memory.limit], [0, 2 ** 20])
+    const clients = [await client(server), await client(server)]
+    for (const one of clients) {
+      await one.command(mail())
+      void one.command(body('x'.repeat(30_000)))
+      void one.command(eom()).catch(() => {})
+    }
+    await until(() => server.memory.used > 60_000)
+    for (const one of clients) one.destroy()
+    await until(() => server.memory.used === 0)
     await server.close({ deadline: 0 })
   })
 

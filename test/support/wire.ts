@@ -1,6 +1,10 @@
 import { Conversation } from '../../src/milter/conversation.ts'
 import type { FilterFactory } from '../../src/milter/filter-object.ts'
-import { filterSettings, type FilterOptions } from '../../src/milter/options.ts'
+import {
+  filterSettings,
+  type FilterOptions,
+  type FilterSettings,
+} from '../../src/milter/options.ts'
 import type { Logger, LogLevel } from '../../src/milter/log.ts'
 import { encodeCommand, type CommandMessage, type Peer } from '../../src/protocol/commands.ts'
 import { ALL_ACTIONS, ALL_STEPS, Command } from '../../src/protocol/constants.ts'
@@ -87,24 +91,31 @@ export const PEER: Peer = {
 export class Wire {
   readonly transport: RecordingTransport
   readonly log: LogLine[] = []
+  readonly settings: FilterSettings
   readonly conversation: Conversation
 
   constructor(
     factory: FilterFactory,
     options: FilterOptions = {},
     transport = new RecordingTransport(),
+    settings: Partial<FilterSettings> = {},
   ) {
     this.transport = transport
-    this.conversation = new Conversation(
-      factory,
-      filterSettings({ logger: recordingLogger(this.log), ...options }),
-      this.transport,
-    )
+    this.settings = {
+      ...filterSettings({ logger: recordingLogger(this.log), ...options }),
+      ...settings,
+    }
+    this.conversation = new Conversation(factory, this.settings, this.transport)
   }
 
   /** A wire that has negotiated. */
-  static negotiated(factory: FilterFactory, options?: FilterOptions, offer = FULL_OFFER): Wire {
-    const wire = new Wire(factory, options)
+  static negotiated(
+    factory: FilterFactory,
+    options?: FilterOptions,
+    offer = FULL_OFFER,
+    settings: Partial<FilterSettings> = {},
+  ): Wire {
+    const wire = new Wire(factory, options, undefined, settings)
     wire.send({ type: 'optneg', offer })
     wire.take()
     return wire

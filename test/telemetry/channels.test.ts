@@ -47,6 +47,7 @@ function keep(): Kept[] {
     'tsmilter:connection:overload',
     'tsmilter:client:refused',
     'tsmilter:message',
+    'tsmilter:message:overload',
     'tsmilter:handler',
     'tsmilter:handler:error',
     'tsmilter:violation',
@@ -440,8 +441,8 @@ describe('the other channels', () => {
       await client.negotiate().catch(() => {})
     }
     assert.deepEqual(of(kept, 'tsmilter:connection:overload'), [
-      { maxConnections: 1, dropped: false },
-      { maxConnections: 1, dropped: true },
+      { maxConnections: 1, dropped: false, answer: 'tempfail' },
+      { maxConnections: 1, dropped: true, answer: 'tempfail' },
     ])
   })
 
@@ -477,8 +478,11 @@ describe('the other channels', () => {
     await deliver(filter('/nowhere/at/all'), { message, filter: { logger: silentLogger() } })
     const events = of(kept, 'tsmilter:spill')
     assert.deepEqual(
-      events.map(({ failed }) => failed),
-      [false, true],
+      events.map(({ failed, reason }) => [failed, reason]),
+      [
+        [false, 'size'],
+        [true, 'size'],
+      ],
     )
     assert.ok(events[0]!.bytes > 1_000)
     assert.equal(of(kept, 'tsmilter:message')[1]!.reason, 'SPILL_FAILED')

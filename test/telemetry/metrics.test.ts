@@ -99,7 +99,8 @@ describe('metrics', () => {
     assert.equal(got.get('tsmilter_handler_timeouts_total{stage="eom"}'), 1)
     assert.equal(got.get('tsmilter_handler_errors_total{stage="helo"}'), 1)
     assert.equal(got.get('tsmilter_protocol_errors_total{code="OUT_OF_ORDER"}'), 1)
-    assert.equal(got.get('tsmilter_spills_total'), 1)
+    assert.equal(got.get('tsmilter_spills_total{reason="size"}'), 1)
+    assert.equal(got.get('tsmilter_spills_total{reason="memory"}'), 0)
     assert.equal(got.get('tsmilter_spill_failures_total'), 0)
   })
 
@@ -131,6 +132,20 @@ describe('metrics', () => {
     metrics.close()
     await deliver(() => ({ eom: () => {} }))
     assert.equal((await read(metrics)).get('tsmilter_messages_total{verdict="accept"}'), 0)
+  })
+
+  it('tell what messages hold in memory, of all processes together', async () => {
+    const held = [
+      { used: 3, limit: 10 },
+      { used: 4, limit: 10 },
+    ]
+    const all = await Promise.all(held.map((one) => collect({ memory: () => one })))
+    held[0]!.used = 5
+    const merged = samples(
+      await mergeMetrics(await Promise.all(all.map((metrics) => metrics.snapshot()))),
+    )
+    assert.equal(merged.get('tsmilter_memory_bytes'), 9)
+    assert.equal(merged.get('tsmilter_memory_limit_bytes'), 20)
   })
 
   it('have memory and CPU of the process where they are wanted', async () => {
@@ -210,7 +225,8 @@ describe('the dashboard', () => {
   const dashboard = JSON.parse(readFileSync(path, 'utf8')) as { panels: Panel[] }
 
   it('shows metrics that exist, and all of them', async () => {
-    const text = await (await collect({ process: true })).text()
+    const memory = (): { used: number; limit: number } => ({ used: 0, limit: 0 })
+    const text = await (await collect({ process: true, memory })).text()
     const existing = new Set([...text.matchAll(/^# TYPE (\w+) /gm)].map(([, name]) => name))
     const shown = new Set(
       dashboard.panels.flatMap(({ targets }) =>

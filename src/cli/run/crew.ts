@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../../milter/log.ts'
-import { MAX_TIMER } from '../../milter/options.ts'
+import { MAX_TIMER } from '../../milter/option-values.ts'
 import type { MetricsSnapshot } from '../../telemetry/metrics.ts'
 import type { Stop } from './messages.ts'
 import { StartError, type Loaded, type WorkerProcess } from './worker-process.ts'

@@ -1,4 +1,5 @@
-import { MAX_TIMER } from '../../milter/options.ts'
+import { MAX_TIMER } from '../../milter/option-values.ts'
+import { Action, DataSize } from '../../protocol/constants.ts'
 import { LOG_FORMATS, LOG_LEVELS } from '../../telemetry/logger.ts'
 
 /**
@@ -10,7 +11,7 @@ export interface OptionRow {
   readonly name: string
   readonly kind: OptionKind
   readonly default?: number | string | undefined
-  /** of a number or a duration */
+  /** of a number, a size or a duration */
   readonly least?: number
   readonly most?: number
   readonly text: string
@@ -25,12 +26,17 @@ export type OptionKind =
   | 'addresses'
   | 'workers'
   | 'number'
+  | 'size'
+  | 'dataSize'
   | 'duration'
   | 'deadlines'
   | 'mode'
   | 'account'
   | 'policy'
+  | 'overload'
+  | 'actions'
   | 'path'
+  | 'directory'
   | 'logLevel'
   | 'logFormat'
   | 'httpAddress'
@@ -47,11 +53,17 @@ const time = (name: string, fallback: number, text: string, least = 1): OptionRo
 })
 const number = (
   name: string,
-  fallback: number,
+  fallback: number | undefined,
   least: number,
   text: string,
   most = Number.MAX_SAFE_INTEGER,
 ): OptionRow => ({ name, kind: 'number', default: fallback, least, most, text })
+const bytes = (
+  name: string,
+  fallback: number | undefined,
+  least: number,
+  text: string,
+): OptionRow => ({ ...number(name, fallback, least, text), kind: 'size' })
 
 export const OPTION_TABLE: readonly OptionRow[] = [
   {
@@ -65,6 +77,18 @@ export const OPTION_TABLE: readonly OptionRow[] = [
   { name: 'unixSocket.group', kind: 'account', text: 'group of unix sockets' },
   number('backlog', 511, 1, 'connections waiting to be accepted', 65_535),
   number('maxConnections', 1_000, 1, 'connections of one worker at a time'),
+  bytes(
+    'maxMemory',
+    268_435_456,
+    1_048_576,
+    'bytes that the messages of one worker hold in memory',
+  ),
+  {
+    name: 'overload',
+    kind: 'overload',
+    default: 'tempfail',
+    text: 'the answer to mail beyond maxConnections or maxMemory; accept: it passes unfiltered',
+  },
   time('timeouts.idle', 7_210_000, 'silence between commands'),
   time('timeouts.frame', 60_000, 'a frame that has begun, and the negotiation'),
   time('timeouts.write', 60_000, 'an answer that is not read'),
@@ -77,8 +101,30 @@ export const OPTION_TABLE: readonly OptionRow[] = [
   },
   time('progressInterval', 5_000, 'pace of PROGRESS at end of message; 0 for never', 0),
   number('maxEdits', 10_000, 1, 'edits of one message'),
-  number('maxFrameSize', 1_048_576, 65_535, 'bytes of one frame'),
-  number('maxPending', 262_144, 0, 'bytes waiting while a handler runs'),
+  bytes('maxFrameSize', 1_048_576, 65_535, 'bytes of one frame'),
+  bytes('maxPending', 262_144, 0, 'bytes waiting while a handler runs'),
+  number('limits.headers', undefined, 0, 'header fields of one message (10000)'),
+  bytes('limits.headerBytes', undefined, 0, 'bytes of the header of one message (4M)'),
+  number('limits.recipients', undefined, 0, 'recipients of one message (10000)'),
+  bytes('limits.bodyMemory', undefined, 0, 'bytes of one body that stay in memory (1M)'),
+  bytes('limits.bodySize', undefined, 0, 'bytes of one body (1G)'),
+  {
+    name: 'limits.temporaryDirectory',
+    kind: 'directory',
+    text: 'where larger bodies are kept (that of the system)',
+  },
+  { name: 'actions', kind: 'actions', text: 'what filters may do to mail (all)' },
+  {
+    name: 'requiredActions',
+    kind: 'actions',
+    text: 'what they must be able to do; mail servers that do not offer it are refused (none)',
+  },
+  {
+    name: 'dataSize',
+    kind: 'dataSize',
+    default: DataSize.K64,
+    text: 'frame data to agree on with a mail server that offers more',
+  },
   {
     name: 'onError',
     kind: 'policy',
@@ -134,9 +180,12 @@ export const OPTION_TABLE: readonly OptionRow[] = [
 /** `stop.deadline` on the command line: `--stop-deadline`. */
 export const flagOf = ({ name }: OptionRow): string => `--${words(name).join('-')}`
 
+/** What the variables of all options begin with. */
+export const PREFIX = 'TSMILTER_'
+
 /** `stop.deadline` in the environment: `TSMILTER_STOP_DEADLINE`. */
 export const variableOf = ({ name }: OptionRow): string =>
-  `TSMILTER_${words(name).join('_').toUpperCase()}`
+  `${PREFIX}${words(name).join('_').toUpperCase()}`
 
 const words = (name: string): string[] =>
   name.split(/[.]|(?=[A-Z])/).map((word) => word.toLowerCase())
@@ -146,12 +195,17 @@ export const VALUE_NAMES: Readonly<Record<OptionKind, string>> = {
   addresses: 'address',
   workers: 'number',
   number: 'number',
+  size: 'bytes',
+  dataSize: 'bytes',
   duration: 'time',
   deadlines: 'time',
   mode: 'octal',
   account: 'name',
   policy: 'verdict',
+  overload: 'verdict',
+  actions: 'list',
   path: 'path',
+  directory: 'path',
   logLevel: 'level',
   logFormat: 'format',
   httpAddress: 'host:port',
@@ -168,6 +222,10 @@ export function takes(row: OptionRow): string {
       return row.most === Number.MAX_SAFE_INTEGER
         ? `a whole number from ${row.least} on`
         : `a whole number from ${row.least} to ${row.most}`
+    case 'size':
+      return `bytes (${sizeText(row.least!)} or more), or a size such as 64K, 16M or 1G`
+    case 'dataSize':
+      return '64K, 256K or 1M'
     case 'duration':
     case 'deadlines':
       return `milliseconds${row.least === 0 ? '' : ' (1 or more)'}, or a time such as 500ms, 30s, 5m or 1h`
@@ -177,8 +235,14 @@ export function takes(row: OptionRow): string {
       return 'a name or a number'
     case 'policy':
       return 'tempfail, reject, continue or accept'
+    case 'overload':
+      return 'tempfail or accept'
+    case 'actions':
+      return `all, none, or some of ${Object.keys(Action).join(', ')}, with commas between them`
     case 'path':
       return 'the path of a file'
+    case 'directory':
+      return 'the path of a directory'
     case 'logLevel':
       return `${LOG_LEVELS.slice(0, -1).join(', ')} or ${LOG_LEVELS.at(-1)}`
     case 'logFormat':
@@ -191,7 +255,36 @@ export function takes(row: OptionRow): string {
 /** A default as one would write it. */
 export function defaultText(row: OptionRow): string {
   if (row.default === undefined) return ''
-  return row.kind === 'duration' ? durationText(Number(row.default)) : String(row.default)
+  switch (row.kind) {
+    case 'duration':
+      return durationText(Number(row.default))
+    case 'size':
+      return sizeText(Number(row.default))
+    case 'dataSize':
+      return Object.entries(DATA_SIZES).find(([, size]) => size === row.default)![0]
+    default:
+      return String(row.default)
+  }
+}
+
+/** As they are called; the numbers are one less. */
+export const DATA_SIZES: Readonly<Record<string, DataSize>> = {
+  '64K': DataSize.K64,
+  '256K': DataSize.K256,
+  '1M': DataSize.M1,
+}
+
+export const SIZE_UNITS: readonly (readonly [string, number])[] = [
+  ['G', 1_073_741_824],
+  ['M', 1_048_576],
+  ['K', 1_024],
+  ['', 1],
+]
+
+export function sizeText(size: number): string {
+  const [unit, one] =
+    SIZE_UNITS.find(([, least]) => size >= least && size % least === 0) ?? SIZE_UNITS.at(-1)!
+  return `${size / one}${unit}`
 }
 
 export const UNITS: readonly (readonly [string, number])[] = [

@@ -7,6 +7,7 @@ import { Notifier } from './notify.ts'
 import { writePidFile } from './pid-file.ts'
 import { givenOptions, processSettings, runSettings } from './settings.ts'
 import { Supervisor } from './supervisor.ts'
+import { unknownVariables } from './unknown-variables.ts'
 import { StartError } from './worker-process.ts'
 
 /** How it ended: stopped as it was told, not started, not asked rightly. */
@@ -50,6 +51,10 @@ export async function runFilters(
     const given = givenOptions(flags, env)
     const settings = processSettings(given)
     log = await createLogger({ level: settings.logLevel, format: settings.logFormat })
+    for (const { variable, meant } of unknownVariables(env)) {
+      const hint = meant === undefined ? '' : `; is ${meant} meant?`
+      log.warn(`the environment has ${variable}, which is no option and does nothing${hint}`)
+    }
     const identity = await identityOf(settings)
     const inherited = inheritedSockets(env)
     if (settings.pidFile !== undefined) removePidFile = await writePidFile(settings.pidFile)

@@ -2,16 +2,21 @@ import { cpus } from 'node:os'
 import { inspect } from 'node:util'
 import { z } from 'zod'
 import { MilterError, UsageError } from '../../errors.ts'
+import type { MessageLimits } from '../../milter/message-limits.ts'
 import type { ErrorPolicy } from '../../milter/options.ts'
+import type { OverloadAnswer } from '../../milter/overload.ts'
 import { STAGE_NAMES } from '../../milter/stages.ts'
 import type { LogLevel } from '../../milter/log.ts'
+import { Action, ALL_ACTIONS, DataSize } from '../../protocol/constants.ts'
 import { parseListenAddress } from '../../server/listen-address.ts'
 import { hostAndPort } from '../../telemetry/http.ts'
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat } from '../../telemetry/logger.ts'
 import {
+  DATA_SIZES,
   flagOf,
   MAX_WORKERS,
   OPTION_TABLE,
+  SIZE_UNITS,
   takes,
   UNITS,
   variableOf,
@@ -32,12 +37,18 @@ export interface RunSettings {
   readonly unixSocket?: { mode?: number; owner?: string | number; group?: string | number }
   readonly backlog: number
   readonly maxConnections: number
+  readonly maxMemory: number
+  readonly overload: OverloadAnswer
   readonly timeouts: { idle: number; frame: number; write: number }
   readonly deadlines?: number | Record<string, number>
   readonly progressInterval: number
   readonly maxEdits: number
   readonly maxFrameSize: number
   readonly maxPending: number
+  readonly limits?: Partial<MessageLimits>
+  readonly actions?: number
+  readonly requiredActions?: number
+  readonly dataSize: DataSize
   readonly onError: ErrorPolicy
   readonly stop: { delay: number; deadline: number; quiet: number }
   readonly reload: { deadline: number }
@@ -157,6 +168,14 @@ function schemaOf(row: OptionRow): z.ZodType {
       ])
     case 'number':
       return z.preprocess(fromDigits, whole)
+    case 'size':
+      return z.preprocess(fromSize, whole)
+    case 'dataSize':
+      return z.preprocess(fromDataSize, z.literal(Object.values(DataSize)))
+    case 'actions':
+      return z.preprocess(fromActionNames, z.number().int().min(0).max(ALL_ACTIONS))
+    case 'overload':
+      return z.enum(['tempfail', 'accept'])
     case 'duration':
       return time
     case 'deadlines':
@@ -174,6 +193,7 @@ function schemaOf(row: OptionRow): z.ZodType {
     case 'httpAddress':
       return z.preprocess(httpAddress, z.string())
     case 'path':
+    case 'directory':
       return z
         .string()
         .min(1)
@@ -183,6 +203,35 @@ function schemaOf(row: OptionRow): z.ZodType {
 
 const fromDigits = (value: unknown): unknown =>
   typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value
+
+function fromSize(value: unknown): unknown {
+  const match = typeof value === 'string' ? /^(\d{1,15})([KMG]?)$/i.exec(value) : null
+  if (match === null) return value
+  const [, size] = SIZE_UNITS.find(([unit]) => unit === match[2]!.toUpperCase())!
+  return Number(match[1]) * size
+}
+
+const fromDataSize = (value: unknown): unknown =>
+  typeof value === 'string' ? (DATA_SIZES[value.toUpperCase()] ?? fromDigits(value)) : value
+
+/** Names as text or as a list become bits. What is no name stays as it is, and is refused. */
+function fromActionNames(value: unknown): unknown {
+  const names = typeof value === 'string' ? value.split(/[\s,]+/) : value
+  if (!Array.isArray(names)) return value
+  let bits = 0
+  for (const name of names) {
+    const bit = typeof name === 'string' ? ACTION_NAMES.get(name.toUpperCase()) : undefined
+    if (bit === undefined) return value
+    bits |= bit
+  }
+  return bits
+}
+
+const ACTION_NAMES: ReadonlyMap<string, number> = new Map([
+  ['ALL', ALL_ACTIONS],
+  ['NONE', 0],
+  ...Object.entries(Action),
+])
 
 const fromOctal = (value: unknown): unknown =>
   typeof value === 'string' && /^[0-7]{1,4}$/.test(value) ? Number.parseInt(value, 8) : value

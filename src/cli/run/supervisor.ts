@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { LineLimit } from '../../milter/line-limit.ts'
 import type { Logger } from '../../milter/log.ts'
+import { SparseLog } from '../../milter/sparse-log.ts'
 import { parseListenAddress } from '../../server/listen-address.ts'
 import { Listener } from '../../server/listener.ts'
 import { Crew } from './crew.ts'
@@ -52,7 +52,7 @@ export class Supervisor {
   readonly #descriptors = descriptorLimit()
   /** accepted, and not yet a worker's */
   #held = 0
-  readonly #lines = { crowd: new LineLimit(), full: new LineLimit(), room: new LineLimit() }
+  readonly #sparse = new SparseLog()
   readonly #draining = new Set<Crew>()
   readonly #tally = new Tally()
   #crew: Crew | undefined
@@ -216,7 +216,7 @@ export class Supervisor {
     const worker = start()
     if (worker.pid !== 0 || this.#waiting.length === 0) return worker
     // It may be that those who wait for a worker have the descriptors it takes to start one.
-    this.#logLimited('room', 'no process can be started: connections that wait are closed', {
+    this.#logFailure('no process can be started: connections that wait are closed', {
       connections: this.#waiting.length,
     })
     for (const socket of this.#waiting.splice(0)) socket.destroy()
@@ -260,7 +260,7 @@ export class Supervisor {
     const { workers = 1, maxConnections = 1 } = this.#settings ?? {}
     const most = Math.max(MAX_WAITING, workers * maxConnections)
     if (this.#held >= Math.min(most, Math.max(1, this.#descriptors - RESERVED))) {
-      this.#logLimited('crowd', 'too many connections wait for a worker: closed', {
+      this.#logFailure('too many connections wait for a worker: closed', {
         waiting: this.#held,
       })
       socket.destroy()
@@ -294,7 +294,7 @@ export class Supervisor {
 
   /** A worker had no descriptors for these. Another one may have some; else the mail server has to try again. */
   #handAnew(sockets: readonly Socket[]): void {
-    this.#logLimited('full', 'a worker has no descriptors left for connections (ulimit -n)', {
+    this.#logFailure('a worker has no descriptors left for connections (ulimit -n)', {
       connections: sockets.length,
     })
     for (const socket of sockets) {
@@ -303,9 +303,9 @@ export class Supervisor {
     }
   }
 
-  #logLimited(which: 'crowd' | 'full' | 'room', text: string, fields: object): void {
-    const line = this.#lines[which].pass()
-    if (line !== undefined) this.#log.error({ ...fields, ...line }, text)
+  /** For what happens to each of many connections. */
+  #logFailure(message: string, fields: object): void {
+    this.#sparse.write(this.#log, 'error', fields, message)
   }
 
   // ---- addresses
@@ -321,7 +321,7 @@ export class Supervisor {
           { unixSocket: settings.unixSocket ?? {}, backlog: settings.backlog },
           (socket) => this.#accept(socket),
           (error, where) =>
-            this.#log.error({ err: error, address: where }, 'cannot accept a connection'),
+            this.#logFailure('cannot accept a connection', { err: error, address: where }),
         )
         this.#listeners.set(address, listener)
         opened.push(address)

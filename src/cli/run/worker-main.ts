@@ -62,8 +62,10 @@ async function load(message: ToWorker & { type: 'load' }): Promise<void> {
     const settings = runSettings(message.given, config, source)
     const logger = loaded.logger ?? (await createLogger({ level: logLevel, format: logFormat }))
     logMessages(logger)
-    if (telemetry !== undefined) metrics = await collectMetrics({ logger })
-    server = new MilterServer(factory, { ...settings, logger })
+    const made = new MilterServer(factory, { ...settings, logger })
+    const memory = (): MilterServer['memory'] => made.memory
+    if (telemetry !== undefined) metrics = await collectMetrics({ logger, memory })
+    server = made
     tell({ type: 'loaded', settings, name: factory.name })
     setInterval(
       () => tell({ type: 'alive' }),

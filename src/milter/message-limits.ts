@@ -1,5 +1,5 @@
 import { tmpdir } from 'node:os'
-import { invalidOption, wholeNumber } from '../milter/options.ts'
+import { invalidOption, wholeNumber } from './option-values.ts'
 
 /**
  * What one message may hold. Beyond a limit the message is answered by `onError`, with the error
@@ -29,27 +29,26 @@ const DEFAULTS: MessageLimits = {
   temporaryDirectory: tmpdir(),
 }
 
-/** @throws UsageError INVALID_OPTION */
-export function messageLimits(given: Partial<MessageLimits> = {}): MessageLimits {
-  for (const name of Object.keys(given)) {
+/** All of them, with nothing left out. @throws UsageError INVALID_OPTION */
+export function messageLimits(given?: Partial<MessageLimits>): MessageLimits {
+  return { ...DEFAULTS, ...givenLimits(given) }
+}
+
+/** Those that are given, checked. @throws UsageError INVALID_OPTION */
+export function givenLimits(given: Partial<MessageLimits> = {}): Partial<MessageLimits> {
+  const limits: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(given)) {
     if (!Object.hasOwn(DEFAULTS, name)) {
       throw invalidOption('limits', name, Object.keys(DEFAULTS).join(', '))
     }
+    if (value === undefined) continue
+    if (name !== 'temporaryDirectory') wholeNumber(`limits.${name}`, value as number, 0)
+    else if (typeof value !== 'string' || value === '') {
+      throw invalidOption('limits.temporaryDirectory', value, 'the path of a directory')
+    }
+    limits[name] = value
   }
-  const number = (name: Exclude<keyof MessageLimits, 'temporaryDirectory'>): number =>
-    wholeNumber(`limits.${name}`, given[name] ?? DEFAULTS[name], 0)
-  const directory = given.temporaryDirectory ?? DEFAULTS.temporaryDirectory
-  if (typeof directory !== 'string' || directory === '') {
-    throw invalidOption('limits.temporaryDirectory', directory, 'the path of a directory')
-  }
-  return {
-    headers: number('headers'),
-    headerBytes: number('headerBytes'),
-    recipients: number('recipients'),
-    bodyMemory: number('bodyMemory'),
-    bodySize: number('bodySize'),
-    temporaryDirectory: directory,
-  }
+  return limits
 }
 
 /** What several filters on one message can live with: the largest of each. */

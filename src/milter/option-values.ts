@@ -1,0 +1,28 @@
+import { UsageError } from '../errors.ts'
+
+/** The longest time a timer of Node can wait; beyond it fires at once. */
+export const MAX_TIMER = 2_147_483_647
+
+/** @throws UsageError INVALID_OPTION */
+export function wholeNumber(
+  name: string,
+  value: number,
+  least: number,
+  most: number = Number.MAX_SAFE_INTEGER,
+): number {
+  if (!Number.isInteger(value) || value < least || value > most) {
+    throw invalidOption(
+      name,
+      value,
+      most === Number.MAX_SAFE_INTEGER
+        ? `a whole number from ${least} on`
+        : `a whole number from ${least} to ${most}`,
+    )
+  }
+  return value
+}
+
+export function invalidOption(name: string, value: unknown, takes: string): UsageError {
+  const shown = typeof value === 'number' ? String(value) : JSON.stringify(value)
+  return new UsageError('INVALID_OPTION', `the option ${name} takes ${takes}; it got ${shown}`)
+}
