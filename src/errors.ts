@@ -14,6 +14,10 @@ const CODES = {
   NEGOTIATED_TWICE: 'a second option negotiation on one connection',
   OUT_OF_ORDER: 'a command that cannot come at this point of the conversation',
   ACTIONS_NOT_OFFERED: 'the mail server does not offer an action the filter requires',
+  // A connection that was closed before it was served.
+  PEER_REFUSED: 'a connection from an address that may not connect',
+  INVALID_PROXY_HEADER: 'a connection of a balancer without a PROXY header that can be read',
+  TLS_FAILED: 'a TLS handshake that did not succeed',
   // A filter, seen from the mail server's side.
   CONNECT_FAILED: 'no connection to the filter',
   REPLY_TIMEOUT: 'the filter has not answered in time',

@@ -7,6 +7,8 @@ export { defineConfig, type Config, type Duration, type Size } from './server/co
 export type { MilterServer } from './server/server.ts'
 export type { CloseOptions, ServeOptions } from './server/options.ts'
 export type { ConnectionTimeouts } from './server/connection.ts'
+export type { EntranceOptions } from './server/entrance.ts'
+export type { Pem, TlsOptions } from './server/tls.ts'
 export type { SocketPermissions } from './server/unix-socket.ts'
 export {
   formatForPostfix,
@@ -53,6 +55,7 @@ export type {
   ConnectionClosed,
   ConnectionOpened,
   ConnectionOverload,
+  ConnectionRefused,
   FailureCause,
   HandlerDone,
   HandlerFailed,
@@ -61,6 +64,7 @@ export type {
   MessageStarted,
   MessageVerdict,
   ProtocolViolation,
+  RefusalCode,
 } from './milter/channels.ts'
 export type { EditCounts, EditMethod } from './milter/edits.ts'
 

@@ -1,4 +1,5 @@
-import { MilterError } from '../errors.ts'
+import { MilterError, type ErrorCode } from '../errors.ts'
+import type { ClientTls } from '../mta/channel.ts'
 import { MtaClient } from '../mta/client.ts'
 import { Action, bitNames, Step } from '../protocol/constants.ts'
 
@@ -8,17 +9,25 @@ export interface Check {
   readonly line: string
 }
 
+/** The caller's mistakes, which say nothing about the milter. */
+const MISUSE: ReadonlySet<ErrorCode> = new Set(['INVALID_LISTEN_ADDRESS', 'INVALID_OPTION'])
+
 /**
  * Asks a milter, in whatever language, whether it is there and speaks the protocol: negotiates as a
  * mail server would, and quits. It sends no message, so it does not show in the filter's figures.
  *
  * @param timeout milliseconds for the connection, and again for the answer
  * @throws ListenError INVALID_LISTEN_ADDRESS
+ * @throws UsageError INVALID_OPTION
  */
-export async function checkMilter(address: string, timeout: number): Promise<Check> {
+export async function checkMilter(
+  address: string,
+  timeout: number,
+  tls?: ClientTls,
+): Promise<Check> {
   const began = performance.now()
   try {
-    await using client = await MtaClient.connect(address, { timeouts: timeout })
+    await using client = await MtaClient.connect(address, { timeouts: timeout, tls })
     const { version, actions, steps } = await client.negotiate()
     const took = Math.max(1, Math.round(performance.now() - began))
     const words = [
@@ -28,7 +37,7 @@ export async function checkMilter(address: string, timeout: number): Promise<Che
     ]
     return { healthy: true, line: `${address} answers after ${took} ms: ${words.join(', ')}` }
   } catch (error) {
-    if (!(error instanceof MilterError) || error.code === 'INVALID_LISTEN_ADDRESS') throw error
+    if (!(error instanceof MilterError) || MISUSE.has(error.code)) throw error
     return { healthy: false, line: `${address} does not answer: ${error.message}` }
   }
 }

@@ -1,9 +1,12 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { MilterError } from '../errors.ts'
+import type { ClientTls } from '../mta/channel.ts'
 import { checkMilter } from './check.ts'
+import { readPemFiles } from './pem-files.ts'
 import {
   defaultText,
   flagOf,
+  isList,
   OPTION_TABLE,
   takes,
   VALUE_NAMES,
@@ -48,9 +51,21 @@ export async function main(
     )
     .argument('<address>', 'inet:PORT@HOST, inet6:PORT@HOST or unix:PATH')
     .option('-t, --timeout <seconds>', 'for the connection, and for the answer', seconds, 5)
+    .option('--tls', 'speak TLS, on any kind of socket', false)
+    .option('--tls-ca <path>', 'who has signed the certificate of the milter; implies --tls')
+    .option('--tls-cert <path>', 'certificate to show to the milter; implies --tls')
+    .option('--tls-key <path>', 'its private key; implies --tls')
+    .option(
+      '--tls-name <name>',
+      'what the certificate of the milter is for, if not the host of the address; implies --tls',
+    )
     .option('-q, --quiet', 'only the exit code: 0 it answers, 1 it does not, 2 misused', false)
-    .action(async (address: string, options: { timeout: number; quiet: boolean }) => {
-      const { healthy, line } = await checkMilter(address, options.timeout * 1_000)
+    .action(async (address: string, options: CheckFlags) => {
+      const { healthy, line } = await checkMilter(
+        address,
+        options.timeout * 1_000,
+        await clientTls(options),
+      )
       if (!options.quiet) output[healthy ? 'out' : 'err'](`${line}\n`)
       if (!healthy) code = FAILED
     })
@@ -74,7 +89,7 @@ export async function main(
       `${flagOf(row)} <${VALUE_NAMES[row.kind]}>`,
       `${row.text}: ${takes(row)}${usual === '' ? '' : ` (default: ${usual})`} [${variableOf(row)}]`,
     )
-    if (row.kind === 'addresses') option.argParser(several)
+    if (isList(row)) option.argParser(several)
     run.addOption(option)
   }
   run.action(async (filters: string[], options: Record<string, unknown>) => {
@@ -96,6 +111,29 @@ export async function main(
     return MISUSED
   }
   return code
+}
+
+interface CheckFlags {
+  readonly timeout: number
+  readonly quiet: boolean
+  readonly tls: boolean
+  readonly tlsCa?: string
+  readonly tlsCert?: string
+  readonly tlsKey?: string
+  readonly tlsName?: string
+}
+
+/** @throws UsageError INVALID_OPTION for files that cannot be read */
+async function clientTls({
+  tls,
+  tlsCa: ca,
+  tlsCert: cert,
+  tlsKey: key,
+  tlsName: name,
+}: CheckFlags): Promise<ClientTls | undefined> {
+  const given = { ca, cert, key, name }
+  if (!tls && Object.values(given).every((value) => value === undefined)) return undefined
+  return { ...(await readPemFiles(given)), name }
 }
 
 /** As commander calls `--stop-deadline`. */

@@ -15,6 +15,7 @@ export interface TelemetryEvents {
   'tsmilter:connection:open': ConnectionOpened
   'tsmilter:connection:close': ConnectionClosed
   'tsmilter:connection:overload': ConnectionOverload
+  'tsmilter:connection:refused': ConnectionRefused
   'tsmilter:client:refused': ClientRefused
   'tsmilter:message:start': MessageStarted
   'tsmilter:message': MessageDone
@@ -29,7 +30,10 @@ export interface TelemetryEvents {
 export interface ConnectionOpened {
   /** a number of its own for each connection of this process, as `ctx.id` */
   readonly connection: number
-  /** the mail server's `address:port`; undefined on a unix socket and in memory */
+  /**
+   * the mail server's `address:port`, behind a balancer of `proxies` as its header tells; undefined on a
+   * unix socket and in memory
+   */
   readonly peer: string | undefined
 }
 
@@ -56,6 +60,16 @@ export interface MessageOverload {
   /** bytes */
   readonly maxMemory: number
   readonly answer: OverloadAnswer
+}
+
+/** Why a connection was closed before it was served. */
+export type RefusalCode = 'PEER_REFUSED' | 'INVALID_PROXY_HEADER' | 'TLS_FAILED'
+
+/** A connection has not passed what the options `allow`, `proxies` and `tls` ask for. */
+export interface ConnectionRefused {
+  /** as of {@link ConnectionOpened}; behind a balancer it is the client, once that is known */
+  readonly peer: string | undefined
+  readonly code: RefusalCode
 }
 
 /** Who the client of the mail server is. */
@@ -181,6 +195,7 @@ export const channels: {
   readonly connectionOpen: EventChannel<ConnectionOpened>
   readonly connectionClose: EventChannel<ConnectionClosed>
   readonly connectionOverload: EventChannel<ConnectionOverload>
+  readonly connectionRefused: EventChannel<ConnectionRefused>
   readonly clientRefused: EventChannel<ClientRefused>
   readonly messageStart: EventChannel<MessageStarted>
   readonly message: EventChannel<MessageDone>
@@ -193,6 +208,7 @@ export const channels: {
   connectionOpen: channel('tsmilter:connection:open'),
   connectionClose: channel('tsmilter:connection:close'),
   connectionOverload: channel('tsmilter:connection:overload'),
+  connectionRefused: channel('tsmilter:connection:refused'),
   clientRefused: channel('tsmilter:client:refused'),
   messageStart: channel('tsmilter:message:start'),
   message: channel('tsmilter:message'),

@@ -1,6 +1,8 @@
-import { connect as connectSocket } from 'node:net'
-import { MilterError } from '../errors.ts'
-import { parseListenAddress } from '../server/listen-address.ts'
+import { connect as connectSocket, isIP, type NetConnectOpts, type Socket } from 'node:net'
+import { checkServerIdentity, connect as connectTls } from 'node:tls'
+import { MilterError, UsageError } from '../errors.ts'
+import { parseListenAddress, type ListenAddress } from '../server/listen-address.ts'
+import { checkPem, reasonOf, type Pem } from '../server/tls.ts'
 
 /** Bytes to a filter, whatever carries them. */
 export interface Channel {
@@ -21,22 +23,29 @@ export interface ChannelListener {
 /** Opens a channel; resolves when it carries bytes. */
 export type OpenChannel = (listener: ChannelListener) => Promise<Channel>
 
+/** TLS towards a filter. */
+export interface ClientTls {
+  /** Who must have signed the filter's certificate. @default those that Node trusts */
+  readonly ca?: Pem | undefined
+  /** The certificate to show to a filter that asks for one (mutual TLS), and its key. */
+  readonly cert?: Pem | undefined
+  readonly key?: Pem | undefined
+  /** What the filter's certificate must be for. @default the host of the address */
+  readonly name?: string | undefined
+}
+
 /**
  * A channel over TCP or a unix socket.
  *
  * @param address in libmilter's spelling, such as `inet:8890@127.0.0.1` or `unix:/path`
- * @param timeout milliseconds until it must be open
+ * @param timeout milliseconds until it must be open, the handshake of TLS included
+ * @param tls speaks TLS. It rejects with UsageError INVALID_OPTION if that cannot be
  */
-export function socketChannel(address: string, timeout: number): OpenChannel {
+export function socketChannel(address: string, timeout: number, tls?: ClientTls): OpenChannel {
   return (listener) =>
     new Promise((resolve, reject) => {
       const target = parseListenAddress(address)
-      const socket =
-        target.type === 'unix'
-          ? connectSocket(target.path)
-          : target.type === 'tcp'
-            ? connectSocket(target.port, target.host)
-            : connectSocket({ fd: target.fd } as never)
+      const socket = tls === undefined ? connectSocket(endpoint(target)) : secure(target, tls)
       socket.setNoDelay(true)
       let open = false
       let broken: Error | undefined
@@ -44,7 +53,7 @@ export function socketChannel(address: string, timeout: number): OpenChannel {
         reject(
           new MilterError(
             'CONNECT_FAILED',
-            `no connection to the filter at ${address}: ${cause.message}`,
+            `no connection to the filter at ${address}: ${reasonOf(cause)}`,
             { cause },
           ),
         )
@@ -52,7 +61,7 @@ export function socketChannel(address: string, timeout: number): OpenChannel {
         socket.destroy()
         fail(new Error(`not open after ${timeout} ms`))
       }, timeout)
-      socket.once('connect', () => {
+      socket.once(tls === undefined ? 'connect' : 'secureConnect', () => {
         open = true
         clearTimeout(timer)
         resolve({
@@ -69,4 +78,34 @@ export function socketChannel(address: string, timeout: number): OpenChannel {
       })
       socket.on('close', () => listener.closed(broken))
     })
+}
+
+function endpoint(target: ListenAddress): NetConnectOpts {
+  if (target.type === 'unix') return { path: target.path }
+  if (target.type === 'tcp') return { host: target.host, port: target.port }
+  return { fd: target.fd } as never
+}
+
+function secure(target: ListenAddress, { name, ...pem }: ClientTls): Socket {
+  if (pem.ca !== undefined) checkPem('ca', pem.ca)
+  if (pem.cert !== undefined || pem.key !== undefined) {
+    checkPem('cert', pem.cert)
+    checkPem('key', pem.key)
+  }
+  const wanted = name ?? (target.type === 'tcp' ? target.host : undefined)
+  try {
+    return connectTls({
+      ...endpoint(target),
+      ...pem,
+      minVersion: 'TLSv1.2',
+      // Told to the filter (SNI), unless it is an address, which must not be (RFC 6066, 3).
+      servername: wanted !== undefined && isIP(wanted) === 0 ? wanted : undefined,
+      checkServerIdentity: (host, certificate) =>
+        checkServerIdentity(wanted ?? host, certificate),
+    })
+  } catch (error) {
+    throw new UsageError('INVALID_OPTION', `the option tls: ${reasonOf(error as Error)}`, {
+      cause: error,
+    })
+  }
 }

@@ -11,7 +11,8 @@ import {
 import { encodeFrame, FRAME_HEADER_SIZE, FrameDecoder } from '../protocol/frame.ts'
 import type { Choice, Offer } from '../protocol/negotiation.ts'
 import { decodeReply, type EditMessage, type ReplyMessage } from '../protocol/replies.ts'
-import { socketChannel, type Channel, type OpenChannel } from './channel.ts'
+import { reasonOf } from '../server/tls.ts'
+import { socketChannel, type Channel, type ClientTls, type OpenChannel } from './channel.ts'
 import type { MailServerModel, MailServerName, MtaTimeouts } from './models/model.ts'
 import { POSTFIX } from './models/postfix.ts'
 import { SENDMAIL } from './models/sendmail.ts'
@@ -40,6 +41,12 @@ export interface MtaClientOptions {
   readonly onFailure?: 'tempfail' | 'accept' | 'reject' | undefined
   /** Macros to send at a command instead of the server's default ones, as its settings allow. */
   readonly macroLists?: Partial<Record<MacroStageName, readonly string[]>> | undefined
+}
+
+/** How a filter is connected to. */
+export interface ConnectOptions extends MtaClientOptions {
+  /** TLS, for a filter that speaks it; `{}` for one whose certificate Node trusts. */
+  readonly tls?: ClientTls | undefined
 }
 
 export type MacroStageName = 'connect' | 'helo' | 'mail' | 'rcpt' | 'data' | 'eoh' | 'eom'
@@ -98,10 +105,11 @@ export class MtaClient implements AsyncDisposable {
    * @param address in libmilter's spelling, such as `inet:8890@127.0.0.1` or `unix:/path`
    * @throws MilterError CONNECT_FAILED
    * @throws ListenError INVALID_LISTEN_ADDRESS
+   * @throws UsageError INVALID_OPTION
    */
-  static async connect(address: string, options: MtaClientOptions = {}): Promise<MtaClient> {
+  static async connect(address: string, options: ConnectOptions = {}): Promise<MtaClient> {
     const client = new MtaClient(options)
-    await client.#open(socketChannel(address, client.timeouts.connect))
+    await client.#open(socketChannel(address, client.timeouts.connect, options.tls))
     return client
   }
 
@@ -121,7 +129,7 @@ export class MtaClient implements AsyncDisposable {
             'DISCONNECTED',
             cause === undefined
               ? 'the filter has closed the connection'
-              : `the connection is broken: ${cause.message}`,
+              : `the connection is broken: ${reasonOf(cause)}`,
             cause,
           )
         this.#whenClosed()

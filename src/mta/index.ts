@@ -3,8 +3,8 @@
  * Postfix and Sendmail do with its edits.
  */
 export { MtaClient } from './client.ts'
-export type { MacroStageName, MtaClientOptions } from './client.ts'
-export type { Channel, ChannelListener, OpenChannel } from './channel.ts'
+export type { ConnectOptions, MacroStageName, MtaClientOptions } from './client.ts'
+export type { Channel, ChannelListener, ClientTls, OpenChannel } from './channel.ts'
 export { Field, formatFields, parseMessage } from './message.ts'
 export type { ParsedMessage } from './message.ts'
 export type {

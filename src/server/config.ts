@@ -11,7 +11,7 @@ import type { CloseOptions, ServeOptions } from './options.ts'
 export interface Config
   extends
     Pick<FilterOptions, 'deadlines' | 'logger' | 'maxEdits' | 'onError' | 'overload'>,
-    Pick<ServeOptions, 'backlog' | 'maxConnections'> {
+    Pick<ServeOptions, 'allow' | 'backlog' | 'maxConnections' | 'proxies'> {
   /**
    * One filter, or several that run as one: then all of them are of `defineFilter`, and do to a message
    * what `compose` says.
@@ -29,6 +29,13 @@ export interface Config
         readonly owner?: string | number | undefined
         readonly group?: string | number | undefined
       }
+    | undefined
+  /**
+   * TLS on all TCP connections: paths of PEM files, which the workers read, and again at each reload.
+   * With `ca` clients need a certificate that one of those in the file has signed.
+   */
+  readonly tls?:
+    | { readonly cert: string; readonly key: string; readonly ca?: string | undefined }
     | undefined
   /**
    * Processes that serve: a number, or 'auto' for one for each CPU.

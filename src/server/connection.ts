@@ -4,6 +4,7 @@ import { Conversation } from '../milter/conversation.ts'
 import type { FilterSettings } from '../milter/options.ts'
 import type { CloseReason, Transport } from '../session/events.ts'
 import type { Session } from '../session/session.ts'
+import { formatPeer } from './networks.ts'
 import { readShared } from './shared-reads.ts'
 import { codeOf } from './unix-socket.ts'
 
@@ -39,21 +40,23 @@ export class Connection implements Transport {
   /** who waits for the other side to read */
   readonly #waiting: (() => void)[] = []
 
-  /** @param socket one that has not read yet */
+  /**
+   * @param socket one that has not read yet
+   * @param peer who it is, if that is not the other end of the socket
+   */
   constructor(
     socket: Socket,
     factory: FilterFactory,
     settings: FilterSettings,
     onClose: () => void,
+    peer?: string,
   ) {
     this.#onClose = onClose
     this.#socket = socket
     const { remoteAddress, remotePort } = socket
     this.acknowledgesLate = remoteAddress !== undefined
     this.peer =
-      remoteAddress === undefined
-        ? undefined
-        : `${remoteAddress.includes(':') ? `[${remoteAddress}]` : remoteAddress}:${remotePort}`
+      peer ?? (remoteAddress === undefined ? undefined : formatPeer(remoteAddress, remotePort))
     this.#session = new Conversation(factory, settings, this).session
     readShared(socket, (chunk, borrowed) => this.#received(chunk, borrowed))
     socket.setNoDelay(true)

@@ -1,10 +1,11 @@
 import type { FilterOptions } from '../milter/options.ts'
 import { invalidOption, MAX_TIMER, wholeNumber } from '../milter/option-values.ts'
 import type { ConnectionTimeouts } from './connection.ts'
+import type { EntranceOptions } from './entrance.ts'
 import type { SocketPermissions } from './unix-socket.ts'
 
 /** How a filter is served. Times are milliseconds. */
-export interface ServeOptions extends FilterOptions {
+export interface ServeOptions extends FilterOptions, EntranceOptions {
   /**
    * One address or several: `inet:8890@localhost`, `inet6:8890@::1`, `unix:/run/filter.sock`,
    * `fd:3`. See {@link parseListenAddress}.
@@ -22,13 +23,15 @@ export interface ServeOptions extends FilterOptions {
   readonly backlog?: number | undefined
   /**
    * Connections served at a time. Those beyond it are answered as `overload` says; beyond twice as many
-   * they are closed.
+   * they are closed. Those that have not passed `proxies` and `tls` yet count apart, up to the same
+   * number.
    * @default 1000
    */
   readonly maxConnections?: number | undefined
   /**
    * `idle`: silence between two commands (mail servers wait an hour for a client, so long).
-   * `frame`: for a frame that has begun, and for the negotiation. `write`: for an answer that is not
+   * `frame`: for a frame that has begun, for the negotiation, and before it for PROXY header and TLS
+   * handshake together. `write`: for an answer that is not
    * read.
    * @default idle 7210000, frame 60000, write 60000
    */

@@ -3,9 +3,11 @@ import { UsageError } from '../errors.ts'
 import { channels } from '../milter/channels.ts'
 import type { FilterFactory } from '../milter/filter-object.ts'
 import { filterSettings, type FilterSettings } from '../milter/options.ts'
-import type { Overload } from '../milter/overload.ts'
+import type { Overload, OverloadAnswer } from '../milter/overload.ts'
 import type { MemoryBudget } from '../session/memory-budget.ts'
+import { Arrival } from './arrival.ts'
 import { Connection } from './connection.ts'
+import { Entrance } from './entrance.ts'
 import { parseListenAddress } from './listen-address.ts'
 import { Listener } from './listener.ts'
 import {
@@ -15,6 +17,7 @@ import {
   type ServeOptions,
   type ServerSettings,
 } from './options.ts'
+import type { TlsOptions } from './tls.ts'
 
 /** What the log says of connections beyond the limit. */
 const TOO_MANY = {
@@ -39,6 +42,9 @@ export class MilterServer implements AsyncDisposable {
   readonly #factory: FilterFactory
   readonly #filter: FilterSettings
   readonly #settings: ServerSettings
+  /** undefined for connections that are served as they come */
+  readonly #entrance: Entrance | undefined
+  readonly #arrivals = new Set<Arrival>()
   readonly #listeners: Listener[] = []
   readonly #connections = new Set<Connection>()
   readonly #overflow = new Set<Connection>()
@@ -54,6 +60,7 @@ export class MilterServer implements AsyncDisposable {
     this.#factory = factory
     this.#filter = filterSettings(options)
     this.#settings = serverSettings(options)
+    this.#entrance = Entrance.of(options, this.#settings.timeouts, this.#filter)
     this.finished = new Promise((resolve) => {
       this.#closed = resolve
     })
@@ -94,6 +101,22 @@ export class MilterServer implements AsyncDisposable {
   /** Where it listens, in libmilter's spelling and with the ports that port 0 became. */
   get addresses(): readonly string[] {
     return this.#listeners.map(({ address }) => address)
+  }
+
+  /**
+   * Takes another certificate, such as one that was renewed, for the connections that are made from now
+   * on. Only of a server that was started with `tls`.
+   *
+   * @throws UsageError INVALID_OPTION; then the one before stays
+   */
+  renewTls(tls: TlsOptions): void {
+    if (this.#entrance?.encrypts !== true) {
+      throw new UsageError(
+        'INVALID_OPTION',
+        'the option tls cannot be renewed: this server was started without it',
+      )
+    }
+    this.#entrance.renewTls(tls)
   }
 
   /** Connections being served, without those only told to try again later. */
@@ -162,38 +185,75 @@ export class MilterServer implements AsyncDisposable {
   }
 
   get #size(): number {
-    return this.#connections.size + this.#overflow.size
+    return this.#arrivals.size + this.#connections.size + this.#overflow.size
   }
 
-  #all(): Connection[] {
-    return [...this.#connections, ...this.#overflow]
+  #all(): (Arrival | Connection)[] {
+    return [...this.#arrivals, ...this.#connections, ...this.#overflow]
   }
 
   /** Serves a connection, be it one that somebody else has accepted. Nothing was read from it yet. */
   accept(socket: Socket): void {
     // From the first connection on: a server that is given its connections is never told to start.
     this.#sweep ??= setInterval(() => this.#checkTimes(), SWEEP_INTERVAL).unref()
+    if (this.#entrance === undefined) this.#admit(socket)
+    else if (this.#arrivals.size < this.#settings.maxConnections) {
+      this.#receive(socket, this.#entrance)
+    } else this.#drop(socket)
+  }
+
+  #receive(socket: Socket, entrance: Entrance): void {
+    const arrival = new Arrival(socket, entrance, {
+      admitted: (open, peer) => this.#admit(open, peer),
+      gone: () => {
+        this.#arrivals.delete(arrival)
+        this.#hurry?.()
+      },
+    })
+    this.#arrivals.add(arrival)
+    arrival.begin()
+  }
+
+  #admit(socket: Socket, peer?: string): void {
     const { maxConnections } = this.#settings
     if (this.#connections.size < maxConnections) {
-      this.#serve(socket, this.#connections, this.#factory)
+      this.#serve(socket, this.#connections, this.#factory, peer)
       return
     }
-    const { overload, logger, sparse } = this.#filter
-    const { answer } = overload
-    const dropped = this.#overflow.size >= maxConnections
+    if (this.#overflow.size >= maxConnections) {
+      this.#drop(socket)
+      return
+    }
+    const { overload } = this.#filter
+    this.#tellOverload(overload.answer, false)
+    this.#serve(socket, this.#overflow, answering(overload), peer)
+  }
+
+  #drop(socket: Socket): void {
+    this.#tellOverload(this.#filter.overload.answer, true)
+    socket.destroy()
+  }
+
+  #tellOverload(answer: OverloadAnswer, dropped: boolean): void {
+    const { maxConnections } = this.#settings
+    const { logger, sparse } = this.#filter
     if (channels.connectionOverload.hasSubscribers) {
       channels.connectionOverload.publish({ maxConnections, dropped, answer })
     }
     sparse.write(logger, 'warn', { maxConnections }, TOO_MANY[dropped ? 'dropped' : answer])
-    if (dropped) socket.destroy()
-    else this.#serve(socket, this.#overflow, answering(overload))
   }
 
-  #serve(socket: Socket, set: Set<Connection>, factory: FilterFactory): void {
-    const connection = new Connection(socket, factory, this.#filter, () => {
+  #serve(
+    socket: Socket,
+    set: Set<Connection>,
+    factory: FilterFactory,
+    peer: string | undefined,
+  ): void {
+    const onClose = (): void => {
       set.delete(connection)
       this.#hurry?.()
-    })
+    }
+    const connection = new Connection(socket, factory, this.#filter, onClose, peer)
     set.add(connection)
   }
 

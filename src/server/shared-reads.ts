@@ -34,8 +34,9 @@ export function readShared(
   receive: (chunk: Buffer, borrowed: boolean) => void,
 ): void {
   // One that another process has accepted has begun to read when it arrives. If something is there
-  // already, only the stream has it.
-  const untouched = ALLOWED && socket.readableLength === 0
+  // already, only the stream has it, and so it is behind a PROXY header. What TLS has decrypted comes
+  // from a stream anyway.
+  const untouched = ALLOWED && socket.readableLength === 0 && !('encrypted' in socket)
   if (!untouched || !setOnRead(socket, (size) => receive(BUFFER.subarray(0, size), true))) {
     socket.on('data', (chunk: Buffer) => receive(chunk, false))
   }

@@ -135,6 +135,11 @@ function observeConnections(prom: Prom, registry: Registry, logger?: Logger): ()
     'Connections beyond maxConnections: deferred, accepted (unfiltered), or dropped without a word',
     'answer',
   )
+  const refusedConnections = counter(
+    'tsmilter_connections_refused_total',
+    'Connections that were closed before they were served: address, PROXY header, TLS',
+    'code',
+  )
   const received = counter(
     'tsmilter_received_bytes_total',
     'Bytes from mail servers, counted when a connection ends',
@@ -163,6 +168,7 @@ function observeConnections(prom: Prom, registry: Registry, logger?: Logger): ()
       },
       'tsmilter:connection:overload': ({ dropped, answer }) =>
         overload.inc({ answer: dropped ? 'dropped' : OVERLOAD_ANSWERS[answer] }),
+      'tsmilter:connection:refused': ({ code }) => refusedConnections.inc({ code }),
       'tsmilter:client:refused': ({ stage, verdict }) => refused.inc({ stage, verdict }),
     },
     logger,

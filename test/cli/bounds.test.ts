@@ -72,6 +72,7 @@ const codes = (wire: Wire): unknown[] =>
 async function serverWith(options: Options, filter: FilterFactory): Promise<MilterServer> {
   const server = new MilterServer(filter, {
     ...settingsOf(options),
+    tls: undefined,
     logger: recordingLogger([]),
   })
   await server.start(['inet:0@127.0.0.1'])

@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { main } from '../../src/cli/main.ts'
-import { serve } from '../../src/index.ts'
-import { sourcePath } from '../conformance/support/program.ts'
+import { serve, silentLogger } from '../../src/index.ts'
+import { sourcePath, temporaryDirectory } from '../conformance/support/program.ts'
+import { CA, CLIENT, SERVER } from '../support/certificates.ts'
 
 interface Result {
   readonly code: number
@@ -113,6 +115,49 @@ describe('tsmilter check', () => {
       assert.match(err, reason)
       assert.equal(err.split('\n').length, 2)
     }
+  })
+
+  it('speaks TLS', async () => {
+    const directory = temporaryDirectory()
+    const file = (name: string, text: string): string => {
+      writeFileSync(join(directory, name), text)
+      return join(directory, name)
+    }
+    const ca = ['--tls-ca', file('ca.pem', CA)]
+    const identity = [
+      ['--tls-cert', file('cert.pem', CLIENT.cert)],
+      ['--tls-key', file('key.pem', CLIENT.key)],
+    ].flat()
+    await using server = await serve(() => ({}), {
+      listen: 'inet:0@127.0.0.1',
+      tls: { ...SERVER, ca: CA },
+      logger: silentLogger(),
+    })
+    const [address] = server.addresses
+    const good = await run('check', address!, ...ca, ...identity)
+    assert.match(good.out, /answers after/)
+    assert.deepEqual([good.code, good.err], [0, ''])
+    const named = ['--tls-name', 'filter.example.org']
+    assert.equal((await run('check', address!, ...ca, ...identity, ...named)).code, 0)
+    const bad: readonly (readonly [string[], number, RegExp])[] = [
+      [[], 1, /does not answer: /],
+      [['--tls'], 1, /does not answer: no connection .*certificate/],
+      [ca, 1, /does not answer: /],
+      [[...ca, ...identity, '--tls-name', 'mx.example.org'], 1, /mx\.example\.org/],
+      [['--tls-ca', 'nix.pem'], 2, /tls\.ca: nix\.pem cannot be read: ENOENT/],
+      [[...ca, ...identity.slice(0, 2)], 2, /tls\.key is missing/],
+      [[...ca, ...identity.slice(2)], 2, /tls\.cert is missing/],
+      [[...ca, ...identity.slice(0, 2), '--tls-key', file('o.pem', SERVER.key)], 2, /mismatch/],
+    ]
+    for (const [args, code, reason] of bad) {
+      const result = await run('check', address!, ...args)
+      assert.match(result.err, reason)
+      assert.equal(result.code, code, result.err)
+      assert.equal(result.err.split('\n').length, 2)
+    }
+    await using plain = await serve(() => ({}), { listen: 'inet:0@127.0.0.1' })
+    const result = await run('check', plain.addresses[0]!, ...ca)
+    assert.match(result.err, /does not answer: no connection /)
   })
 
   it('explains what it was not asked rightly', async () => {

@@ -83,6 +83,10 @@ describe('options of tsmilter run', () => {
     ['unixSocket.mode', 0o600, 0o600],
     ['unixSocket.group', 'postfix', 'postfix'],
     ['unixSocket.owner', 12, 12],
+    ['allow', ['192.0.2.0/24', '::1'], ['192.0.2.0/24', '::1']],
+    ['allow', '127.0.0.1', ['127.0.0.1']],
+    ['proxies', ['10.0.0.0/8', 'unix'], ['10.0.0.0/8', 'unix']],
+    ['tls.cert', 'cert.pem', 'cert.pem'],
     ['timeouts.idle', '1.5s', 1_500],
     ['timeouts.idle', '20', 20],
     ['timeouts.idle', '2 h', 7_200_000],
@@ -116,6 +120,12 @@ describe('options of tsmilter run', () => {
       assert.deepEqual(at, meant)
     })
   }
+
+  it('lists are separated by spaces in the environment', () => {
+    const found = settings(undefined, {}, { TSMILTER_ALLOW: ' 192.0.2.1  ::1 ' })
+    assert.deepEqual(found.allow, ['192.0.2.1', '::1'])
+    assert.deepEqual(settings(undefined, {}, { TSMILTER_PROXIES: 'unix' }).proxies, ['unix'])
+  })
 
   it('auto is a worker for each CPU', () => {
     assert.ok(settings({ filters, workers: 'auto' }).workers >= 1)
@@ -157,6 +167,15 @@ describe('options of tsmilter run', () => {
       [{ actions: ['constructor'] }, /actions/],
       [{ dataSize: '128K' }, /64K, 256K or 1M; it got "128K"$/],
       [{ dataSize: 65_536 }, /dataSize/],
+      [
+        { allow: ['127.0.0.1', 'localhost'] },
+        /^the option allow of config\.ts: it takes IP addresses and networks, such as .*; it got "localhost"$/,
+      ],
+      [{ allow: ['unix'] }, /allow.*it got "unix"$/],
+      [{ allow: [] }, /allow.*it got \[\]$/],
+      [{ proxies: ['10.0.0.0/33'] }, /proxies.*and unix for unix sockets.*"10\.0\.0\.0\/33"$/],
+      [{ tls: { ca: 5 } }, /tls\.ca.*the path of a file; it got 5$/],
+      [{ tls: { certificate: 'a' } }, /there are tls\.cert, tls\.key, tls\.ca$/],
       [{ onError: 'discard' }, /tempfail, reject, continue or accept; it got "discard"$/],
       [{ user: 'filter' }, /before the configuration is loaded; give --user or TSMILTER_USER$/],
     ]

@@ -19,6 +19,7 @@ has spamass-milter || wanted="$wanted spamass-milter"
 has spamd || wanted="$wanted spamd"
 has clamd || wanted="$wanted clamav-daemon"
 has clamav-milter || wanted="$wanted clamav-milter"
+has haproxy || wanted="$wanted haproxy"
 [ -e /usr/share/doc/sendmail-doc/libmilter/html/sample.html ] || wanted="$wanted sendmail-doc"
 [ -n "$wanted" ] || exit 0
 if [ "$(id -u)" != 0 ]; then

@@ -1,5 +1,7 @@
 import { MAX_TIMER } from '../../milter/option-values.ts'
 import { Action, DataSize } from '../../protocol/constants.ts'
+import { PROXIES_FORM } from '../../server/entrance.ts'
+import { NETWORK_FORM } from '../../server/networks.ts'
 import { LOG_FORMATS, LOG_LEVELS } from '../../telemetry/logger.ts'
 
 /**
@@ -24,6 +26,8 @@ export interface OptionRow {
 
 export type OptionKind =
   | 'addresses'
+  | 'networks'
+  | 'proxies'
   | 'workers'
   | 'number'
   | 'size'
@@ -75,6 +79,27 @@ export const OPTION_TABLE: readonly OptionRow[] = [
   { name: 'unixSocket.mode', kind: 'mode', text: 'permissions of unix sockets' },
   { name: 'unixSocket.owner', kind: 'account', text: 'user that owns unix sockets' },
   { name: 'unixSocket.group', kind: 'account', text: 'group of unix sockets' },
+  {
+    name: 'allow',
+    kind: 'networks',
+    text: 'who may connect over TCP; without it everybody',
+  },
+  {
+    name: 'proxies',
+    kind: 'proxies',
+    text: 'balancers, whose connections begin with a PROXY header',
+  },
+  {
+    name: 'tls.cert',
+    kind: 'path',
+    text: 'certificate, followed by those that lead to its root; with it TCP is TLS',
+  },
+  { name: 'tls.key', kind: 'path', text: 'its private key' },
+  {
+    name: 'tls.ca',
+    kind: 'path',
+    text: 'CA of the certificates that clients must show; without it they need none',
+  },
   number('backlog', 511, 1, 'connections waiting to be accepted', 65_535),
   number('maxConnections', 1_000, 1, 'connections of one worker at a time'),
   bytes(
@@ -90,7 +115,11 @@ export const OPTION_TABLE: readonly OptionRow[] = [
     text: 'the answer to mail beyond maxConnections or maxMemory; accept: it passes unfiltered',
   },
   time('timeouts.idle', 7_210_000, 'silence between commands'),
-  time('timeouts.frame', 60_000, 'a frame that has begun, and the negotiation'),
+  time(
+    'timeouts.frame',
+    60_000,
+    'a frame that has begun, the negotiation, and before it PROXY header and TLS',
+  ),
   time('timeouts.write', 60_000, 'an answer that is not read'),
   {
     name: 'deadlines',
@@ -190,9 +219,15 @@ export const variableOf = ({ name }: OptionRow): string =>
 const words = (name: string): string[] =>
   name.split(/[.]|(?=[A-Z])/).map((word) => word.toLowerCase())
 
+/** It takes several values: on the command line one by one, in the environment with spaces between. */
+export const isList = ({ kind }: OptionRow): boolean =>
+  kind === 'addresses' || kind === 'networks' || kind === 'proxies'
+
 /** What stands for the value in the help. */
 export const VALUE_NAMES: Readonly<Record<OptionKind, string>> = {
   addresses: 'address',
+  networks: 'network',
+  proxies: 'network',
   workers: 'number',
   number: 'number',
   size: 'bytes',
@@ -216,6 +251,10 @@ export function takes(row: OptionRow): string {
   switch (row.kind) {
     case 'addresses':
       return 'inet:PORT@HOST, inet6:PORT@HOST, unix:PATH or fd:N; several times for several'
+    case 'networks':
+      return `${NETWORK_FORM}; several times for several`
+    case 'proxies':
+      return `${PROXIES_FORM}; several times for several`
     case 'workers':
       return `a whole number from 1 to ${MAX_WORKERS}, or auto for one for each CPU`
     case 'number':

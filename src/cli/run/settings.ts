@@ -8,12 +8,15 @@ import type { OverloadAnswer } from '../../milter/overload.ts'
 import { STAGE_NAMES } from '../../milter/stages.ts'
 import type { LogLevel } from '../../milter/log.ts'
 import { Action, ALL_ACTIONS, DataSize } from '../../protocol/constants.ts'
+import { UNIX } from '../../server/entrance.ts'
 import { parseListenAddress } from '../../server/listen-address.ts'
+import { parseNetwork } from '../../server/networks.ts'
 import { hostAndPort } from '../../telemetry/http.ts'
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat } from '../../telemetry/logger.ts'
 import {
   DATA_SIZES,
   flagOf,
+  isList,
   MAX_WORKERS,
   OPTION_TABLE,
   SIZE_UNITS,
@@ -35,6 +38,10 @@ export interface RunSettings {
   readonly listen?: readonly string[]
   readonly workers: number
   readonly unixSocket?: { mode?: number; owner?: string | number; group?: string | number }
+  readonly allow?: readonly string[]
+  readonly proxies?: readonly string[]
+  /** paths */
+  readonly tls?: { cert?: string; key?: string; ca?: string }
   readonly backlog: number
   readonly maxConnections: number
   readonly maxMemory: number
@@ -90,7 +97,7 @@ export function givenOptions(
         value: parse(row, flag, `the command line (${flagOf(row)})`),
       })
     } else if (variable !== undefined && variable !== '') {
-      const value = row.kind === 'addresses' ? variable.trim().split(/\s+/) : variable
+      const value = isList(row) ? variable.trim().split(/\s+/) : variable
       given.push({
         name: row.name,
         value: parse(row, value, `the environment (${variableOf(row)})`),
@@ -157,9 +164,21 @@ function schemaOf(row: OptionRow): z.ZodType {
     .regex(/^[^\0\s]+$/)
   switch (row.kind) {
     case 'addresses':
+      return z.preprocess(asList, z.array(z.string().superRefine(checkAddress)).min(1))
+    case 'networks':
+    case 'proxies':
       return z.preprocess(
-        (value) => (typeof value === 'string' ? [value] : value),
-        z.array(z.string().superRefine(checkAddress)).min(1),
+        asList,
+        z
+          .array(
+            z.string().superRefine((entry, context) => {
+              if (parseNetwork(entry) !== undefined) return
+              if (row.kind === 'proxies' && entry === UNIX) return
+              const message = `it takes ${takes(row)}; it got ${show(entry)}`
+              context.addIssue({ code: 'custom', message })
+            }),
+          )
+          .min(1),
       )
     case 'workers':
       return z.union([
@@ -200,6 +219,8 @@ function schemaOf(row: OptionRow): z.ZodType {
         .regex(/^[^\0]+$/)
   }
 }
+
+const asList = (value: unknown): unknown => (typeof value === 'string' ? [value] : value)
 
 const fromDigits = (value: unknown): unknown =>
   typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value

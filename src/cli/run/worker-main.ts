@@ -8,6 +8,7 @@ import { logMessages } from '../../telemetry/message-log.ts'
 import { collectMetrics, type Metrics } from '../../telemetry/metrics.ts'
 import { loadFilters, oneLine } from './load.ts'
 import type { FromWorker, Identity, ToWorker } from './messages.ts'
+import { readTls } from '../pem-files.ts'
 import { processSettings, runSettings } from './settings.ts'
 
 /** A heartbeat comes at least so often. */
@@ -62,7 +63,8 @@ async function load(message: ToWorker & { type: 'load' }): Promise<void> {
     const settings = runSettings(message.given, config, source)
     const logger = loaded.logger ?? (await createLogger({ level: logLevel, format: logFormat }))
     logMessages(logger)
-    const made = new MilterServer(factory, { ...settings, logger })
+    const tls = settings.tls && (await readTls(settings.tls))
+    const made = new MilterServer(factory, { ...settings, tls, logger })
     const memory = (): MilterServer['memory'] => made.memory
     if (telemetry !== undefined) metrics = await collectMetrics({ logger, memory })
     server = made

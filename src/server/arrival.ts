@@ -1,0 +1,193 @@
+import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import { ProtocolError } from '../errors.ts'
+import { channels, type RefusalCode } from '../milter/channels.ts'
+import type { ConnectionTimeouts } from './connection.ts'
+import type { Entrance } from './entrance.ts'
+import { formatPeer, plainAddress } from './networks.ts'
+import { readProxyHeader, type ProxyHeader } from './proxy-header.ts'
+import { reasonOf } from './tls.ts'
+import { codeOf } from './unix-socket.ts'
+
+export interface ArrivalEvents {
+  /** It may come in. @param peer `address:port` of the client; undefined if that is not known */
+  admitted(socket: Socket, peer: string | undefined): void
+  /** It is no arrival any more, whether it came in or not; perhaps more than once. */
+  gone(): void
+}
+
+const EMPTY = Buffer.alloc(0)
+
+/** A connection that has not passed the {@link Entrance} yet. */
+export class Arrival {
+  readonly #socket: Socket
+  readonly #entrance: Entrance
+  readonly #events: ArrivalEvents
+  readonly #began = Date.now()
+  readonly #unix: boolean
+  readonly #address: string | undefined
+  #peer: string | undefined
+  /** of the PROXY header, as far as it has come; undefined while none is expected */
+  #header: Buffer | undefined
+  #headerSize = 0
+  /** it has come in, or will not */
+  #decided = false
+
+  constructor(socket: Socket, entrance: Entrance, events: ArrivalEvents) {
+    this.#socket = socket
+    this.#entrance = entrance
+    this.#events = events
+    this.#unix = isUnix(socket)
+    const { remoteAddress, remotePort } = socket
+    if (remoteAddress === undefined) return
+    this.#address = plainAddress(remoteAddress)
+    this.#peer = formatPeer(this.#address, remotePort)
+  }
+
+  begin(): void {
+    const socket = this.#socket
+    socket.on('error', nothing)
+    socket.on('close', this.#onClose)
+    if (!this.#unix && this.#address === undefined) {
+      // It is gone already, and nobody knows any more who that was.
+      this.abandon()
+      return
+    }
+    const { allow, proxies, unixProxies } = this.#entrance
+    if (this.#unix ? unixProxies : proxies !== undefined) {
+      if (!this.#unix && !proxies!.has(this.#address)) {
+        this.#refuse('PEER_REFUSED', 'it is none of the option proxies')
+        return
+      }
+      this.#header = EMPTY
+      socket.on('data', this.#onData)
+      socket.resume()
+    } else if (!this.#unix && allow?.has(this.#address) === false) this.#refuseAddress()
+    else this.#shakeHands()
+  }
+
+  // ---- the PROXY header
+
+  readonly #onData = (chunk: Buffer): void => {
+    const bytes = this.#header!.length === 0 ? chunk : Buffer.concat([this.#header!, chunk])
+    this.#header = bytes
+    let header: ProxyHeader | undefined
+    try {
+      header = readProxyHeader(bytes)
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      this.#refuse('INVALID_PROXY_HEADER', error.message)
+      return
+    }
+    if (header === undefined) return
+    const socket = this.#socket
+    socket.off('data', this.#onData)
+    socket.pause()
+    // Whoever reads the socket next gets it first, be it TLS or the session.
+    if (bytes.length > header.size) socket.unshift(bytes.subarray(header.size))
+    this.#header = undefined
+    this.#headerSize = header.size
+    this.#introduced(header)
+  }
+
+  #introduced({ local, source }: ProxyHeader): void {
+    const { allow } = this.#entrance
+    if (source !== undefined) this.#peer = formatPeer(source.address, source.port)
+    // Its own connections are the balancer's, which `proxies` has named. But of a client it knows
+    // nothing about, nobody has said that it may come.
+    if (!local && allow?.has(source?.address ?? this.#address) === false) this.#refuseAddress()
+    else this.#shakeHands()
+  }
+
+  // ---- TLS
+
+  #shakeHands(): void {
+    if (!this.#unix && this.#entrance.encrypts) this.#entrance.shakeHands(this, this.#socket)
+    else this.#admit(this.#socket)
+  }
+
+  secured(socket: TLSSocket): void {
+    if (this.#decided) socket.destroy()
+    else this.#admit(socket)
+  }
+
+  insecure(error: Error, socket: TLSSocket): void {
+    // Who connects and leaves without a word is a health check.
+    const silent = this.#socket.bytesRead === this.#headerSize
+    if (this.#decided || (silent && codeOf(error) === 'ECONNRESET')) return
+    // Of a certificate that was not accepted, the error says only that the connection has ended.
+    const reason = String(socket.authorizationError ?? reasonOf(error))
+    this.#refuse('TLS_FAILED', `the TLS handshake has failed: ${reason}`)
+  }
+
+  // ---- how it ends
+
+  #admit(socket: Socket): void {
+    this.#decided = true
+    this.#socket.off('close', this.#onClose)
+    this.#events.gone()
+    this.#events.admitted(socket, this.#peer)
+  }
+
+  #refuseAddress(): void {
+    this.#refuse('PEER_REFUSED', 'its address is not on the list of the option allow')
+  }
+
+  #refuse(code: RefusalCode, reason: string): void {
+    const peer = this.#peer
+    if (channels.connectionRefused.hasSubscribers) {
+      channels.connectionRefused.publish({ peer, code })
+    }
+    const proxy = this.#headerSize > 0 ? this.#address : undefined
+    this.#entrance.log(code, { peer, proxy, reason })
+    this.abandon()
+  }
+
+  readonly #onClose = (): void => {
+    if (!this.#decided && this.#header !== undefined && this.#header.length > 0) {
+      this.#refuse('INVALID_PROXY_HEADER', 'the connection has ended within its PROXY header')
+    }
+    // Not decided yet where TLS has still to say why.
+    this.#events.gone()
+  }
+
+  // ---- for the server, as those of a Connection
+
+  readonly working = false
+
+  silence(now: number): number {
+    return now - this.#began
+  }
+
+  checkTimes(now: number, { frame }: ConnectionTimeouts): void {
+    if (this.#decided || now - this.#began <= frame) return
+    if (this.#header !== undefined) {
+      this.#refuse('INVALID_PROXY_HEADER', `no PROXY header has come whole within ${frame} ms`)
+    } else this.#refuse('TLS_FAILED', `no TLS handshake has ended within ${frame} ms`)
+  }
+
+  stop(): void {
+    this.abandon()
+  }
+
+  abandon(): void {
+    this.#decided = true
+    this.#socket.destroy()
+  }
+}
+
+/** What Node's documentation does not have. */
+interface Innards {
+  readonly _handle?: { readonly getpeername?: unknown } | null
+}
+
+/**
+ * The handle of a unix socket knows no addresses. That there is none is not enough: a TCP connection
+ * that was reset has lost its own, but what it has sent can still be read.
+ */
+function isUnix(socket: Socket): boolean {
+  const handle = (socket as unknown as Innards)._handle
+  return handle ? handle.getpeername === undefined : false
+}
+
+const nothing = (): void => {}

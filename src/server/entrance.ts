@@ -1,0 +1,138 @@
+import type { Socket } from 'node:net'
+import type { Server as TlsServer, TLSSocket } from 'node:tls'
+import type { FilterSettings } from '../milter/options.ts'
+import type { RefusalCode } from '../milter/channels.ts'
+import { invalidOption } from '../milter/option-values.ts'
+import type { Arrival } from './arrival.ts'
+import type { ConnectionTimeouts } from './connection.ts'
+import { NETWORK_FORM, Networks } from './networks.ts'
+import { tlsServer, type TlsOptions } from './tls.ts'
+
+/** What a connection has to pass before it is served. */
+export interface EntranceOptions {
+  /**
+   * Who may connect over TCP: IP addresses and networks (`192.0.2.0/24`, `2001:db8::/32`). The
+   * connections of others are closed without a word. Behind a balancer of `proxies` it is the client's
+   * address that counts.
+   * @default everybody
+   */
+  readonly allow?: string | readonly string[] | undefined
+  /**
+   * Balancers: addresses and networks whose connections begin with a PROXY header of haproxy's
+   * protocol (version 1 or 2); all other TCP connections are closed. With `unix` among them those over
+   * unix sockets begin with one, too.
+   * @default none
+   */
+  readonly proxies?: string | readonly string[] | undefined
+  /** TLS on all TCP connections; with `ca` clients need a certificate. @default none */
+  readonly tls?: TlsOptions | undefined
+}
+
+type Lines = Pick<FilterSettings, 'logger' | 'sparse'>
+
+/** What the log says. */
+const REFUSED: Readonly<Record<RefusalCode, string>> = {
+  PEER_REFUSED: 'a connection was refused: not allowed',
+  INVALID_PROXY_HEADER: 'a connection was refused: no PROXY header',
+  TLS_FAILED: 'a connection was refused: TLS has failed',
+}
+
+/** In `proxies`: unix sockets. */
+export const UNIX = 'unix'
+export const PROXIES_FORM: string = `${NETWORK_FORM}; and ${UNIX} for unix sockets`
+
+/** What the connections of a server have to pass. */
+export class Entrance {
+  /** undefined: everybody */
+  readonly allow: Networks | undefined
+  /** undefined: over TCP there is no PROXY header */
+  readonly proxies: Networks | undefined
+  /** there is a PROXY header over unix sockets */
+  readonly unixProxies: boolean
+  readonly #filter: Lines
+  readonly #timeout: number
+  #tls: TlsServer | undefined
+  /** those that shake hands, by their socket */
+  readonly #handshakes = new WeakMap<object, Arrival>()
+
+  /**
+   * Undefined if there is nothing to pass.
+   *
+   * @throws UsageError INVALID_OPTION
+   */
+  static of(
+    options: EntranceOptions,
+    timeouts: ConnectionTimeouts,
+    filter: Lines,
+  ): Entrance | undefined {
+    const { allow, proxies, tls } = options
+    if (allow === undefined && proxies === undefined && tls === undefined) return undefined
+    return new Entrance(options, timeouts, filter)
+  }
+
+  private constructor(
+    { allow, proxies, tls }: EntranceOptions,
+    timeouts: ConnectionTimeouts,
+    filter: Lines,
+  ) {
+    const balancers = proxies === undefined ? [] : entries('proxies', proxies, PROXIES_FORM)
+    const addresses = balancers.filter((entry) => entry !== UNIX)
+    this.unixProxies = balancers.includes(UNIX)
+    if (addresses.length > 0) this.proxies = new Networks('proxies', addresses, PROXIES_FORM)
+    if (allow !== undefined) {
+      this.allow = new Networks('allow', entries('allow', allow, NETWORK_FORM), NETWORK_FORM)
+    }
+    this.#filter = filter
+    this.#timeout = timeouts.frame
+    if (tls !== undefined) this.renewTls(tls)
+  }
+
+  /** Whether TCP connections are encrypted. */
+  get encrypts(): boolean {
+    return this.#tls !== undefined
+  }
+
+  /** For connections from now on. @throws UsageError INVALID_OPTION; then nothing has changed */
+  renewTls(options: TlsOptions): void {
+    const tls = tlsServer(options, this.#timeout)
+    tls.on('secureConnection', (socket) => {
+      const arrival = this.#arrivalOf(socket)
+      // Nobody would serve it, nor end it.
+      if (arrival === undefined) socket.destroy()
+      else arrival.secured(socket)
+    })
+    tls.on('tlsClientError', (error, socket) => {
+      this.#arrivalOf(socket)?.insecure(error, socket)
+      // After some errors Node leaves it open.
+      socket.destroy()
+    })
+    this.#tls = tls
+  }
+
+  /** Tells why somebody may not come in. */
+  log(code: RefusalCode, fields: object): void {
+    const { logger, sparse } = this.#filter
+    sparse.write(logger, 'warn', { code, ...fields }, REFUSED[code])
+  }
+
+  shakeHands(arrival: Arrival, socket: Socket): void {
+    this.#handshakes.set(socket, arrival)
+    this.#tls!.emit('connection', socket)
+  }
+
+  /** Node tells the encrypted socket only; the one below is its `_parent` in versions 20 to 26. */
+  #arrivalOf(socket: TLSSocket): Arrival | undefined {
+    const { _parent: below } = socket as unknown as { _parent: object }
+    return this.#handshakes.get(below)
+  }
+}
+
+function entries(
+  name: string,
+  given: string | readonly string[],
+  form: string,
+): readonly string[] {
+  const list = typeof given === 'string' ? [given] : given
+  if (!Array.isArray(list) || list.length === 0) throw invalidOption(name, list, form)
+  return list as readonly string[]
+}
