@@ -48,6 +48,7 @@ export type { Stage } from './milter/stages.ts'
 
 // Telemetry
 export { observe, type TelemetryEvents, type TelemetryListeners } from './milter/channels.ts'
+export { askForContent, type MessageContent } from './milter/message-content.ts'
 export type { HandlerCall } from './milter/handler-call.ts'
 export type {
   BodySpilled,

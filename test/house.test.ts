@@ -205,6 +205,7 @@ describe('the package', () => {
       'Step',
       'TEMPFAIL',
       'UsageError',
+      'askForContent',
       'compose',
       'decode',
       'decodeText',

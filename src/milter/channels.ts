@@ -3,12 +3,13 @@ import type { ErrorCode } from '../errors.ts'
 import type { CloseReason } from '../session/events.ts'
 import type { EditCounts } from './edits.ts'
 import { textLogger, type Logger } from './log.ts'
+import type { MessageContent } from './message-content.ts'
 import type { OverloadAnswer } from './overload.ts'
 import type { Stage } from './stages.ts'
 
 /**
  * What a filter does, as events on channels of `node:diagnostics_channel`. No event holds the content
- * of a message: no header, no body, no recipient. While nobody listens to a channel its events are not
+ * of a message, neither header, body nor recipients, but what `askForContent` was called for. While nobody listens to a channel its events are not
  * even made, and no clock is read for them.
  */
 export interface TelemetryEvents {
@@ -134,6 +135,8 @@ export interface MessageDone extends MessageStarted, Client, Decision {
   readonly edits: EditCounts
   /** bytes of the body that have come */
   readonly bodyBytes: number
+  /** what {@link askForContent} was called for; undefined if it was not */
+  readonly content: MessageContent | undefined
   /** from MAIL to the end */
   readonly milliseconds: number
   /** of these, inside handlers */

@@ -196,6 +196,7 @@ export class Conversation implements SessionEvents {
   }
 
   rcpt(words: readonly string[]): Later<Verdict> {
+    if (this.#record !== undefined) this.#record.recipient = words[0]
     return this.#callWithWords('envrcpt', words)
   }
 
@@ -209,6 +210,7 @@ export class Conversation implements SessionEvents {
   }
 
   header(field: HeaderView): Later<Verdict> {
+    this.#record?.content?.add(field.name, field.value)
     const filter = this.#object
     if (filter.takeField !== undefined) return this.#takeField(filter, field)
     const { decode, headerLeadingSpace } = this.#marks('header')

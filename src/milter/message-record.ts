@@ -11,6 +11,7 @@ import {
 } from './channels.ts'
 import type { LiveConnectionContext, LiveMessageContext } from './context.ts'
 import { NO_EDIT_COUNTS, type EditCounts } from './edits.ts'
+import { ContentRecord, RECIPIENTS } from './message-content.ts'
 import { envelopeAddress } from './parameters.ts'
 import type { Stage } from './stages.ts'
 
@@ -29,6 +30,9 @@ export class MessageRecord {
   /** where the message is; a verdict of before MAIL is owed from connect or HELO */
   stage: Stage = 'connect'
   sender: string | undefined
+  /** asked about at the moment */
+  recipient: string | undefined
+  readonly content: ContentRecord | undefined = ContentRecord.ifAsked()
   bodyBytes = 0
   edits: EditCounts = NO_EDIT_COUNTS
   #handlerMilliseconds = 0
@@ -40,8 +44,12 @@ export class MessageRecord {
   took(stage: Stage, milliseconds: number, verdict: Verdict): void {
     this.#handlerMilliseconds += milliseconds
     if (stage !== 'envrcpt') return
-    if (verdict.kind === 'reject' || verdict.kind === 'tempfail') this.#refused++
-    else this.#recipients++
+    if (verdict.kind === 'reject' || verdict.kind === 'tempfail') {
+      this.#refused++
+      return
+    }
+    this.#recipients++
+    this.content?.add(RECIPIENTS, envelopeAddress(this.recipient ?? ''))
   }
 
   /**
@@ -66,6 +74,7 @@ export class MessageRecord {
       stage: this.stage,
       edits: kind === 'accept' ? this.edits : NO_EDIT_COUNTS,
       bodyBytes: this.bodyBytes,
+      content: this.content?.told,
       milliseconds: performance.now() - this.#began,
       handlerMilliseconds: this.#handlerMilliseconds,
     }

@@ -82,6 +82,11 @@ export interface Config
         readonly deadline?: Duration | undefined
       }
     | undefined
+  /**
+   * Content that is in the log line of each message: `recipients`, and names of header fields.
+   * @default none
+   */
+  readonly logContent?: string | readonly string[] | undefined
   /** How long a worker may take to load the filters. @default 30000 */
   readonly startTimeout?: Duration | undefined
   /** A worker whose event loop stands still for so long is killed and replaced. @default 30000 */

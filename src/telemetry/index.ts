@@ -2,7 +2,7 @@
  * `tsmilter/telemetry`: logs, metrics and health of filters, from the events that {@link observe} tells.
  * The packages pino and prom-client are loaded when a function that needs them is called.
  */
-export { logMessages } from './message-log.ts'
+export { logMessages, type MessageLogOptions } from './message-log.ts'
 export { createLogger, type LogFormat, type LoggerOptions } from './logger.ts'
 export {
   collectMetrics,

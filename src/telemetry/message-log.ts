@@ -1,5 +1,17 @@
 import { observe, type ClientRefused, type MessageDone } from '../milter/channels.ts'
 import type { Logger } from '../milter/log.ts'
+import { askForContent, type MessageContent } from '../milter/message-content.ts'
+import { decodeEncodedWords, unfold } from '../mime/encoded-words.ts'
+
+export interface MessageLogOptions {
+  /**
+   * Content to be logged, as `content` in the line of each message: `recipients` for those that were not
+   * refused, and names of header fields. Of each name 20 at most, and 1,000 characters; encoded words
+   * are decoded. A header field is there only if a filter takes header fields.
+   * @default none
+   */
+  readonly content?: readonly string[] | undefined
+}
 
 /**
  * One line for each message when it is over, and one for each client the filter refuses before any
@@ -7,11 +19,14 @@ import type { Logger } from '../milter/log.ts'
  * {@link ClientRefused}, and `connection` and `queueId` are the same as in the lines of `ctx.log`. It
  * begins at once; the function it returns ends it.
  *
- * No content of messages: neither subject, body nor recipients. The sender's address, the login name
- * and the first line of the filter's SMTP reply are in the line.
+ * No content of messages but what is asked for: neither subject, body nor recipients. The sender's
+ * address, the login name and the first line of the filter's SMTP reply are in the line.
+ *
+ * @throws UsageError INVALID_OPTION
  */
-export function logMessages(logger: Logger): () => void {
-  return observe(
+export function logMessages(logger: Logger, options: MessageLogOptions = {}): () => void {
+  const forget = askForContent(options.content ?? [])
+  const stop = observe(
     {
       'tsmilter:message': (event) =>
         logger.info(messageFields(event), `message ${PAST[event.verdict]}`),
@@ -20,6 +35,10 @@ export function logMessages(logger: Logger): () => void {
     },
     logger,
   )
+  return () => {
+    stop()
+    forget()
+  }
 }
 
 const PAST = {
@@ -44,6 +63,7 @@ function messageFields(event: MessageDone): Record<string, unknown> {
     ...decision(event),
     edits: Object.keys(edits).length === 0 ? undefined : edits,
     bodyBytes: event.bodyBytes,
+    content: event.content && contentFields(event.content),
     ms: rounded(event.milliseconds),
     handlerMs: rounded(event.handlerMilliseconds),
   })
@@ -64,6 +84,16 @@ function decision(event: MessageDone | ClientRefused): Record<string, unknown> {
 
 function known(fields: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
+}
+
+/** Header fields as a person reads them; recipients have no encoded words. */
+function contentFields(content: MessageContent): Record<string, readonly string[]> {
+  return Object.fromEntries(
+    Object.entries(content).map(([name, values]) => [
+      name,
+      values.map((value) => decodeEncodedWords(unfold(value)).trim()),
+    ]),
+  )
 }
 
 /** To a tenth of a millisecond. */

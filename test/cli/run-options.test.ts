@@ -124,6 +124,7 @@ describe('options of tsmilter run', () => {
   it('lists are separated by spaces in the environment', () => {
     const found = settings(undefined, {}, { TSMILTER_ALLOW: ' 192.0.2.1  ::1 ' })
     assert.deepEqual(found.allow, ['192.0.2.1', '::1'])
+    assert.deepEqual(settings({ filters, logContent: 'To' }).logContent, ['To'])
     assert.deepEqual(settings(undefined, {}, { TSMILTER_PROXIES: 'unix' }).proxies, ['unix'])
   })
 
@@ -170,6 +171,10 @@ describe('options of tsmilter run', () => {
       [
         { allow: ['127.0.0.1', 'localhost'] },
         /^the option allow of config\.ts: it takes IP addresses and networks, such as .*; it got "localhost"$/,
+      ],
+      [
+        { logContent: ['To:'] },
+        /logContent.*takes recipients, or the name of a header.*'To:' \]$/,
       ],
       [{ allow: ['unix'] }, /allow.*it got "unix"$/],
       [{ allow: [] }, /allow.*it got \[\]$/],

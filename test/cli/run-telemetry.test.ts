@@ -46,11 +46,20 @@ describe('tsmilter run', () => {
     const address = /"addresses":"([^"]+)"/.exec(json.said)![1]!
     await send(address)
     await json.says(/"msg":"message accepted"/)
+    assert.doesNotMatch(json.said, /"content"/)
     for (const line of json.said.trim().split('\n')) {
       const { level, time } = JSON.parse(line) as { level: string; time: string }
       assert.match(level, /^(?:info|warn)$/)
       assert.equal(new Date(time).toISOString(), time)
     }
+  })
+
+  it('logs content if it is asked to', async () => {
+    const directory = project({ 'pid.mjs': PID })
+    const args = ['pid.mjs', '--listen', 'inet:0@127.0.0.1', '--log-content', 'Subject']
+    await using running = await start([...args, '--log-content', 'recipients'], directory)
+    await send(running.address, 'Subject: no\n\nx\n')
+    await running.says(/message rejected .*content=.*subject.*no.*recipients.*@example/)
   })
 
   it('says nothing below the level that was asked for', async () => {

@@ -89,6 +89,7 @@ const PASSED = {
   stage: 'eom',
   edits: {},
   bodyBytes: 7,
+  content: undefined,
 } as const
 
 describe('the message channel', () => {

@@ -3,7 +3,7 @@ import { fstatSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { defineFilter } from '../../src/message/define-filter.ts'
-import { reply } from '../../src/session/verdict.ts'
+import { CONTINUE, REJECT, reply } from '../../src/session/verdict.ts'
 import { createLogger, formatOf } from '../../src/telemetry/logger.ts'
 import { readableLine } from '../../src/telemetry/log-line.ts'
 import { logMessages } from '../../src/telemetry/message-log.ts'
@@ -69,6 +69,57 @@ describe('the line of a message', () => {
     })
     assert.equal(log.length, 1)
     assert.doesNotMatch(JSON.stringify(log), /secret/i)
+  })
+
+  it('holds the content that is asked for, as a person reads it', async () => {
+    const log: LogLine[] = []
+    const stop = logMessages(recordingLogger(log), {
+      content: ['recipients', 'SUBJECT', 'x-none'],
+    })
+    const to = ['a@example.net', 'b@example.net', 'c@example.net']
+    const message =
+      'Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n  from me\r\nX-Secret: secret\r\nSubject: again\r\n\r\nsecret\r\n'
+    const reads = defineFilter({
+      name: 'reads',
+      recipient: ({ address }) =>
+        address.startsWith('b') ? reply(550, 'not here') : undefined,
+      message: (mail) => void mail.headers.append('X-Seen', 'yes'),
+    })
+    await deliver(reads, { to, message })
+    await deliver(
+      () => ({
+        envrcpt: (_, address) => (address.startsWith('<b') ? REJECT : CONTINUE),
+        header: () => {},
+      }),
+      { to, message },
+    )
+    const told = log.splice(0).map(({ fields }) => fields['content'])
+    const expected = {
+      recipients: ['a@example.net', 'c@example.net'],
+      subject: ['Grüße  from me', 'again'],
+      'x-none': [],
+    }
+    assert.deepEqual(told, [expected, expected])
+
+    stop()
+    atEnd(logMessages(recordingLogger(log)))
+    await deliver(() => ({ header: () => {} }), { message })
+    assert.equal('content' in log[0]!.fields, false)
+  })
+
+  it('bounds that content', async () => {
+    const log: LogLine[] = []
+    atEnd(logMessages(recordingLogger(log), { content: ['recipients', 'x'] }))
+    const to = Array.from({ length: 50 }, (_, i) => `a${i}@example.net`)
+    const message = `X:${'y'.repeat(30_000)}\r\n`.repeat(30)
+    await deliver(() => ({ envrcpt: () => {}, header: () => {} }), { to, message })
+    const { recipients, x } = log[0]!.fields['content'] as Record<string, string[]>
+    assert.deepEqual(recipients, to.slice(0, 20))
+    assert.deepEqual(x, Array(20).fill('y'.repeat(1_000)))
+    assert.throws(() => logMessages(recordingLogger(log), { content: ['a b'] }), {
+      code: 'INVALID_OPTION',
+      message: /recipients, or the name of a header field; it got "a b"$/,
+    })
   })
 
   it('tells of clients that are refused before any message', async () => {

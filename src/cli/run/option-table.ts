@@ -1,4 +1,5 @@
 import { MAX_TIMER } from '../../milter/option-values.ts'
+import { CONTENT_FORM } from '../../milter/message-content.ts'
 import { Action, DataSize } from '../../protocol/constants.ts'
 import { PROXIES_FORM } from '../../server/entrance.ts'
 import { NETWORK_FORM } from '../../server/networks.ts'
@@ -41,6 +42,7 @@ export type OptionKind =
   | 'actions'
   | 'path'
   | 'directory'
+  | 'content'
   | 'logLevel'
   | 'logFormat'
   | 'httpAddress'
@@ -172,6 +174,11 @@ export const OPTION_TABLE: readonly OptionRow[] = [
   time('startTimeout', 30_000, 'how long a worker may take to load'),
   time('hangTimeout', 30_000, 'a worker that stands still for so long is replaced'),
   {
+    name: 'logContent',
+    kind: 'content',
+    text: 'content that is in the line of each message; without it none',
+  },
+  {
     name: 'logLevel',
     kind: 'logLevel',
     default: 'info',
@@ -219,9 +226,10 @@ export const variableOf = ({ name }: OptionRow): string =>
 const words = (name: string): string[] =>
   name.split(/[.]|(?=[A-Z])/).map((word) => word.toLowerCase())
 
+const LISTS: readonly OptionKind[] = ['addresses', 'networks', 'proxies', 'content']
+
 /** It takes several values: on the command line one by one, in the environment with spaces between. */
-export const isList = ({ kind }: OptionRow): boolean =>
-  kind === 'addresses' || kind === 'networks' || kind === 'proxies'
+export const isList = ({ kind }: OptionRow): boolean => LISTS.includes(kind)
 
 /** What stands for the value in the help. */
 export const VALUE_NAMES: Readonly<Record<OptionKind, string>> = {
@@ -241,6 +249,7 @@ export const VALUE_NAMES: Readonly<Record<OptionKind, string>> = {
   actions: 'list',
   path: 'path',
   directory: 'path',
+  content: 'name',
   logLevel: 'level',
   logFormat: 'format',
   httpAddress: 'host:port',
@@ -282,6 +291,8 @@ export function takes(row: OptionRow): string {
       return 'the path of a file'
     case 'directory':
       return 'the path of a directory'
+    case 'content':
+      return `${CONTENT_FORM}; several times for several`
     case 'logLevel':
       return `${LOG_LEVELS.slice(0, -1).join(', ')} or ${LOG_LEVELS.at(-1)}`
     case 'logFormat':

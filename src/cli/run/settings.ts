@@ -2,6 +2,7 @@ import { cpus } from 'node:os'
 import { inspect } from 'node:util'
 import { z } from 'zod'
 import { MilterError, UsageError } from '../../errors.ts'
+import { CONTENT_NAME } from '../../milter/message-content.ts'
 import type { MessageLimits } from '../../milter/message-limits.ts'
 import type { ErrorPolicy } from '../../milter/options.ts'
 import type { OverloadAnswer } from '../../milter/overload.ts'
@@ -59,6 +60,7 @@ export interface RunSettings {
   readonly onError: ErrorPolicy
   readonly stop: { delay: number; deadline: number; quiet: number }
   readonly reload: { deadline: number }
+  readonly logContent?: readonly string[]
   readonly startTimeout: number
   readonly hangTimeout: number
 }
@@ -205,6 +207,8 @@ function schemaOf(row: OptionRow): z.ZodType {
       return z.union([z.number().int().min(0), name])
     case 'policy':
       return z.enum(['tempfail', 'reject', 'continue', 'accept'])
+    case 'content':
+      return z.preprocess(asList, z.array(z.string().regex(CONTENT_NAME)).min(1))
     case 'logLevel':
       return z.enum(LOG_LEVELS as [string])
     case 'logFormat':

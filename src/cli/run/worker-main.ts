@@ -62,7 +62,7 @@ async function load(message: ToWorker & { type: 'load' }): Promise<void> {
     const { factory, config, source, ...loaded } = await loadFilters(message.filters)
     const settings = runSettings(message.given, config, source)
     const logger = loaded.logger ?? (await createLogger({ level: logLevel, format: logFormat }))
-    logMessages(logger)
+    logMessages(logger, { content: settings.logContent })
     const tls = settings.tls && (await readTls(settings.tls))
     const made = new MilterServer(factory, { ...settings, tls, logger })
     const memory = (): MilterServer['memory'] => made.memory

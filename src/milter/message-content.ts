@@ -1,0 +1,65 @@
+import { invalidOption } from './option-values.ts'
+
+/**
+ * What of a message's content is told with the event of its end: its recipients, and values of header
+ * fields by their names in small letters, each as it came.
+ */
+export type MessageContent = Readonly<Record<string, readonly string[]>>
+
+/** In place of a name of header fields: the recipients that were not refused. */
+export const RECIPIENTS = 'recipients'
+
+/** What a name may be, in words. */
+export const CONTENT_FORM: string = `${RECIPIENTS}, or the name of a header field`
+
+/** Of header fields: RFC 5322, section 3.6.8. */
+export const CONTENT_NAME: RegExp = /^[!-9;-~]{1,200}$/
+
+/** So many of a name are told, and so many characters of each. */
+const MOST = 20
+const LONGEST = 1_000
+
+/** How many have asked for each. */
+const asked = new Map<string, number>()
+
+/**
+ * Has the messages that begin from now on tell of these. By default nothing of their content is
+ * collected. The function it returns ends that.
+ *
+ * @throws UsageError INVALID_OPTION
+ */
+export function askForContent(names: readonly string[]): () => void {
+  for (const name of names) {
+    if (typeof name !== 'string' || !CONTENT_NAME.test(name))
+      throw invalidOption('content', name, CONTENT_FORM)
+  }
+  const own = new Set(names.map((name) => name.toLowerCase()))
+  for (const name of own) asked.set(name, (asked.get(name) ?? 0) + 1)
+  return () => {
+    for (const name of own) {
+      const others = asked.get(name)! - 1
+      if (others > 0) asked.set(name, others)
+      else asked.delete(name)
+    }
+    own.clear()
+  }
+}
+
+/** What was asked for, of one message while it lasts. */
+export class ContentRecord {
+  readonly told: Record<string, string[]> = Object.create(null) as Record<string, string[]>
+
+  private constructor() {
+    for (const name of asked.keys()) this.told[name] = []
+  }
+
+  /** Undefined if nobody wants to know. */
+  static ifAsked(): ContentRecord | undefined {
+    return asked.size === 0 ? undefined : new ContentRecord()
+  }
+
+  add(name: string, value: string): void {
+    const values = this.told[name.toLowerCase()]
+    if (values !== undefined && values.length < MOST) values.push(value.slice(0, LONGEST))
+  }
+}
