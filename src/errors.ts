@@ -26,6 +26,7 @@ const CODES = {
   EDIT_REFUSED: 'an edit the mail server fails the message for',
   // The filter asked for something that cannot be sent.
   WRONG_STAGE: 'an edit outside end of message, or after the message was over',
+  NOT_READ: 'a look at what the mail server was not asked to send',
   ACTION_NOT_NEGOTIATED: 'an edit the mail server has not granted',
   INVALID_HEADER_NAME: 'a header name that would break the message',
   INVALID_HEADER_VALUE: 'a header value that would break the message',

@@ -88,6 +88,7 @@ export { Milter } from './milter/milter.ts'
 export { compose, defineFilter, shadow, type MessageFilter } from './message/define-filter.ts'
 export type {
   EditKind,
+  ReadKind,
   FilterDefinition,
   FilterStage,
   RecipientStage,

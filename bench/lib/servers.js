@@ -80,6 +80,11 @@ export const SERVERS = [
   onNode('objects'),
   // What gets no answer is worked out from what is declared, so there is nothing to mark.
   onNode('messages', ['noop', 'addheader', 'body']),
+  {
+    ...onNode('messages', ['addheader']),
+    name: 'messages+read',
+    command: (node, address) => [node, serverPath('messages.js'), address, 'addheader-read'],
+  },
 ]
 
 /** Those of the given names that are here; says which are not. */

@@ -17,6 +17,14 @@ const workloads = {
   },
 
   addheader: {
+    reads: [],
+    message(mail) {
+      mail.headers.append('X-Bench', 'yes')
+    },
+  },
+
+  // The same by a filter that does not say what it reads.
+  'addheader-read': {
     message(mail) {
       mail.headers.append('X-Bench', 'yes')
     },

@@ -1,7 +1,12 @@
 import type { AnyHandler } from '../milter/filter-object.ts'
-import { headerLeadingSpace, noReply, symlist } from '../milter/marks.ts'
+import { headerLeadingSpace, noCallback, noReply, symlist } from '../milter/marks.ts'
 import type { Stage } from '../milter/stages.ts'
-import { FILTER_STAGES, type FilterMember, type FilterStage } from './definition.ts'
+import {
+  FILTER_STAGES,
+  type FilterMember,
+  type FilterStage,
+  type ReadKind,
+} from './definition.ts'
 import { largestLimits, type MessageLimits } from '../milter/message-limits.ts'
 import type { Pipeline } from './pipeline.ts'
 
@@ -13,6 +18,8 @@ export interface Blueprint {
   readonly limits: MessageLimits
   /** the stages that some filter has */
   readonly declared: ReadonlySet<FilterStage>
+  /** the header is sent */
+  readonly readsHeaders: boolean
   /** RCPT gets a reply, so that a recipient can be refused */
   readonly answersRecipients: boolean
 }
@@ -75,6 +82,7 @@ export function blueprintOf(members: readonly FilterMember[]): Blueprint {
     if (macros !== undefined) marked = symlist(...macros)(marked as never)
     handlers.set(event, silent ? noReply(marked as never) : marked)
   }
+  const reads = (kind: ReadKind): boolean => members.some((member) => member.reads.has(kind))
   const content = has('headers') || has('message')
   add('connect', 'connect', !answered('connect'), function (ctx) {
     return this.connect(ctx)
@@ -91,8 +99,9 @@ export function blueprintOf(members: readonly FilterMember[]): Blueprint {
     })
   }
   if (content) {
-    // It asks for the fields; they come by takeField.
+    // It asks for the fields, which come by takeField; or says only how those are written that are added.
     add('header', undefined, true, () => undefined)
+    if (!reads('headers')) handlers.set('header', noCallback(handlers.get('header') as never))
     if (headersBeforeBody(members)) {
       add('eoh', 'headers', !answered('headers'), function (ctx) {
         return this.endOfHeaders(ctx)
@@ -102,7 +111,7 @@ export function blueprintOf(members: readonly FilterMember[]): Blueprint {
       return this.endOfMessage(ctx)
     })
   }
-  if (has('message')) {
+  if (reads('body')) {
     add('body', undefined, true, function (ctx, chunk) {
       return this.body(ctx, chunk)
     })
@@ -118,6 +127,7 @@ export function blueprintOf(members: readonly FilterMember[]): Blueprint {
     actions: members.reduce((all, { shadow, actions }) => (shadow ? all : all | actions), 0),
     limits: largestLimits(members.map(({ limits }) => limits)),
     declared: new Set(FILTER_STAGES.filter(has)),
+    readsHeaders: reads('headers'),
     answersRecipients: answered('recipient'),
   }
 }

@@ -16,6 +16,9 @@ export type FilterStage =
 /** What a filter may change, for {@link FilterDefinition.edits}. */
 export type EditKind = 'headers' | 'body' | 'sender' | 'recipients' | 'quarantine'
 
+/** What a filter may look at, for {@link FilterDefinition.reads}. */
+export type ReadKind = 'headers' | 'body'
+
 /** What every stage can ask. */
 export interface StageContext {
   /** a number of its own for each connection of this process */
@@ -90,6 +93,14 @@ export interface FilterDefinition<State = undefined> {
    */
   readonly edits?: readonly EditKind[] | undefined
   /**
+   * What of the content the filter looks at: what no filter looks at is not sent, which makes a message
+   * cheaper by far. With `[]` there are envelope and macros, and `headers.append` and `headers.prepend`.
+   * The rest throws NOT_READ: `body` needs `body`; all else of `headers`, and `rawHeader()`, need
+   * `headers`; and `raw()`, `rawChunks()` and `mime()` need both.
+   * @default everything its stages can look at
+   */
+  readonly reads?: readonly ReadKind[] | undefined
+  /**
    * An edit the mail server has not granted: `fail` throws ACTION_NOT_NEGOTIATED at the call, `skip`
    * leaves it out and logs a warning.
    * @default 'fail'
@@ -117,6 +128,7 @@ const OPTIONS: ReadonlySet<string> = new Set([
   'onError',
   'deadlines',
   'edits',
+  'reads',
   'onNotGranted',
   'macros',
   'limits',
@@ -137,6 +149,7 @@ export interface FilterMember {
   readonly name: string
   /** it sees everything and changes nothing */
   readonly shadow: boolean
+  readonly reads: ReadonlySet<ReadKind>
   /** {@link Action} bits its edits can need */
   readonly actions: number
   readonly limits: MessageLimits
@@ -185,9 +198,38 @@ export function checkedMember(definition: FilterDefinition<unknown>): FilterMemb
     definition,
     name,
     shadow: false,
+    reads: readsOf(definition, where),
     actions: actionsOf(definition),
     limits: messageLimits(definition.limits),
   }
+}
+
+const READS: readonly ReadKind[] = ['headers', 'body']
+
+function readsOf(
+  { headers, message, reads }: FilterDefinition<unknown>,
+  where: string,
+): ReadonlySet<ReadKind> {
+  const possible = new Set<ReadKind>()
+  if (headers !== undefined || message !== undefined) possible.add('headers')
+  if (message !== undefined) possible.add('body')
+  if (reads === undefined) return possible
+  for (const kind of reads) {
+    if (!READS.includes(kind)) throw invalidOption('reads', kind, READS.join(', '))
+    if (!possible.has(kind)) {
+      throw new UsageError(
+        'INVALID_HANDLER',
+        `"reads" ${where} has ${JSON.stringify(kind)}, but no stage to look at it`,
+      )
+    }
+  }
+  if (headers !== undefined && !reads.includes('headers')) {
+    throw new UsageError(
+      'INVALID_HANDLER',
+      `the stage headers ${where} needs "headers" in its "reads"`,
+    )
+  }
+  return new Set(reads)
 }
 
 function checkStage(option: string, stage: string): void {

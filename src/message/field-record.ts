@@ -91,6 +91,10 @@ export class FieldRecord {
   }
 }
 
+/** Stands for all fields of a header that nobody reads: new ones can be above and below. */
+export const UNREAD: FieldRecord = FieldRecord.of(Buffer.alloc(0), Buffer.alloc(0))
+export const UNREAD_HEADER: readonly FieldRecord[] = [UNREAD]
+
 /** ASCII letters have no case, as in mail servers; other bytes are what they are. */
 export function fieldKey(name: Buffer): string {
   const text = name.toString('latin1')

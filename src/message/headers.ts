@@ -29,13 +29,21 @@ export class MailHeaders implements Iterable<HeaderField> {
   /** fields that were removed are taken out when somebody looks */
   #list: HeaderField[]
   #gone = 0
+  readonly #look: () => void
 
-  constructor(records: readonly FieldRecord[], guard: EditGuard) {
+  /** @param look called before the given fields are looked at; throws if they may not be */
+  constructor(records: readonly FieldRecord[], guard: EditGuard, look: () => void = nothing) {
     this.#guard = guard
+    this.#look = look
     this.#list = records.map((record) => new HeaderField(record, this))
   }
 
   get #fields(): HeaderField[] {
+    this.#look()
+    return this.#present()
+  }
+
+  #present(): HeaderField[] {
     if (this.#gone > 0) {
       this.#list = this.#list.filter(({ gone }) => !gone)
       this.#gone = 0
@@ -44,6 +52,7 @@ export class MailHeaders implements Iterable<HeaderField> {
   }
 
   get length(): number {
+    this.#look()
     return this.#list.length - this.#gone
   }
 
@@ -153,7 +162,10 @@ export class MailHeaders implements Iterable<HeaderField> {
     )
     if (!permitted) field.gone = true
     else if (index === undefined) this.#list.push(field)
-    else this.#fields.splice(index(), 0, field)
+    else {
+      const at = index()
+      this.#present().splice(at, 0, field)
+    }
     return field
   }
 
@@ -178,10 +190,10 @@ export class MailHeaders implements Iterable<HeaderField> {
 
   /** For the library: the fields as they are; the given ones, themselves, if nothing was edited. */
   records(given: readonly FieldRecord[]): readonly FieldRecord[] {
+    const fields = this.#present()
     const same =
-      this.#fields.length === given.length &&
-      this.#fields.every(({ record }, i) => record === given[i])
-    return same ? given : this.#fields.map(({ record }) => record)
+      fields.length === given.length && fields.every(({ record }, i) => record === given[i])
+    return same ? given : fields.map(({ record }) => record)
   }
 }
 
@@ -333,6 +345,8 @@ const insideCharacter = (text: string, at: number): boolean =>
 
 /** One that is no part of a line end. Mail has them, and as text they mean nothing. */
 const STRAY_CR = /\r(?!\n)/
+
+const nothing = (): void => {}
 
 function checkedSize(record: FieldRecord): FieldRecord {
   // Name and value with a NUL each, behind an index.

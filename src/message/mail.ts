@@ -6,7 +6,7 @@ import type { MimeMessage, MimeOptions } from '../mime/message.ts'
 import { decodeText } from '../protocol/text.ts'
 import { MailBody } from './body.ts'
 import type { BodyStore } from './body-store.ts'
-import type { FilterMember, StageContext } from './definition.ts'
+import type { FilterMember, ReadKind, StageContext } from './definition.ts'
 import type { EditGuard } from './edit-guard.ts'
 import { MailSender, Recipients } from './envelope.ts'
 import { EMPTY_LINE, formatHeader } from './field-record.ts'
@@ -110,7 +110,9 @@ export class LiveMail
   // ---- the message
 
   get headers(): MailHeaders {
-    this.#headers ??= new MailHeaders(this.#given.fields, this)
+    this.#headers ??= new MailHeaders(this.#given.fields, this, () =>
+      this.#needReads('headers', 'headers'),
+    )
     return this.#headers
   }
 
@@ -126,6 +128,7 @@ export class LiveMail
 
   get body(): MailBody {
     this.#needBody('body')
+    this.#needReads('body', 'body')
     this.#body ??= new MailBody(this.#given.body, this)
     return this.#body
   }
@@ -178,16 +181,19 @@ export class LiveMail
   }
 
   rawHeader(): Buffer {
+    this.#needReads('rawHeader', 'headers')
     return formatHeader(this.#given.fields)
   }
 
   async raw(): Promise<Buffer> {
     this.#needBody('raw')
+    this.#needReads('raw', 'body')
     return Buffer.concat([this.rawHeader(), EMPTY_LINE, await this.#given.body.bytes()])
   }
 
   async *rawChunks(): AsyncGenerator<Buffer> {
     this.#needBody('rawChunks')
+    this.#needReads('rawChunks', 'body')
     yield Buffer.concat([this.rawHeader(), EMPTY_LINE])
     yield* this.#given.body
   }
@@ -199,6 +205,7 @@ export class LiveMail
 
   async #makeTree(options: MimeOptions): Promise<MailTree> {
     const { body } = this
+    this.#needReads('mime', 'headers')
     const bytes = await body.bytes()
     const fields = this.#headers?.records(this.#given.fields) ?? this.#given.fields
     this.#treeNow = new MailTree(fields, { bytes, store: body.store }, options, this)
@@ -215,6 +222,16 @@ export class LiveMail
     throw new UsageError(
       'WRONG_STAGE',
       `mail.${what} is not there yet at the stage headers; declare the stage message for it`,
+    )
+  }
+
+  #needReads(what: string, kind: ReadKind): void {
+    if (this.member.reads.has(kind)) return
+    const rest =
+      kind === 'headers' ? '; without it fields can only be appended and prepended' : ''
+    throw new UsageError(
+      'NOT_READ',
+      `mail.${what} needs what the mail server has not sent, since the filter ${JSON.stringify(this.member.name)} does not have ${JSON.stringify(kind)} in its "reads"${rest}`,
     )
   }
 

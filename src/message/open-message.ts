@@ -3,7 +3,7 @@ import type { MemoryBudget } from '../session/memory-budget.ts'
 import { BodyStore } from './body-store.ts'
 import type { FilterMember } from './definition.ts'
 import type { EnvelopeAddress } from './envelope.ts'
-import type { FieldRecord } from './field-record.ts'
+import { UNREAD_HEADER, type FieldRecord } from './field-record.ts'
 import type { MailState } from './mail-state.ts'
 import { NOBODY, type EarlyMessage } from './stage-view.ts'
 
@@ -24,6 +24,7 @@ export class OpenMessage implements EarlyMessage {
   /** that was logged and counted */
   refusalTold = false
   readonly #limits: MessageLimits
+  readonly #readsHeaders: boolean
   readonly #memory: MemoryBudget
   /** bytes that are counted in the budget, but for bodies */
   #held = 0
@@ -36,8 +37,9 @@ export class OpenMessage implements EarlyMessage {
   #state: MailState | undefined
   #over = false
 
-  constructor(limits: MessageLimits, memory: MemoryBudget) {
+  constructor(limits: MessageLimits, memory: MemoryBudget, readsHeaders: boolean) {
     this.#limits = limits
+    this.#readsHeaders = readsHeaders
     this.#memory = memory
     this.body = this.newStore()
     this.hold(OBJECTS)
@@ -70,7 +72,7 @@ export class OpenMessage implements EarlyMessage {
     this.#given ??= {
       sender: this.sender,
       recipients: this.recipients,
-      fields: this.fields,
+      fields: this.#readsHeaders ? this.fields : UNREAD_HEADER,
       body: this.body,
       quarantine: undefined,
     }

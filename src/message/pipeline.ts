@@ -206,7 +206,8 @@ export class Pipeline implements FilterObject {
 
   #open(): OpenMessage {
     this.#message?.end()
-    this.#message = new OpenMessage(this.#limits, this.#settings.memory)
+    const { memory } = this.#settings
+    this.#message = new OpenMessage(this.#limits, memory, this.#blueprint.readsHeaders)
     for (const member of this.#acceptedAll) this.#message.accept(member)
     return this.#message
   }

@@ -150,12 +150,8 @@ export class Conversation implements SessionEvents {
   }
 
   negotiated(terms: Terms): void {
-    const handler = this.#object.handlers.get('header')
-    if (
-      handler !== undefined &&
-      marksOf(handler).headerLeadingSpace &&
-      !keepsLeadingSpace(terms)
-    ) {
+    const { headerLeadingSpace, noCallback } = this.#marks('header')
+    if (headerLeadingSpace && !noCallback && !keepsLeadingSpace(terms)) {
       this.#context.log.warn(
         'the mail server does not tell the white space after a header name: one space is assumed',
       )

@@ -26,14 +26,16 @@ export function wishesOf(filter: FilterObject, settings: FilterSettings): Wishes
     const marks = marksOf(handler)
     checkMarks(stage, marks)
     if (marks.macros !== undefined) macros.set(at!, marks.macros)
+    // Without it nobody knows whether a space followed the colon, and signatures break.
+    if (stage === 'header' && (marks.headerLeadingSpace || !marks.noCallback)) {
+      steps |= Step.HDR_LEADSPC
+    }
     if (marks.noCallback) {
       steps |= declined
       continue
     }
     if (marks.noReply) steps |= silent
     if (marks.rejectedRecipients) steps |= Step.RCPT_REJ
-    // Without it nobody knows whether a space followed the colon, and signatures break.
-    if (stage === 'header') steps |= Step.HDR_LEADSPC
   }
   return {
     actions: (settings.actions & (filter.actions ?? ALL_ACTIONS)) | settings.requiredActions,

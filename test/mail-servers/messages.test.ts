@@ -80,6 +80,30 @@ eachServer('whole messages', (kind) => {
     assert.equal(raw!.toString('latin1'), original.toString('latin1'))
   })
 
+  it('get fields above and below a header that is not read', async () => {
+    await using stack = await Stack.start(kind)
+    const original = message(['X-A:one', 'X-A:  two', 'X-Fold: a\r\n\tb'], 'line\r\n')
+    stack.filter = defineFilter({
+      name: 'blind',
+      reads: [],
+      message({ headers }) {
+        headers.append('X-A', 'below')
+        headers.append('X-Bare', Buffer.from('bare'))
+        headers.prepend('X-A', 'above')
+      },
+    })
+    const client = await stack.client()
+    await client.command('EHLO client.test')
+    const { data } = await client.send({ from: FROM, to: [TO], message: original })
+    assert.equal(data?.code, 250)
+    client.close()
+    const delivered = withoutReceived(await stack.mta.sink.next()).toString('latin1')
+    const expected = original
+      .toString('latin1')
+      .replace('\r\n\r\n', '\r\nX-A: below\r\nX-Bare:bare\r\n\r\n')
+    assert.equal(delivered, `X-A: above\r\n${expected}`)
+  })
+
   it('are edited as trees: a part is removed, one is added, all other bytes stay', async () => {
     await using stack = await Stack.start(kind)
     const part = (type: string, text: string): string => `Content-Type: ${type}\r\n\r\n${text}`

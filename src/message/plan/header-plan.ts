@@ -1,4 +1,4 @@
-import type { FieldRecord } from '../field-record.ts'
+import { UNREAD, type FieldRecord } from '../field-record.ts'
 import { headerScript, type ScriptRules, type Step } from './header-script.ts'
 import type { MailServerKind } from './server.ts'
 
@@ -68,7 +68,10 @@ export function planHeaders(
   const atEnd: Insert[] = []
   const kept = count(steps, 'keep')
   const stay = kept + count(steps, 'change')
-  const counted = kept < before.length || (server !== 'postfix' && steps.some(isNewDefault))
+  // Of a header nobody has read, it is not known what is missing.
+  const mayLack = before[0] !== UNREAD
+  const counted =
+    kept < before.length || (server !== 'postfix' && mayLack && steps.some(isNewDefault))
   const numbers = new Map<string, number>()
   let passed = 0
   let stayed = 0
