@@ -1,10 +1,9 @@
-import { randomUUID } from 'node:crypto'
-import { open, unlink, type FileHandle } from 'node:fs/promises'
-import { join } from 'node:path'
+import type { FileHandle } from 'node:fs/promises'
 import { MilterError } from '../errors.ts'
 import { channels } from '../milter/channels.ts'
 import type { MessageLimits } from '../milter/message-limits.ts'
 import type { MemoryBudget } from '../session/memory-budget.ts'
+import { openNameless } from './nameless-file.ts'
 
 /** Bytes that are read from the file at a time; also the size of a frame of a new body. */
 const PIECE = 65_535
@@ -13,8 +12,7 @@ const SMALL = 4_096
 
 /**
  * A body that arrives in pieces. Beyond the limit of memory, or when the budget of all messages is used
- * up, it goes to a file without a name: it is unlinked as soon as it is open, so that it is gone however
- * the process ends.
+ * up, it goes to a file without a name, which is gone however the process ends.
  */
 export class BodyStore implements AsyncIterable<Buffer> {
   readonly #limits: MessageLimits
@@ -134,7 +132,7 @@ export class BodyStore implements AsyncIterable<Buffer> {
     try {
       if (this.#disposed) throw gone()
       if (this.#file === undefined) {
-        this.#file = await this.#openFile()
+        this.#file = await openNameless(this.#limits.temporaryDirectory)
         this.#tell(reason, false)
       }
       const chunks = this.#chunks
@@ -167,18 +165,6 @@ export class BodyStore implements AsyncIterable<Buffer> {
   #tell(reason: 'size' | 'memory', failed: boolean): void {
     if (!channels.spill.hasSubscribers) return
     channels.spill.publish({ bytes: this.#size, reason, failed })
-  }
-
-  async #openFile(): Promise<FileHandle> {
-    const path = join(this.#limits.temporaryDirectory, `tsmilter-${randomUUID()}`)
-    const file = await open(path, 'wx+', 0o600)
-    try {
-      await unlink(path)
-      return file
-    } catch (error) {
-      await file.close()
-      throw error
-    }
   }
 
   /** All of it in one piece of memory. @throws MilterError BODY_GONE, SPILL_FAILED */

@@ -288,7 +288,8 @@ it(
     assert.deepEqual(workers.filter(isAlive), [])
     journal.read()
     assert.deepEqual(journal.unexpected(EXPECTED), [])
-    // A file has a name for a moment, before anything is in it; a worker that is killed then leaves it.
+    // Where files have to have a name first, they have it for a moment, before anything is in them; a
+    // worker that is killed then leaves one.
     const left = readdirSync(spill).map((name) => statSync(join(spill, name)).size)
     assert.ok(left.length <= soak.kills.count)
     assert.deepEqual(
