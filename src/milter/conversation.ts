@@ -74,6 +74,7 @@ export class Conversation implements SessionEvents {
   /** of the message, if somebody listens */
   #record: MessageRecord | undefined
   #filter: FilterObject | undefined
+  #headerMarks: Marks | undefined
   #pending: Pending | undefined
   /** of a handler, if somebody traces */
   #traced: TracedCall | undefined
@@ -209,7 +210,7 @@ export class Conversation implements SessionEvents {
     this.#record?.content?.add(field.name, field.value)
     const filter = this.#object
     if (filter.takeField !== undefined) return this.#takeField(filter, field)
-    const { decode, headerLeadingSpace } = this.#marks('header')
+    const { decode, headerLeadingSpace } = (this.#headerMarks ??= this.#marks('header'))
     const value = this.#shownValue(field.value, headerLeadingSpace === true)
     const shown = decode === undefined ? value : decodeAs(decode, [value])[0]
     const message = this.#message!.atField(field)
@@ -325,6 +326,7 @@ export class Conversation implements SessionEvents {
     // The next SMTP session on this connection has nothing of this one.
     const reset = (): void => {
       this.#filter = undefined
+      this.#headerMarks = undefined
       this.#context = new LiveConnectionContext(this.#state)
       this.#state.peer = undefined
       this.#state.helo = undefined

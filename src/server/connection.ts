@@ -28,7 +28,9 @@ export class Connection implements Transport {
   readonly #session: Session
   readonly #onClose: () => void
   readonly #opened = Date.now()
-  #heard = Date.now()
+  /** when it was seen that something had come, and how many bytes had by then */
+  #heard = this.#opened
+  #heardBytes = 0
   /** when a frame was first seen whose rest had not come, 0 for never, and how many were before it */
   #frameBegan = 0
   #framesBefore = 0
@@ -58,7 +60,7 @@ export class Connection implements Transport {
     this.peer =
       peer ?? (remoteAddress === undefined ? undefined : formatPeer(remoteAddress, remotePort))
     this.#session = new Conversation(factory, settings, this).session
-    readShared(socket, (chunk, borrowed) => this.#received(chunk, borrowed))
+    readShared(socket, (chunk, borrowed) => this.#session.receive(chunk, borrowed))
     socket.setNoDelay(true)
     socket.setKeepAlive(true)
     socket.on('end', () => this.#session.end('eof'))
@@ -76,11 +78,6 @@ export class Connection implements Transport {
       this.#wake()
       this.#onClose()
     })
-  }
-
-  #received(chunk: Buffer, borrowed: boolean): void {
-    this.#heard = Date.now()
-    this.#session.receive(chunk, borrowed)
   }
 
   // ---- Transport
@@ -152,14 +149,23 @@ export class Connection implements Transport {
     return this.#session.working
   }
 
-  /** Milliseconds since the other side said something. */
+  /**
+   * Milliseconds since the other side said something, as far as it was looked at: a clock that is read for
+   * each chunk is a hundredth of the cost of a message.
+   */
   silence(now: number): number {
+    const bytes = this.#socket.bytesRead
+    if (bytes !== this.#heardBytes) {
+      this.#heardBytes = bytes
+      this.#heard = now
+    }
     return now - this.#heard
   }
 
   /** Ends the connection if one of its times is over. */
   checkTimes(now: number, limits: ConnectionTimeouts): void {
     const session = this.#session
+    const silence = this.silence(now)
     if (session.closed) {
       // Closed by us, and the other side does not close, whatever it still sends.
       if (now - this.#left > limits.write) this.#socket.destroy()
@@ -171,7 +177,7 @@ export class Connection implements Transport {
       this.abandon('timeout')
     } else if (session.terms === undefined && now - this.#opened > limits.frame) {
       this.abandon('timeout')
-    } else if (now - this.#heard > limits.idle) {
+    } else if (silence > limits.idle) {
       this.abandon('timeout')
     }
   }

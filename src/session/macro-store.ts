@@ -14,6 +14,8 @@ import { bareMacroName, decodeMacroPairs } from '../protocol/macros.ts'
  */
 export class MacroStore {
   readonly #slots: readonly Slot[] = Array.from({ length: 7 }, () => new Slot())
+  /** a bit for each slot that is not empty: most are, whenever a command empties the later ones */
+  #filled = 0
   #held = 0
 
   /** Bytes of slots that are larger than usual. */
@@ -28,6 +30,7 @@ export class MacroStore {
     const slot = this.#slots[index]!
     const before = slot.held
     slot.fill(payload)
+    this.#filled |= 1 << index
     this.#held += slot.held - before
   }
 
@@ -58,10 +61,13 @@ export class MacroStore {
   }
 
   #clearFrom(first: number): void {
-    for (let i = first; i < this.#slots.length; i++) this.#clear(i)
+    for (let i = first; this.#filled >> i !== 0; i++) this.#clear(i)
   }
 
   #clear(index: number): void {
+    const bit = 1 << index
+    if ((this.#filled & bit) === 0) return
+    this.#filled &= ~bit
     const slot = this.#slots[index]!
     this.#held -= slot.held
     slot.clear()
