@@ -14,7 +14,7 @@ const HELP = `usage: npm run bench -- [options]
   --servers LIST      ${SERVERS.map(({ name }) => name).join(',')}
   --workloads LIST    noop,addheader,addheader-nr,body,body-1m
   --transports LIST   unix,tcp
-  --connections LIST  1,20,200; by default all three on a unix socket, 20 with TCP
+  --connections LIST  by default 20,200 on a unix socket, 20 with TCP
   --repetitions N     3; the median counts
   --seconds S         2, of each
   --warm-up S         0.5
@@ -59,8 +59,6 @@ const WORKLOADS = {
   'body-1m': {
     server: 'body',
     load: ['--body', 1_000_000],
-    connections: [20],
-    transports: ['unix'],
   },
 }
 
@@ -88,7 +86,7 @@ function situations() {
       list(options.transports) ?? (quick ? ['unix'] : (what.transports ?? ['unix', 'tcp']))
     for (const transport of transports) {
       // Over TCP the number of connections tells nothing new, and takes its time.
-      const usual = quick || transport === 'tcp' ? [20] : (what.connections ?? [1, 20, 200])
+      const usual = quick || transport === 'tcp' ? [20] : (what.connections ?? [20, 200])
       const connections = list(options.connections)?.map(Number) ?? usual
       for (const count of connections) all.push({ workload, transport, connections: count })
     }
@@ -148,7 +146,9 @@ async function run() {
 
   if (!quick && !options['no-memory']) {
     for (const server of chosen) {
+      // Variants of others use as much.
       if (server.manyConnections === false || server.only !== undefined) continue
+      if (!server.workloads.includes('noop')) continue
       try {
         result.memory.push({
           server: server.name,

@@ -147,6 +147,9 @@ export class BodyStore implements AsyncIterable<Buffer> {
         }
       }
     } catch (cause) {
+      // Nobody gets to see it any more.
+      this.#chunks = []
+      this.#joined = undefined
       this.#failure = this.#disposed
         ? gone()
         : new MilterError(

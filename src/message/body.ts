@@ -121,6 +121,8 @@ export class MailBody implements AsyncIterable<Buffer> {
       // A filter that was told of it goes on with the body as it is.
       if (!pending.heard) throw error
     })
+    // The body that counts may be an earlier one.
+    await this.#writing
     return this.#store
   }
 

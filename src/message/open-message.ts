@@ -23,6 +23,8 @@ export class OpenMessage implements EarlyMessage {
   refused = false
   /** that was logged and counted */
   refusalTold = false
+  /** a piece of the body is on its way to the file */
+  adding = false
   readonly #limits: MessageLimits
   readonly #readsHeaders: boolean
   readonly #memory: MemoryBudget

@@ -62,6 +62,8 @@ export class Pipeline implements FilterObject {
 
   cutOff(reason: InterruptedError): void {
     this.#calls.stop(reason)
+    // What has not been written is not waited for, and what comes next must not go beside it.
+    if (this.#message?.adding === true) this.#message.spoil(reason)
   }
 
   messageOver(): void {
@@ -173,7 +175,12 @@ export class Pipeline implements FilterObject {
     const message = this.#opened()
     if (message.refused || message.spoilt !== undefined) return undefined
     try {
-      return message.body.add(chunk)?.catch((error: unknown) => message.spoil(error))
+      const added = message.body.add(chunk)
+      if (added === undefined) return undefined
+      message.adding = true
+      return added
+        .catch((error: unknown) => message.spoil(error))
+        .finally(() => (message.adding = false))
     } catch (error) {
       return message.spoil(error)
     }
@@ -223,8 +230,10 @@ export class Pipeline implements FilterObject {
    */
   #refuse(ctx: LiveMessageContext, message: OpenMessage): Verdict {
     const { overload } = this.#settings
-    const { members } = this.#blueprint
+    const { members, declared } = this.#blueprint
     if (members.every((member) => member.shadow || message.hasAccepted(member))) return CONTINUE
+    // Nobody wants to see a message.
+    if (!OF_MESSAGES.some((stage) => declared.has(stage))) return CONTINUE
     if (!message.refusalTold) {
       message.refusalTold = true
       ctx.failure = 'MEMORY_EXHAUSTED'
@@ -413,6 +422,8 @@ const TOO_MANY_RECIPIENTS = reply(452, '4.5.3', 'Too many recipients')
 
 const tooLarge = (what: string): MilterError =>
   new MilterError('MESSAGE_TOO_LARGE', `the message has ${what}`)
+
+const OF_MESSAGES: readonly FilterStage[] = ['sender', 'recipient', 'headers', 'message']
 
 /** A question to each filter that has the stage. */
 interface Question {

@@ -5,6 +5,7 @@ import type { Choice } from '../protocol/negotiation.ts'
 import { encodeText } from '../protocol/text.ts'
 import type { MacroStore } from '../session/macro-store.ts'
 import type { Terms } from '../session/terms.ts'
+import { bounded } from './bounded-text.ts'
 import type { EditList, Text } from './edits.ts'
 import { childLogger, type Logger } from './log.ts'
 import { envelopeAddress, esmtpParameters } from './parameters.ts'
@@ -40,7 +41,10 @@ export interface ConnectionContext extends NegotiateContext {
   macro(name: string): string | undefined
   /** all macros that hold now, by name without braces */
   readonly macros: ReadonlyMap<string, string>
-  /** the mail server's id of the message, once it has one (Postfix: from the second RCPT or DATA) */
+  /**
+   * the mail server's id of the message, once it has one (Postfix: from the second RCPT or DATA), up to
+   * 1,000 characters of it
+   */
   readonly queueId: string | undefined
 }
 
@@ -169,7 +173,8 @@ export class LiveConnectionContext implements ConnectionContext {
 
   get queueId(): string | undefined {
     // Sendmail sends the empty value where it has none.
-    return this.macro('i') || undefined
+    const id = this.macro('i')
+    return id ? bounded(id) : undefined
   }
 
   get log(): Logger {

@@ -47,6 +47,8 @@ import { answeringData, wishesOf, withRequest } from './subscription.ts'
 let lastId = 0
 /** Lines about what is against the protocol that one server writes in a minute, of each kind. */
 const PROTOCOL_LINES = 10
+const WHITE_SPACE =
+  'the mail server does not tell the white space after a header name: one space is assumed'
 const NO_ARGS: readonly unknown[] = []
 const NO_EDITS: readonly Buffer[] = []
 
@@ -153,9 +155,7 @@ export class Conversation implements SessionEvents {
   negotiated(terms: Terms): void {
     const { headerLeadingSpace, noCallback } = this.#marks('header')
     if (headerLeadingSpace && !noCallback && !keepsLeadingSpace(terms)) {
-      this.#context.log.warn(
-        'the mail server does not tell the white space after a header name: one space is assumed',
-      )
+      this.#settings.sparse.write(this.#context.log, 'warn', {}, WHITE_SPACE)
     }
   }
 
@@ -207,7 +207,7 @@ export class Conversation implements SessionEvents {
   }
 
   header(field: HeaderView): Later<Verdict> {
-    this.#record?.content?.add(field.name, field.value)
+    this.#record?.content?.addField(field.name, field.value)
     const filter = this.#object
     if (filter.takeField !== undefined) return this.#takeField(filter, field)
     const { decode, headerLeadingSpace } = (this.#headerMarks ??= this.#marks('header'))

@@ -1,3 +1,4 @@
+import { bounded } from './bounded-text.ts'
 import { invalidOption } from './option-values.ts'
 
 /**
@@ -15,9 +16,8 @@ export const CONTENT_FORM: string = `${RECIPIENTS}, or the name of a header fiel
 /** Of header fields: RFC 5322, section 3.6.8. */
 export const CONTENT_NAME: RegExp = /^[!-9;-~]{1,200}$/
 
-/** So many of a name are told, and so many characters of each. */
+/** So many of a name are told. */
 const MOST = 20
-const LONGEST = 1_000
 
 /** How many have asked for each. */
 const asked = new Map<string, number>()
@@ -58,8 +58,18 @@ export class ContentRecord {
     return asked.size === 0 ? undefined : new ContentRecord()
   }
 
-  add(name: string, value: string): void {
-    const values = this.told[name.toLowerCase()]
-    if (values !== undefined && values.length < MOST) values.push(value.slice(0, LONGEST))
+  addRecipient(address: string): void {
+    this.#add(RECIPIENTS, address)
+  }
+
+  /** A field may be called like what recipients are told under. */
+  addField(name: string, value: string): void {
+    const key = name.toLowerCase()
+    if (key !== RECIPIENTS) this.#add(key, value)
+  }
+
+  #add(key: string, value: string): void {
+    const values = this.told[key]
+    if (values !== undefined && values.length < MOST) values.push(bounded(value))
   }
 }

@@ -1,5 +1,6 @@
 import { InterruptedError } from '../errors.ts'
 import type { Verdict } from '../session/verdict.ts'
+import { bounded } from './bounded-text.ts'
 import {
   channels,
   type ClientRefused,
@@ -11,19 +12,12 @@ import {
 } from './channels.ts'
 import type { LiveConnectionContext, LiveMessageContext } from './context.ts'
 import { NO_EDIT_COUNTS, type EditCounts } from './edits.ts'
-import { ContentRecord, RECIPIENTS } from './message-content.ts'
+import { ContentRecord } from './message-content.ts'
 import { envelopeAddress } from './parameters.ts'
 import type { Stage } from './stages.ts'
 
 /** The longest reason that is told. */
 const MAX_REASON = 200
-/** The longest name or address that is told: RFC 5321, section 4.5.3.1, has 256 bytes at most. */
-const MAX_NAME = 1_000
-
-/** A frame has room for a million bytes; a log line has not. */
-function bounded<T extends string | undefined>(text: T): T {
-  return text?.slice(0, MAX_NAME) as T
-}
 
 /** What is known of one message while it lasts; made only if somebody listens to messages. */
 export class MessageRecord {
@@ -49,7 +43,7 @@ export class MessageRecord {
       return
     }
     this.#recipients++
-    this.content?.add(RECIPIENTS, envelopeAddress(this.recipient ?? ''))
+    this.content?.addRecipient(envelopeAddress(this.recipient ?? ''))
   }
 
   /**
@@ -64,8 +58,8 @@ export class MessageRecord {
       connection: context.id,
       message: context.message,
       ...clientOf(context),
-      queueId: bounded(context.queueId),
-      user: bounded(context.macro('auth_authen')) || undefined,
+      queueId: context.queueId,
+      user: bounded(context.macro('auth_authen') ?? '') || undefined,
       sender: sender === undefined ? undefined : bounded(envelopeAddress(sender)),
       recipients: this.#recipients,
       refusedRecipients: this.#refused,
@@ -99,7 +93,8 @@ function messageVerdict(verdict: Verdict | undefined): MessageVerdict {
  */
 function clientOf(context: LiveConnectionContext): Pick<MessageDone, 'hostname' | 'address'> {
   const { hostname, address } = context.connection
-  if (hostname !== '') return { hostname: bounded(hostname), address: bounded(address) }
+  if (hostname !== '')
+    return { hostname: bounded(hostname), address: address && bounded(address) }
   const told = /^(?:[^\s@]*@)?(\S+) \[(?:IPv6:)?([^\]]*)\]/.exec(
     bounded(context.macro('_') ?? ''),
   )
@@ -115,9 +110,12 @@ function decision(
     filter: context.decidedBy,
     code: smtp?.code,
     enhanced: smtp?.enhanced,
-    reason: (smtp?.lines[0] ?? context.failure)?.slice(0, MAX_REASON),
+    reason: reasonOf(smtp?.lines[0] ?? context.failure),
   }
 }
+
+const reasonOf = (reason: string | undefined): string | undefined =>
+  reason === undefined ? undefined : bounded(reason, MAX_REASON)
 
 /** Tells of a verdict at connect or HELO, if it is a refusal. */
 export function publishRefusal(
@@ -163,7 +161,7 @@ export function publishFailure(
   if (!channels.handlerError.hasSubscribers) return
   const event: HandlerFailed = {
     connection: context.id,
-    queueId: bounded(context.queueId),
+    queueId: context.queueId,
     filter,
     stage,
     cause: causeOf(error),

@@ -161,6 +161,13 @@ export class FrameDecoder implements Payload {
     this.#offset = 0
   }
 
+  /** Lets go of everything that has come. */
+  clear(): void {
+    this.bytes = this.#chunk = this.#carry = EMPTY
+    this.start = this.end = this.#offset = this.#carried = 0
+    this.#borrowed = false
+  }
+
   #frame(bytes: Buffer, offset: number, length: number): void {
     this.command = bytes[offset + 4]!
     this.bytes = bytes

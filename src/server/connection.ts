@@ -28,9 +28,9 @@ export class Connection implements Transport {
   readonly #session: Session
   readonly #onClose: () => void
   readonly #opened = Date.now()
-  /** when it was seen that something had come, and how many bytes had by then */
-  #heard = this.#opened
-  #heardBytes = 0
+  /** when it was seen that something had come or gone, and how many bytes had by then */
+  #spoke = this.#opened
+  #spokenBytes = 0
   /** when a frame was first seen whose rest had not come, 0 for never, and how many were before it */
   #frameBegan = 0
   #framesBefore = 0
@@ -150,16 +150,16 @@ export class Connection implements Transport {
   }
 
   /**
-   * Milliseconds since the other side said something, as far as it was looked at: a clock that is read for
-   * each chunk is a hundredth of the cost of a message.
+   * Milliseconds since one of both sides said something, as far as it was looked at: a clock that is read
+   * for each chunk is a hundredth of the cost of a message.
    */
   silence(now: number): number {
-    const bytes = this.#socket.bytesRead
-    if (bytes !== this.#heardBytes) {
-      this.#heardBytes = bytes
-      this.#heard = now
+    const bytes = this.#socket.bytesRead + this.#socket.bytesWritten
+    if (bytes !== this.#spokenBytes) {
+      this.#spokenBytes = bytes
+      this.#spoke = now
     }
-    return now - this.#heard
+    return now - this.#spoke
   }
 
   /** Ends the connection if one of its times is over. */
@@ -172,7 +172,7 @@ export class Connection implements Transport {
     } else if (this.#blocked > 0 && now - this.#blocked > limits.write) {
       this.abandon('timeout')
     } else if (session.handling) {
-      return // its deadline watches over it
+      this.#spoke = now // its deadline watches over it
     } else if (this.#frameOverdue(now, limits.frame)) {
       this.abandon('timeout')
     } else if (session.terms === undefined && now - this.#opened > limits.frame) {

@@ -19,8 +19,8 @@ export interface EntranceOptions {
   readonly allow?: string | readonly string[] | undefined
   /**
    * Balancers: addresses and networks whose connections begin with a PROXY header of haproxy's
-   * protocol (version 1 or 2); all other TCP connections are closed. With `unix` among them those over
-   * unix sockets begin with one, too.
+   * protocol (version 1 or 2); if there are any, all other TCP connections are closed. With `unix` among
+   * them those over unix sockets begin with one, too; with `unix` alone, those over TCP begin with none.
    * @default none
    */
   readonly proxies?: string | readonly string[] | undefined

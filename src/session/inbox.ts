@@ -83,6 +83,13 @@ export class Inbox {
     this.#scan(chunk, offset)
   }
 
+  /** Lets go of everything. */
+  clear(): void {
+    this.frame.clear()
+    this.#waiting.length = 0
+    this.#waitingSize = 0
+  }
+
   #scan(chunk: Buffer, offset: number): void {
     this.#scanner.scan(chunk, offset, (command) => {
       if (command === Command.ABORT) this.#aborts++

@@ -110,7 +110,7 @@ export class Session {
     this.#inbox.read(chunk, borrowed)
     this.#run()
     // A handler is still looking at this chunk, or its rest waits for one.
-    if (borrowed) this.#frame.hold()
+    if (borrowed && !this.#closed) this.#frame.hold()
     this.#countMemory()
     if (this.#held > ALWAYS_HELD && !this.#busy && this.#limits.memory.exhausted)
       this.#dropFrame()
@@ -130,7 +130,7 @@ export class Session {
     // Postfix takes any other frame for the end of the body.
     if (this.#sendingBody) return
     this.#out.push(FRAMES.progress)
-    this.#flush()
+    this.#out.flush(this.#transport)
   }
 
   #postpone(chunk: Buffer): void {
@@ -162,7 +162,7 @@ export class Session {
       this.#fail(error)
     }
     if (!this.#busy && !this.#closed && this.#ending !== undefined) this.#finish(this.#ending)
-    this.#flush()
+    this.#out.flush(this.#transport)
   }
 
   #unpause(): void {
@@ -191,10 +191,6 @@ export class Session {
         `frames of ${this.#held} bytes wait, and there is no memory left for them (option "maxMemory")`,
       ),
     )
-  }
-
-  #flush(): void {
-    this.#out.flush(this.#transport)
   }
 
   /** Goes on with `next` when the answer is there; at once when it is there already. */
@@ -569,9 +565,12 @@ export class Session {
     this.#abandon(() => {
       if (this.#closed) return
       this.#closed = true
+      // The other side may take its time to go.
+      this.#inbox.clear()
       this.#countMemory()
-      this.#flush()
-      void this.#events.close(reason)
+      this.#out.flush(this.#transport)
+      // Its handler may still look at macros.
+      void Promise.resolve(this.#events.close(reason)).then(() => this.macros.clear())
       this.#transport.close()
     })
   }

@@ -1,6 +1,6 @@
 import { observe, type ClientRefused, type MessageDone } from '../milter/channels.ts'
 import type { Logger } from '../milter/log.ts'
-import { askForContent, type MessageContent } from '../milter/message-content.ts'
+import { askForContent, RECIPIENTS, type MessageContent } from '../milter/message-content.ts'
 import { decodeEncodedWords, unfold } from '../mime/encoded-words.ts'
 
 export interface MessageLogOptions {
@@ -91,7 +91,9 @@ function contentFields(content: MessageContent): Record<string, readonly string[
   return Object.fromEntries(
     Object.entries(content).map(([name, values]) => [
       name,
-      values.map((value) => decodeEncodedWords(unfold(value)).trim()),
+      name === RECIPIENTS
+        ? values
+        : values.map((value) => decodeEncodedWords(unfold(value)).trim()),
     ]),
   )
 }

@@ -128,6 +128,16 @@ describe('options of tsmilter run', () => {
     assert.deepEqual(settings(undefined, {}, { TSMILTER_PROXIES: 'unix' }).proxies, ['unix'])
   })
 
+  it('tls is never left out by mistake', () => {
+    const unset: Record<string, string | undefined> = {}
+    assert.deepEqual(
+      settings({ filters, tls: { cert: unset['CERT'], key: unset['KEY'] } }).tls,
+      {},
+    )
+    assert.equal(settings({ filters, tls: undefined }).tls, undefined)
+    assert.equal(settings({ filters }).tls, undefined)
+  })
+
   it('auto is a worker for each CPU', () => {
     assert.ok(settings({ filters, workers: 'auto' }).workers >= 1)
   })

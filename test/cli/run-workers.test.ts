@@ -94,6 +94,23 @@ describe('workers', () => {
   })
 })
 
+describe('workers of an old version', () => {
+  it('that hang are killed, and do not keep connections from the new one', async () => {
+    const directory = project({ 'filter.mjs': filterOf('1') })
+    await using running = await start([...ARGS, '--hang-timeout', '4s'], directory)
+    const hung = send(running.address, withSubject('hang'))
+    await began(directory, 'hang')
+    const next = send(running.address)
+    writeFileSync(join(directory, 'filter.mjs'), filterOf('2'))
+    running.signal('SIGHUP')
+    await running.says(/INFO {2}reloaded/)
+    assert.equal(field(await next, 'X-Version'), '2')
+    assert.match(running.said, /a worker hangs and is killed/)
+    assert.equal((await hung).verdict, 'tempfail')
+    assert.equal(await running.stop(), 0)
+  })
+})
+
 describe('a primary that is killed', () => {
   it('leaves no worker behind', async () => {
     const directory = project({ 'filter.mjs': filterOf('1') })

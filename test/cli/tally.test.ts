@@ -20,14 +20,32 @@ const counted = (value: number): MetricsSnapshot => [
   },
 ]
 
+function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
+  let resolve!: (value: T) => void
+  const promise = new Promise<T>((settle) => (resolve = settle))
+  return { promise, resolve }
+}
+
 describe('a tally', () => {
   it('adds what ended workers have counted, and nothing of how they were', async () => {
     const tally = new Tally()
     tally.keep(counted(2))
     tally.keep(counted(3))
-    const text = await tally.with([counted(4)])
+    const text = await tally.with(Promise.resolve([counted(4)]))
     assert.match(text, /^messages 9$/m)
     assert.match(text, /^open 4$/m)
+  })
+
+  it('counts one once that ends while the others are asked', async () => {
+    const tally = new Tally()
+    tally.keep(counted(1))
+    const { promise, resolve } = deferred<MetricsSnapshot[]>()
+    const text = tally.with(promise)
+    // It is among those that were asked.
+    tally.keep(counted(2))
+    resolve([counted(2), counted(4)])
+    assert.match(await text, /^messages 7$/m)
+    assert.match(await tally.with(Promise.resolve([counted(4)])), /^messages 7$/m)
   })
 
   it('survives a worker whose numbers cannot be added up', async () => {
@@ -38,6 +56,6 @@ describe('a tally', () => {
       null as never,
     ])
     tally.keep(counted(3))
-    assert.match(await tally.with([]), /^messages 5$/m)
+    assert.match(await tally.with(Promise.resolve([])), /^messages 5$/m)
   })
 })

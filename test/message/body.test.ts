@@ -6,6 +6,8 @@ import { Readable } from 'node:stream'
 import { ReadableStream } from 'node:stream/web'
 import { describe, it } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { MailBody, type BodyStream, type BodySupply } from '../../src/message/body.ts'
 import { MemoryBudget } from '../../src/session/memory-budget.ts'
@@ -252,6 +254,21 @@ describe('a store of a body', () => {
     await assert.rejects(piecesOf(store), failed)
     await assert.rejects(store.equals(await filled(IN_MEMORY, ['abc'])), failed)
     await store.dispose()
+  })
+
+  it('keeps nothing in memory that could not be written', async () => {
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    const store = storeOf(limitsOf({ bodyMemory: 2, temporaryDirectory: '/not-there' }))
+    const add = async (): Promise<WeakRef<ArrayBufferLike>> => {
+      const piece = Buffer.allocUnsafeSlow(100_000)
+      await assert.rejects(async () => store.add(piece), { code: 'SPILL_FAILED' })
+      return new WeakRef(piece.buffer)
+    }
+    const memory = await add()
+    await setImmediate()
+    collect()
+    assert.equal(memory.deref(), undefined)
   })
 
   it(

@@ -334,6 +334,25 @@ describe('a message there is no memory for', () => {
     assert.deepEqual([done[0]!.verdict, done[0]!.reason], ['tempfail', 'MEMORY_EXHAUSTED'])
   })
 
+  it('is not told of messages that nobody wants to see', () => {
+    const told: unknown[] = []
+    const done: MessageDone[] = []
+    atEnd(
+      observe({
+        'tsmilter:message:overload': (event) => void told.push(event),
+        'tsmilter:message': (event) => void done.push(event),
+      }),
+    )
+    const { memory, open } = serverOf(LIMIT)
+    memory.reserve(LIMIT)
+    open(defineFilter({ name: 'greets', connect: () => {} })).send(mail(), rcpt(), quit)
+    assert.deepEqual(told, [])
+    assert.deepEqual(
+      done.map(({ reason }) => reason),
+      [undefined],
+    )
+  })
+
   it('is logged once a minute at most', () => {
     const { open, log } = serverOf(LIMIT)
     for (let i = 0; i < 10; i++) {

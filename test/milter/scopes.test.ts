@@ -192,6 +192,15 @@ describe('contexts', () => {
     ])
   })
 
+  it('log no more of a queue id than a queue id can be', () => {
+    const lines: LogLine[] = []
+    const wire = Wire.negotiated(() => ({ eom: (ctx) => ctx.log.info('here') }), {
+      logger: recordingLogger(lines),
+    })
+    wire.send(macros(Command.EOM, { i: 'Q'.repeat(60_000) }), eom())
+    assert.equal(lines[0]!.fields['queueId'], 'Q'.repeat(1_000))
+  })
+
   it('of Base are the present one', () => {
     const seen: unknown[] = []
     class Filter extends Base {

@@ -43,6 +43,20 @@ const CONVERSATION = Buffer.concat(
   ),
 )
 
+it('a decoder lets go of everything when it is told to', () => {
+  const decoder = new FrameDecoder(100_000)
+  const half = encodeFrame(0x42, Buffer.alloc(60_000)).subarray(0, 50_000)
+  decoder.push(half)
+  assert.equal(decoder.next(), false)
+  assert.ok(decoder.held >= 50_000)
+  assert.equal(decoder.partial, true)
+  decoder.clear()
+  assert.deepEqual([decoder.held, decoder.partial, decoder.next()], [0, false, false])
+  decoder.push(encodeFrame(0x43))
+  assert.equal(decoder.next(), true)
+  assert.equal(decoder.command, 0x43)
+})
+
 describe('frames', () => {
   const whole = frames([CONVERSATION])
 

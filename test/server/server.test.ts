@@ -204,6 +204,31 @@ describe('closing', () => {
     await assert.rejects(mta.reply(), { code: 'DISCONNECTED' })
   })
 
+  it('counts from its own last word, however long a handler has taken', async () => {
+    const server = await start(() => ({ envfrom: () => {}, eom: () => setTimeout(300) }))
+    const mta = await client(server)
+    await mta.command(mail())
+    const answer = mta.command(eom())
+    const closed = server.close({ quiet: 200, deadline: 60_000 })
+    assert.deepEqual(await answer, { type: 'continue' })
+    // Here the mail server has the time to go on that `quiet` gives it.
+    await setTimeout(100)
+    assert.deepEqual(await mta.command(mail()), { type: 'continue' })
+    await mta.command(eom())
+    await closed
+  })
+
+  it('does not take the time of a handler for silence of the mail server', async () => {
+    const server = await start(() => ({ envfrom: () => {}, eom: () => setTimeout(2_500) }), {
+      timeouts: { idle: 1_500 },
+    })
+    const mta = await client(server)
+    await mta.command(mail())
+    assert.deepEqual(await mta.command(eom()), { type: 'continue' })
+    await setTimeout(1_200)
+    assert.deepEqual(await mta.command(mail()), { type: 'continue' })
+  })
+
   it('at its deadline answers what is owed and aborts', async () => {
     let signal: AbortSignal | undefined
     const server = await start(() => ({

@@ -76,9 +76,9 @@ describe('the line of a message', () => {
     const stop = logMessages(recordingLogger(log), {
       content: ['recipients', 'SUBJECT', 'x-none'],
     })
-    const to = ['a@example.net', 'b@example.net', 'c@example.net']
+    const to = ['a@example.net', 'b@example.net', '=?utf-8?q?c?=@example.net']
     const message =
-      'Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n  from me\r\nX-Secret: secret\r\nSubject: again\r\n\r\nsecret\r\n'
+      'Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n  from me\r\nRecipients: forged@example.org\r\nSubject: again\r\n\r\nsecret\r\n'
     const reads = defineFilter({
       name: 'reads',
       recipient: ({ address }) =>
@@ -95,7 +95,7 @@ describe('the line of a message', () => {
     )
     const told = log.splice(0).map(({ fields }) => fields['content'])
     const expected = {
-      recipients: ['a@example.net', 'c@example.net'],
+      recipients: ['a@example.net', '=?utf-8?q?c?=@example.net'],
       subject: ['Grüße  from me', 'again'],
       'x-none': [],
     }

@@ -191,8 +191,8 @@ export class Crew {
       if (now - last > 2 * pace) for (const worker of this.#workers) worker.excuse()
       last = now
       for (const worker of this.#workers) worker.findLost()
-      for (const worker of this.ready) {
-        if (worker.silence(now) <= hangTimeout) continue
+      for (const worker of this.#workers) {
+        if (!worker.running || worker.silence(now) <= hangTimeout) continue
         this.#context.log.error(
           { pid: worker.pid, hangTimeout },
           'a worker hangs and is killed (hangTimeout)',

@@ -138,6 +138,10 @@ export function runSettings(
     const value = given.find(({ name }) => name === row.name)?.value ?? parsed ?? row.default
     if (value !== undefined) put(settings, row.name, value)
   }
+  // What is there without being given, such as a variable that is not set, must not mean plain text.
+  if (config !== undefined && valueAt(config, 'tls') !== undefined && !('tls' in settings)) {
+    put(settings, 'tls', {})
+  }
   const { workers } = settings as { workers: number | 'auto' }
   put(
     settings,

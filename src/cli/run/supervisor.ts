@@ -134,13 +134,15 @@ export class Supervisor {
     for (const socket of this.#waiting.splice(0)) socket.destroy()
     await Promise.all(this.#crews.map((crew) => crew.retire(stop)))
     await this.#reloading
+    // A reload may have opened one meanwhile.
+    await this.#closeListeners([...this.#listeners.keys()])
     this.#notifier.close()
   }
 
   /** What all workers have counted, those of earlier versions included, for `/metrics`. */
   async metrics(): Promise<string> {
-    const counted = await Promise.all(this.#crews.map((crew) => crew.metrics()))
-    return await this.#tally.with(counted.flat())
+    const counted = Promise.all(this.#crews.map((crew) => crew.metrics()))
+    return await this.#tally.with(counted.then((all) => all.flat()))
   }
 
   /** True, or what is missing, in one word. */
@@ -193,11 +195,11 @@ export class Supervisor {
       const old = this.#crew
       this.#crew = crew
       this.#settings = settings
+      if (old !== undefined) this.#drain(old, settings)
       this.#handWaiting()
       await this.#closeListeners(
         [...this.#listeners.keys()].filter((address) => !listen.includes(address)),
       )
-      if (old !== undefined) this.#drain(old, settings)
     } finally {
       this.#starting = undefined
     }

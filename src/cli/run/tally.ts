@@ -22,7 +22,9 @@ export class Tally {
   }
 
   /** The text for `/metrics` of the past and of those that are still there. */
-  async with(present: readonly MetricsSnapshot[]): Promise<string> {
-    return await mergeMetrics([await this.#past, ...present])
+  async with(present: Promise<readonly MetricsSnapshot[]>): Promise<string> {
+    // Of now: whoever ends while the others are asked is among those present, and not counted twice.
+    const past = this.#past
+    return await mergeMetrics([await past, ...(await present)])
   }
 }

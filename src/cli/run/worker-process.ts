@@ -86,6 +86,11 @@ export class WorkerProcess {
     return this.#ready && !this.#stopping
   }
 
+  /** It has loaded, and says so again and again; it may be stopping. */
+  get running(): boolean {
+    return this.#ready
+  }
+
   /** How many connections have not arrived; a worker that is busy has more of them. */
   get untaken(): number {
     return this.#untaken.size

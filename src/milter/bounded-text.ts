@@ -1,0 +1,11 @@
+/**
+ * Characters of a name or an address that are told. RFC 5321, section 4.5.3.1, has 256 bytes at most; a frame
+ * has room for a million, a log line has not.
+ */
+const MAX_NAME = 1_000
+
+/** So much of what others have sent, in memory of its own: a part of a string keeps all of it. */
+export function bounded(text: string, most: number = MAX_NAME): string {
+  if (text.length <= most) return text
+  return Buffer.from(text.slice(0, most), 'utf16le').toString('utf16le')
+}
