@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
 import { open, unlink, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -20,6 +19,7 @@ export async function openNameless(directory: string): Promise<FileHandle> {
       if (!UNKNOWN.has((error as NodeJS.ErrnoException).code ?? '')) throw error
     }
   }
+  const { randomUUID } = process.getBuiltinModule('node:crypto')
   const path = join(directory, `tsmilter-${randomUUID()}`)
   const file = await open(path, 'wx+', 0o600)
   try {

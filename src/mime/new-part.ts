@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { UsageError } from '../errors.ts'
 import { encodeText } from '../protocol/text.ts'
 import { formatParameters } from './content-type.ts'
@@ -77,6 +76,8 @@ const safeName = (name: string): string =>
 
 /** A boundary that no line of the content can be mistaken for. */
 export function newBoundary(...contents: readonly Buffer[]): string {
+  // Most filters make none, and the module is large.
+  const { randomBytes } = process.getBuiltinModule('node:crypto')
   for (;;) {
     const boundary = `----=_${randomBytes(18).toString('hex')}`
     if (!contents.some((bytes) => bytes.includes(boundary))) return boundary
