@@ -162,10 +162,7 @@ export class MailHeaders implements Iterable<HeaderField> {
     )
     if (!permitted) field.gone = true
     else if (index === undefined) this.#list.push(field)
-    else {
-      const at = index()
-      this.#present().splice(at, 0, field)
-    }
+    else this.#present().splice(index(), 0, field)
     return field
   }
 

@@ -5,7 +5,10 @@
 const MAX_NAME = 1_000
 
 /** So much of what others have sent, in memory of its own: a part of a string keeps all of it. */
-export function bounded(text: string, most: number = MAX_NAME): string {
-  if (text.length <= most) return text
-  return Buffer.from(text.slice(0, most), 'utf16le').toString('utf16le')
+export function bounded<Text extends string | undefined>(
+  text: Text,
+  most: number = MAX_NAME,
+): Text {
+  if (text === undefined || text.length <= most) return text
+  return Buffer.from(text.slice(0, most), 'utf16le').toString('utf16le') as Text
 }

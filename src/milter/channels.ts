@@ -5,12 +5,13 @@ import type { EditCounts } from './edits.ts'
 import { textLogger, type Logger } from './log.ts'
 import type { MessageContent } from './message-content.ts'
 import type { OverloadAnswer } from './overload.ts'
+import { SparseLog } from './sparse-log.ts'
 import type { Stage } from './stages.ts'
 
 /**
  * What a filter does, as events on channels of `node:diagnostics_channel`. No event holds the content
- * of a message, neither header, body nor recipients, but what `askForContent` was called for. While nobody listens to a channel its events are not
- * even made, and no clock is read for them.
+ * of a message, neither header, body nor recipients, but what `askForContent` was called for. While
+ * nobody listens to a channel its events are not even made, and no clock is read for them.
  */
 export interface TelemetryEvents {
   'tsmilter:connection:open': ConnectionOpened
@@ -227,9 +228,6 @@ export type TelemetryListeners = {
   readonly [Name in keyof TelemetryEvents]?: (event: TelemetryEvents[Name]) => void
 }
 
-/** How often the failures of one listener are logged at most, in milliseconds. */
-const COMPLAINT_INTERVAL = 60_000
-
 /**
  * Listens to what filters of this process do; the function it returns ends that. Listeners are called
  * at once, in the middle of the mail: they must be quick, and what they return is not waited for.
@@ -246,15 +244,13 @@ export function observe(
   const guarded = Object.entries(listeners)
     .filter(([, listener]) => listener !== undefined)
     .map(([name, listener]) => {
-      let complained = -Infinity
+      const sparse = new SparseLog()
       const guard = (event: unknown): void => {
         try {
           // Each channel has events of its listener's type.
           ;(listener as (event: unknown) => void)(event)
         } catch (error) {
-          if (performance.now() - complained < COMPLAINT_INTERVAL) return
-          complained = performance.now()
-          complain(logger, name, error)
+          complain(sparse, logger, name, error)
         }
       }
       subscribe(name, guard)
@@ -266,9 +262,15 @@ export function observe(
 }
 
 /** The logger may be what fails. */
-function complain(logger: Logger, channelName: string, error: unknown): void {
+function complain(
+  sparse: SparseLog,
+  logger: Logger,
+  channelName: string,
+  error: unknown,
+): void {
   try {
-    logger.error({ err: error, channel: channelName }, 'a listener of telemetry failed')
+    const fields = { err: error, channel: channelName }
+    sparse.write(logger, 'error', fields, 'a listener of telemetry failed')
   } catch {
     // Nobody is left to tell.
   }

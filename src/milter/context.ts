@@ -173,8 +173,7 @@ export class LiveConnectionContext implements ConnectionContext {
 
   get queueId(): string | undefined {
     // Sendmail sends the empty value where it has none.
-    const id = this.macro('i')
-    return id ? bounded(id) : undefined
+    return bounded(this.macro('i')) || undefined
   }
 
   get log(): Logger {

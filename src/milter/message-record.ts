@@ -59,7 +59,7 @@ export class MessageRecord {
       message: context.message,
       ...clientOf(context),
       queueId: context.queueId,
-      user: bounded(context.macro('auth_authen') ?? '') || undefined,
+      user: bounded(context.macro('auth_authen')) || undefined,
       sender: sender === undefined ? undefined : bounded(envelopeAddress(sender)),
       recipients: this.#recipients,
       refusedRecipients: this.#refused,
@@ -93,8 +93,7 @@ function messageVerdict(verdict: Verdict | undefined): MessageVerdict {
  */
 function clientOf(context: LiveConnectionContext): Pick<MessageDone, 'hostname' | 'address'> {
   const { hostname, address } = context.connection
-  if (hostname !== '')
-    return { hostname: bounded(hostname), address: address && bounded(address) }
+  if (hostname !== '') return { hostname: bounded(hostname), address: bounded(address) }
   const told = /^(?:[^\s@]*@)?(\S+) \[(?:IPv6:)?([^\]]*)\]/.exec(
     bounded(context.macro('_') ?? ''),
   )
@@ -110,12 +109,9 @@ function decision(
     filter: context.decidedBy,
     code: smtp?.code,
     enhanced: smtp?.enhanced,
-    reason: reasonOf(smtp?.lines[0] ?? context.failure),
+    reason: bounded(smtp?.lines[0] ?? context.failure, MAX_REASON),
   }
 }
-
-const reasonOf = (reason: string | undefined): string | undefined =>
-  reason === undefined ? undefined : bounded(reason, MAX_REASON)
 
 /** Tells of a verdict at connect or HELO, if it is a refusal. */
 export function publishRefusal(

@@ -22,6 +22,17 @@ export function wholeNumber(
   return value
 }
 
+/** One text, or several as a list. @throws UsageError INVALID_OPTION for none, or something else */
+export function textList(
+  name: string,
+  given: string | readonly string[],
+  takes: string,
+): readonly string[] {
+  const list = typeof given === 'string' ? [given] : given
+  if (!Array.isArray(list) || list.length === 0) throw invalidOption(name, list, takes)
+  return list as readonly string[]
+}
+
 export function invalidOption(name: string, value: unknown, takes: string): UsageError {
   const shown = typeof value === 'number' ? String(value) : JSON.stringify(value)
   return new UsageError('INVALID_OPTION', `the option ${name} takes ${takes}; it got ${shown}`)

@@ -1,8 +1,8 @@
 import { connect as connectSocket, isIP, type NetConnectOpts, type Socket } from 'node:net'
 import { checkServerIdentity, connect as connectTls } from 'node:tls'
-import { MilterError, UsageError } from '../errors.ts'
+import { MilterError } from '../errors.ts'
 import { parseListenAddress, type ListenAddress } from '../server/listen-address.ts'
-import { checkPem, reasonOf, type Pem } from '../server/tls.ts'
+import { checkPem, invalidTls, reasonOf, type Pem } from '../server/tls.ts'
 
 /** Bytes to a filter, whatever carries them. */
 export interface Channel {
@@ -104,8 +104,6 @@ function secure(target: ListenAddress, { name, ...pem }: ClientTls): Socket {
         checkServerIdentity(wanted ?? host, certificate),
     })
   } catch (error) {
-    throw new UsageError('INVALID_OPTION', `the option tls: ${reasonOf(error as Error)}`, {
-      cause: error,
-    })
+    throw invalidTls('tls', error)
   }
 }

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import type { Server as TlsServer, TLSSocket } from 'node:tls'
 import type { FilterSettings } from '../milter/options.ts'
 import type { RefusalCode } from '../milter/channels.ts'
-import { invalidOption } from '../milter/option-values.ts'
+import { textList } from '../milter/option-values.ts'
 import type { Arrival } from './arrival.ts'
 import type { ConnectionTimeouts } from './connection.ts'
 import { NETWORK_FORM, Networks } from './networks.ts'
@@ -75,12 +75,12 @@ export class Entrance {
     timeouts: ConnectionTimeouts,
     filter: Lines,
   ) {
-    const balancers = proxies === undefined ? [] : entries('proxies', proxies, PROXIES_FORM)
+    const balancers = proxies === undefined ? [] : textList('proxies', proxies, PROXIES_FORM)
     const addresses = balancers.filter((entry) => entry !== UNIX)
     this.unixProxies = balancers.includes(UNIX)
     if (addresses.length > 0) this.proxies = new Networks('proxies', addresses, PROXIES_FORM)
     if (allow !== undefined) {
-      this.allow = new Networks('allow', entries('allow', allow, NETWORK_FORM), NETWORK_FORM)
+      this.allow = new Networks('allow', textList('allow', allow, NETWORK_FORM), NETWORK_FORM)
     }
     this.#filter = filter
     this.#timeout = timeouts.frame
@@ -125,14 +125,4 @@ export class Entrance {
     const { _parent: below } = socket as unknown as { _parent: object }
     return this.#handshakes.get(below)
   }
-}
-
-function entries(
-  name: string,
-  given: string | readonly string[],
-  form: string,
-): readonly string[] {
-  const list = typeof given === 'string' ? [given] : given
-  if (!Array.isArray(list) || list.length === 0) throw invalidOption(name, list, form)
-  return list as readonly string[]
 }

@@ -1,5 +1,5 @@
 import type { FilterOptions } from '../milter/options.ts'
-import { invalidOption, MAX_TIMER, wholeNumber } from '../milter/option-values.ts'
+import { MAX_TIMER, textList, wholeNumber } from '../milter/option-values.ts'
 import type { ConnectionTimeouts } from './connection.ts'
 import type { EntranceOptions } from './entrance.ts'
 import type { SocketPermissions } from './unix-socket.ts'
@@ -64,15 +64,11 @@ export interface ServerSettings {
 
 /** @throws UsageError INVALID_OPTION */
 export function addressList(listen: ServeOptions['listen']): readonly string[] {
-  const list = typeof listen === 'string' ? [listen] : listen
-  if (!Array.isArray(list) || list.length === 0) {
-    throw invalidOption(
-      'listen',
-      list,
-      "an address such as 'inet:8890@localhost', or a list of them",
-    )
-  }
-  return list
+  return textList(
+    'listen',
+    listen,
+    "an address such as 'inet:8890@localhost', or a list of them",
+  )
 }
 
 /** @throws UsageError INVALID_OPTION */

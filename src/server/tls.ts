@@ -95,7 +95,7 @@ function readPem(name: 'key' | 'cert' | 'ca', pem: unknown, read: (pem: Pem) => 
   try {
     read(pem)
   } catch (error) {
-    throw invalid(`tls.${name}: it does not hold ${kindOf(name)} that can be read`, error)
+    throw invalidTls(`tls.${name}: it does not hold ${kindOf(name)} that can be read`, error)
   }
 }
 
@@ -120,11 +120,12 @@ export function tlsServer(options: TlsOptions, handshakeTimeout: number): Tls.Se
       handshakeTimeout,
     })
   } catch (error) {
-    throw invalid('tls: key, certificate and ciphers do not go together', error)
+    throw invalidTls('tls: key, certificate and ciphers do not go together', error)
   }
 }
 
-function invalid(what: string, cause: unknown): UsageError {
+/** @param what of the option, such as `tls.ca: ...` */
+export function invalidTls(what: string, cause: unknown): UsageError {
   return new UsageError('INVALID_OPTION', `the option ${what}: ${reasonOf(cause as Error)}`, {
     cause,
   })

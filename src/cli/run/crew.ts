@@ -190,8 +190,8 @@ export class Crew {
       // It was this process that did not get to run: what the workers have said has not been read.
       if (now - last > 2 * pace) for (const worker of this.#workers) worker.excuse()
       last = now
-      for (const worker of this.#workers) worker.findLost()
       for (const worker of this.#workers) {
+        worker.findLost()
         if (!worker.running || worker.silence(now) <= hangTimeout) continue
         this.#context.log.error(
           { pid: worker.pid, hangTimeout },

@@ -1,5 +1,5 @@
-import { MAX_TIMER } from '../../milter/option-values.ts'
 import { CONTENT_FORM } from '../../milter/message-content.ts'
+import { MAX_TIMER } from '../../milter/option-values.ts'
 import { Action, DataSize } from '../../protocol/constants.ts'
 import { PROXIES_FORM } from '../../server/entrance.ts'
 import { NETWORK_FORM } from '../../server/networks.ts'
