@@ -6,11 +6,12 @@ import { describe, it } from 'node:test'
 import { defineFilter } from '../../src/index.ts'
 import { observe } from '../../src/milter/channels.ts'
 import { silentLogger } from '../../src/milter/log.ts'
-import { MtaClient } from '../../src/mta/client.ts'
+import type { MtaClient } from '../../src/mta/client.ts'
 import type { ServeOptions } from '../../src/server/options.ts'
 import { serve } from '../../src/server/serve.ts'
 import { CA, CLIENT, SERVER, STRANGER, type Identity } from '../support/certificates.ts'
 import { lineHeader } from '../support/proxy-header.ts'
+import { mtaOver } from '../support/mta-over.ts'
 import { atEnd, until } from '../support/resources.ts'
 import { available, startFilter, temporaryDirectory } from './support/program.ts'
 
@@ -80,19 +81,9 @@ listen milter
 /** The mail server's side, through haproxy. */
 async function talk(front: string): Promise<MtaClient> {
   const socket = connect(front)
-  const client = await MtaClient.over(async (listener) => {
-    socket.on('data', (chunk: Buffer) => listener.received(chunk))
-    socket.on('error', () => {})
-    socket.on('close', () => listener.closed())
-    socket.write(FROM)
-    return {
-      write: (bytes) => void socket.write(bytes),
-      end: () => void socket.end(),
-      destroy: () => void socket.destroy(),
-    }
-  })
-  atEnd(() => client.destroy())
-  return client
+  socket.on('error', () => {})
+  socket.write(FROM)
+  return mtaOver(socket)
 }
 
 async function delivers(front: string): Promise<void> {

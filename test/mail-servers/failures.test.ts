@@ -6,20 +6,9 @@ import { after, before, it } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { DISCARD, defineFilter, REJECT, type Handlers } from '../../src/index.ts'
 import { MtaClient } from '../../src/mta/index.ts'
+import { MESSAGE_STAGES } from '../support/message-stages.ts'
 import { SmtpClient, type SmtpOutcome } from './support/smtp.ts'
 import { eachServer, FROM, message, Stack, TO, withoutReceived } from './support/stack.ts'
-
-const STAGES = [
-  'connect',
-  'helo',
-  'envfrom',
-  'envrcpt',
-  'data',
-  'header',
-  'eoh',
-  'body',
-  'eom',
-] as const
 
 eachServer('failures', (kind) => {
   let stack: Stack
@@ -41,7 +30,7 @@ eachServer('failures', (kind) => {
     }
   }
 
-  for (const stage of STAGES) {
+  for (const stage of MESSAGE_STAGES) {
     it(`a handler of ${stage} that throws, rejects or hangs: 451, and nothing of why`, async () => {
       const bad: (() => unknown)[] = [
         () => {

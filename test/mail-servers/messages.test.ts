@@ -22,6 +22,16 @@ function shown(delivered: Delivered): View {
   }
 }
 
+/** Sends a message through the server, and gives what is delivered. */
+async function pass(stack: Stack, original: Buffer): Promise<string> {
+  const client = await stack.client()
+  await client.command('EHLO client.test')
+  const { data } = await client.send({ from: FROM, to: [TO], message: original })
+  assert.equal(data?.code, 250)
+  client.close()
+  return withoutReceived(await stack.mta.sink.next()).toString('latin1')
+}
+
 eachServer('whole messages', (kind) => {
   it(`arrive as the filter saw them last: ${CASES} random ones, seed ${SEED}`, async () => {
     await using stack = await Stack.start(kind)
@@ -70,13 +80,8 @@ eachServer('whole messages', (kind) => {
         mail.body.replace(await mail.body.bytes())
       },
     })
-    const client = await stack.client()
-    await client.command('EHLO client.test')
-    const { data } = await client.send({ from: FROM, to: [TO], message: original })
-    assert.equal(data?.code, 250)
-    client.close()
-    const delivered = withoutReceived(await stack.mta.sink.next())
-    assert.equal(delivered.toString('latin1'), original.toString('latin1'))
+    const delivered = await pass(stack, original)
+    assert.equal(delivered, original.toString('latin1'))
     assert.equal(raw!.toString('latin1'), original.toString('latin1'))
   })
 
@@ -92,12 +97,7 @@ eachServer('whole messages', (kind) => {
         headers.prepend('X-A', 'above')
       },
     })
-    const client = await stack.client()
-    await client.command('EHLO client.test')
-    const { data } = await client.send({ from: FROM, to: [TO], message: original })
-    assert.equal(data?.code, 250)
-    client.close()
-    const delivered = withoutReceived(await stack.mta.sink.next()).toString('latin1')
+    const delivered = await pass(stack, original)
     const expected = original
       .toString('latin1')
       .replace('\r\n\r\n', '\r\nX-A: below\r\nX-Bare:bare\r\n\r\n')
@@ -120,12 +120,7 @@ eachServer('whole messages', (kind) => {
         tree.append({ content: 'note\n' })
       },
     })
-    const client = await stack.client()
-    await client.command('EHLO client.test')
-    const { data } = await client.send({ from: FROM, to: [TO], message: original })
-    assert.equal(data?.code, 250)
-    client.close()
-    const delivered = withoutReceived(await stack.mta.sink.next()).toString('latin1')
+    const delivered = await pass(stack, original)
     const text = original.toString('latin1')
     const start = text.indexOf('\r\n--b\r\nContent-Type: application')
     const end = text.indexOf('\r\n--b--')

@@ -6,21 +6,11 @@ import { join } from 'node:path'
 import { it } from 'node:test'
 import { project, start, type Running } from '../cli/support/command.ts'
 import type { MailServer } from './support/mail-server.ts'
+import { MESSAGE_STAGES } from '../support/message-stages.ts'
 import { SmtpClient } from './support/smtp.ts'
 import { eachServer, FROM, message, TO } from './support/stack.ts'
 
-const STAGES = [
-  'connect',
-  'helo',
-  'envfrom',
-  'envrcpt',
-  'data',
-  'header',
-  'eoh',
-  'body',
-  'eom',
-] as const
-type Stage = (typeof STAGES)[number]
+type Stage = (typeof MESSAGE_STAGES)[number]
 
 /** Refuses messages with X-Bad; fails as plan.json says when a session begins. */
 const FILTER = `
@@ -155,7 +145,7 @@ eachServer('tsmilter run, whose filter fails', (kind) => {
     it(`in each stage, by an error or at its deadline: onError is ${policy}`, async () => {
       await withSite(['--on-error', policy], 'tempfail', async (site) => {
         for (const failure of ['throws', 'hangs'] as const) {
-          for (const stage of STAGES) {
+          for (const stage of MESSAGE_STAGES) {
             site.plan({ stage, failure })
             const seen = policy === 'continue' && stage !== 'eom'
             const { digit, text } = await site.send('bad', seen)
@@ -171,7 +161,7 @@ eachServer('tsmilter run, whose filter fails', (kind) => {
     it(`in each stage, by the death of its worker: the server's default is ${action}`, async () => {
       await withSite(['--on-error', 'accept'], action, async (site) => {
         const { running } = site
-        for (const [index, stage] of STAGES.entries()) {
+        for (const [index, stage] of MESSAGE_STAGES.entries()) {
           site.plan({ stage, failure: 'dies' })
           const { digit, text } = await site.send('bad', false)
           assert.equal(digit, expected(action, stage), `at ${stage}: ${text}`)
@@ -182,7 +172,7 @@ eachServer('tsmilter run, whose filter fails', (kind) => {
           await running.says(/INFO  reloaded/, index + 1)
           await works(site)
         }
-        assert.equal(running.count(/ERROR a worker has died/), STAGES.length)
+        assert.equal(running.count(/ERROR a worker has died/), MESSAGE_STAGES.length)
       })
     })
   }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmodSync, mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -18,6 +18,7 @@ import {
   type MessageLimits,
 } from '../../src/milter/message-limits.ts'
 import { Action } from '../../src/protocol/constants.ts'
+import { openFilesIn } from '../support/open-files.ts'
 import { atEnd } from '../support/resources.ts'
 
 /** A directory of its own for temporary files, which go with it. */
@@ -29,15 +30,7 @@ const limitsOf = (given: Partial<MessageLimits> = {}): MessageLimits =>
 const IN_MEMORY = limitsOf()
 const IN_FILES = limitsOf({ bodyMemory: 0 })
 
-/** Descriptors of files in the directory that this process has open; only Linux tells. */
-const openFiles = (): number =>
-  readdirSync('/proc/self/fd').filter((number) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${number}`).startsWith(directory)
-    } catch {
-      return false // that of the list itself
-    }
-  }).length
+const openFiles = (): number => openFilesIn(directory)
 const LINUX = { skip: process.platform === 'linux' ? false : 'needs /proc' }
 
 function storeOf(limits: MessageLimits): BodyStore {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
@@ -27,6 +27,7 @@ import { Command } from '../../src/protocol/constants.ts'
 import { MemoryBudget } from '../../src/session/memory-budget.ts'
 import { ACCEPT, CONTINUE, DISCARD, REJECT, TEMPFAIL } from '../../src/session/verdict.ts'
 import { openSession } from '../../src/testing/deliver.ts'
+import { openFilesIn } from '../support/open-files.ts'
 import { atEnd, until } from '../support/resources.ts'
 import {
   abort,
@@ -51,17 +52,7 @@ const KIB = 1_024
 const directory = mkdtempSync(join(tmpdir(), 'tsmilter-budget-'))
 process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
 
-/** Files in the directory that this process has open; only Linux tells. */
-function openFiles(): number {
-  if (process.platform !== 'linux') return 0
-  return readdirSync('/proc/self/fd').filter((number) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${number}`).startsWith(directory)
-    } catch {
-      return false // that of the list itself
-    }
-  }).length
-}
+const openFiles = (): number => openFilesIn(directory)
 
 interface Server {
   readonly memory: MemoryBudget

@@ -17,6 +17,7 @@ import type { TlsOptions } from '../../src/server/tls.ts'
 import { temporaryDirectory } from '../conformance/support/program.ts'
 import { CA, CLIENT, RENEWED, SERVER, STRANGER } from '../support/certificates.ts'
 import { binaryHeader, INET, lineHeader, LOCAL, PROXY } from '../support/proxy-header.ts'
+import { mtaOver } from '../support/mta-over.ts'
 import { atEnd, until } from '../support/resources.ts'
 import { eom, FULL_OFFER, helo, mail, recordingLogger, type LogLine } from '../support/wire.ts'
 
@@ -89,21 +90,6 @@ async function inFrontOf(
   return { port: (front.address() as { port: number }).port, sockets }
 }
 
-/** The mail server's side, on a socket that is open already. */
-async function talk(socket: Socket): Promise<MtaClient> {
-  const client = await MtaClient.over(async (listener) => {
-    socket.on('data', (chunk: Buffer) => listener.received(chunk))
-    socket.on('close', () => listener.closed())
-    return {
-      write: (bytes) => void socket.write(bytes),
-      end: () => void socket.end(),
-      destroy: () => void socket.destroy(),
-    }
-  })
-  atEnd(() => client.destroy())
-  return client
-}
-
 /** A whole message, which shows that nothing on the way was lost or doubled. */
 async function works(client: MtaClient): Promise<void> {
   await client.negotiate()
@@ -141,7 +127,7 @@ const warnings = ({ log }: Served): LogLine[] =>
 describe('the option allow', () => {
   it('lets in who is on it', async () => {
     const seen = await start({ allow: ['192.0.2.0/24', ...LOOPBACK] })
-    await works(await talk(await dial(seen.server)))
+    await works(await mtaOver(await dial(seen.server)))
     assert.match(String(seen.peers[0]), /^127\.0\.0\.1:\d+$/)
     assert.deepEqual([codes(seen), warnings(seen)], [[], []])
   })
@@ -173,7 +159,7 @@ describe('the option allow', () => {
       allow: '192.0.2.0/24',
       listen: ['inet:0@127.0.0.1', `unix:${join(temporaryDirectory(), 's')}`],
     })
-    await works(await talk(await dial(pathOf(seen.server))))
+    await works(await mtaOver(await dial(pathOf(seen.server))))
     assert.deepEqual(codes(seen), [])
   })
 
@@ -183,7 +169,7 @@ describe('the option allow', () => {
     const socket = connect(port, '127.0.0.1')
     atEnd(() => socket.destroy())
     await once(socket, 'connect')
-    await works(await talk(socket))
+    await works(await mtaOver(socket))
     assert.match(String(seen.peers[0]), /^127\.0\.0\.1:\d+$/)
   })
 
@@ -232,12 +218,12 @@ describe('the option proxies', () => {
       const alone = await dial(seen.server)
       alone.write(header)
       await until(() => seen.peers.length === 1)
-      await works(await talk(alone))
+      await works(await mtaOver(alone))
       const together = await dial(seen.server)
       together.cork()
       together.write(header)
       process.nextTick(() => together.uncork())
-      await works(await talk(together))
+      await works(await mtaOver(together))
       assert.equal(seen.peers.length, 2)
       for (const one of seen.peers) assert.match(String(one), peer)
       assert.deepEqual([codes(seen), warnings(seen)], [[], []])
@@ -252,7 +238,7 @@ describe('the option proxies', () => {
       await new Promise((resolve) => socket.write(Buffer.of(byte), resolve))
       await new Promise(setImmediate)
     }
-    await works(await talk(socket))
+    await works(await mtaOver(socket))
     assert.deepEqual(seen.peers, ['192.0.2.7:12345'])
   })
 
@@ -285,7 +271,7 @@ describe('the option proxies', () => {
     const path = pathOf(seen.server)
     const one = await dial(path)
     one.write(FROM)
-    await works(await talk(one))
+    await works(await mtaOver(one))
     assert.deepEqual(seen.peers, ['192.0.2.7:12345'])
     for (const header of ['TCP4 192.0.2.8 127.0.0.1 1 2', 'UNKNOWN']) {
       const other = await dial(path)
@@ -294,9 +280,9 @@ describe('the option proxies', () => {
     }
     const own = await dial(path)
     own.write(binaryHeader(LOCAL, 0))
-    await works(await talk(own))
+    await works(await mtaOver(own))
     // No addresses are named, so those of TCP speak for themselves.
-    await works(await talk(await dial(seen.server)))
+    await works(await mtaOver(await dial(seen.server)))
     assert.deepEqual(
       seen.refused.map(({ peer, code }) => [peer, code]),
       [
@@ -311,7 +297,7 @@ describe('the option proxies', () => {
       proxies: LOOPBACK,
       listen: `unix:${join(temporaryDirectory(), 's')}`,
     })
-    await works(await talk(await dial(pathOf(seen.server))))
+    await works(await mtaOver(await dial(pathOf(seen.server))))
     assert.deepEqual(seen.peers, [undefined])
   })
 
@@ -329,7 +315,7 @@ describe('the option proxies', () => {
     for (const [header, good] of tries) {
       const socket = await dial(seen.server)
       socket.write(header)
-      if (good) await works(await talk(socket))
+      if (good) await works(await mtaOver(socket))
       else await isClosed(socket)
     }
     assert.deepEqual(codes(seen), Array(4).fill('PEER_REFUSED'))
@@ -340,7 +326,7 @@ describe('the option proxies', () => {
     const both = await start({ proxies: LOOPBACK, allow: LOOPBACK })
     const socket = await dial(both.server)
     socket.write(lineHeader('UNKNOWN'))
-    await works(await talk(socket))
+    await works(await mtaOver(socket))
   })
 
   it('closes the connections of others, whatever they send', async () => {
@@ -401,7 +387,7 @@ describe('the option tls', () => {
       const body = Buffer.alloc(3_000_000, 'x'.repeat(76) + '\r\n')
       const seen = await start({ tls: SERVER }, { eom: (ctx) => ctx.replaceBody(body) })
       const socket = await dial(seen.server)
-      const client = await talk(
+      const client = await mtaOver(
         await encrypt(socket, { minVersion: version, maxVersion: version }),
       )
       await client.negotiate()
@@ -431,7 +417,7 @@ describe('the option tls', () => {
 
   it('does not send the last answer in half when it closes at once', async () => {
     const seen = await start({ tls: SERVER })
-    const client = await talk(await encrypt(await dial(seen.server)))
+    const client = await mtaOver(await encrypt(await dial(seen.server)))
     await client.negotiate()
     // Something the protocol has not: the server says its last word and closes.
     const bad = Buffer.from([0, 0, 0, 1, 0xff])
@@ -446,7 +432,7 @@ describe('the option tls', () => {
       tls: { ...SERVER, ca: CA },
       listen: ['inet:0@127.0.0.1', `unix:${join(temporaryDirectory(), 's')}`],
     })
-    await works(await talk(await dial(pathOf(seen.server))))
+    await works(await mtaOver(await dial(pathOf(seen.server))))
     await works(await secureClient(seen.server, CLIENT))
     assert.equal(seen.peers[0], undefined)
     assert.match(String(seen.peers[1]), /^127\.0\.0\.1:\d+$/)
@@ -539,7 +525,7 @@ describe('the option tls', () => {
         setImmediate(() => socket.uncork())
       }
       socket.write(FROM)
-      await works(await talk(await encrypt(socket, CLIENT)))
+      await works(await mtaOver(await encrypt(socket, CLIENT)))
     }
     assert.deepEqual(seen.peers, ['192.0.2.7:12345', '192.0.2.7:12345'])
     // The other way round.
@@ -559,7 +545,7 @@ describe('the option tls', () => {
     await assert.rejects(secureClient(seen.server), { code: 'CONNECT_FAILED' })
     await until(() => seen.server.connections === 0)
     assert.deepEqual(warnings(seen), [])
-    await works(await talk(await dial(seen.server)))
+    await works(await mtaOver(await dial(seen.server)))
   })
 
   it('takes an encrypted key', async () => {
@@ -648,7 +634,7 @@ describe('before the first command', () => {
     await until(() => sockets.length === 2)
     const closed = seen.server.close({ quiet: 60_000, deadline: 60_000 })
     late.write(FROM.subarray(10))
-    await works(await talk(late))
+    await works(await mtaOver(late))
     let over = false
     void closed.then(() => (over = true))
     assert.ok(!over)

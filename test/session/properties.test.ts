@@ -1,3 +1,4 @@
+import { MESSAGE_STAGES } from '../support/message-stages.ts'
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
@@ -46,18 +47,7 @@ const COMMANDS: readonly CommandMessage[] = [
   macros(Command.BODY, {}),
 ]
 
-const STAGES = [
-  'connect',
-  'helo',
-  'envfrom',
-  'envrcpt',
-  'data',
-  'header',
-  'eoh',
-  'body',
-  'eom',
-  'unknown',
-] as const
+const STAGES = [...MESSAGE_STAGES, 'unknown'] as const
 type Behaviour =
   | 'absent'
   | 'silent'
