@@ -1,4 +1,4 @@
-import type { AnyHandler } from '../milter/filter-object.ts'
+import { tableOf, type AnyHandler, type HandlerTable } from '../milter/filter-object.ts'
 import { headerLeadingSpace, noCallback, noReply, symlist } from '../milter/marks.ts'
 import type { Stage } from '../milter/stages.ts'
 import {
@@ -13,7 +13,7 @@ import type { Pipeline } from './pipeline.ts'
 /** What all sessions of a filter, or of several as one, have in common. Worked out once. */
 export interface Blueprint {
   readonly members: readonly FilterMember[]
-  readonly handlers: ReadonlyMap<Stage, AnyHandler>
+  readonly handlers: HandlerTable
   readonly actions: number
   readonly limits: MessageLimits
   /** the stages that some filter has */
@@ -123,7 +123,7 @@ export function blueprintOf(members: readonly FilterMember[]): Blueprint {
   }
   return {
     members,
-    handlers,
+    handlers: tableOf((stage) => handlers.get(stage)),
     actions: members.reduce((all, { shadow, actions }) => (shadow ? all : all | actions), 0),
     limits: largestLimits(members.map(({ limits }) => limits)),
     declared: new Set(FILTER_STAGES.filter(has)),

@@ -6,10 +6,9 @@ import {
   type LiveConnectionContext,
   type LiveMessageContext,
 } from '../milter/context.ts'
-import type { AnyHandler, FilterObject } from '../milter/filter-object.ts'
+import type { AnyHandler, FilterObject, HandlerTable } from '../milter/filter-object.ts'
 import type { MessageLimits } from '../milter/message-limits.ts'
 import type { FilterSettings } from '../milter/options.ts'
-import type { Stage } from '../milter/stages.ts'
 import { Action } from '../protocol/constants.ts'
 import type { HeaderView } from '../protocol/commands.ts'
 import { formatSmtpReply } from '../protocol/smtp-reply.ts'
@@ -34,7 +33,7 @@ import { StageView } from './stage-view.ts'
  * first refusal wins, ACCEPT is a word for its filter alone, and each sees the edits of those before.
  */
 export class Pipeline implements FilterObject {
-  readonly handlers: ReadonlyMap<Stage, AnyHandler>
+  readonly handlers: HandlerTable
   readonly actions: number
   readonly callsFilters = true
   readonly #blueprint: Blueprint

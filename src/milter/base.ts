@@ -11,7 +11,12 @@ import {
   type ConnectionContext,
 } from './context.ts'
 import type { Text } from './edits.ts'
-import { type AnyHandler, type FilterObject, type FilterObjectSource } from './filter-object.ts'
+import {
+  tableOf,
+  type AnyHandler,
+  type FilterObject,
+  type FilterObjectSource,
+} from './filter-object.ts'
 import type {
   BodyAnswer,
   ConnectionAnswer,
@@ -19,7 +24,6 @@ import type {
   NegotiationRequest,
 } from './handlers.ts'
 import type { Logger } from './log.ts'
-import { STAGE_NAMES, type Stage } from './stages.ts'
 
 /**
  * A filter as a class, one object for each SMTP session. Every callback is there and does nothing;
@@ -172,21 +176,27 @@ export class Base implements FilterObjectSource {
 
   /** For the library: how it calls this object. */
   toFilterObject(): FilterObject {
-    const handlers = new Map<Stage, AnyHandler>()
-    for (const stage of STAGE_NAMES) {
+    const handlers = tableOf((stage) => {
       const own: AnyHandler = this[stage]
-      if (own !== Base.prototype[stage]) handlers.set(stage, own)
+      return own === Base.prototype[stage] ? undefined : own
+    })
+    const answer = (result: unknown): unknown => {
+      if (result instanceof Promise) return result.then((value) => this.#withReply(value))
+      return this.#reply === undefined ? result : this.#withReply(result)
+    }
+    const begin = (context: LiveConnectionContext): void => {
+      this.#context = context
+      this.#reply = undefined
     }
     return {
       handlers,
       call: (handler, context, args) => {
-        this.#context = context
-        this.#reply = undefined
-        const result: unknown = handler.apply(this, args as never[])
-        if (this.#reply === undefined && !(result instanceof Promise)) return result
-        return result instanceof Promise
-          ? result.then((value) => this.#withReply(value))
-          : this.#withReply(result)
+        begin(context)
+        return answer(handler.apply(this, args as never[]))
+      },
+      callHeader: (handler, context, name, value) => {
+        begin(context)
+        return answer(handler.call(this, name as never, value as never))
       },
       overrunning: (count) => {
         this.#overrunning = count

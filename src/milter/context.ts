@@ -3,9 +3,8 @@ import type { AddressFamily, HeaderView, Peer } from '../protocol/commands.ts'
 import { Step } from '../protocol/constants.ts'
 import type { Choice } from '../protocol/negotiation.ts'
 import { encodeText } from '../protocol/text.ts'
-import type { MacroStore } from '../session/macro-store.ts'
-import type { Terms } from '../session/terms.ts'
 import { bounded } from './bounded-text.ts'
+import type { ConnectionState } from './connection-state.ts'
 import type { EditList, Text } from './edits.ts'
 import { childLogger, type Logger } from './log.ts'
 import { envelopeAddress, esmtpParameters } from './parameters.ts'
@@ -106,16 +105,6 @@ export interface EndOfMessageContext extends MessageContext {
   progress(): void
 }
 
-/** What the contexts of one connection share. */
-export interface ConnectionState {
-  readonly id: number
-  readonly logger: Logger
-  readonly macros: MacroStore
-  readonly negotiated: () => Terms
-  peer: Peer | undefined
-  helo: string | undefined
-}
-
 let lastMessage = 0
 
 const NOBODY: Peer = {
@@ -160,7 +149,7 @@ export class LiveConnectionContext implements ConnectionContext {
   }
 
   get negotiated(): Choice {
-    return this.state.negotiated()
+    return this.state.terms
   }
 
   macro(name: string): string | undefined {
@@ -254,7 +243,7 @@ export class LiveMessageContext
   get raw(): { readonly name: Buffer; readonly value: Buffer; readonly exact: boolean } {
     const field = this.#field
     if (this.#over || field === undefined) throw tooLate('raw', 'header')
-    const exact = keepsLeadingSpace(this.state.negotiated())
+    const exact = keepsLeadingSpace(this.state.terms)
     const value = field.valueBytes
     return {
       name: field.nameBytes,

@@ -13,14 +13,10 @@ import type {
 import { Session } from '../session/session.ts'
 import type { Terms, Wishes } from '../session/terms.ts'
 import { CONTINUE, isVerdict, type Verdict } from '../session/verdict.ts'
-import {
-  keepsLeadingSpace,
-  LiveConnectionContext,
-  LiveMessageContext,
-  type ConnectionState,
-} from './context.ts'
+import { keepsLeadingSpace, LiveConnectionContext, LiveMessageContext } from './context.ts'
 import { describe, isThenable, verdictOf } from './answer.ts'
 import { channels } from './channels.ts'
+import { ConnectionState } from './connection-state.ts'
 import { decodeAs } from './decoding.ts'
 import { EditList } from './edits.ts'
 import {
@@ -89,20 +85,8 @@ export class Conversation implements SessionEvents {
     this.#factory = factory
     this.#settings = settings
     this.#transport = transport
-    this.session = new Session(this, transport, {
-      frameSize: settings.maxFrameSize,
-      pending: settings.maxPending,
-      memory: settings.memory,
-      overload: settings.overload.verdict,
-    })
-    this.#state = {
-      id: this.id,
-      logger: settings.logger,
-      macros: this.session.macros,
-      negotiated: () => this.session.terms ?? NOTHING_YET,
-      peer: undefined,
-      helo: undefined,
-    }
+    this.session = new Session(this, transport, settings)
+    this.#state = new ConnectionState(this.id, settings.logger, this.session)
     this.#context = new LiveConnectionContext(this.#state)
     if (channels.connectionOpen.hasSubscribers) {
       channels.connectionOpen.publish({ connection: this.id, peer: transport.peer })
@@ -120,7 +104,7 @@ export class Conversation implements SessionEvents {
     } catch (error) {
       return this.#refuse(error)
     }
-    const handler = filter.handlers.get('negotiate')
+    const handler = filter.handlers.negotiate
     if (handler === undefined) return wishes
     return this.#trace('negotiate', this.#context, () =>
       this.#request(filter, handler, offer, wishes),
@@ -212,9 +196,11 @@ export class Conversation implements SessionEvents {
     if (filter.takeField !== undefined) return this.#takeField(filter, field)
     const { decode, headerLeadingSpace } = (this.#headerMarks ??= this.#marks('header'))
     const value = this.#shownValue(field.value, headerLeadingSpace === true)
-    const shown = decode === undefined ? value : decodeAs(decode, [value])[0]
+    const shown = decode === undefined ? value : decodeAs(decode, [value])[0]!
     const message = this.#message!.atField(field)
-    const answer = this.#call('header', message, [field.name, shown])
+    const answer = this.#observed
+      ? this.#timed('header', message, [field.name, shown])
+      : this.#askField(filter, message, field.name, shown)
     if (answer instanceof Promise) return answer.finally(() => message.atField(undefined))
     message.atField(undefined)
     return answer
@@ -381,7 +367,7 @@ export class Conversation implements SessionEvents {
   }
 
   #marks(stage: Stage): Marks {
-    const handler = this.#object.handlers.get(stage)
+    const handler = this.#object.handlers[stage]
     return handler === undefined ? NO_MARKS : marksOf(handler)
   }
 
@@ -390,15 +376,16 @@ export class Conversation implements SessionEvents {
     context: LiveConnectionContext,
     args: readonly unknown[],
   ): Later<Verdict> {
-    // Each header field comes by here: no clock and no promise unless somebody listens.
-    if (
-      this.#record === undefined &&
-      !channels.handler.hasSubscribers &&
-      !handlerCalls.hasSubscribers
-    ) {
-      return this.#ask(stage, context, args)
-    }
-    return this.#timed(stage, context, args)
+    return this.#observed ? this.#timed(stage, context, args) : this.#ask(stage, context, args)
+  }
+
+  /** Somebody listens: only then is there a clock, and a promise around the answer. */
+  get #observed(): boolean {
+    return (
+      this.#record !== undefined ||
+      channels.handler.hasSubscribers ||
+      handlerCalls.hasSubscribers
+    )
   }
 
   /** @param ask calls the handler */
@@ -415,7 +402,7 @@ export class Conversation implements SessionEvents {
   ): Later<Verdict> {
     const record = this.#record
     if (record !== undefined) record.stage = stage
-    const isHandled = this.#object.handlers.has(stage)
+    const isHandled = this.#object.handlers[stage] !== undefined
     const began = performance.now()
     const ask = (): Later<Verdict> => this.#ask(stage, context, args)
     return tapped(isHandled ? this.#trace(stage, context, ask) : ask(), (verdict) => {
@@ -427,7 +414,7 @@ export class Conversation implements SessionEvents {
 
   #ask(stage: Stage, context: LiveConnectionContext, args: readonly unknown[]): Later<Verdict> {
     const filter = this.#object
-    const handler = filter.handlers.get(stage)
+    const handler = filter.handlers[stage]
     this.#failed = false
     if (handler === undefined) return CONTINUE
     let result: unknown
@@ -436,6 +423,31 @@ export class Conversation implements SessionEvents {
     } catch (error) {
       return this.#fail(stage, context, error)
     }
+    return this.#answered(stage, context, result)
+  }
+
+  /** `#ask` for the handler of header, of which most calls are: no list of arguments, no search for it. */
+  #askField(
+    filter: FilterObject,
+    message: LiveMessageContext,
+    name: string,
+    value: string | Buffer,
+  ): Later<Verdict> {
+    const handler = filter.handlers.header
+    if (handler === undefined || filter.callHeader === undefined) {
+      return this.#ask('header', message, [name, value])
+    }
+    this.#failed = false
+    let result: unknown
+    try {
+      result = filter.callHeader(handler, message, name, value)
+    } catch (error) {
+      return this.#fail('header', message, error)
+    }
+    return this.#answered('header', message, result)
+  }
+
+  #answered(stage: Stage, context: LiveConnectionContext, result: unknown): Later<Verdict> {
     if (result === undefined || result === CONTINUE) return CONTINUE
     if (!isThenable(result)) return this.#checked(stage, context, result)
     return this.#wait(
@@ -478,7 +490,7 @@ export class Conversation implements SessionEvents {
     args: readonly unknown[],
   ): Later<void> {
     const filter = this.#object
-    const handler = filter.handlers.get(stage)
+    const handler = filter.handlers[stage]
     if (handler === undefined) return undefined
     const failed = (error: unknown): void => {
       context.log.error({ stage, err: error }, 'a handler failed')
@@ -559,15 +571,6 @@ export class Conversation implements SessionEvents {
 }
 
 const NO_MARKS: Marks = {}
-
-const NOTHING_YET: Terms = {
-  version: 0,
-  actions: 0,
-  steps: 0,
-  macros: new Map(),
-  declined: 0,
-  dataSize: 65_535,
-}
 
 /** Tells of an answer when it is there. */
 function tapped(answer: Later<Verdict>, tell: (verdict: Verdict) => void): Later<Verdict> {

@@ -8,15 +8,24 @@ import { isStage, STAGE_NAMES, type Stage } from './stages.ts'
 // A handler of whatever stage; its arguments are known where it is called.
 export type AnyHandler = (...args: never[]) => unknown
 
+/** The handler of each stage, if the filter has one. */
+export type HandlerTable = Readonly<Record<Stage, AnyHandler | undefined>>
+
 /** A filter's object for one SMTP session, whatever way it was written. */
 export interface FilterObject {
-  /** the handler of a stage, if the filter has one */
-  readonly handlers: ReadonlyMap<Stage, AnyHandler>
+  readonly handlers: HandlerTable
   /** {@link Action} bits it can use; others are not asked for. @default all */
   readonly actions?: number | undefined
   /** in place of the handler of header: takes the field as it lies, undecoded, and has no answer */
   takeField?(context: LiveMessageContext, field: HeaderView): void
   call(handler: AnyHandler, context: LiveConnectionContext, args: readonly unknown[]): unknown
+  /** the same for the handler of header: most calls are of it, and need no list of arguments */
+  callHeader?(
+    handler: AnyHandler,
+    context: LiveMessageContext,
+    name: string,
+    value: string | Buffer,
+  ): unknown
   /** it stands for filters whose handlers it calls, and traces these calls itself */
   readonly callsFilters?: boolean
   /** the handler that was called last is not waited for any longer */
@@ -55,23 +64,60 @@ export function filterObject(filter: Filter, settings: FilterSettings): FilterOb
 }
 
 function fromHandlers(handlers: Handlers): FilterObject {
-  const found = new Map<Stage, AnyHandler>()
-  for (const stage of STAGE_NAMES) {
+  const table = tableOf((stage) => {
     const handler: unknown = handlers[stage]
-    if (handler === undefined) continue
-    if (typeof handler !== 'function') {
-      throw new UsageError(
-        'INVALID_HANDLER',
-        `the handler ${stage} must be a function; it is of type ${typeof handler}`,
-      )
+    if (handler === undefined || typeof handler === 'function') {
+      return handler as AnyHandler | undefined
     }
-    found.set(stage, handler as AnyHandler)
-  }
+    throw new UsageError(
+      'INVALID_HANDLER',
+      `the handler ${stage} must be a function; it is of type ${typeof handler}`,
+    )
+  })
   if (Object.getPrototypeOf(handlers) === Object.prototype) refuseUnknownNames(handlers)
+  return new HandlerObject(handlers, table)
+}
+
+/** An object of handlers, which are its methods. */
+class HandlerObject implements FilterObject {
+  readonly handlers: HandlerTable
+  readonly #receiver: Handlers
+
+  constructor(receiver: Handlers, handlers: HandlerTable) {
+    this.#receiver = receiver
+    this.handlers = handlers
+  }
+
+  call(handler: AnyHandler, context: LiveConnectionContext, args: readonly unknown[]): unknown {
+    return handler.call(this.#receiver, context as never, ...(args as never[]))
+  }
+
+  callHeader(
+    handler: AnyHandler,
+    context: LiveMessageContext,
+    name: string,
+    value: string | Buffer,
+  ): unknown {
+    return handler.call(this.#receiver, context as never, name as never, value as never)
+  }
+}
+
+/** Written out, so that all tables are objects of one shape: each event looks into one. */
+export function tableOf(handlerOf: (stage: Stage) => AnyHandler | undefined): HandlerTable {
   return {
-    handlers: found,
-    call: (handler, context, args) =>
-      handler.call(handlers, context as never, ...(args as never[])),
+    negotiate: handlerOf('negotiate'),
+    connect: handlerOf('connect'),
+    helo: handlerOf('helo'),
+    envfrom: handlerOf('envfrom'),
+    envrcpt: handlerOf('envrcpt'),
+    data: handlerOf('data'),
+    header: handlerOf('header'),
+    eoh: handlerOf('eoh'),
+    body: handlerOf('body'),
+    eom: handlerOf('eom'),
+    abort: handlerOf('abort'),
+    close: handlerOf('close'),
+    unknown: handlerOf('unknown'),
   }
 }
 

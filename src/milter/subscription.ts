@@ -1,11 +1,14 @@
 import type { MacroStage } from '../protocol/constants.ts'
 import { ALL_ACTIONS, Step } from '../protocol/constants.ts'
+import type { MacroLists } from '../protocol/macros.ts'
 import type { Wishes } from '../session/terms.ts'
 import type { NegotiationRequest } from './handlers.ts'
 import { checkMarks, marksOf } from './marks.ts'
 import type { FilterSettings } from './options.ts'
 import { STAGE_NAMES, STAGES } from './stages.ts'
 import type { FilterObject } from './filter-object.ts'
+
+const NO_LISTS: MacroLists = new Map()
 
 /**
  * What a filter wants, worked out from the handlers it has: events without a handler are declined,
@@ -15,17 +18,17 @@ import type { FilterObject } from './filter-object.ts'
 export function wishesOf(filter: FilterObject, settings: FilterSettings): Wishes {
   // As pymilter: always able to skip; refused recipients only on demand.
   let steps: number = Step.SKIP
-  const macros = new Map<MacroStage, readonly string[]>()
+  let macros: Map<MacroStage, readonly string[]> | undefined
   for (const stage of STAGE_NAMES) {
     const { declined, silent, macros: at } = STAGES[stage]
-    const handler = filter.handlers.get(stage)
+    const handler = filter.handlers[stage]
     if (handler === undefined) {
       steps |= declined
       continue
     }
     const marks = marksOf(handler)
     checkMarks(stage, marks)
-    if (marks.macros !== undefined) macros.set(at!, marks.macros)
+    if (marks.macros !== undefined) (macros ??= new Map()).set(at!, marks.macros)
     // Without it nobody knows whether a space followed the colon, and signatures break.
     if (stage === 'header' && (marks.headerLeadingSpace || !marks.noCallback)) {
       steps |= Step.HDR_LEADSPC
@@ -41,7 +44,7 @@ export function wishesOf(filter: FilterObject, settings: FilterSettings): Wishes
     actions: (settings.actions & (filter.actions ?? ALL_ACTIONS)) | settings.requiredActions,
     required: settings.requiredActions,
     steps,
-    macros,
+    macros: macros ?? NO_LISTS,
     dataSize: settings.dataSize,
   }
 }

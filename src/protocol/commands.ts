@@ -2,11 +2,12 @@ import { isIPv6, SocketAddress } from 'node:net'
 import { ProtocolError } from '../errors.ts'
 import { copyBytes } from './bytes.ts'
 import { Command, letter } from './constants.ts'
+import { decodeFieldName } from './field-names.ts'
 import { encodeFrame, type Payload } from './frame.ts'
 import { decodeMacros, encodeMacros, type Macros } from './macros.ts'
 import { decodeOffer, encodeOffer, type Offer } from './negotiation.ts'
 import { decodeStrings, endOfString, malformed, stringParts } from './strings.ts'
-import { decodeText, encodeText } from './text.ts'
+import { decodeLatin1, decodeText, encodeText, isPlain } from './text.ts'
 
 /** The commands, from the mail server to the filter: payloads in both directions. */
 
@@ -125,6 +126,7 @@ export class HeaderView {
   #nameEnd = 0
   #valueStart = 0
   #valueEnd = 0
+  #plainValue = false
 
   /**
    * A missing NUL after the value is forgiven; a missing value is not.
@@ -132,14 +134,17 @@ export class HeaderView {
    */
   read(payload: Payload): this {
     const { bytes, start, end } = payload
-    const nul = bytes.indexOf(0, start)
-    if (nul === -1 || nul >= end) throw malformed('HEADER', 'the name has no end')
+    let nul = start
+    while (nul < end && bytes[nul] !== 0) nul++
+    if (nul === end) throw malformed('HEADER', 'the name has no end')
     if (nul + 1 >= end) throw malformed('HEADER', 'there is a name and no value')
+    const last = end - 1
     this.#bytes = bytes
     this.#nameStart = start
     this.#nameEnd = nul
     this.#valueStart = nul + 1
-    this.#valueEnd = endOfString(bytes, nul + 1, end)
+    this.#plainValue = bytes[last] === 0 && isPlain(bytes, nul + 1, last)
+    this.#valueEnd = this.#plainValue ? last : endOfString(bytes, nul + 1, end)
     return this
   }
 
@@ -154,12 +159,14 @@ export class HeaderView {
   }
 
   get name(): string {
-    return decodeText(this.#bytes, this.#nameStart, this.#nameEnd)
+    return decodeFieldName(this.#bytes, this.#nameStart, this.#nameEnd)
   }
 
   /** Everything after the colon as it was sent: with its leading space where that was negotiated. */
   get value(): string {
-    return decodeText(this.#bytes, this.#valueStart, this.#valueEnd)
+    return this.#plainValue
+      ? decodeLatin1(this.#bytes, this.#valueStart, this.#valueEnd)
+      : decodeText(this.#bytes, this.#valueStart, this.#valueEnd)
   }
 
   /** Bytes of name and value, and one between them. */

@@ -51,9 +51,11 @@ export class FrameDecoder implements Payload {
   end = 0
 
   readonly #limit: number
+  /** What has come lies in `#chunk[#offset..#end)`. */
   #chunk: Buffer = EMPTY
   #offset = 0
-  #borrowed = false
+  #end = 0
+  #lent = false
   #carry: Buffer = EMPTY
   #carried = 0
 
@@ -76,24 +78,30 @@ export class FrameDecoder implements Payload {
       this.bytes === this.#chunk || this.bytes === this.#carry ? 0 : this.bytes.length
     return (
       frame +
-      (this.#borrowed ? 0 : this.#chunk.length) +
+      (this.#lent ? 0 : this.#chunk.length) +
       (this.#carry.length > KEEP ? this.#carry.length : 0)
     )
   }
 
-  /**
-   * The next piece of the stream; every frame of the piece before must have been read.
-   * @param borrowed the caller will reuse the memory of `chunk`; see {@link hold}
-   */
-  push(chunk: Buffer, borrowed = false): void {
+  /** The next piece of the stream; every frame of the piece before must have been read. */
+  push(chunk: Buffer): void {
     this.#chunk = chunk
     this.#offset = 0
-    this.#borrowed = borrowed
+    this.#end = chunk.length
+    this.#lent = false
+  }
+
+  /** The same in `memory[0..size)`, which is its owner's again after {@link hold}. */
+  pushLent(memory: Buffer, size: number): void {
+    this.#chunk = memory
+    this.#offset = 0
+    this.#end = size
+    this.#lent = true
   }
 
   /** What follows the current frame in the present chunk. */
-  get unread(): { readonly chunk: Buffer; readonly offset: number } {
-    return { chunk: this.#chunk, offset: this.#offset }
+  get unread(): Payload {
+    return { bytes: this.#chunk, start: this.#offset, end: this.#end }
   }
 
   /**
@@ -104,7 +112,7 @@ export class FrameDecoder implements Payload {
     const chunk = this.#chunk
     const offset = this.#offset
     if (this.#carried === 0) {
-      const have = chunk.length - offset
+      const have = this.#end - offset
       if (have >= 4) {
         const length = this.#checkedLength(chunk, offset)
         if (have >= 4 + length) {
@@ -122,12 +130,12 @@ export class FrameDecoder implements Payload {
   /** The frame began in an earlier chunk: its bytes go to the carry buffer until it is whole. */
   #nextCarried(): boolean {
     if (this.#carried < 4) {
-      this.#collect(Math.min(4 - this.#carried, this.#chunk.length - this.#offset))
+      this.#collect(Math.min(4 - this.#carried, this.#end - this.#offset))
       if (this.#carried < 4) return this.#done()
     }
     const length = this.#checkedLength(this.#carry, 0)
     const missing = 4 + length - this.#carried
-    this.#collect(Math.min(missing, this.#chunk.length - this.#offset))
+    this.#collect(Math.min(missing, this.#end - this.#offset))
     if (this.#carried < 4 + length) return this.#done()
     this.#frame(this.#carry, 0, length)
     this.#carried = 0
@@ -141,31 +149,32 @@ export class FrameDecoder implements Payload {
    */
   take(): Buffer {
     const payload = this.bytes.subarray(this.start, this.end)
-    if (this.bytes === this.#carry || (this.bytes === this.#chunk && this.#borrowed)) {
+    if (this.bytes === this.#carry || (this.bytes === this.#chunk && this.#lent)) {
       return Buffer.from(payload)
     }
     return payload
   }
 
-  /** Copies what is still needed of a borrowed chunk, before its owner fills it anew. */
+  /** Copies what is still needed of lent memory, before its owner fills it anew. */
   hold(): void {
     // Nearly always all of it has been read, and two objects need not be made (15 of 190 us at `noop`).
-    if (!this.#borrowed || this.#chunk === EMPTY) return
-    this.#borrowed = false
+    if (!this.#lent || this.#chunk === EMPTY) return
+    this.#lent = false
     if (this.bytes === this.#chunk) {
       this.bytes = Buffer.from(this.bytes.subarray(this.start, this.end))
       this.end -= this.start
       this.start = 0
     }
-    this.#chunk = Buffer.from(this.#chunk.subarray(this.#offset))
+    this.#chunk = Buffer.from(this.#chunk.subarray(this.#offset, this.#end))
+    this.#end -= this.#offset
     this.#offset = 0
   }
 
   /** Lets go of everything that has come. */
   clear(): void {
     this.bytes = this.#chunk = this.#carry = EMPTY
-    this.start = this.end = this.#offset = this.#carried = 0
-    this.#borrowed = false
+    this.start = this.end = this.#offset = this.#end = this.#carried = 0
+    this.#lent = false
   }
 
   #frame(bytes: Buffer, offset: number, length: number): void {
@@ -176,7 +185,7 @@ export class FrameDecoder implements Payload {
   }
 
   #checkedLength(bytes: Buffer, offset: number): number {
-    const length = bytes.readUInt32BE(offset)
+    const length = lengthAt(bytes, offset)
     if (length === 0) {
       throw new ProtocolError(
         'FRAME_EMPTY',
@@ -210,9 +219,16 @@ export class FrameDecoder implements Payload {
   #done(): false {
     this.bytes = EMPTY
     this.#chunk = EMPTY
-    this.#offset = 0
+    this.#offset = this.#end = 0
     return false
   }
+}
+
+/** Byte by byte: the methods of a Buffer are looked up anew at each call, which costs more than reading. */
+function lengthAt(bytes: Buffer, at: number): number {
+  return (
+    ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
+  )
 }
 
 /** A length field of four printable letters is a text protocol on the wrong port. */
@@ -232,17 +248,17 @@ export class FrameScanner {
   #skip = 0
   #header: number[] = []
 
-  /** Calls `seen` for the command of each frame that begins in `chunk[start..]`. */
-  scan(chunk: Buffer, start: number, seen: (command: number) => void): void {
+  /** Calls `seen` for the command of each frame that begins in the piece. */
+  scan({ bytes, start, end }: Payload, seen: (command: number) => void): void {
     let i = start
-    while (i < chunk.length) {
+    while (i < end) {
       if (this.#skip > 0) {
-        const step = Math.min(this.#skip, chunk.length - i)
+        const step = Math.min(this.#skip, end - i)
         this.#skip -= step
         i += step
         continue
       }
-      this.#header.push(chunk[i++]!)
+      this.#header.push(bytes[i++]!)
       if (this.#header.length < FRAME_HEADER_SIZE) continue
       const [a, b, c, d, command] = this.#header as [number, number, number, number, number]
       const length = ((a << 24) | (b << 16) | (c << 8) | d) >>> 0

@@ -11,11 +11,50 @@ const ESCAPE = 0xdc00
 /** The text of `bytes[start..end)`. Never fails, whatever the bytes are. */
 export function decodeText(bytes: Buffer, start = 0, end: number = bytes.length): string {
   // Nearly everything in mail is ASCII, where Latin-1 is the same and much the fastest.
-  for (let i = start; i < end; i++) {
-    if (bytes[i]! >= 0x80) return decodeBeyondAscii(bytes, start, end)
-  }
-  return bytes.toString('latin1', start, end)
+  return isAscii(bytes, start, end)
+    ? decodeLatin1(bytes, start, end)
+    : decodeBeyondAscii(bytes, start, end)
 }
+
+/** Four bytes a step: of a field of 80 bytes that is 50 of 185 ns with Node 20. */
+function isAscii(bytes: Buffer, start: number, end: number): boolean {
+  let bits = 0
+  let i = start
+  for (const last = end - 3; i < last; i += 4) {
+    bits |= bytes[i]! | bytes[i + 1]! | bytes[i + 2]! | bytes[i + 3]!
+  }
+  for (; i < end; i++) bits |= bytes[i]!
+  return bits < 0x80
+}
+
+/** `isAscii`, and no NUL either: the same in one pass. */
+export function isPlain(bytes: Buffer, start: number, end: number): boolean {
+  let bits = 0
+  /** negative as soon as one was 0 */
+  let less = 0
+  let i = start
+  for (const last = end - 3; i < last; i += 4) {
+    const [a, b, c, d] = [bytes[i]!, bytes[i + 1]!, bytes[i + 2]!, bytes[i + 3]!]
+    bits |= a | b | c | d
+    less |= (a - 1) | (b - 1) | (c - 1) | (d - 1)
+  }
+  for (; i < end; i++) {
+    bits |= bytes[i]!
+    less |= bytes[i]! - 1
+  }
+  return bits < 0x80 && less >= 0
+}
+
+/** What `toString('latin1')` comes to, without what leads there: 20 of 135 ns. */
+const { latin1Slice } = Buffer.prototype as unknown as {
+  latin1Slice?(this: Buffer, start: number, end: number): string
+}
+
+/** The text of `bytes[start..end)`, a character for each byte. */
+export const decodeLatin1: (bytes: Buffer, start: number, end: number) => string =
+  latin1Slice === undefined
+    ? (bytes, start, end) => bytes.toString('latin1', start, end)
+    : (bytes, start, end) => latin1Slice.call(bytes, start, end)
 
 function decodeBeyondAscii(bytes: Buffer, start: number, end: number): string {
   let text = ''

@@ -60,7 +60,7 @@ export class Connection implements Transport {
     this.peer =
       peer ?? (remoteAddress === undefined ? undefined : formatPeer(remoteAddress, remotePort))
     this.#session = new Conversation(factory, settings, this).session
-    readShared(socket, (chunk, borrowed) => this.#session.receive(chunk, borrowed))
+    readShared(socket, this.#session)
     socket.setNoDelay(true)
     socket.setKeepAlive(true)
     socket.on('end', () => this.#session.end('eof'))

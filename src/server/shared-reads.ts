@@ -7,6 +7,12 @@ import type { Socket } from 'node:net'
 const SIZE = 131_072
 const BUFFER = Buffer.allocUnsafeSlow(SIZE)
 
+export interface Reader {
+  receive(chunk: Buffer): void
+  /** Bytes in `memory[0..size)`, which is overwritten after the call. */
+  receiveLent(memory: Buffer, size: number): void
+}
+
 /** What Node's documentation does not have: the handle of a socket, and where `onread` is kept. */
 interface Innards {
   readonly _handle: { useUserBuffer?(buffer: Buffer): void } | null
@@ -27,31 +33,27 @@ const ALLOWED = process.env[READS_VARIABLE] !== 'stream'
  * it, by names that all versions from 20 to 26 have. Where they are missing the socket is read as a
  * stream.
  *
- * @param receive gets each chunk; it is lent, and overwritten after the call, if `borrowed` is set
  */
-export function readShared(
-  socket: Socket,
-  receive: (chunk: Buffer, borrowed: boolean) => void,
-): void {
+export function readShared(socket: Socket, reader: Reader): void {
   // One that another process has accepted has begun to read when it arrives. If something is there
   // already, only the stream has it, and so it is behind a PROXY header. What TLS has decrypted comes
   // from a stream anyway.
   const untouched = ALLOWED && socket.readableLength === 0 && !('encrypted' in socket)
-  if (!untouched || !setOnRead(socket, (size) => receive(BUFFER.subarray(0, size), true))) {
-    socket.on('data', (chunk: Buffer) => receive(chunk, false))
+  if (!untouched || !setOnRead(socket, reader)) {
+    socket.on('data', (chunk: Buffer) => reader.receive(chunk))
   }
   socket.resume()
 }
 
 /** False if this version of Node has other names for it. */
-function setOnRead(socket: Socket, callback: (size: number) => void): boolean {
+function setOnRead(socket: Socket, reader: Reader): boolean {
   const innards = socket as unknown as Innards
   const handle = innards._handle
   const names = ON_READ ?? (ON_READ = findNames(socket))
   if (names.length !== 2 || typeof handle?.useUserBuffer !== 'function') return false
   innards[names[0]!] = BUFFER
   innards[names[1]!] = (size: number) => {
-    callback(size)
+    reader.receiveLent(BUFFER, size)
     return true
   }
   handle.useUserBuffer(BUFFER)

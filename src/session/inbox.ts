@@ -1,5 +1,5 @@
 import { Command } from '../protocol/constants.ts'
-import { FrameDecoder, FrameScanner } from '../protocol/frame.ts'
+import { FrameDecoder, FrameScanner, type Payload } from '../protocol/frame.ts'
 
 /**
  * What has arrived and is not yet handled: the chunk being read, and those that came while a handler
@@ -13,7 +13,7 @@ export class Inbox {
   readonly #waiting: Buffer[] = []
   #waitingSize = 0
   /** The present chunk is looked through at most once; those that wait, when they come. */
-  readonly #scanner = new FrameScanner()
+  #scanner: FrameScanner | undefined
   #scanned = false
   #aborts = 0
   #quits = 0
@@ -43,8 +43,14 @@ export class Inbox {
   }
 
   /** A chunk, while everything before it has been taken. */
-  read(chunk: Buffer, borrowed: boolean): void {
-    this.frame.push(chunk, borrowed)
+  read(chunk: Buffer): void {
+    this.frame.push(chunk)
+    this.#scanned = false
+  }
+
+  /** The same in `memory[0..size)`, which is its owner's again after `frame.hold()`. */
+  readLent(memory: Buffer, size: number): void {
+    this.frame.pushLent(memory, size)
     this.#scanned = false
   }
 
@@ -52,7 +58,7 @@ export class Inbox {
   wait(chunk: Buffer): void {
     this.#waiting.push(chunk)
     this.#waitingSize += chunk.length
-    this.#scan(chunk, 0)
+    this.#scan({ bytes: chunk, start: 0, end: chunk.length })
   }
 
   /**
@@ -78,9 +84,8 @@ export class Inbox {
   lookAhead(): void {
     if (this.#scanned) return
     this.#scanned = true
-    this.#scanner.reset()
-    const { chunk, offset } = this.frame.unread
-    this.#scan(chunk, offset)
+    this.#scanner?.reset()
+    this.#scan(this.frame.unread)
   }
 
   /** Lets go of everything. */
@@ -90,8 +95,9 @@ export class Inbox {
     this.#waitingSize = 0
   }
 
-  #scan(chunk: Buffer, offset: number): void {
-    this.#scanner.scan(chunk, offset, (command) => {
+  #scan(piece: Payload): void {
+    this.#scanner ??= new FrameScanner()
+    this.#scanner.scan(piece, (command) => {
       if (command === Command.ABORT) this.#aborts++
       else if (command === Command.QUIT || command === Command.QUIT_NC) this.#quits++
     })

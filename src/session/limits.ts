@@ -5,13 +5,13 @@ import type { Verdict } from './verdict.ts'
 
 export interface SessionLimits {
   /** the longest frame data that is taken, in bytes */
-  readonly frameSize: number
+  readonly maxFrameSize: number
   /** bytes that may wait while a handler runs, before reading stops */
-  readonly pending: number
+  readonly maxPending: number
   /** where the bytes that are held are counted */
   readonly memory: MemoryBudget
   /** the answer where there is no memory for a frame */
-  readonly overload: Verdict
+  readonly overload: { readonly verdict: Verdict }
 }
 
 /**

@@ -1,7 +1,10 @@
-import { copyBytes } from '../protocol/bytes.ts'
 import { Command, MacroStage } from '../protocol/constants.ts'
 import type { Payload } from '../protocol/frame.ts'
 import { bareMacroName, decodeMacroPairs } from '../protocol/macros.ts'
+import { decodeLatin1, decodeText } from '../protocol/text.ts'
+
+/** Slots of more than this many bytes are counted as held. */
+const USUAL_SIZE = 4096
 
 /**
  * The macros that hold now: one slot for each stage that has them. A MACRO frame replaces the
@@ -13,9 +16,13 @@ import { bareMacroName, decodeMacroPairs } from '../protocol/macros.ts'
  * emptied when a message ends.
  */
 export class MacroStore {
-  readonly #slots: readonly Slot[] = Array.from({ length: 7 }, () => new Slot())
-  /** a bit for each slot that is not empty: most are, whenever a command empties the later ones */
-  #filled = 0
+  /**
+   * Names and values as they came, a character for each byte: seven strings take less than the buffers
+   * they could be copied to (of a connection's start 5 of 50 us), and few of them are looked into.
+   */
+  readonly #slots: string[] = ['', '', '', '', '', '', '']
+  /** A bit for each slot that was filled since the command it belongs to came last. */
+  #fresh = 0
   #held = 0
 
   /** Bytes of slots that are larger than usual. */
@@ -24,14 +31,11 @@ export class MacroStore {
   }
 
   /** Takes a MACRO frame. Frames for HEADER, BODY and UNKNOWN are ignored, as by libmilter. */
-  define(payload: Payload): void {
-    const index = slotOf(payload.bytes[payload.start])
-    if (index === undefined) return
-    const slot = this.#slots[index]!
-    const before = slot.held
-    slot.fill(payload)
-    this.#filled |= 1 << index
-    this.#held += slot.held - before
+  define({ bytes, start, end }: Payload): void {
+    const slot = slotOf(bytes[start])
+    if (slot === undefined) return
+    this.#put(slot, decodeLatin1(bytes, start + 1, end))
+    this.#fresh |= 1 << slot
   }
 
   /** What the start of a command does to the macros. */
@@ -49,7 +53,9 @@ export class MacroStore {
 
   /** Macros of an earlier command of the kind do not count for this one. */
   #use(slot: number): void {
-    if (!this.#slots[slot]!.use()) this.#clear(slot)
+    const bit = 1 << slot
+    if ((this.#fresh & bit) === 0) this.#put(slot, '')
+    this.#fresh &= ~bit
   }
 
   endMessage(): void {
@@ -61,23 +67,26 @@ export class MacroStore {
   }
 
   #clearFrom(first: number): void {
-    for (let i = first; this.#filled >> i !== 0; i++) this.#clear(i)
+    for (let slot = first; slot < this.#slots.length; slot++) {
+      if (this.#slots[slot] !== '') this.#put(slot, '')
+    }
+    this.#fresh &= (1 << first) - 1
   }
 
-  #clear(index: number): void {
-    const bit = 1 << index
-    if ((this.#filled & bit) === 0) return
-    this.#filled &= ~bit
-    const slot = this.#slots[index]!
-    this.#held -= slot.held
-    slot.clear()
+  #put(slot: number, pairs: string): void {
+    const before = this.#slots[slot]!.length
+    if (before > USUAL_SIZE) this.#held -= before
+    if (pairs.length > USUAL_SIZE) this.#held += pairs.length
+    this.#slots[slot] = pairs
   }
 
   /** The value of a macro, with or without braces; undefined when it is not defined now. */
   get(name: string): string | undefined {
     const bare = bareMacroName(name)
-    for (let i = this.#slots.length - 1; i >= 0; i--) {
-      const value = this.#slots[i]!.get(bare)
+    if (BEYOND_ASCII.test(bare)) return this.all().get(bare)
+    for (let slot = this.#slots.length - 1; slot >= 0; slot--) {
+      const pairs = this.#slots[slot]!
+      const value = pairs === '' ? undefined : valueOf(pairs, bare)
       if (value !== undefined) return value
     }
     return undefined
@@ -86,8 +95,12 @@ export class MacroStore {
   /** All macros that hold now, by their names without braces. */
   all(): Map<string, string> {
     const all = new Map<string, string>()
-    for (const slot of this.#slots)
-      for (const [name, value] of slot.values()) all.set(name, value)
+    for (const pairs of this.#slots) {
+      const bytes = Buffer.from(pairs, 'latin1')
+      for (const [name, value] of decodeMacroPairs({ bytes, start: 0, end: bytes.length })) {
+        all.set(name, value)
+      }
+    }
     return all
   }
 }
@@ -117,57 +130,34 @@ function slotOf(command: number | undefined): number | undefined {
   }
 }
 
-const EMPTY = Buffer.alloc(0)
-const NONE: ReadonlyMap<string, string> = new Map()
-
-/** Memory up to this size is kept for the next frame. */
-const KEEP = 4096
-
-/** The bytes of one MACRO frame, read only when somebody asks. The memory is reused. */
-class Slot {
-  #bytes: Buffer = EMPTY
-  #size = 0
-  #values: ReadonlyMap<string, string> | undefined = NONE
-  /** defined since the command it belongs to came last */
-  #fresh = false
-
-  fill(payload: Payload): void {
-    const size = payload.end - payload.start - 1
-    if (this.#bytes.length < size || this.#bytes.length > KEEP) {
-      this.#bytes = Buffer.allocUnsafe(Math.max(size, 256))
-    }
-    copyBytes(payload.bytes, payload.start + 1, payload.end, this.#bytes, 0)
-    this.#size = size
-    this.#values = undefined
-    this.#fresh = true
+/** The value that `decodeMacroPairs` would give for a name, without reading the others. */
+function valueOf(pairs: string, bare: string): string | undefined {
+  let value: string | undefined
+  for (let start = 0; start < pairs.length;) {
+    const end = endOfString(pairs, start)
+    const endOfValue = endOfString(pairs, end + 1)
+    // A name that came twice has its last value.
+    if (isName(pairs, start, end, bare)) value = pairs.slice(end + 1, endOfValue)
+    start = endOfValue + 1
   }
+  return value === undefined ? undefined : textOf(value, pairs)
+}
 
-  /** The command has come. False if there are no macros for it, but for an earlier one of its kind. */
-  use(): boolean {
-    const fresh = this.#fresh
-    this.#fresh = false
-    return fresh
-  }
+function endOfString(pairs: string, start: number): number {
+  const nul = pairs.indexOf('\0', start)
+  return nul === -1 ? pairs.length : nul
+}
 
-  clear(): void {
-    this.#values = NONE
-    this.#fresh = false
-    if (this.#bytes.length > KEEP) this.#bytes = EMPTY
-  }
+function isName(pairs: string, start: number, end: number, bare: string): boolean {
+  const braces = end - start > 2 && pairs[start] === '{' && pairs[end - 1] === '}' ? 1 : 0
+  return end - start - 2 * braces === bare.length && pairs.startsWith(bare, start + braces)
+}
 
-  /** Bytes of memory, if they are more than a slot keeps anyway. */
-  get held(): number {
-    return this.#bytes.length > KEEP ? this.#bytes.length : 0
-  }
+const BEYOND_ASCII = /[^\0-\x7f]/
 
-  get(bare: string): string | undefined {
-    return this.values().get(bare)
-  }
-
-  values(): ReadonlyMap<string, string> {
-    this.#values ??= new Map(
-      decodeMacroPairs({ bytes: this.#bytes, start: 0, end: this.#size }),
-    )
-    return this.#values
-  }
+/** A value with a character for each byte as text; of large ones a copy that does not hold on to the rest. */
+function textOf(value: string, pairs: string): string {
+  return pairs.length > USUAL_SIZE || BEYOND_ASCII.test(value)
+    ? decodeText(Buffer.from(value, 'latin1'))
+    : value
 }

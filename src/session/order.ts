@@ -27,9 +27,6 @@ export const MESSAGE_STEPS: Readonly<
   [Command.EOH]: { declined: Step.NOEOH, silent: Step.NR_EOH },
   [Command.BODY]: { declined: Step.NOBODY, silent: Step.NR_BODY },
 }
-/** Commands that may come again in a message. */
-export const REPEATABLE: ReadonlySet<number> = new Set([
-  Command.RCPT,
-  Command.HEADER,
-  Command.BODY,
-])
+/** Whether a command may come again in a message. */
+export const repeats = (command: number): boolean =>
+  command === Command.HEADER || command === Command.RCPT || command === Command.BODY

@@ -3,7 +3,6 @@ import {
   decodeConnect,
   decodeEnvelope,
   decodeLine,
-  HeaderView,
   unknownCommand,
 } from '../protocol/commands.ts'
 import { Command, letter, Step } from '../protocol/constants.ts'
@@ -12,11 +11,12 @@ import { decodeOffer, encodeChoice, type Offer } from '../protocol/negotiation.t
 import { FRAMES } from '../protocol/replies.ts'
 import { malformed } from '../protocol/strings.ts'
 import type { CloseReason, FinalAnswer, Later, SessionEvents, Transport } from './events.ts'
+import { leaveField, showField } from './field-in-turn.ts'
 import { Inbox } from './inbox.ts'
 import { ALWAYS_HELD, type SessionLimits } from './limits.ts'
 import { MacroStore } from './macro-store.ts'
 import { Outbox } from './outbox.ts'
-import { MESSAGE_STEPS, ORDER, REPEATABLE, type MessageCommand } from './order.ts'
+import { MESSAGE_STEPS, ORDER, repeats, type MessageCommand } from './order.ts'
 import { agree, type Terms, type Wishes } from './terms.ts'
 import { CONTINUE, endsMessage, TEMPFAIL, type Verdict } from './verdict.ts'
 
@@ -37,7 +37,6 @@ export class Session {
   readonly #events: SessionEvents
   readonly #transport: Transport
   readonly #limits: SessionLimits
-  readonly #header = new HeaderView()
   readonly #out = new Outbox()
 
   #terms: Terms | undefined
@@ -66,7 +65,7 @@ export class Session {
     this.#events = events
     this.#transport = transport
     this.#limits = limits
-    this.#inbox = new Inbox(limits.frameSize)
+    this.#inbox = new Inbox(limits.maxFrameSize)
   }
 
   /** What was negotiated; undefined before that. */
@@ -97,23 +96,27 @@ export class Session {
     return this.#closed
   }
 
-  /**
-   * Bytes from the mail server.
-   * @param borrowed the caller reuses the memory of `chunk` after the call
-   */
-  receive(chunk: Buffer, borrowed = false): void {
+  /** Bytes from the mail server, in memory that stays as it is. */
+  receive(chunk: Buffer): void {
     if (this.#closed || this.#ending !== undefined) return
-    if (this.#busy) {
-      this.#postpone(borrowed ? Buffer.from(chunk) : chunk)
-      return
-    }
-    this.#inbox.read(chunk, borrowed)
+    if (this.#busy) return this.#postpone(chunk)
+    this.#inbox.read(chunk)
+    this.#run()
+    this.#settleMemory()
+  }
+
+  /**
+   * Bytes from the mail server, in `memory[0..size)`, which is the caller's again after the call. No view
+   * of them is made: that is an object for each read.
+   */
+  receiveLent(memory: Buffer, size: number): void {
+    if (this.#closed || this.#ending !== undefined) return
+    if (this.#busy) return this.#postpone(Buffer.from(memory.subarray(0, size)))
+    this.#inbox.readLent(memory, size)
     this.#run()
     // A handler is still looking at this chunk, or its rest waits for one.
-    if (borrowed && !this.#closed) this.#frame.hold()
-    this.#countMemory()
-    if (this.#held > ALWAYS_HELD && !this.#busy && this.#limits.memory.exhausted)
-      this.#dropFrame()
+    if (!this.#closed) this.#frame.hold()
+    this.#settleMemory()
   }
 
   /** No more bytes will come. What is waiting is still worked off. */
@@ -137,8 +140,8 @@ export class Session {
     this.#inbox.wait(chunk)
     this.#countMemory()
     this.#heedInterruption()
-    const { pending, memory } = this.#limits
-    if ((this.#inbox.size > pending || memory.exhausted) && !this.#paused) {
+    const { maxPending, memory } = this.#limits
+    if ((this.#inbox.size > maxPending || memory.exhausted) && !this.#paused) {
       this.#paused = true
       this.#transport.pause()
     }
@@ -166,13 +169,19 @@ export class Session {
   }
 
   #unpause(): void {
-    if (!this.#paused || this.#inbox.size > this.#limits.pending / 2) return
+    if (!this.#paused || this.#inbox.size > this.#limits.maxPending / 2) return
     this.#paused = false
     this.#transport.resume()
   }
 
   get #frame(): FrameDecoder {
     return this.#inbox.frame
+  }
+
+  #settleMemory(): void {
+    this.#countMemory()
+    if (this.#held > ALWAYS_HELD && !this.#busy && this.#limits.memory.exhausted)
+      this.#dropFrame()
   }
 
   #countMemory(): void {
@@ -184,7 +193,7 @@ export class Session {
 
   /** A frame that is larger than mail servers' frames are, or such macros, and no memory for it. */
   #dropFrame(): void {
-    this.#out.push(this.#limits.overload.frame)
+    this.#out.push(this.#limits.overload.verdict.frame)
     this.#fail(
       new ProtocolError(
         'MEMORY_EXHAUSTED',
@@ -196,8 +205,7 @@ export class Session {
   /** Goes on with `next` when the answer is there; at once when it is there already. */
   #after<T>(answer: Later<T>, next: (value: T) => void): void {
     if (!(answer instanceof Promise)) {
-      next(answer)
-      return
+      return next(answer)
     }
     this.#busy = true
     this.#inbox.lookAhead()
@@ -331,7 +339,7 @@ export class Session {
       return
     }
     this.#after(handle(), (verdict) => {
-      if (this.#isSilent(silent) && endsMessage(verdict)) this.#owe(verdict)
+      if (this.#agreed(silent) && endsMessage(verdict)) this.#owe(verdict)
       this.#respond(silent, verdict)
     })
   }
@@ -375,7 +383,7 @@ export class Session {
 
   /** MAIL was declined, so a message begins with whatever comes first. */
   get #startsWithoutMail(): boolean {
-    return (this.#terms!.steps & Step.NOMAIL) !== 0
+    return this.#agreed(Step.NOMAIL)
   }
 
   #inMessage(command: MessageCommand): void {
@@ -396,7 +404,7 @@ export class Session {
     const answer = this.#handle(command)
     if (answer instanceof Promise) {
       // The handler may look at the field later, and the chunk may be lent.
-      if (command === Command.HEADER) this.#header.keep()
+      if (command === Command.HEADER) leaveField()
       this.#after(answer, (verdict) => this.#conclude(command, silent, verdict))
     } else {
       this.#conclude(command, silent, answer)
@@ -410,7 +418,7 @@ export class Session {
       case Command.DATA:
         return this.#events.data()
       case Command.HEADER:
-        return this.#events.header(this.#header.read(this.#frame))
+        return this.#events.header(showField(this.#frame))
       case Command.EOH:
         return this.#events.eoh()
       case Command.BODY:
@@ -428,18 +436,14 @@ export class Session {
   #conclude(command: number, silent: number, verdict: Verdict): void {
     if (verdict.kind === 'skip') {
       this.#skipping = true
-      this.#respond(silent, this.#canSkip ? verdict : CONTINUE)
+      this.#respond(silent, this.#agreed(Step.SKIP) ? verdict : CONTINUE)
       return
     }
     const onlyThisRecipient =
       command === Command.RCPT && (verdict.kind === 'reject' || verdict.kind === 'tempfail')
-    const unsaid = this.#isSilent(silent)
+    const unsaid = this.#agreed(silent)
     if (endsMessage(verdict) && (!onlyThisRecipient || unsaid)) this.#settle(verdict)
     if (!unsaid) this.#out.push(verdict.frame)
-  }
-
-  get #canSkip(): boolean {
-    return (this.#terms!.steps & Step.SKIP) !== 0
   }
 
   /** The filter has said its last word; should more of the message come, that word is repeated. */
@@ -505,7 +509,7 @@ export class Session {
       this.#openMessage()
     }
     const order = ORDER[command]!
-    if (order < this.#order || (order === this.#order && !REPEATABLE.has(command))) return false
+    if (order < this.#order || (order === this.#order && !repeats(command))) return false
     this.#order = order
     return true
   }
@@ -531,8 +535,7 @@ export class Session {
   #abandon(next: () => void): void {
     if (this.#message !== 'open') {
       if (this.#message === 'settled') this.#closeMessage()
-      next()
-      return
+      return next()
     }
     this.#after(this.#events.abort(), () => {
       this.#closeMessage()
@@ -553,8 +556,7 @@ export class Session {
     this.#connected = false
     this.#owed = undefined
     if (!this.#begun) {
-      next()
-      return
+      return next()
     }
     this.#begun = false
     this.#after(this.#events.close('quit'), next)
@@ -584,12 +586,12 @@ export class Session {
     return (this.#terms!.declined & step) !== 0
   }
 
-  #isSilent(step: number): boolean {
+  #agreed(step: number): boolean {
     return (this.#terms!.steps & step) !== 0
   }
 
   #respond(silent: number, verdict: Verdict): void {
-    if (!this.#isSilent(silent)) this.#out.push(verdict.frame)
+    if (!this.#agreed(silent)) this.#out.push(verdict.frame)
   }
 }
 

@@ -227,10 +227,9 @@ describe('a body chunk', () => {
     const chunks: Buffer[] = []
     const wire = Wire.negotiated(() => ({ body: (_ctx, chunk) => void chunks.push(chunk) }))
     const bytes = Buffer.from('\0\0\0\x06Bhello\0\0\0\x01E', 'latin1')
-    wire.session.receive(bytes, true)
-    bytes.fill(0)
+    wire.lent(bytes)
     for (const byte of Buffer.from('\0\0\0\x06Bworld\0\0\0\x01E', 'latin1')) {
-      wire.session.receive(Buffer.of(byte), true)
+      wire.lent(Buffer.of(byte))
     }
     assert.deepEqual(chunks.map(String), ['hello', 'world'])
   })
@@ -246,8 +245,7 @@ describe('the raw form of a header', () => {
       },
     }))
     const bytes = Buffer.from('\0\0\0\x02Ma\0\0\0\x07LA\0 v1\0\0\0\0\x07LB\0 v2\0', 'latin1')
-    wire.session.receive(bytes, true)
-    bytes.fill(0xee)
+    wire.lent(bytes)
     await wire.settle()
     assert.deepEqual(seen, ['A: v1', 'B: v2'])
   })

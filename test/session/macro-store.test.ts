@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import fc from 'fast-check'
 import { Command } from '../../src/protocol/constants.ts'
-import { encodeMacros } from '../../src/protocol/macros.ts'
+import { bareMacroName, encodeMacros } from '../../src/protocol/macros.ts'
+import { decodeText } from '../../src/protocol/text.ts'
 import { MacroStore } from '../../src/session/macro-store.ts'
 
 function define(store: MacroStore, command: Command, pairs: Record<string, string>): void {
@@ -81,6 +83,45 @@ describe('macros', () => {
     store.define({ bytes: payload, start: 0, end: payload.length })
     assert.equal(store.get('i'), '\udcffA')
     assert.equal(store.get('odd'), '')
+  })
+
+  it('are found one at a time as they are all together, whatever came', () => {
+    const word = fc.oneof(
+      fc.constantFrom(
+        '',
+        'i',
+        '{i}',
+        '{{i}}',
+        '{}',
+        '{',
+        'auth_authen',
+        '{auth_authen}',
+        '\xc3\xa9',
+      ),
+      fc.string({ maxLength: 5, unit: fc.constantFrom('a', '{', '}', '\xff', '\x80', ' ') }),
+    )
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.constantFrom('C', 'M', 'E'), fc.array(word)), { maxLength: 4 }),
+        fc.boolean(),
+        (frames, ended) => {
+          const store = new MacroStore()
+          for (const [letter, words] of frames) {
+            const text = letter + words.join('\0') + (ended ? '\0' : '')
+            const bytes = Buffer.from(text, 'latin1')
+            store.define({ bytes, start: 0, end: bytes.length })
+          }
+          const all = store.all()
+          const asked = frames.flatMap(([, words]) =>
+            words.flatMap((one) => [one, `{${one}}`, decodeText(Buffer.from(one, 'latin1'))]),
+          )
+          for (const name of [...asked, 'none', '', '\udc80']) {
+            assert.equal(store.get(name), all.get(bareMacroName(name)), JSON.stringify(name))
+          }
+        },
+      ),
+      { numRuns: 500 },
+    )
   })
 
   it('do not change with the buffer they came in', () => {

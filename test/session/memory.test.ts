@@ -117,7 +117,7 @@ describe('what a connection holds', () => {
       body: () => {},
     }))
     const commands = [mail(), body('x'.repeat(10_000))].map(encodeCommand)
-    wire.session.receive(Buffer.concat(commands), true)
+    wire.lent(Buffer.concat(commands))
     assert.ok(memory.used >= 10_000)
     done()
     await wire.settle()
@@ -165,7 +165,9 @@ describe('what a connection holds', () => {
           const bytes = Buffer.concat(commands.map(encodeCommand))
           for (let at = 0, i = 0; at < bytes.length; i++) {
             const end = at + cuts[i % cuts.length]!
-            wire.session.receive(Buffer.from(bytes.subarray(at, end)), lent)
+            const piece = Buffer.from(bytes.subarray(at, end))
+            if (lent) wire.lent(piece)
+            else wire.raw(piece)
             assert.ok(memory.used >= 0)
             at = end
           }

@@ -195,7 +195,7 @@ describe('any conversation', () => {
         fc.array(fc.nat(60), { minLength: 1, maxLength: 30 }),
         fc.boolean(),
         fc.boolean(),
-        async (plans, drawn, sizes, borrowed, sync) => {
+        async (plans, drawn, sizes, lent, sync) => {
           // ABORT and QUIT cut off an asynchronous handler before them: there, time matters.
           const commands = sync ? drawn : drawn.filter(({ type }) => !CUTTING.has(type))
           const bytes = Buffer.concat(commands.map(encodeCommand))
@@ -207,8 +207,8 @@ describe('any conversation', () => {
           for (let at = 0, i = 0; at < bytes.length; i++) {
             const end = at + Math.max(1, sizes[i % sizes.length]!)
             const chunk = Buffer.from(bytes.subarray(at, end))
-            cut.session.receive(chunk, borrowed)
-            if (borrowed) chunk.fill(0xff)
+            if (lent) cut.lent(chunk)
+            else cut.raw(chunk)
             at = end
           }
           for (let i = 0; i < 50 && cut.session.handling; i++) await cut.settle()

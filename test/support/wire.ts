@@ -136,6 +136,14 @@ export class Wire {
     return this
   }
 
+  /** In memory that has something else behind the bytes, and is overwritten after the call. */
+  lent(bytes: Buffer): this {
+    const memory = Buffer.concat([bytes, Buffer.from('\0\0\0\x01Q', 'latin1')])
+    this.session.receiveLent(memory, bytes.length)
+    memory.fill(0xee)
+    return this
+  }
+
   /** What was sent since the last call. */
   take(): ReplyMessage[] {
     return this.transport.sent.splice(0)
