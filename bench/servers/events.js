@@ -52,11 +52,11 @@ const body = () => {
       chunks.push(chunk)
     },
     eom(ctx) {
-      const text = Buffer.concat(chunks)
+      const size = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
       ctx.addHeader('X-Bench-Fields', String(fields.length))
-      ctx.addHeader('X-Bench-Size', String(text.length))
-      if (text.length > 0) text[0] = 0x23
-      ctx.replaceBody(text)
+      ctx.addHeader('X-Bench-Size', String(size))
+      if (size > 0) chunks[0][0] = 0x23
+      for (const chunk of chunks) ctx.replaceBody(chunk)
       return ACCEPT
     },
   }

@@ -39,18 +39,23 @@ const code = (letter) => letter.charCodeAt(0)
 const answered = new Set(Buffer.from(silent ? 'CHTNB' : 'CHMRTLNB'))
 const [NEGOTIATE, HEADER, BODY, EOM, QUIT] = Buffer.from('OLBEQ')
 
+const bodyHead = (size) => {
+  const head = Buffer.alloc(5)
+  head.writeUInt32BE(size + 1)
+  head[4] = code('b')
+  return head
+}
+
+/** Each chunk goes back as it is. */
 const editedBody = (fields, chunks) => {
-  const body = Buffer.concat(chunks)
-  body[0] = code('#')
-  const frames = [
+  const size = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+  if (size > 0) chunks[0][0] = code('#')
+  return [
     field('X-Bench-Fields', String(fields)),
-    field('X-Bench-Size', String(body.length)),
+    field('X-Bench-Size', String(size)),
+    ...chunks.flatMap((chunk) => [bodyHead(chunk.length), chunk]),
+    ACCEPT,
   ]
-  for (let at = 0; at < body.length; at += 65_535) {
-    frames.push(frame('b', body.subarray(at, at + 65_535)))
-  }
-  frames.push(ACCEPT)
-  return frames
 }
 
 const server = createServer({ noDelay: true }, (socket) => {
@@ -83,7 +88,15 @@ const server = createServer({ noDelay: true }, (socket) => {
       at = end
     }
     rest = at === bytes.length ? undefined : bytes.subarray(at)
-    if (out.length > 0) socket.write(out.length === 1 ? out[0] : Buffer.concat(out))
+    if (out.length === 0) return
+    const size = out.reduce((sum, part) => sum + part.length, 0)
+    if (out.length === 1) socket.write(out[0])
+    else if (size < 16_384) socket.write(Buffer.concat(out))
+    else {
+      socket.cork()
+      for (const part of out) socket.write(part)
+      socket.uncork()
+    }
   })
   socket.on('error', () => socket.destroy())
 })

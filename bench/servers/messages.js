@@ -32,11 +32,10 @@ const workloads = {
 
   body: {
     async message(mail) {
-      const text = Buffer.from(await mail.body.bytes())
+      const text = await mail.body.bytes()
       mail.headers.append('X-Bench-Fields', String(mail.headers.length))
       mail.headers.append('X-Bench-Size', String(text.length))
-      if (text.length > 0) text[0] = 0x23
-      mail.body.replace(text)
+      if (text.length > 0) await mail.body.replace(['#', text.subarray(1)])
     },
   },
 

@@ -63,11 +63,11 @@ class Body extends Base {
     this.chunks.push(chunk)
   }
   eom() {
-    const text = Buffer.concat(this.chunks)
+    const size = this.chunks.reduce((sum, chunk) => sum + chunk.length, 0)
     this.addHeader('X-Bench-Fields', String(this.fields.length))
-    this.addHeader('X-Bench-Size', String(text.length))
-    if (text.length > 0) text[0] = 0x23
-    this.replaceBody(text)
+    this.addHeader('X-Bench-Size', String(size))
+    if (size > 0) this.chunks[0][0] = 0x23
+    for (const chunk of this.chunks) this.replaceBody(chunk)
     return ACCEPT
   }
 }

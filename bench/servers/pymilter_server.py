@@ -85,12 +85,12 @@ class Body(Milter.Base):
         return Milter.CONTINUE
 
     def eom(self):
-        body = bytearray().join(self.chunks)
         self.addheader('X-Bench-Fields', str(len(self.fields)))
-        self.addheader('X-Bench-Size', str(len(body)))
-        body[:1] = b'#'
-        for at in range(0, len(body), 65535):
-            self.replacebody(bytes(body[at:at + 65535]))
+        self.addheader('X-Bench-Size', str(sum(map(len, self.chunks))))
+        if self.chunks:
+            self.chunks[0] = b'#' + self.chunks[0][1:]
+        for chunk in self.chunks:
+            self.replacebody(chunk)
         return Milter.ACCEPT
 
 

@@ -170,6 +170,12 @@ export class BodyStore implements AsyncIterable<Buffer> {
     channels.spill.publish({ bytes: this.#size, reason, failed })
   }
 
+  /** What is in memory, as it lies there. @throws MilterError BODY_GONE, SPILL_FAILED */
+  pieces(): readonly Buffer[] {
+    if (this.#failure !== undefined) throw this.#failure
+    return this.#chunks
+  }
+
   /** All of it in one piece of memory. @throws MilterError BODY_GONE, SPILL_FAILED */
   async bytes(): Promise<Buffer> {
     if (this.#failure !== undefined) throw this.#failure
@@ -219,7 +225,6 @@ export class BodyStore implements AsyncIterable<Buffer> {
   /** Whether both hold the same bytes; in files they are compared piece by piece. */
   async equals(other: BodyStore): Promise<boolean> {
     if (this.#size !== other.#size) return false
-    if (this.inMemory && other.inMemory) return (await this.bytes()).equals(await other.bytes())
     const others = other[Symbol.asyncIterator]()
     let rest: Buffer = Buffer.alloc(0)
     for await (const piece of this) {

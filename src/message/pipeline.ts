@@ -388,7 +388,7 @@ export class Pipeline implements FilterObject {
     return given.body.equals(body).then(async (same) => {
       send(ctx, plan)
       if (same) return verdict
-      if (body.inMemory) ctx.replaceBody(await body.bytes())
+      if (body.inMemory) ctx.replaceBodyWith(body.pieces())
       else ctx.replaceBodyFrom(body)
       return verdict
     })

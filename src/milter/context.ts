@@ -296,6 +296,11 @@ export class LiveMessageContext
     this.#editing('replaceBody').replaceBody(data)
   }
 
+  /** For the library: a body in pieces, which need not be joined. */
+  replaceBodyWith(pieces: readonly Buffer[]): void {
+    this.#editing('replaceBody').replaceBodyWith(pieces)
+  }
+
   /** For the library: a body that is not in memory. */
   replaceBodyFrom(source: AsyncIterable<Buffer>): void {
     this.#editing('replaceBody').replaceBodyFrom(source)

@@ -125,6 +125,12 @@ export class EditList {
     if (bytes.length > 0) this.#body.push(bytes)
   }
 
+  /** A new body in pieces, instead of any other. */
+  replaceBodyWith(pieces: readonly Buffer[]): void {
+    this.#grant(Action.CHGBODY, 'replaceBody')
+    this.#body = [...pieces]
+  }
+
   /** A new body that is not in memory, instead of any other. It is read once, while it is sent. */
   replaceBodyFrom(source: AsyncIterable<Buffer>): void {
     this.#grant(Action.CHGBODY, 'replaceBody')

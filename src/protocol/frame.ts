@@ -206,13 +206,24 @@ export class FrameDecoder implements Payload {
   #collect(count: number): void {
     const needed = this.#carried + count
     if (this.#carry.length < needed) {
-      const grown = Buffer.allocUnsafe(Math.max(needed, this.#carry.length * 2, 64))
+      const grown = Buffer.allocUnsafe(this.#roomFor(needed))
       this.#carry.copy(grown, 0, 0, this.#carried)
       this.#carry = grown
     }
     this.#chunk.copy(this.#carry, this.#carried, this.#offset, this.#offset + count)
     this.#carried = needed
     this.#offset += count
+  }
+
+  /**
+   * Once a quarter of a frame has come, room for all of it. Before that twice as much as there was: who
+   * only announces a frame gets no memory for it.
+   */
+  #roomFor(needed: number): number {
+    let frame = 0
+    if (this.#carried >= 4) frame = 4 + lengthAt(this.#carry, 0)
+    else if (this.#carried === 0 && needed >= 4) frame = 4 + lengthAt(this.#chunk, this.#offset)
+    return Math.max(needed, frame <= 4 * needed ? frame : 2 * this.#carry.length, 64)
   }
 
   /** The chunk is used up: let go of it, and of the frame before. */

@@ -151,6 +151,28 @@ describe('frames', () => {
 })
 
 describe('what a decoder holds', () => {
+  it('is four times what has come at the most', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 5_000, max: 300_000 }),
+        fc.array(fc.integer({ min: 1, max: 40_000 }), { minLength: 1, maxLength: 20 }),
+        (size, cuts) => {
+          const bytes = encodeFrame(0x42, Buffer.alloc(size))
+          const one = new FrameDecoder(1_048_576)
+          for (let at = 0, i = 0; at < bytes.length; i++) {
+            const end = Math.min(bytes.length, at + cuts[i % cuts.length]!)
+            one.push(bytes.subarray(at, end))
+            const whole = one.next()
+            assert.equal(whole, end === bytes.length)
+            if (!whole) assert.ok(one.held <= 4 * end, `${one.held} for ${end} of ${size}`)
+            at = end
+          }
+          assert.deepEqual(one.take(), bytes.subarray(5))
+        },
+      ),
+    )
+  })
+
   const frame = encodeFrame(0x42, Buffer.alloc(10_000))
   const decoder = new FrameDecoder(1_048_576)
   const push = (bytes: Buffer): boolean => {
@@ -167,8 +189,15 @@ describe('what a decoder holds', () => {
   })
 
   it('is the part of a frame that has come, then the frame', () => {
-    assert.equal(push(frame.subarray(0, 6_000)), false)
-    assert.equal(decoder.held, 6_000)
+    assert.equal(push(frame.subarray(0, 2_000)), false)
+    assert.equal(decoder.held, 0, 'so little is not counted')
+    assert.equal(push(frame.subarray(2_000, 2_490)), false)
+    // A quarter is not there yet: what was there doubles.
+    assert.equal(push(frame.subarray(2_490, 2_500)), false)
+    assert.equal(decoder.held, 0)
+    // Now it is: room for all of it.
+    assert.equal(push(frame.subarray(2_500, 6_000)), false)
+    assert.equal(decoder.held, frame.length)
     assert.equal(push(frame.subarray(6_000)), true)
     assert.ok(decoder.held >= 10_000)
     assert.equal(decoder.next(), false)
