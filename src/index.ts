@@ -73,6 +73,7 @@ export type { EditCounts, EditMethod } from './milter/edits.ts'
 export {
   decode,
   headerLeadingSpace,
+  lent,
   noCallback,
   noReply,
   rejectedRecipients,

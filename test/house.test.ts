@@ -217,6 +217,7 @@ describe('the package', () => {
       'formatForPostfix',
       'formatListenAddress',
       'headerLeadingSpace',
+      'lent',
       'noCallback',
       'noReply',
       'observe',

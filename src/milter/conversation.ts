@@ -1,8 +1,8 @@
 import { UsageError, type InterruptedError, type ProtocolError } from '../errors.ts'
 import type { HeaderView, Peer } from '../protocol/commands.ts'
-import { formatMacroList } from '../protocol/macros.ts'
 import type { Offer } from '../protocol/negotiation.ts'
 import type {
+  BodyPiece,
   CloseReason,
   FinalAnswer,
   InterruptReason,
@@ -12,9 +12,9 @@ import type {
 } from '../session/events.ts'
 import { Session } from '../session/session.ts'
 import type { Terms, Wishes } from '../session/terms.ts'
-import { CONTINUE, isVerdict, type Verdict } from '../session/verdict.ts'
+import { CONTINUE, type Verdict } from '../session/verdict.ts'
 import { keepsLeadingSpace, LiveConnectionContext, LiveMessageContext } from './context.ts'
-import { describe, isThenable, verdictOf } from './answer.ts'
+import { isThenable, verdictOf } from './answer.ts'
 import { channels } from './channels.ts'
 import { ConnectionState } from './connection-state.ts'
 import { decodeAs } from './decoding.ts'
@@ -26,7 +26,6 @@ import {
   type FilterObject,
 } from './filter-object.ts'
 import { handlerCalls, TracedCall } from './handler-call.ts'
-import type { NegotiationRequest } from './handlers.ts'
 import { interruption, missedDeadline } from './interruption.ts'
 import { marksOf, type Marks } from './marks.ts'
 import {
@@ -125,7 +124,7 @@ export class Conversation implements SessionEvents {
     }
     const combine = (given: unknown): Wishes | undefined => {
       try {
-        return withRequest(wishes, checkedRequest(given))
+        return withRequest(wishes, given)
       } catch (error) {
         return this.#refuse(error)
       }
@@ -195,7 +194,7 @@ export class Conversation implements SessionEvents {
     const filter = this.#object
     if (filter.takeField !== undefined) return this.#takeField(filter, field)
     const { decode, headerLeadingSpace } = (this.#headerMarks ??= this.#marks('header'))
-    const value = this.#shownValue(field.value, headerLeadingSpace === true)
+    const value = this.#valueOf(field, headerLeadingSpace === true)
     const shown = decode === undefined ? value : decodeAs(decode, [value])[0]!
     const message = this.#message!.atField(field)
     const answer = this.#observed
@@ -217,20 +216,24 @@ export class Conversation implements SessionEvents {
   }
 
   /** One space after the colon is part of the writing, not of the value. */
-  #shownValue(value: string, verbatim: boolean): string {
+  #valueOf(field: HeaderView, verbatim: boolean): string {
     const complete = keepsLeadingSpace(this.session.terms!)
-    if (complete === verbatim) return value
-    if (verbatim) return ` ${value}`
-    return value.startsWith(' ') ? value.slice(1) : value
+    if (complete === verbatim) return field.value
+    return verbatim ? ` ${field.value}` : field.valueAfterSpace
   }
 
   eoh(): Later<Verdict> {
     return this.#call('eoh', this.#message!, NO_ARGS)
   }
 
-  body(chunk: Buffer): Later<Verdict> {
-    if (this.#record !== undefined) this.#record.bodyBytes += chunk.length
-    return this.#call('body', this.#message!, [chunk])
+  body(piece: BodyPiece): Later<Verdict> {
+    if (this.#record !== undefined) this.#record.bodyBytes += piece.size
+    const message = this.#message!
+    if (!this.#marks('body').lent) return this.#call('body', message, [piece.take()])
+    const answer = this.#call('body', message, [piece.view()])
+    return answer instanceof Promise
+      ? answer.then(() => this.#fail('body', message, keptTooLong()))
+      : answer
   }
 
   eom(): Later<FinalAnswer> {
@@ -572,6 +575,12 @@ export class Conversation implements SessionEvents {
 
 const NO_MARKS: Marks = {}
 
+const keptTooLong = (): UsageError =>
+  new UsageError(
+    'INVALID_HANDLER',
+    'a body handler marked lent has given a promise; its chunk is overwritten as soon as it returns, so it must be synchronous',
+  )
+
 /** Tells of an answer when it is there. */
 function tapped(answer: Later<Verdict>, tell: (verdict: Verdict) => void): Later<Verdict> {
   if (!(answer instanceof Promise)) {
@@ -582,17 +591,4 @@ function tapped(answer: Later<Verdict>, tell: (verdict: Verdict) => void): Later
     tell(verdict)
     return verdict
   })
-}
-
-function checkedRequest(given: unknown): NegotiationRequest | undefined {
-  if (given === undefined) return undefined
-  if (typeof given !== 'object' || given === null || isVerdict(given)) {
-    throw new UsageError(
-      'INVALID_VERDICT',
-      `the handler of negotiate returned ${describe(given)}; it may return { actions, steps, macros } or nothing, or throw to refuse the connection`,
-    )
-  }
-  const request = given as NegotiationRequest
-  for (const names of Object.values(request.macros ?? {})) formatMacroList(names)
-  return request
 }

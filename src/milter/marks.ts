@@ -1,5 +1,6 @@
 import { UsageError } from '../errors.ts'
 import { formatMacroList } from '../protocol/macros.ts'
+import type { Verdict } from '../session/verdict.ts'
 import { isStage, optionalStages, STAGES, type Stage } from './stages.ts'
 
 /**
@@ -19,6 +20,7 @@ export interface Marks {
   readonly macros?: readonly string[]
   readonly rejectedRecipients?: true
   readonly headerLeadingSpace?: true
+  readonly lent?: true
   readonly decode?: DecodeStrategy
 }
 
@@ -67,6 +69,7 @@ const FITS: Readonly<Record<string, string>> = {
   symlist: 'macros can be asked for at connect, helo, envfrom, envrcpt, data, eoh and eom',
   rejectedRecipients: 'it belongs on envrcpt',
   headerLeadingSpace: 'it belongs on header',
+  lent: 'it belongs on body',
   decode: 'it belongs on envfrom, envrcpt or header',
 }
 
@@ -76,6 +79,7 @@ const ALLOWED: Readonly<Record<keyof Marks, (stage: Stage) => boolean>> = {
   macros: (stage) => STAGES[stage].macros !== undefined,
   rejectedRecipients: (stage) => stage === 'envrcpt',
   headerLeadingSpace: (stage) => stage === 'header',
+  lent: (stage) => stage === 'body',
   decode: (stage) => stage === 'envfrom' || stage === 'envrcpt' || stage === 'header',
 }
 
@@ -156,6 +160,19 @@ export function headerLeadingSpace<This, Args extends unknown[], Result>(
     context,
     ALLOWED.headerLeadingSpace,
   )
+}
+
+/**
+ * On `body`: the chunk is good until the handler returns, and is overwritten then, as in libmilter.
+ * Otherwise each chunk is copied, so that it can be kept: for a handler that only looks at it (a hash, a
+ * search, a sum) the copy is most of what it costs. It must be synchronous; one that answers with a
+ * promise has failed.
+ */
+export function lent<This, Args extends unknown[], Result extends Verdict | Silence>(
+  handler: Handler<This, Args, Result>,
+  context?: Decorator,
+): Handler<This, Args, Result> {
+  return mark('lent', handler, { lent: true }, context, ALLOWED.lent)
 }
 
 /** What a handler with bytes looks like to the rest: its bytes are text again. */

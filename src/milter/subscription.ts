@@ -1,7 +1,10 @@
+import { UsageError } from '../errors.ts'
 import type { MacroStage } from '../protocol/constants.ts'
 import { ALL_ACTIONS, Step } from '../protocol/constants.ts'
-import type { MacroLists } from '../protocol/macros.ts'
+import { formatMacroList, type MacroLists } from '../protocol/macros.ts'
 import type { Wishes } from '../session/terms.ts'
+import { isVerdict } from '../session/verdict.ts'
+import { describe } from './answer.ts'
 import type { NegotiationRequest } from './handlers.ts'
 import { checkMarks, marksOf } from './marks.ts'
 import type { FilterSettings } from './options.ts'
@@ -59,8 +62,13 @@ export function answeringData(wishes: Wishes): Wishes {
   return { ...wishes, withheld: Step.NODATA | Step.NR_DATA }
 }
 
-/** The wishes with the filter's own word on them. */
-export function withRequest(wishes: Wishes, request: NegotiationRequest | undefined): Wishes {
+/**
+ * The wishes with the filter's own word on them.
+ * @param given what the handler of negotiate has returned
+ * @throws UsageError INVALID_VERDICT, INVALID_OPTION for a macro that cannot be asked for
+ */
+export function withRequest(wishes: Wishes, given: unknown): Wishes {
+  const request = checkedRequest(given)
   if (request === undefined) return wishes
   const macros = new Map(wishes.macros)
   for (const [stage, names] of Object.entries(request.macros ?? {})) {
@@ -73,4 +81,17 @@ export function withRequest(wishes: Wishes, request: NegotiationRequest | undefi
     withheld: request.steps === undefined ? wishes.withheld : undefined,
     macros,
   }
+}
+
+function checkedRequest(given: unknown): NegotiationRequest | undefined {
+  if (given === undefined) return undefined
+  if (typeof given !== 'object' || given === null || isVerdict(given)) {
+    throw new UsageError(
+      'INVALID_VERDICT',
+      `the handler of negotiate returned ${describe(given)}; it may return { actions, steps, macros } or nothing, or throw to refuse the connection`,
+    )
+  }
+  const request = given as NegotiationRequest
+  for (const names of Object.values(request.macros ?? {})) formatMacroList(names)
+  return request
 }

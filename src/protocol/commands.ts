@@ -115,6 +115,7 @@ export function decodeEnvelope(payload: Payload): string[] {
 }
 
 const EMPTY = Buffer.alloc(0)
+const SPACE = 0x20
 
 /**
  * A header field where it lies; pointed at one payload after the other, so that reading a header
@@ -164,9 +165,21 @@ export class HeaderView {
 
   /** Everything after the colon as it was sent: with its leading space where that was negotiated. */
   get value(): string {
+    return this.#text(this.#valueStart)
+  }
+
+  /** The value without the one space that is part of its writing. */
+  get valueAfterSpace(): string {
+    const start = this.#valueStart
+    return this.#text(
+      this.#bytes[start] === SPACE && start < this.#valueEnd ? start + 1 : start,
+    )
+  }
+
+  #text(start: number): string {
     return this.#plainValue
-      ? decodeLatin1(this.#bytes, this.#valueStart, this.#valueEnd)
-      : decodeText(this.#bytes, this.#valueStart, this.#valueEnd)
+      ? decodeLatin1(this.#bytes, start, this.#valueEnd)
+      : decodeText(this.#bytes, start, this.#valueEnd)
   }
 
   /** Bytes of name and value, and one between them. */

@@ -143,12 +143,22 @@ export class FrameDecoder implements Payload {
     return true
   }
 
+  /** Bytes of the payload. */
+  get size(): number {
+    return this.end - this.start
+  }
+
+  /** The payload where it lies: good until something else is read. */
+  view(): Buffer {
+    return this.bytes.subarray(this.start, this.end)
+  }
+
   /**
    * The payload in memory that stays as it is, whatever is pushed later: in place where that is
    * safe, otherwise a copy.
    */
   take(): Buffer {
-    const payload = this.bytes.subarray(this.start, this.end)
+    const payload = this.view()
     if (this.bytes === this.#carry || (this.bytes === this.#chunk && this.#lent)) {
       return Buffer.from(payload)
     }

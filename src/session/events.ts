@@ -13,6 +13,15 @@ export type CloseReason = 'quit' | 'eof' | 'error' | 'timeout' | 'shutdown'
 /** Why a handler is not waited for any longer. */
 export type InterruptReason = 'abort' | 'disconnect' | 'shutdown'
 
+/** A piece of the body where it lies; asked for its bytes before the answer, or the first wait. */
+export interface BodyPiece {
+  readonly size: number
+  /** In memory that stays as it is. */
+  take(): Buffer
+  /** Without a copy, and good only as long as nothing else is read. */
+  view(): Buffer
+}
+
 /** The answer to end of message. Edits are frames, sent before the verdict if the message passes. */
 export interface FinalAnswer {
   readonly verdict: Verdict
@@ -39,8 +48,7 @@ export interface SessionEvents {
   /** The view is good until the answer. */
   header(field: HeaderView): Later<Verdict>
   eoh(): Later<Verdict>
-  /** The chunk may be kept. */
-  body(chunk: Buffer): Later<Verdict>
+  body(piece: BodyPiece): Later<Verdict>
   eom(): Later<FinalAnswer>
   unknown(line: string): Later<Verdict>
   /** The open message was abandoned: once for each that got no final verdict. */

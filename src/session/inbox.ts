@@ -72,8 +72,8 @@ export class Inbox {
         this.#reached(this.frame.command)
         return true
       }
-      const chunk = this.#waiting.shift()
-      if (chunk === undefined) return false
+      if (this.#waitingSize === 0) return false
+      const chunk = this.#waiting.shift()!
       this.#waitingSize -= chunk.length
       this.frame.push(chunk)
       this.#scanned = true

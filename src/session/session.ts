@@ -429,7 +429,7 @@ export class Session {
   /** An empty chunk is forgiven (halon-extras/milter sends one for an empty body). */
   #body(): Later<Verdict> {
     if (this.#skipping || this.#frame.start === this.#frame.end) return CONTINUE
-    return this.#events.body(this.#frame.take())
+    return this.#events.body(this.#frame)
   }
 
   /** Takes the verdict on an event of the open message, and answers the event. */

@@ -24,7 +24,10 @@ export function memoryChannel(factory: FilterFactory, settings: FilterSettings):
         queueMicrotask(() => {
           if (closed || link.closed) return
           link.bytesReceived += bytes.length
-          session.receive(Buffer.from(bytes))
+          // As behind a server: what was lent does not stay.
+          const memory = Buffer.from(bytes)
+          session.receiveLent(memory, memory.length)
+          memory.fill(LENT_NO_MORE)
         })
       },
       end: () => queueMicrotask(end),
@@ -32,6 +35,9 @@ export function memoryChannel(factory: FilterFactory, settings: FilterSettings):
     })
   }
 }
+
+/** What a filter finds that has kept a chunk it was lent. */
+const LENT_NO_MORE = 0x3f
 
 class MemoryLink implements Transport {
   closed = false

@@ -6,6 +6,7 @@ import { Base } from '../../src/milter/base.ts'
 import type { Filter } from '../../src/milter/filter-object.ts'
 import {
   headerLeadingSpace,
+  lent,
   noCallback,
   noReply,
   rejectedRecipients,
@@ -231,6 +232,7 @@ describe('marks', () => {
     ['noCallback on close', () => ({ close: noCallback(() => {}) })],
     ['symlist on header', () => ({ header: symlist('i')(() => {}) })],
     ['rejectedRecipients on envfrom', () => ({ envfrom: rejectedRecipients(() => {}) })],
+    ['lent on header', () => ({ header: lent(() => {}) })],
     ['headerLeadingSpace on body', () => ({ body: headerLeadingSpace(() => {}) })],
   ]
   for (const [name, filter] of misplaced) {

@@ -3,10 +3,12 @@ import { describe, it } from 'node:test'
 import { InterruptedError } from '../../src/errors.ts'
 import type { ConnectionContext, MessageContext } from '../../src/milter/context.ts'
 import type { Handlers } from '../../src/milter/handlers.ts'
-import { noReply } from '../../src/milter/marks.ts'
+import { lent, noReply } from '../../src/milter/marks.ts'
 import { Base } from '../../src/milter/base.ts'
 import { Milter } from '../../src/milter/milter.ts'
-import { REJECT } from '../../src/session/verdict.ts'
+import { encodeCommand } from '../../src/protocol/commands.ts'
+import { REJECT, SKIP } from '../../src/session/verdict.ts'
+import { deliver } from '../../src/testing/index.ts'
 import {
   abort,
   body,
@@ -232,6 +234,63 @@ describe('a body chunk', () => {
       wire.lent(Buffer.of(byte))
     }
     assert.deepEqual(chunks.map(String), ['hello', 'world'])
+  })
+})
+
+describe('a body chunk that is lent', () => {
+  const piece = (text: string): Buffer => encodeCommand(body(text))
+
+  it('is what came, however it came, and is no copy', () => {
+    const seen: string[] = []
+    const kept: Buffer[] = []
+    const wire = Wire.negotiated(() => ({
+      body: lent((_ctx, chunk: Buffer) => {
+        seen.push(chunk.toString())
+        kept.push(chunk)
+      }),
+    }))
+    const bytes = Buffer.concat([piece('hello'), piece('world')])
+    wire.lent(bytes)
+    for (const byte of bytes) wire.lent(Buffer.of(byte))
+    assert.deepEqual(seen, ['hello', 'world', 'hello', 'world'])
+    assert.notEqual(kept[0]!.toString(), 'hello', 'its memory has been used again')
+  })
+
+  it('works as a decorator, and its verdict counts', () => {
+    let chunks = 0
+    class Two extends Base {
+      @lent override body(chunk: Buffer) {
+        chunks += chunk.length
+        return SKIP
+      }
+    }
+    const wire = Wire.negotiated(() => new Two())
+    wire.lent(Buffer.concat([piece('hello'), piece('world')]))
+    assert.equal(chunks, 5)
+    assert.deepEqual(wire.take(), [{ type: 'skip' }, { type: 'continue' }])
+  })
+
+  it('must not be waited with: the message gets the policy, with a line that says why', async () => {
+    const wire = Wire.negotiated(() => ({
+      body: lent((async () => {}) as unknown as () => void),
+    }))
+    wire.lent(piece('hello'))
+    await wire.settle()
+    assert.deepEqual(wire.take(), [{ type: 'tempfail' }])
+    const { code, message } = wire.errors()[0]!.fields['err'] as {
+      code: string
+      message: string
+    }
+    assert.equal(code, 'INVALID_HANDLER')
+    assert.match(message, /must be synchronous/)
+  })
+
+  it('is overwritten in tests as well', async () => {
+    const kept: Buffer[] = []
+    await deliver(() => ({ body: lent((_ctx, chunk: Buffer) => void kept.push(chunk)) }), {
+      message: 'Subject: x\r\n\r\nhello\r\n',
+    })
+    assert.match(Buffer.concat(kept).toString(), /^\?+$/)
   })
 })
 

@@ -5,6 +5,7 @@ import {
   CONTINUE,
   decode,
   DISCARD,
+  lent,
   noReply,
   REJECT,
   reply,
@@ -53,6 +54,16 @@ export const served3: Promise<MilterServer> = serve(
   },
   { listen },
 )
+
+// ---- a chunk that is lent
+
+export const looking: Handlers = {
+  body: lent((_ctx, chunk: Buffer) => (chunk.length > 9 ? SKIP : undefined)),
+}
+export const waiting: Handlers = {
+  // @ts-expect-error it must be synchronous
+  body: lent(async (_ctx, chunk: Buffer) => void chunk.length),
+}
 
 // ---- editing the message outside end of message
 
