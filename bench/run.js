@@ -16,8 +16,8 @@ const HELP = `usage: npm run bench -- [options]
   --transports LIST   unix,tcp
   --connections LIST  by default 20,200 on a unix socket, 20 with TCP
   --repetitions N     3; the median counts
-  --seconds S         2, of each
-  --warm-up S         0.5
+  --seconds S         1.5, of each (--quick: 1)
+  --warm-up S         4, since Node compiles for some seconds what it runs (--quick: 1.5)
   --node PATH         another Node for the servers that need one
   --like-postfix      sockets used as Postfix uses them; see docs/performance.md
   --no-memory         without memory
@@ -68,8 +68,8 @@ const workloads =
   list(options.workloads) ?? (quick ? ['noop', 'addheader', 'body'] : Object.keys(WORKLOADS))
 const repetitions = Number(options.repetitions ?? (quick ? 1 : 3))
 const times = {
-  seconds: Number(options.seconds ?? 2),
-  warmUp: Number(options['warm-up'] ?? 0.5),
+  seconds: Number(options.seconds ?? (quick ? 1 : 1.5)),
+  warmUp: Number(options['warm-up'] ?? (quick ? 1.5 : 4)),
 }
 const likePostfix = options['like-postfix'] ? ['--like-postfix'] : []
 

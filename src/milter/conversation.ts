@@ -95,7 +95,7 @@ export class Conversation implements SessionEvents {
   // ---- SessionEvents
 
   negotiate(offer: Offer): Later<Wishes | undefined> {
-    const filter = this.#object
+    const filter = this.#object()
     let wishes: Wishes
     try {
       wishes = wishesOf(filter, this.#settings)
@@ -191,13 +191,13 @@ export class Conversation implements SessionEvents {
 
   header(field: HeaderView): Later<Verdict> {
     this.#record?.content?.addField(field.name, field.value)
-    const filter = this.#object
+    const filter = this.#object()
     if (filter.takeField !== undefined) return this.#takeField(filter, field)
     const { decode, headerLeadingSpace } = (this.#headerMarks ??= this.#marks('header'))
     const value = this.#valueOf(field, headerLeadingSpace === true)
     const shown = decode === undefined ? value : decodeAs(decode, [value])[0]!
     const message = this.#message!.atField(field)
-    const answer = this.#observed
+    const answer = this.#observed()
       ? this.#timed('header', message, [field.name, shown])
       : this.#askField(filter, message, field.name, shown)
     if (answer instanceof Promise) return answer.finally(() => message.atField(undefined))
@@ -349,7 +349,7 @@ export class Conversation implements SessionEvents {
   // ---- calling handlers
 
   /** The filter's object; should the factory fail, one that gives the policy's answer. */
-  get #object(): FilterObject {
+  #object(): FilterObject {
     if (this.#filter === undefined) {
       try {
         this.#filter = filterObject(this.#factory(), this.#settings)
@@ -370,7 +370,7 @@ export class Conversation implements SessionEvents {
   }
 
   #marks(stage: Stage): Marks {
-    const handler = this.#object.handlers[stage]
+    const handler = this.#object().handlers[stage]
     return handler === undefined ? NO_MARKS : marksOf(handler)
   }
 
@@ -379,11 +379,13 @@ export class Conversation implements SessionEvents {
     context: LiveConnectionContext,
     args: readonly unknown[],
   ): Later<Verdict> {
-    return this.#observed ? this.#timed(stage, context, args) : this.#ask(stage, context, args)
+    return this.#observed()
+      ? this.#timed(stage, context, args)
+      : this.#ask(stage, context, args)
   }
 
   /** Somebody listens: only then is there a clock, and a promise around the answer. */
-  get #observed(): boolean {
+  #observed(): boolean {
     return (
       this.#record !== undefined ||
       channels.handler.hasSubscribers ||
@@ -393,7 +395,7 @@ export class Conversation implements SessionEvents {
 
   /** @param ask calls the handler */
   #trace<T>(stage: Stage, context: LiveConnectionContext, ask: () => Later<T>): Later<T> {
-    if (!handlerCalls.hasSubscribers || this.#object.callsFilters) return ask()
+    if (!handlerCalls.hasSubscribers || this.#object().callsFilters) return ask()
     this.#traced = new TracedCall(context, stage)
     return this.#traced.run(ask)
   }
@@ -405,7 +407,7 @@ export class Conversation implements SessionEvents {
   ): Later<Verdict> {
     const record = this.#record
     if (record !== undefined) record.stage = stage
-    const isHandled = this.#object.handlers[stage] !== undefined
+    const isHandled = this.#object().handlers[stage] !== undefined
     const began = performance.now()
     const ask = (): Later<Verdict> => this.#ask(stage, context, args)
     return tapped(isHandled ? this.#trace(stage, context, ask) : ask(), (verdict) => {
@@ -416,7 +418,7 @@ export class Conversation implements SessionEvents {
   }
 
   #ask(stage: Stage, context: LiveConnectionContext, args: readonly unknown[]): Later<Verdict> {
-    const filter = this.#object
+    const filter = this.#object()
     const handler = filter.handlers[stage]
     this.#failed = false
     if (handler === undefined) return CONTINUE
@@ -492,7 +494,7 @@ export class Conversation implements SessionEvents {
     context: LiveConnectionContext,
     args: readonly unknown[],
   ): Later<void> {
-    const filter = this.#object
+    const filter = this.#object()
     const handler = filter.handlers[stage]
     if (handler === undefined) return undefined
     const failed = (error: unknown): void => {
@@ -521,7 +523,7 @@ export class Conversation implements SessionEvents {
     failed: (error: unknown) => T,
     interruptible = true,
   ): Promise<T> {
-    const filter = this.#object
+    const filter = this.#object()
     return new Promise((resolve) => {
       let waiting = true
       const cut = (reason: InterruptedError): void => {

@@ -57,6 +57,8 @@ export class Session {
   #ending: CloseReason | undefined
 
   readonly #inbox: Inbox
+  /** the one that was taken last; no getter, because a private getter is a call into the engine each time */
+  readonly #frame: FrameDecoder
   #paused = false
   /** bytes that are counted for this connection */
   #held = 0
@@ -66,6 +68,7 @@ export class Session {
     this.#transport = transport
     this.#limits = limits
     this.#inbox = new Inbox(limits.maxFrameSize)
+    this.#frame = this.#inbox.frame
   }
 
   /** What was negotiated; undefined before that. */
@@ -174,10 +177,6 @@ export class Session {
     this.#transport.resume()
   }
 
-  get #frame(): FrameDecoder {
-    return this.#inbox.frame
-  }
-
   #settleMemory(): void {
     this.#countMemory()
     if (this.#held > ALWAYS_HELD && !this.#busy && this.#limits.memory.exhausted)
@@ -266,7 +265,8 @@ export class Session {
    */
   #macro(): void {
     const forMail = this.#frame.bytes[this.#frame.start] === Command.MAIL
-    if (forMail && this.#startsWithoutMail) this.#abandon(() => this.macros.define(this.#frame))
+    if (forMail && this.#startsWithoutMail())
+      this.#abandon(() => this.macros.define(this.#frame))
     else this.macros.define(this.#frame)
   }
 
@@ -382,7 +382,7 @@ export class Session {
   }
 
   /** MAIL was declined, so a message begins with whatever comes first. */
-  get #startsWithoutMail(): boolean {
+  #startsWithoutMail(): boolean {
     return this.#agreed(Step.NOMAIL)
   }
 
@@ -504,7 +504,7 @@ export class Session {
 
   #inOrder(command: number): boolean {
     if (this.#message === 'none') {
-      if (!this.#startsWithoutMail) return false
+      if (!this.#startsWithoutMail()) return false
       this.macros.beginWithoutMail()
       this.#openMessage()
     }
