@@ -27,9 +27,6 @@ class Noop extends Base {
   eoh() {
     return CONTINUE
   }
-  body() {
-    return CONTINUE
-  }
   eom() {
     return CONTINUE
   }
@@ -40,7 +37,7 @@ class Noop extends Base {
 
 // Plain JavaScript has no decorators; marks are wrapped around methods. What is not kept of a body need
 // not be copied; libmilter never lets a chunk be kept.
-Noop.prototype.body = lent(Noop.prototype.body)
+Noop.prototype.body = lent(() => CONTINUE)
 
 class AddHeader extends Base {
   eom() {

@@ -1,4 +1,4 @@
-import { UsageError, type InterruptedError, type ProtocolError } from '../errors.ts'
+import type { InterruptedError, ProtocolError } from '../errors.ts'
 import type { HeaderView, Peer } from '../protocol/commands.ts'
 import type { Offer } from '../protocol/negotiation.ts'
 import type {
@@ -27,7 +27,7 @@ import {
 } from './filter-object.ts'
 import { handlerCalls, TracedCall } from './handler-call.ts'
 import { interruption, missedDeadline } from './interruption.ts'
-import { marksOf, type Marks } from './marks.ts'
+import { keptTooLong, marksOf, type Marks } from './marks.ts'
 import {
   MessageRecord,
   publishFailure,
@@ -229,11 +229,8 @@ export class Conversation implements SessionEvents {
   body(piece: BodyPiece): Later<Verdict> {
     if (this.#record !== undefined) this.#record.bodyBytes += piece.size
     const message = this.#message!
-    if (!this.#marks('body').lent) return this.#call('body', message, [piece.take()])
-    const answer = this.#call('body', message, [piece.view()])
-    return answer instanceof Promise
-      ? answer.then(() => this.#fail('body', message, keptTooLong()))
-      : answer
+    const chunk = this.#marks('body').lent ? piece.view() : piece.take()
+    return this.#call('body', message, [chunk])
   }
 
   eom(): Later<FinalAnswer> {
@@ -455,6 +452,10 @@ export class Conversation implements SessionEvents {
   #answered(stage: Stage, context: LiveConnectionContext, result: unknown): Later<Verdict> {
     if (result === undefined || result === CONTINUE) return CONTINUE
     if (!isThenable(result)) return this.#checked(stage, context, result)
+    if (stage === 'body' && this.#marks(stage).lent) {
+      this.#leave(result)
+      return this.#fail(stage, context, keptTooLong())
+    }
     return this.#wait(
       stage,
       context,
@@ -563,6 +564,14 @@ export class Conversation implements SessionEvents {
     })
   }
 
+  /** A handler that is still running and that nobody waits for. */
+  #leave(result: PromiseLike<unknown>): void {
+    const filter = this.#object()
+    const ended = (): void => this.#overrun(filter, -1)
+    this.#overrun(filter, 1)
+    result.then(ended, ended)
+  }
+
   #overrun(filter: FilterObject, change: number): void {
     this.#overrunning += change
     filter.overrunning?.(this.#overrunning)
@@ -576,12 +585,6 @@ export class Conversation implements SessionEvents {
 }
 
 const NO_MARKS: Marks = {}
-
-const keptTooLong = (): UsageError =>
-  new UsageError(
-    'INVALID_HANDLER',
-    'a body handler marked lent has given a promise; its chunk is overwritten as soon as it returns, so it must be synchronous',
-  )
 
 /** Tells of an answer when it is there. */
 function tapped(answer: Later<Verdict>, tell: (verdict: Verdict) => void): Later<Verdict> {

@@ -163,8 +163,9 @@ export function headerLeadingSpace<This, Args extends unknown[], Result>(
 }
 
 /**
- * On `body`: the chunk is good until the handler returns, and is overwritten then, as in libmilter.
- * Otherwise each chunk is copied, so that it can be kept: for a handler that only looks at it (a hash, a
+ * On `body`: the chunk is good until the handler returns, and is overwritten then, as in libmilter. It is
+ * part of a buffer for all connections, so nothing is to be done with `chunk.buffer`, such as to send it to
+ * a worker. Otherwise each chunk is copied, so that it can be kept: for a handler that only looks at it (a hash, a
  * search, a sum) the copy is most of what it costs. It must be synchronous; one that answers with a
  * promise has failed.
  */
@@ -174,6 +175,13 @@ export function lent<This, Args extends unknown[], Result extends Verdict | Sile
 ): Handler<This, Args, Result> {
   return mark('lent', handler, { lent: true }, context, ALLOWED.lent)
 }
+
+/** Of a handler that keeps for later what it was lent for now. */
+export const keptTooLong = (): UsageError =>
+  new UsageError(
+    'INVALID_HANDLER',
+    'a body handler marked lent has given a promise; its chunk is overwritten as soon as it returns, so it must be synchronous',
+  )
 
 /** What a handler with bytes looks like to the rest: its bytes are text again. */
 type AsText<Args extends unknown[]> = {

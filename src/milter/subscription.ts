@@ -1,7 +1,7 @@
 import { UsageError } from '../errors.ts'
 import type { MacroStage } from '../protocol/constants.ts'
 import { ALL_ACTIONS, Step } from '../protocol/constants.ts'
-import { formatMacroList, type MacroLists } from '../protocol/macros.ts'
+import { formatMacroList, NO_MACRO_LISTS } from '../protocol/macros.ts'
 import type { Wishes } from '../session/terms.ts'
 import { isVerdict } from '../session/verdict.ts'
 import { describe } from './answer.ts'
@@ -10,8 +10,6 @@ import { checkMarks, marksOf } from './marks.ts'
 import type { FilterSettings } from './options.ts'
 import { STAGE_NAMES, STAGES } from './stages.ts'
 import type { FilterObject } from './filter-object.ts'
-
-const NO_LISTS: MacroLists = new Map()
 
 /**
  * What a filter wants, worked out from the handlers it has: events without a handler are declined,
@@ -47,7 +45,7 @@ export function wishesOf(filter: FilterObject, settings: FilterSettings): Wishes
     actions: (settings.actions & (filter.actions ?? ALL_ACTIONS)) | settings.requiredActions,
     required: settings.requiredActions,
     steps,
-    macros: macros ?? NO_LISTS,
+    macros: macros ?? NO_MACRO_LISTS,
     dataSize: settings.dataSize,
   }
 }

@@ -148,7 +148,7 @@ export class FrameDecoder implements Payload {
     return this.end - this.start
   }
 
-  /** The payload where it lies: good until something else is read. */
+  /** The payload where it lies: good until the next `next`, `push` or `hold`. */
   view(): Buffer {
     return this.bytes.subarray(this.start, this.end)
   }

@@ -63,6 +63,8 @@ export function encodeMacros(
 
 /** Names of the macros a filter wants at each stage; a list replaces the mail server's own. */
 export type MacroLists = ReadonlyMap<MacroStage, readonly string[]>
+/** The mail server sends what it is configured to. */
+export const NO_MACRO_LISTS: MacroLists = new Map()
 
 /**
  * The list of one stage as it goes into the negotiation.

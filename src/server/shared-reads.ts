@@ -8,6 +8,7 @@ const SIZE = 131_072
 const BUFFER = Buffer.allocUnsafeSlow(SIZE)
 
 export interface Reader {
+  /** Bytes in memory that stays as it is. */
   receive(chunk: Buffer): void
   /** Bytes in `memory[0..size)`, which is overwritten after the call. */
   receiveLent(memory: Buffer, size: number): void
@@ -32,7 +33,6 @@ const ALLOWED = process.env[READS_VARIABLE] !== 'stream'
  * `net.createServer` does not pass it on. So it is set afterwards, as the constructor of Socket sets
  * it, by names that all versions from 20 to 26 have. Where they are missing the socket is read as a
  * stream.
- *
  */
 export function readShared(socket: Socket, reader: Reader): void {
   // One that another process has accepted has begun to read when it arrives. If something is there
@@ -51,6 +51,7 @@ function setOnRead(socket: Socket, reader: Reader): boolean {
   const handle = innards._handle
   const names = ON_READ ?? (ON_READ = findNames(socket))
   if (names.length !== 2 || typeof handle?.useUserBuffer !== 'function') return false
+  keepBuffer()
   innards[names[0]!] = BUFFER
   innards[names[1]!] = (size: number) => {
     reader.receiveLent(BUFFER, size)
@@ -58,6 +59,18 @@ function setOnRead(socket: Socket, reader: Reader): boolean {
   }
   handle.useUserBuffer(BUFFER)
   return true
+}
+
+let kept = false
+
+/**
+ * A handler may be lent a part of the buffer: should it give that to a worker with its memory, no
+ * connection could read any more. From Node 21 on that is an error there, before it is copied.
+ */
+function keepBuffer(): void {
+  if (kept) return
+  kept = true
+  process.getBuiltinModule('node:worker_threads').markAsUntransferable(BUFFER.buffer)
 }
 
 let ON_READ: readonly symbol[] | undefined

@@ -13,12 +13,12 @@ export type CloseReason = 'quit' | 'eof' | 'error' | 'timeout' | 'shutdown'
 /** Why a handler is not waited for any longer. */
 export type InterruptReason = 'abort' | 'disconnect' | 'shutdown'
 
-/** A piece of the body where it lies; asked for its bytes before the answer, or the first wait. */
+/** A piece of the body where it lies. What it has is asked for before the method it is given to returns. */
 export interface BodyPiece {
   readonly size: number
   /** In memory that stays as it is. */
   take(): Buffer
-  /** Without a copy, and good only as long as nothing else is read. */
+  /** Without a copy, and good only until that method returns. */
   view(): Buffer
 }
 

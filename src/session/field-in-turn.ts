@@ -3,7 +3,8 @@ import type { Payload } from '../protocol/frame.ts'
 
 /**
  * One view for the fields of all sessions, one after the other: nearly always the handler is done with a
- * field at once, and a view for each connection would be memory that is touched for each field.
+ * field at once, and a view for each connection would be memory that is touched for each field. That is
+ * right only because no session shows a field while the handler of another one is still on the stack.
  */
 let view = new HeaderView()
 

@@ -16,6 +16,6 @@ export interface SessionLimits {
 
 /**
  * Bytes a connection may hold though there is no memory left: a frame of the usual size that is being
- * put together, in a buffer that has grown to twice as much.
+ * put together, and as much again.
  */
 export const ALWAYS_HELD: number = 2 * (DataSize.K64 + FRAME_HEADER_SIZE)

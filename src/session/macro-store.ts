@@ -5,6 +5,8 @@ import { decodeLatin1, decodeText } from '../protocol/text.ts'
 
 /** Slots of more than this many bytes are counted as held. */
 const USUAL_SIZE = 4096
+/** Larger ones are read once as a whole instead of looked through for each name; macros of real mail rarely are. */
+const LOOKED_THROUGH = 512
 
 /**
  * The macros that hold now: one slot for each stage that has them. A MACRO frame replaces the
@@ -21,6 +23,8 @@ export class MacroStore {
    * they could be copied to (of a connection's start 5 of 50 us), and few of them are looked into.
    */
   readonly #slots: string[] = ['', '', '', '', '', '', '']
+  /** What large slots hold, by their number, once somebody has asked. */
+  #read: Map<number, ReadonlyMap<string, string>> | undefined
   /** A bit for each slot that was filled since the command it belongs to came last. */
   #fresh = 0
   #held = 0
@@ -78,6 +82,7 @@ export class MacroStore {
     if (before > USUAL_SIZE) this.#held -= before
     if (pairs.length > USUAL_SIZE) this.#held += pairs.length
     this.#slots[slot] = pairs
+    this.#read?.delete(slot)
   }
 
   /** The value of a macro, with or without braces; undefined when it is not defined now. */
@@ -86,20 +91,29 @@ export class MacroStore {
     if (BEYOND_ASCII.test(bare)) return this.all().get(bare)
     for (let slot = this.#slots.length - 1; slot >= 0; slot--) {
       const pairs = this.#slots[slot]!
-      const value = pairs === '' ? undefined : valueOf(pairs, bare)
+      if (pairs === '') continue
+      const value =
+        pairs.length > LOOKED_THROUGH ? this.#valuesOf(slot).get(bare) : valueOf(pairs, bare)
       if (value !== undefined) return value
     }
     return undefined
+  }
+
+  #valuesOf(slot: number): ReadonlyMap<string, string> {
+    let values = this.#read?.get(slot)
+    if (values === undefined) {
+      values = new Map(decodedPairs(this.#slots[slot]!))
+      this.#read ??= new Map()
+      this.#read.set(slot, values)
+    }
+    return values
   }
 
   /** All macros that hold now, by their names without braces. */
   all(): Map<string, string> {
     const all = new Map<string, string>()
     for (const pairs of this.#slots) {
-      const bytes = Buffer.from(pairs, 'latin1')
-      for (const [name, value] of decodeMacroPairs({ bytes, start: 0, end: bytes.length })) {
-        all.set(name, value)
-      }
+      for (const [name, value] of decodedPairs(pairs)) all.set(name, value)
     }
     return all
   }
@@ -130,6 +144,11 @@ function slotOf(command: number | undefined): number | undefined {
   }
 }
 
+function decodedPairs(pairs: string): [string, string][] {
+  const bytes = Buffer.from(pairs, 'latin1')
+  return decodeMacroPairs({ bytes, start: 0, end: bytes.length })
+}
+
 /** The value that `decodeMacroPairs` would give for a name, without reading the others. */
 function valueOf(pairs: string, bare: string): string | undefined {
   let value: string | undefined
@@ -140,7 +159,7 @@ function valueOf(pairs: string, bare: string): string | undefined {
     if (isName(pairs, start, end, bare)) value = pairs.slice(end + 1, endOfValue)
     start = endOfValue + 1
   }
-  return value === undefined ? undefined : textOf(value, pairs)
+  return value === undefined ? undefined : textOf(value)
 }
 
 function endOfString(pairs: string, start: number): number {
@@ -155,9 +174,7 @@ function isName(pairs: string, start: number, end: number, bare: string): boolea
 
 const BEYOND_ASCII = /[^\0-\x7f]/
 
-/** A value with a character for each byte as text; of large ones a copy that does not hold on to the rest. */
-function textOf(value: string, pairs: string): string {
-  return pairs.length > USUAL_SIZE || BEYOND_ASCII.test(value)
-    ? decodeText(Buffer.from(value, 'latin1'))
-    : value
+/** A value with a character for each byte, as text. */
+function textOf(value: string): string {
+  return BEYOND_ASCII.test(value) ? decodeText(Buffer.from(value, 'latin1')) : value
 }

@@ -105,7 +105,7 @@ export class Session {
     if (this.#busy) return this.#postpone(chunk)
     this.#inbox.read(chunk)
     this.#run()
-    this.#settleMemory()
+    this.#boundMemory()
   }
 
   /**
@@ -119,7 +119,7 @@ export class Session {
     this.#run()
     // A handler is still looking at this chunk, or its rest waits for one.
     if (!this.#closed) this.#frame.hold()
-    this.#settleMemory()
+    this.#boundMemory()
   }
 
   /** No more bytes will come. What is waiting is still worked off. */
@@ -177,7 +177,7 @@ export class Session {
     this.#transport.resume()
   }
 
-  #settleMemory(): void {
+  #boundMemory(): void {
     this.#countMemory()
     if (this.#held > ALWAYS_HELD && !this.#busy && this.#limits.memory.exhausted)
       this.#dropFrame()

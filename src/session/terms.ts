@@ -12,7 +12,7 @@ import {
   V1_ACTIONS,
   V1_STEPS,
 } from '../protocol/constants.ts'
-import type { MacroLists } from '../protocol/macros.ts'
+import { NO_MACRO_LISTS, type MacroLists } from '../protocol/macros.ts'
 import type { Choice, Offer } from '../protocol/negotiation.ts'
 
 /** What a filter would like, whatever the mail server offers. */
@@ -67,7 +67,7 @@ export function agree(offer: Offer, wishes: Wishes): Terms {
   }
   // Lists travel behind the twelve bytes; servers that never heard of them might stumble.
   const listsAllowed = version >= 6 && (offeredActions & Action.SETSYMLIST) !== 0
-  const macros: MacroLists = listsAllowed ? wishes.macros : NO_LISTS
+  const macros: MacroLists = listsAllowed ? wishes.macros : NO_MACRO_LISTS
   const actions =
     ((wishes.actions | wishes.required) & offeredActions) |
     (macros.size > 0 ? Action.SETSYMLIST : 0)
@@ -77,7 +77,6 @@ export function agree(offer: Offer, wishes: Wishes): Terms {
   return { version, actions, steps, macros, declined: wishes.steps & NO_SEND_STEPS, dataSize }
 }
 
-const NO_LISTS: MacroLists = new Map()
 const SIZE_STEPS = Step.MDS_256K | Step.MDS_1M
 const SIZE_STEP: Readonly<Record<DataSize, number>> = {
   [DataSize.K64]: 0,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { UsageError } from '../../src/errors.ts'
-import type { EndOfMessageContext } from '../../src/milter/context.ts'
+import type { EndOfMessageContext, LiveMessageContext } from '../../src/milter/context.ts'
 import { Base } from '../../src/milter/base.ts'
 import { headerLeadingSpace } from '../../src/milter/marks.ts'
 import type { FilterOptions } from '../../src/milter/options.ts'
@@ -169,6 +169,14 @@ describe('edits on the wire (PYMILTER 11.14)', () => {
       }),
       [3, 5],
     )
+    const pieces = (...lengths: number[]): number[] =>
+      sizes((ctx) =>
+        (ctx as LiveMessageContext).replaceBodyWith(
+          lengths.map((length) => Buffer.alloc(length)),
+        ),
+      )
+    assert.deepEqual(pieces(), [0], 'none is an empty body')
+    assert.deepEqual(pieces(1, 65_535, 65_536), [1, 65_535, 65_535, 1])
   })
 
   it('are one write, in an order every mail server takes', () => {

@@ -7,7 +7,7 @@ import { lent, noReply } from '../../src/milter/marks.ts'
 import { Base } from '../../src/milter/base.ts'
 import { Milter } from '../../src/milter/milter.ts'
 import { encodeCommand } from '../../src/protocol/commands.ts'
-import { REJECT, SKIP } from '../../src/session/verdict.ts'
+import { REJECT, SKIP, type Verdict } from '../../src/session/verdict.ts'
 import { deliver } from '../../src/testing/index.ts'
 import {
   abort,
@@ -270,19 +270,56 @@ describe('a body chunk that is lent', () => {
     assert.deepEqual(wire.take(), [{ type: 'skip' }, { type: 'continue' }])
   })
 
-  it('must not be waited with: the message gets the policy, with a line that says why', async () => {
-    const wire = Wire.negotiated(() => ({
-      body: lent((async () => {}) as unknown as () => void),
-    }))
-    wire.lent(piece('hello'))
-    await wire.settle()
-    assert.deepEqual(wire.take(), [{ type: 'tempfail' }])
-    const { code, message } = wire.errors()[0]!.fields['err'] as {
-      code: string
-      message: string
+  for (const [how, answer] of [
+    ['answers late', () => Promise.resolve(REJECT)],
+    ['fails late', () => Promise.reject(new Error('late'))],
+    ['never answers', () => new Promise(() => {})],
+  ] as const) {
+    it(`must not be waited with: one that ${how} gets the policy at once, and one line`, async () => {
+      const wire = Wire.negotiated(() => ({
+        body: lent(answer as unknown as () => void),
+      }))
+      wire.lent(piece('hello'))
+      assert.deepEqual(wire.take(), [{ type: 'tempfail' }])
+      await wire.settle()
+      assert.equal(wire.errors().length, 1)
+      const { code, message } = wire.errors()[0]!.fields['err'] as {
+        code: string
+        message: string
+      }
+      assert.equal(code, 'INVALID_HANDLER')
+      assert.match(message, /must be synchronous/)
+    })
+  }
+
+  it('may be refused, and its handler may fail or be silent, as any other', () => {
+    const answers = (handler: (chunk: Buffer) => Verdict | void, last = ''): string => {
+      const wire = Wire.negotiated(() => ({
+        body: lent((_ctx, chunk: Buffer) => handler(chunk) as Verdict<'reject'>),
+      }))
+      const end = encodeCommand({ type: 'eom', chunk: Buffer.from(last) })
+      wire.lent(Buffer.concat([encodeCommand(mail()), piece('x'), end]))
+      return wire.answers()
     }
-    assert.equal(code, 'INVALID_HANDLER')
-    assert.match(message, /must be synchronous/)
+    assert.equal(
+      answers(() => REJECT),
+      'continue reject reject',
+    )
+    assert.equal(
+      answers(() => {
+        throw new Error('no')
+      }),
+      'continue tempfail tempfail',
+    )
+    let text = ''
+    assert.equal(
+      answers((chunk) => void (text += chunk.toString()), 'y'),
+      'continue continue continue',
+    )
+    assert.equal(text, 'xy')
+    const silent = Wire.negotiated(() => ({ body: noReply(lent(() => {})) }))
+    silent.lent(Buffer.concat([encodeCommand(mail()), piece('x'), encodeCommand(eom())]))
+    assert.equal(silent.answers(), 'continue continue', 'MAIL and end of message')
   })
 
   it('is overwritten in tests as well', async () => {
@@ -295,6 +332,30 @@ describe('a body chunk that is lent', () => {
 })
 
 describe('the raw form of a header', () => {
+  it('is of its own session, whatever others are shown while a handler takes its time', async () => {
+    const seen: string[] = []
+    const asynchronous = (): Handlers => ({
+      header: async (ctx) => {
+        await new Promise((resolve) => setImmediate(resolve))
+        seen.push(`${ctx.raw.name.toString()}:${ctx.raw.value.toString()}`)
+      },
+    })
+    const synchronous: string[] = []
+    const wires = ['a', 'b', 'c'].map(() => Wire.negotiated(asynchronous))
+    const other = Wire.negotiated(() => ({
+      header: (ctx) => void synchronous.push(ctx.raw.value.toString()),
+    }))
+    const field = (name: string, value: string): Buffer =>
+      Buffer.concat([mail(), header(name, value)].map(encodeCommand))
+    for (const [i, wire] of wires.entries()) {
+      wire.lent(field(`Name-${i}`, ` value ${i}`))
+      other.lent(field('Other', ` other ${i}`))
+    }
+    while (seen.length < 3) await wires[0]!.settle()
+    assert.deepEqual(seen, ['Name-0: value 0', 'Name-1: value 1', 'Name-2: value 2'])
+    assert.deepEqual(synchronous, [' other 0', ' other 1', ' other 2'])
+  })
+
   it('can be read later in the handler, even if the memory it came in is used again', async () => {
     const seen: string[] = []
     const wire = Wire.negotiated(() => ({

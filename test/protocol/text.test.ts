@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { decodeText, encodeText } from '../../src/protocol/text.ts'
+import { decodeText, encodeText, isPlain, latin1Decoder } from '../../src/protocol/text.ts'
 
 const escaped = (bytes: readonly number[]): string =>
   bytes.map((byte) => String.fromCharCode(0xdc00 + byte)).join('')
@@ -53,6 +53,28 @@ describe('text', () => {
   it('with half a character that stands for no byte is an error', () => {
     for (const text of ['\ud800', 'a\udfff', '\udc7f', '\udd00', '\ud83dx']) {
       assert.throws(() => encodeText(text), { name: 'UsageError', code: 'INVALID_TEXT' })
+    }
+  })
+
+  it('is plain if it has neither NUL nor anything beyond ASCII, wherever that is', () => {
+    for (let size = 0; size < 14; size++) {
+      const bytes = Buffer.alloc(size + 2, 0x61)
+      assert.equal(isPlain(bytes, 1, size + 1), true)
+      for (let at = 0; at < size + 2; at++) {
+        for (const byte of [0, 1, 0x7f, 0x80, 0x81, 0xff]) {
+          const changed = Buffer.from(bytes)
+          changed[at] = byte
+          const plain = at === 0 || at === size + 1 || (byte > 0 && byte < 0x80)
+          assert.equal(isPlain(changed, 1, size + 1), plain, `${byte} at ${at} of ${size}`)
+        }
+      }
+    }
+  })
+
+  it('of a character for each byte is the same without the method that makes it fast', () => {
+    const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i))
+    for (const decoder of [latin1Decoder({}), latin1Decoder(Buffer.prototype)]) {
+      assert.equal(decoder(bytes, 3, 250), bytes.toString('latin1', 3, 250))
     }
   })
 

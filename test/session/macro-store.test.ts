@@ -5,6 +5,7 @@ import { Command } from '../../src/protocol/constants.ts'
 import { bareMacroName, encodeMacros } from '../../src/protocol/macros.ts'
 import { decodeText } from '../../src/protocol/text.ts'
 import { MacroStore } from '../../src/session/macro-store.ts'
+import { assertGrowth } from '../support/growth.ts'
 
 function define(store: MacroStore, command: Command, pairs: Record<string, string>): void {
   const frame = encodeMacros(command, Object.entries(pairs))
@@ -104,10 +105,13 @@ describe('macros', () => {
       fc.property(
         fc.array(fc.tuple(fc.constantFrom('C', 'M', 'E'), fc.array(word)), { maxLength: 4 }),
         fc.boolean(),
-        (frames, ended) => {
+        fc.boolean(),
+        (frames, ended, large) => {
           const store = new MacroStore()
           for (const [letter, words] of frames) {
-            const text = letter + words.join('\0') + (ended ? '\0' : '')
+            // Large sets are read in another way.
+            const more = large ? ['pad', 'x'.repeat(600), ...words] : words
+            const text = letter + more.join('\0') + (ended ? '\0' : '')
             const bytes = Buffer.from(text, 'latin1')
             store.define({ bytes, start: 0, end: bytes.length })
           }
@@ -122,6 +126,22 @@ describe('macros', () => {
       ),
       { numRuns: 500 },
     )
+  })
+
+  it('of a large set are read once, not for each question', async () => {
+    const questions = (count: number): MacroStore => {
+      const store = new MacroStore()
+      const bytes = Buffer.from(`C${'a\0\0'.repeat(40_000)}`)
+      store.define({ bytes, start: 0, end: bytes.length })
+      for (let i = 0; i < count; i++) assert.equal(store.get('i'), undefined)
+      return store
+    }
+    // Eight times the questions take hardly longer than one: reading it is nearly all there is to do.
+    await assertGrowth((count) => count, 1, questions, 3)
+    const store = questions(1)
+    define(store, Command.CONNECT, { i: 'other' })
+    assert.equal(store.get('i'), 'other')
+    assert.equal(store.get('a'), undefined)
   })
 
   it('do not change with the buffer they came in', () => {
