@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import type { Handlers } from '../../src/milter/handlers.ts'
+import { lent } from '../../src/milter/marks.ts'
 import { MtaClient } from '../../src/mta/client.ts'
 import { encodeCommand } from '../../src/protocol/commands.ts'
 import { defineFilter } from '../../src/message/define-filter.ts'
@@ -89,6 +90,27 @@ describe('a server', () => {
     const still = await client(two)
     assert.deepEqual(await still.command(helo()), { type: 'continue' })
     await two.close({ deadline: 0 })
+  })
+
+  it('reads on, though a handler gives away the memory of a chunk it was lent', async () => {
+    const seen: string[] = []
+    const server = await start(() => ({
+      body: lent((_ctx, chunk: Buffer) => {
+        seen.push(chunk.toString())
+        try {
+          structuredClone(chunk, { transfer: [chunk.buffer as ArrayBuffer] })
+        } catch {
+          // Since Node 21; before, it is copied.
+        }
+      }),
+    }))
+    for (const text of ['one', 'two']) {
+      const mta = await client(server)
+      await mta.command(mail())
+      assert.deepEqual(await mta.command(body(text)), { type: 'continue' })
+      await mta.quit()
+    }
+    assert.deepEqual(seen, ['one', 'two'])
   })
 
   it('listens on all addresses or on none', async () => {
