@@ -122,12 +122,17 @@ class Reader {
   #quoted(name: string): Parameter {
     const text = this.#text
     const start = ++this.#at
-    let value = ''
+    let hasEscapes = false
     while (this.more && text[this.#at] !== '"') {
-      if (text[this.#at] === '\\' && this.#at + 1 < text.length) this.#at++
-      value += text[this.#at++]
+      if (text[this.#at] === '\\' && this.#at + 1 < text.length) {
+        hasEscapes = true
+        this.#at++
+      }
+      this.#at++
     }
     const inner = text.slice(start, this.#at)
+    // Not put together by the character: of a long value that is an object for each.
+    const value = hasEscapes ? inner.replaceAll(/\\(.)/gs, '$1') : inner
     this.skip('"')
     // Junk between the quote and the semicolon.
     const rest = this.until(';').trimEnd()
