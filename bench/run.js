@@ -17,7 +17,8 @@ const HELP = `usage: npm run bench -- [options]
   --connections LIST  by default 20,200 on a unix socket, 20 with TCP
   --repetitions N     3; the median counts
   --seconds S         1.5, of each (--quick: 1)
-  --warm-up S         4, since Node compiles for some seconds what it runs (--quick: 1.5)
+  --warm-up S         4 for Node, which compiles for some seconds what it runs (--quick: 1.5);
+                      half a second for the others
   --node PATH         another Node for the servers that need one
   --like-postfix      sockets used as Postfix uses them; see docs/performance.md
   --no-memory         without memory

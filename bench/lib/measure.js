@@ -81,7 +81,10 @@ const FEW = 50
  * @returns its report, and the server's CPU time for each message
  */
 export async function measure(server, workload, options) {
-  const { warmUp = 0.5, seconds = 2 } = options
+  const { seconds = 2 } = options
+  const warmUp = server.compiles
+    ? (options.warmUp ?? 0.5)
+    : Math.min(options.warmUp ?? 0.5, 0.5)
   return await withServer(server, workload, options, async (address, pid) => {
     const args = ['--workload', workload, ...(server.load ?? []), ...options.load, address]
     if (warmUp > 0) await load('--seconds', warmUp, ...args)
