@@ -11,7 +11,8 @@ const newest = (matches) => {
 }
 const isLinear = (name) => name.startsWith('linear-')
 const given = process.argv.slice(2)
-const runs = given[0] ?? newest((name) => !isLinear(name) && !name.includes('like-postfix'))
+// Those of the other commands have a word before the date.
+const runs = given[0] ?? newest((name) => /^\d/.test(name) && !name.includes('like-postfix'))
 const linear = given[1] ?? newest(isLinear)
 const folder = join(root, 'docs', 'images')
 
