@@ -74,6 +74,8 @@ export async function withServer(server, workload, { transport, node, extra = []
 }
 
 const FEW = 50
+/** Seconds of warm-up for a server that does not compile. */
+const SHORT = 0.5
 
 /**
  * A run of the load on a fresh server.
@@ -81,10 +83,8 @@ const FEW = 50
  * @returns its report, and the server's CPU time for each message
  */
 export async function measure(server, workload, options) {
-  const { seconds = 2 } = options
-  const warmUp = server.compiles
-    ? (options.warmUp ?? 0.5)
-    : Math.min(options.warmUp ?? 0.5, 0.5)
+  const { warmUp: wanted = SHORT, seconds = 2 } = options
+  const warmUp = server.compiles ? wanted : Math.min(wanted, SHORT)
   return await withServer(server, workload, options, async (address, pid) => {
     const args = ['--workload', workload, ...(server.load ?? []), ...options.load, address]
     if (warmUp > 0) await load('--seconds', warmUp, ...args)

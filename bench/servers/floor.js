@@ -9,13 +9,15 @@ const withBody = workload === 'body'
 const adds = workload.startsWith('addheader')
 const silent = workload === 'addheader-nr'
 
-const frame = (letter, ...payload) => {
-  const size = payload.reduce((sum, part) => sum + part.length, 0)
+const sizeOf = (parts) => parts.reduce((sum, part) => sum + part.length, 0)
+const headOf = (letter, size) => {
   const head = Buffer.alloc(5)
   head.writeUInt32BE(size + 1)
   head[4] = letter.charCodeAt(0)
-  return Buffer.concat([head, ...payload])
+  return head
 }
+const frame = (letter, ...payload) =>
+  Buffer.concat([headOf(letter, sizeOf(payload)), ...payload])
 const number = (value) => {
   const bytes = Buffer.alloc(4)
   bytes.writeUInt32BE(value)
@@ -39,21 +41,14 @@ const code = (letter) => letter.charCodeAt(0)
 const answered = new Set(Buffer.from(silent ? 'CHTNB' : 'CHMRTLNB'))
 const [NEGOTIATE, HEADER, BODY, EOM, QUIT] = Buffer.from('OLBEQ')
 
-const bodyHead = (size) => {
-  const head = Buffer.alloc(5)
-  head.writeUInt32BE(size + 1)
-  head[4] = code('b')
-  return head
-}
-
 /** Each chunk goes back as it is. */
 const editedBody = (fields, chunks) => {
-  const size = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+  const size = sizeOf(chunks)
   if (size > 0) chunks[0][0] = code('#')
   return [
     field('X-Bench-Fields', String(fields)),
     field('X-Bench-Size', String(size)),
-    ...chunks.flatMap((chunk) => [bodyHead(chunk.length), chunk]),
+    ...chunks.flatMap((chunk) => [headOf('b', chunk.length), chunk]),
     ACCEPT,
   ]
 }
@@ -89,9 +84,8 @@ const server = createServer({ noDelay: true }, (socket) => {
     }
     rest = at === bytes.length ? undefined : bytes.subarray(at)
     if (out.length === 0) return
-    const size = out.reduce((sum, part) => sum + part.length, 0)
     if (out.length === 1) socket.write(out[0])
-    else if (size < 16_384) socket.write(Buffer.concat(out))
+    else if (sizeOf(out) < 16_384) socket.write(Buffer.concat(out))
     else {
       socket.cork()
       for (const part of out) socket.write(part)

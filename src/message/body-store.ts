@@ -222,7 +222,7 @@ export class BodyStore implements AsyncIterable<Buffer> {
     }
   }
 
-  /** Whether both hold the same bytes; in files they are compared piece by piece. */
+  /** Whether both hold the same bytes; they are compared piece by piece, and joined nowhere. */
   async equals(other: BodyStore): Promise<boolean> {
     if (this.#size !== other.#size) return false
     const others = other[Symbol.asyncIterator]()

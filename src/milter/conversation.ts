@@ -228,9 +228,8 @@ export class Conversation implements SessionEvents {
 
   body(piece: BodyPiece): Later<Verdict> {
     if (this.#record !== undefined) this.#record.bodyBytes += piece.size
-    const message = this.#message!
     const chunk = this.#marks('body').lent ? piece.view() : piece.take()
-    return this.#call('body', message, [chunk])
+    return this.#call('body', this.#message!, [chunk])
   }
 
   eom(): Later<FinalAnswer> {

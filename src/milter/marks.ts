@@ -165,9 +165,9 @@ export function headerLeadingSpace<This, Args extends unknown[], Result>(
 /**
  * On `body`: the chunk is good until the handler returns, and is overwritten then, as in libmilter. It is
  * part of a buffer for all connections, so nothing is to be done with `chunk.buffer`, such as to send it to
- * a worker. Otherwise each chunk is copied, so that it can be kept: for a handler that only looks at it (a hash, a
- * search, a sum) the copy is most of what it costs. It must be synchronous; one that answers with a
- * promise has failed.
+ * a worker. Otherwise each chunk is copied, so that it can be kept: for a handler that only looks at it (a
+ * hash, a search, a sum) the copy is most of what it costs. The handler must be synchronous; one that
+ * answers with a promise has failed.
  */
 export function lent<This, Args extends unknown[], Result extends Verdict | Silence>(
   handler: Handler<This, Args, Result>,

@@ -7,7 +7,7 @@ import { encodeFrame, type Payload } from './frame.ts'
 import { decodeMacros, encodeMacros, type Macros } from './macros.ts'
 import { decodeOffer, encodeOffer, type Offer } from './negotiation.ts'
 import { decodeStrings, endOfString, malformed, stringParts } from './strings.ts'
-import { decodeLatin1, decodeText, encodeText, isPlain } from './text.ts'
+import { decodeText, encodeText } from './text.ts'
 
 /** The commands, from the mail server to the filter: payloads in both directions. */
 
@@ -127,7 +127,6 @@ export class HeaderView {
   #nameEnd = 0
   #valueStart = 0
   #valueEnd = 0
-  #plainValue = false
 
   /**
    * A missing NUL after the value is forgiven; a missing value is not.
@@ -139,13 +138,11 @@ export class HeaderView {
     while (nul < end && bytes[nul] !== 0) nul++
     if (nul === end) throw malformed('HEADER', 'the name has no end')
     if (nul + 1 >= end) throw malformed('HEADER', 'there is a name and no value')
-    const last = end - 1
     this.#bytes = bytes
     this.#nameStart = start
     this.#nameEnd = nul
     this.#valueStart = nul + 1
-    this.#plainValue = bytes[last] === 0 && isPlain(bytes, nul + 1, last)
-    this.#valueEnd = this.#plainValue ? last : endOfString(bytes, nul + 1, end)
+    this.#valueEnd = endOfString(bytes, nul + 1, end)
     return this
   }
 
@@ -165,21 +162,14 @@ export class HeaderView {
 
   /** Everything after the colon as it was sent: with its leading space where that was negotiated. */
   get value(): string {
-    return this.#text(this.#valueStart)
+    return decodeText(this.#bytes, this.#valueStart, this.#valueEnd)
   }
 
   /** The value without the one space that is part of its writing. */
   get valueAfterSpace(): string {
     const start = this.#valueStart
-    return this.#text(
-      this.#bytes[start] === SPACE && start < this.#valueEnd ? start + 1 : start,
-    )
-  }
-
-  #text(start: number): string {
-    return this.#plainValue
-      ? decodeLatin1(this.#bytes, start, this.#valueEnd)
-      : decodeText(this.#bytes, start, this.#valueEnd)
+    const spaces = this.#bytes[start] === SPACE && start < this.#valueEnd ? 1 : 0
+    return decodeText(this.#bytes, start + spaces, this.#valueEnd)
   }
 
   /** Bytes of name and value, and one between them. */

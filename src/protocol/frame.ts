@@ -85,9 +85,7 @@ export class FrameDecoder implements Payload {
 
   /** The next piece of the stream; every frame of the piece before must have been read. */
   push(chunk: Buffer): void {
-    this.#chunk = chunk
-    this.#offset = 0
-    this.#end = chunk.length
+    this.pushLent(chunk, chunk.length)
     this.#lent = false
   }
 
@@ -171,7 +169,7 @@ export class FrameDecoder implements Payload {
     if (!this.#lent || this.#chunk === EMPTY) return
     this.#lent = false
     if (this.bytes === this.#chunk) {
-      this.bytes = Buffer.from(this.bytes.subarray(this.start, this.end))
+      this.bytes = Buffer.from(this.view())
       this.end -= this.start
       this.start = 0
     }

@@ -27,24 +27,6 @@ function isAscii(bytes: Buffer, start: number, end: number): boolean {
   return bits < 0x80
 }
 
-/** `isAscii`, and no NUL either: the same in one pass. */
-export function isPlain(bytes: Buffer, start: number, end: number): boolean {
-  let bits = 0
-  /** negative as soon as one was 0 */
-  let less = 0
-  let i = start
-  for (const last = end - 3; i < last; i += 4) {
-    const [a, b, c, d] = [bytes[i]!, bytes[i + 1]!, bytes[i + 2]!, bytes[i + 3]!]
-    bits |= a | b | c | d
-    less |= (a - 1) | (b - 1) | (c - 1) | (d - 1)
-  }
-  for (; i < end; i++) {
-    bits |= bytes[i]!
-    less |= bytes[i]! - 1
-  }
-  return bits < 0x80 && less >= 0
-}
-
 type Latin1Decoder = (bytes: Buffer, start: number, end: number) => string
 
 /**

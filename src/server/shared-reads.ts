@@ -49,9 +49,8 @@ export function readShared(socket: Socket, reader: Reader): void {
 function setOnRead(socket: Socket, reader: Reader): boolean {
   const innards = socket as unknown as Innards
   const handle = innards._handle
-  const names = ON_READ ?? (ON_READ = findNames(socket))
+  const names = ON_READ ?? prepare(socket)
   if (names.length !== 2 || typeof handle?.useUserBuffer !== 'function') return false
-  keepBuffer()
   innards[names[0]!] = BUFFER
   innards[names[1]!] = (size: number) => {
     reader.receiveLent(BUFFER, size)
@@ -61,19 +60,18 @@ function setOnRead(socket: Socket, reader: Reader): boolean {
   return true
 }
 
-let kept = false
+let ON_READ: readonly symbol[] | undefined
 
 /**
- * A handler may be lent a part of the buffer: should it give that to a worker with its memory, no
- * connection could read any more. From Node 21 on that is an error there, before it is copied.
+ * With the first socket. A handler may be lent a part of the buffer: should it give that to a worker with
+ * its memory, no connection could read any more. From Node 21 on that is an error there, before it is
+ * copied.
  */
-function keepBuffer(): void {
-  if (kept) return
-  kept = true
+function prepare(socket: Socket): readonly symbol[] {
   process.getBuiltinModule('node:worker_threads').markAsUntransferable(BUFFER.buffer)
+  ON_READ = findNames(socket)
+  return ON_READ
 }
-
-let ON_READ: readonly symbol[] | undefined
 
 /** The symbols of the buffer and its callback; every socket has them, empty where there is no `onread`. */
 const findNames = (socket: Socket): symbol[] =>

@@ -203,9 +203,7 @@ export class Session {
 
   /** Goes on with `next` when the answer is there; at once when it is there already. */
   #after<T>(answer: Later<T>, next: (value: T) => void): void {
-    if (!(answer instanceof Promise)) {
-      return next(answer)
-    }
+    if (!(answer instanceof Promise)) return next(answer)
     this.#busy = true
     this.#inbox.lookAhead()
     this.#heedInterruption()
@@ -228,7 +226,7 @@ export class Session {
       case Command.OPTNEG:
         return this.#negotiate()
       case Command.MACRO:
-        if (this.#frame.start === this.#frame.end) {
+        if (this.#frame.size === 0) {
           throw malformed('MACRO', 'the letter of the command it belongs to is missing')
         }
         return this.#macro()
@@ -428,7 +426,7 @@ export class Session {
 
   /** An empty chunk is forgiven (halon-extras/milter sends one for an empty body). */
   #body(): Later<Verdict> {
-    if (this.#skipping || this.#frame.start === this.#frame.end) return CONTINUE
+    if (this.#skipping || this.#frame.size === 0) return CONTINUE
     return this.#events.body(this.#frame)
   }
 
@@ -462,7 +460,7 @@ export class Session {
       this.#outOfOrder(Command.EOM, 0)
       return
     }
-    const hasChunk = this.#frame.start < this.#frame.end
+    const hasChunk = this.#frame.size > 0
     if (this.#message === 'settled') {
       this.#endMessage({ verdict: this.#settled, edits: [] })
     } else if (hasChunk && !this.#declines(Step.NOBODY)) {
@@ -555,9 +553,7 @@ export class Session {
     if (clearMacros) this.macros.clear()
     this.#connected = false
     this.#owed = undefined
-    if (!this.#begun) {
-      return next()
-    }
+    if (!this.#begun) return next()
     this.#begun = false
     this.#after(this.#events.close('quit'), next)
   }
