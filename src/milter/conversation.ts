@@ -27,7 +27,7 @@ import {
 } from './filter-object.ts'
 import { handlerCalls, TracedCall } from './handler-call.ts'
 import { interruption, missedDeadline } from './interruption.ts'
-import { keptTooLong, marksOf, type Marks } from './marks.ts'
+import { keptTooLong, marksOf, NO_MARKS, type Marks } from './marks.ts'
 import {
   MessageRecord,
   publishFailure,
@@ -582,8 +582,6 @@ export class Conversation implements SessionEvents {
     return undefined
   }
 }
-
-const NO_MARKS: Marks = {}
 
 /** Tells of an answer when it is there. */
 function tapped(answer: Later<Verdict>, tell: (verdict: Verdict) => void): Later<Verdict> {

@@ -122,9 +122,9 @@ export function tableOf(handlerOf: (stage: Stage) => AnyHandler | undefined): Ha
 }
 
 /** A misspelt callback would never be called; TypeScript says so too, JavaScript would not. */
-function refuseUnknownNames(handlers: object): void {
-  for (const [name, value] of Object.entries(handlers)) {
-    if (typeof value !== 'function' || isStage(name)) continue
+function refuseUnknownNames(handlers: Handlers): void {
+  for (const name of Object.keys(handlers)) {
+    if (isStage(name) || typeof Reflect.get(handlers, name) !== 'function') continue
     const meant = ALIASES[name] ?? closest(name)
     throw new UsageError(
       'INVALID_HANDLER',

@@ -28,7 +28,7 @@ export interface Marks {
 type AnyFunction = (...args: never[]) => unknown
 
 const MARKS = new WeakMap<AnyFunction, Marks>()
-const NO_MARKS: Marks = {}
+export const NO_MARKS: Marks = {}
 
 export function marksOf(handler: AnyFunction): Marks {
   return MARKS.get(handler) ?? NO_MARKS
@@ -85,6 +85,7 @@ const ALLOWED: Readonly<Record<keyof Marks, (stage: Stage) => boolean>> = {
 
 /** Finds marks on the wrong stage; wrappers do not know where their function will go. */
 export function checkMarks(stage: Stage, marks: Marks): void {
+  if (marks === NO_MARKS) return
   for (const key of Object.keys(marks) as (keyof Marks)[]) {
     if (!ALLOWED[key](stage)) throw wrongStage(key === 'macros' ? 'symlist' : key, stage)
   }

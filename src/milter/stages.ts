@@ -75,8 +75,10 @@ export const STAGES: Readonly<Record<Stage, StageFacts>> = {
 
 export const STAGE_NAMES: readonly Stage[] = Object.keys(STAGES) as Stage[]
 
+const NAMES: ReadonlySet<string> = new Set(STAGE_NAMES)
+
 export function isStage(name: string): name is Stage {
-  return Object.hasOwn(STAGES, name)
+  return NAMES.has(name)
 }
 
 /** The optional stages, for messages. */

@@ -6,6 +6,7 @@ import type { ConnectionTimeouts } from './connection.ts'
 import type { Entrance } from './entrance.ts'
 import { formatPeer, plainAddress } from './networks.ts'
 import { readProxyHeader, type ProxyHeader } from './proxy-header.ts'
+import type { Listed } from './roster.ts'
 import { reasonOf } from './tls.ts'
 import { codeOf } from './unix-socket.ts'
 
@@ -19,7 +20,8 @@ export interface ArrivalEvents {
 const EMPTY = Buffer.alloc(0)
 
 /** A connection that has not passed the {@link Entrance} yet. */
-export class Arrival {
+export class Arrival implements Listed {
+  place = 0
   readonly #socket: Socket
   readonly #entrance: Entrance
   readonly #events: ArrivalEvents

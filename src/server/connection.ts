@@ -5,7 +5,8 @@ import type { FilterSettings } from '../milter/options.ts'
 import type { CloseReason, Transport } from '../session/events.ts'
 import type { Session } from '../session/session.ts'
 import { formatPeer } from './networks.ts'
-import { readShared } from './shared-reads.ts'
+import type { Listed } from './roster.ts'
+import { readShared, stopReading } from './shared-reads.ts'
 import { codeOf } from './unix-socket.ts'
 
 export interface ConnectionTimeouts {
@@ -21,12 +22,13 @@ export interface ConnectionTimeouts {
 const JOIN_BELOW = 16_384
 
 /** One socket and the session that runs on it. */
-export class Connection implements Transport {
+export class Connection implements Transport, Listed {
+  place = 0
   readonly acknowledgesLate: boolean
   readonly peer: string | undefined
   readonly #socket: Socket
   readonly #session: Session
-  readonly #onClose: () => void
+  readonly #onClose: (connection: Connection) => void
   readonly #opened = Date.now()
   /** when it was seen that something had come or gone, and how many bytes had by then */
   #spoke = this.#opened
@@ -40,7 +42,7 @@ export class Connection implements Transport {
   #blocked = 0
   #paused = false
   /** who waits for the other side to read */
-  readonly #waiting: (() => void)[] = []
+  #waiting: (() => void)[] | undefined
 
   /**
    * @param socket one that has not read yet
@@ -50,7 +52,7 @@ export class Connection implements Transport {
     socket: Socket,
     factory: FilterFactory,
     settings: FilterSettings,
-    onClose: () => void,
+    onClose: (connection: Connection) => void,
     peer?: string,
   ) {
     this.#onClose = onClose
@@ -61,23 +63,30 @@ export class Connection implements Transport {
       peer ?? (remoteAddress === undefined ? undefined : formatPeer(remoteAddress, remotePort))
     this.#session = new Conversation(factory, settings, this).session
     readShared(socket, this.#session)
-    socket.setNoDelay(true)
-    socket.setKeepAlive(true)
-    socket.on('end', () => this.#session.end('eof'))
-    // A mail server may be gone before it has read its last answer; nothing is lost by that.
-    socket.on('error', (error) => {
-      this.#session.end(codeOf(error) === 'ECONNRESET' ? 'eof' : 'error')
-    })
-    socket.on('drain', () => {
-      this.#blocked = 0
-      this.#read()
-      this.#wake()
-    })
-    socket.on('close', () => {
-      this.#session.end('eof')
-      this.#wake()
-      this.#onClose()
-    })
+    if (remoteAddress !== undefined) {
+      socket.setNoDelay(true)
+      socket.setKeepAlive(true)
+    }
+    const served: Served = socket
+    served[CONNECTION] = this
+    socket.on('end', whenEnded)
+    socket.on('error', whenFailed)
+    socket.on('close', whenClosed)
+  }
+
+  // ---- for the socket
+
+  /** What it has sent was read. */
+  flows(): void {
+    this.#blocked = 0
+    this.#read()
+    this.#wake()
+  }
+
+  gone(): void {
+    this.#session.end('eof')
+    this.#wake()
+    this.#onClose(this)
   }
 
   // ---- Transport
@@ -97,6 +106,7 @@ export class Connection implements Transport {
     // Somebody who asks and never listens must not fill the memory with answers.
     if (!flowing && this.#blocked === 0) {
       this.#blocked = Date.now()
+      socket.once('drain', whenDrained)
       socket.pause()
     }
   }
@@ -113,11 +123,14 @@ export class Connection implements Transport {
 
   drained(): Promise<void> | undefined {
     if (this.#blocked === 0 || this.#socket.destroyed) return undefined
-    return new Promise((resolve) => this.#waiting.push(resolve))
+    return new Promise((resolve) => (this.#waiting ??= []).push(resolve))
   }
 
   #wake(): void {
-    for (const resolve of this.#waiting.splice(0)) resolve()
+    const waiting = this.#waiting
+    if (waiting === undefined) return
+    this.#waiting = undefined
+    for (const resolve of waiting) resolve()
   }
 
   close(): void {
@@ -194,7 +207,7 @@ export class Connection implements Transport {
     return this.#frameBegan > 0 && now - this.#frameBegan > limit
   }
 
-  /** Answers what is owed, by the policy, and closes. */
+  /** Answers what is owed, by the policy if need be, and closes. */
   stop(reason: CloseReason): void {
     this.#session.end(reason)
   }
@@ -204,6 +217,34 @@ export class Connection implements Transport {
     this.#session.end(reason)
     this.#socket.destroy()
   }
+}
+
+const CONNECTION: unique symbol = Symbol('connection')
+interface Served extends Socket {
+  [CONNECTION]?: Connection | undefined
+}
+
+// One listener for all sockets, not a closure for each: a collection copies what a connection consists of.
+
+function whenEnded(this: Served): void {
+  this[CONNECTION]?.stop('eof')
+}
+
+/** A mail server may be gone before it has read its last answer; nothing is lost by that. */
+function whenFailed(this: Served, error: Error): void {
+  this[CONNECTION]?.stop(codeOf(error) === 'ECONNRESET' ? 'eof' : 'error')
+}
+
+function whenDrained(this: Served): void {
+  this[CONNECTION]?.flows()
+}
+
+function whenClosed(this: Served): void {
+  const connection = this[CONNECTION]
+  // Node 24 and 26 keep closed sockets until a major collection, and all that hangs on them.
+  this[CONNECTION] = undefined
+  stopReading(this)
+  connection?.gone()
 }
 
 function totalSize(frames: readonly Buffer[]): number {

@@ -17,6 +17,7 @@ import {
   type ServeOptions,
   type ServerSettings,
 } from './options.ts'
+import { Roster } from './roster.ts'
 import type { TlsOptions } from './tls.ts'
 
 /** What the log says of connections beyond the limit. */
@@ -44,10 +45,10 @@ export class MilterServer implements AsyncDisposable {
   readonly #settings: ServerSettings
   /** undefined for connections that are served as they come */
   readonly #entrance: Entrance | undefined
-  readonly #arrivals = new Set<Arrival>()
+  readonly #arrivals = new Roster<Arrival>()
   readonly #listeners: Listener[] = []
-  readonly #connections = new Set<Connection>()
-  readonly #overflow = new Set<Connection>()
+  readonly #connections = new Roster<Connection>()
+  readonly #overflow = new Roster<Connection>()
   #sweep: NodeJS.Timeout | undefined
   #closing: Promise<void> | undefined
   #close: CloseOptions = {}
@@ -206,7 +207,7 @@ export class MilterServer implements AsyncDisposable {
     const arrival = new Arrival(socket, entrance, {
       admitted: (open, peer) => this.#admit(open, peer),
       gone: () => {
-        this.#arrivals.delete(arrival)
+        this.#arrivals.remove(arrival)
         this.#hurry?.()
       },
     })
@@ -245,16 +246,19 @@ export class MilterServer implements AsyncDisposable {
 
   #serve(
     socket: Socket,
-    set: Set<Connection>,
+    roster: Roster<Connection>,
     factory: FilterFactory,
     peer: string | undefined,
   ): void {
-    const onClose = (): void => {
-      set.delete(connection)
-      this.#hurry?.()
-    }
-    const connection = new Connection(socket, factory, this.#filter, onClose, peer)
-    set.add(connection)
+    const connection = new Connection(socket, factory, this.#filter, this.#gone, peer)
+    roster.add(connection)
+  }
+
+  /** One function for all connections: what each of them has of its own lives and dies with it. */
+  readonly #gone = (connection: Connection): void => {
+    this.#connections.remove(connection)
+    this.#overflow.remove(connection)
+    this.#hurry?.()
   }
 
   #checkTimes(): void {

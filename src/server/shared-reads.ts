@@ -17,6 +17,7 @@ export interface Reader {
 /** What Node's documentation does not have: the handle of a socket, and where `onread` is kept. */
 interface Innards {
   readonly _handle: { useUserBuffer?(buffer: Buffer): void } | null
+  [READER]?: Reader | undefined
   [key: symbol]: unknown
 }
 
@@ -45,6 +46,12 @@ export function readShared(socket: Socket, reader: Reader): void {
   socket.resume()
 }
 
+/** The socket is closed: its reader does not hang on it any longer. */
+export function stopReading(socket: Socket): void {
+  const innards = socket as unknown as Innards
+  if (innards[READER] !== undefined) innards[READER] = undefined
+}
+
 /** False if this version of Node has other names for it. */
 function setOnRead(socket: Socket, reader: Reader): boolean {
   const innards = socket as unknown as Innards
@@ -52,11 +59,20 @@ function setOnRead(socket: Socket, reader: Reader): boolean {
   const names = ON_READ ?? prepare(socket)
   if (names.length !== 2 || typeof handle?.useUserBuffer !== 'function') return false
   innards[names[0]!] = BUFFER
-  innards[names[1]!] = (size: number) => {
-    reader.receiveLent(BUFFER, size)
-    return true
-  }
+  innards[names[1]!] = onRead
+  innards[READER] = reader
   handle.useUserBuffer(BUFFER)
+  return true
+}
+
+const READER: unique symbol = Symbol('reader')
+
+/**
+ * One for all sockets. With a closure for each, V8 keeps what hangs on it until the next major collection,
+ * long after the connection: 2.2 KB of each (`test/server/leftovers.test.ts`).
+ */
+function onRead(this: Innards, size: number): boolean {
+  this[READER]?.receiveLent(BUFFER, size)
   return true
 }
 
