@@ -125,10 +125,10 @@ export function tableOf(handlerOf: (stage: Stage) => AnyHandler | undefined): Ha
 function refuseUnknownNames(handlers: Handlers): void {
   for (const name of Object.keys(handlers)) {
     if (isStage(name) || typeof Reflect.get(handlers, name) !== 'function') continue
-    const meant = ALIASES[name] ?? closest(name)
+    const meant = Object.hasOwn(ALIASES, name) ? ALIASES[name] : closest(name)
     throw new UsageError(
       'INVALID_HANDLER',
-      `${name} is not a callback of a milter${meant === undefined ? '' : `; did you mean ${meant}?`} There are: ${STAGE_NAMES.join(', ')}`,
+      `${name} is not a callback of a milter${meant === undefined ? '.' : `; did you mean ${meant}?`} There are: ${STAGE_NAMES.join(', ')}`,
     )
   }
 }

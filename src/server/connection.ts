@@ -76,7 +76,7 @@ export class Connection implements Transport, Listed {
 
   // ---- for the socket
 
-  /** What it has sent was read. */
+  /** The system has taken all that was written. */
   flows(): void {
     this.#blocked = 0
     this.#read()
@@ -224,7 +224,7 @@ interface Served extends Socket {
   [CONNECTION]?: Connection | undefined
 }
 
-// One listener for all sockets, not a closure for each: a collection copies what a connection consists of.
+// The same listeners for all sockets, not closures for each: for the reason that `onRead` has.
 
 function whenEnded(this: Served): void {
   this[CONNECTION]?.stop('eof')

@@ -195,6 +195,8 @@ export class MilterServer implements AsyncDisposable {
 
   /** Serves a connection, be it one that somebody else has accepted. Nothing was read from it yet. */
   accept(socket: Socket): void {
+    // It would never say again that it is.
+    if (socket.closed) return
     // From the first connection on: a server that is given its connections is never told to start.
     this.#sweep ??= setInterval(() => this.#checkTimes(), SWEEP_INTERVAL).unref()
     if (this.#entrance === undefined) this.#admit(socket)

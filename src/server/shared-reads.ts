@@ -17,6 +17,7 @@ export interface Reader {
 /** What Node's documentation does not have: the handle of a socket, and where `onread` is kept. */
 interface Innards {
   readonly _handle: { useUserBuffer?(buffer: Buffer): void } | null
+  /** ours */
   [READER]?: Reader | undefined
   [key: symbol]: unknown
 }
@@ -40,37 +41,38 @@ export function readShared(socket: Socket, reader: Reader): void {
   // already, only the stream has it, and so it is behind a PROXY header. What TLS has decrypted comes
   // from a stream anyway.
   const untouched = ALLOWED && socket.readableLength === 0 && !('encrypted' in socket)
-  if (!untouched || !setOnRead(socket, reader)) {
-    socket.on('data', (chunk: Buffer) => reader.receive(chunk))
-  }
+  const innards = socket as unknown as Innards
+  innards[READER] = reader
+  if (!untouched || !setOnRead(innards)) socket.on('data', whenData)
   socket.resume()
 }
 
 /** The socket is closed: its reader does not hang on it any longer. */
 export function stopReading(socket: Socket): void {
   const innards = socket as unknown as Innards
-  if (innards[READER] !== undefined) innards[READER] = undefined
+  innards[READER] = undefined
 }
 
 /** False if this version of Node has other names for it. */
-function setOnRead(socket: Socket, reader: Reader): boolean {
-  const innards = socket as unknown as Innards
+function setOnRead(innards: Innards): boolean {
   const handle = innards._handle
-  const names = ON_READ ?? prepare(socket)
+  const names = ON_READ ?? prepare(innards)
   if (names.length !== 2 || typeof handle?.useUserBuffer !== 'function') return false
   innards[names[0]!] = BUFFER
   innards[names[1]!] = onRead
-  innards[READER] = reader
   handle.useUserBuffer(BUFFER)
   return true
 }
 
 const READER: unique symbol = Symbol('reader')
 
-/**
- * One for all sockets. With a closure for each, V8 keeps what hangs on it until the next major collection,
- * long after the connection: 2.2 KB of each (`test/server/leftovers.test.ts`).
- */
+// One of each for all sockets. With a closure for each, V8 keeps what hangs on it until the next major
+// collection, long after the connection: 2.2 KB of each (`test/server/leftovers.test.ts`).
+
+function whenData(this: Innards, chunk: Buffer): void {
+  this[READER]?.receive(chunk)
+}
+
 function onRead(this: Innards, size: number): boolean {
   this[READER]?.receiveLent(BUFFER, size)
   return true
@@ -83,14 +85,14 @@ let ON_READ: readonly symbol[] | undefined
  * its memory, no connection could read any more. From Node 21 on that is an error there, before it is
  * copied.
  */
-function prepare(socket: Socket): readonly symbol[] {
+function prepare(socket: object): readonly symbol[] {
   process.getBuiltinModule('node:worker_threads').markAsUntransferable(BUFFER.buffer)
   ON_READ = findNames(socket)
   return ON_READ
 }
 
 /** The symbols of the buffer and its callback; every socket has them, empty where there is no `onread`. */
-const findNames = (socket: Socket): symbol[] =>
+const findNames = (socket: object): symbol[] =>
   ['kBuffer', 'kBufferCb'].flatMap((name) =>
     Object.getOwnPropertySymbols(socket).filter(({ description }) => description === name),
   )

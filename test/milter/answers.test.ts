@@ -293,6 +293,12 @@ describe('the factory', () => {
     const error = wire.errors()[0]!.fields['err'] as Error
     assert.match(error.message, /hello is not a callback of a milter; did you mean helo\?/)
   })
+
+  it('is told of no function of JavaScript that nobody meant', () => {
+    const wire = Wire.negotiated((() => ({ valueOf: () => 0 })) as () => Handlers)
+    const error = wire.errors()[0]!.fields['err'] as Error
+    assert.match(error.message, /^valueOf is not a callback of a milter\. There are/)
+  })
 })
 
 describe('setReply of Base', () => {

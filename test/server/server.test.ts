@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { connect, createServer, type Socket } from 'node:net'
+import { connect, createServer, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
@@ -339,6 +339,15 @@ describe('limits', () => {
       ['too many connections: their mail passes unfiltered', 'too many connections: closed'],
     )
     await server.close({ deadline: 0 })
+  })
+
+  it('are not those that were over before they came', async () => {
+    const server = await start(() => ({}))
+    const socket = new Socket()
+    socket.destroy()
+    await once(socket, 'close')
+    server.accept(socket)
+    assert.equal(server.connections, 0)
   })
 
   it('are logged once a minute at most', async () => {
