@@ -122,10 +122,10 @@ export function tableOf(handlerOf: (stage: Stage) => AnyHandler | undefined): Ha
 }
 
 /** A misspelt callback would never be called; TypeScript says so too, JavaScript would not. */
-function refuseUnknownNames(handlers: Handlers): void {
-  for (const name of Object.keys(handlers)) {
-    if (isStage(name) || typeof Reflect.get(handlers, name) !== 'function') continue
-    const meant = Object.hasOwn(ALIASES, name) ? ALIASES[name] : closest(name)
+function refuseUnknownNames(handlers: object): void {
+  for (const [name, value] of Object.entries(handlers)) {
+    if (typeof value !== 'function' || isStage(name)) continue
+    const meant = ALIASES.get(name) ?? closest(name)
     throw new UsageError(
       'INVALID_HANDLER',
       `${name} is not a callback of a milter${meant === undefined ? '.' : `; did you mean ${meant}?`} There are: ${STAGE_NAMES.join(', ')}`,
@@ -134,18 +134,18 @@ function refuseUnknownNames(handlers: Handlers): void {
 }
 
 /** What other libraries call them. */
-const ALIASES: Readonly<Record<string, Stage>> = {
-  hello: 'helo',
-  ehlo: 'helo',
-  mail: 'envfrom',
-  mailFrom: 'envfrom',
-  rcpt: 'envrcpt',
-  rcptTo: 'envrcpt',
-  headers: 'header',
-  endOfHeaders: 'eoh',
-  endOfMessage: 'eom',
-  end: 'eom',
-}
+const ALIASES: ReadonlyMap<string, Stage> = new Map([
+  ['hello', 'helo'],
+  ['ehlo', 'helo'],
+  ['mail', 'envfrom'],
+  ['mailFrom', 'envfrom'],
+  ['rcpt', 'envrcpt'],
+  ['rcptTo', 'envrcpt'],
+  ['headers', 'header'],
+  ['endOfHeaders', 'eoh'],
+  ['endOfMessage', 'eom'],
+  ['end', 'eom'],
+])
 
 /** A stage with the same letters, or with one or two more or fewer. */
 function closest(name: string): Stage | undefined {

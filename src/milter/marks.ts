@@ -85,7 +85,6 @@ const ALLOWED: Readonly<Record<keyof Marks, (stage: Stage) => boolean>> = {
 
 /** Finds marks on the wrong stage; wrappers do not know where their function will go. */
 export function checkMarks(stage: Stage, marks: Marks): void {
-  if (marks === NO_MARKS) return
   for (const key of Object.keys(marks) as (keyof Marks)[]) {
     if (!ALLOWED[key](stage)) throw wrongStage(key === 'macros' ? 'symlist' : key, stage)
   }

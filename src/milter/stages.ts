@@ -75,10 +75,8 @@ export const STAGES: Readonly<Record<Stage, StageFacts>> = {
 
 export const STAGE_NAMES: readonly Stage[] = Object.keys(STAGES) as Stage[]
 
-const NAMES: ReadonlySet<string> = new Set(STAGE_NAMES)
-
 export function isStage(name: string): name is Stage {
-  return NAMES.has(name)
+  return Object.hasOwn(STAGES, name)
 }
 
 /** The optional stages, for messages. */

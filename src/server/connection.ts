@@ -42,7 +42,7 @@ export class Connection implements Transport, Listed {
   #blocked = 0
   #paused = false
   /** who waits for the other side to read */
-  #waiting: (() => void)[] | undefined
+  readonly #waiting: (() => void)[] = []
 
   /**
    * @param socket one that has not read yet
@@ -63,10 +63,8 @@ export class Connection implements Transport, Listed {
       peer ?? (remoteAddress === undefined ? undefined : formatPeer(remoteAddress, remotePort))
     this.#session = new Conversation(factory, settings, this).session
     readShared(socket, this.#session)
-    if (remoteAddress !== undefined) {
-      socket.setNoDelay(true)
-      socket.setKeepAlive(true)
-    }
+    socket.setNoDelay(true)
+    socket.setKeepAlive(true)
     const served: Served = socket
     served[CONNECTION] = this
     socket.on('end', whenEnded)
@@ -123,14 +121,11 @@ export class Connection implements Transport, Listed {
 
   drained(): Promise<void> | undefined {
     if (this.#blocked === 0 || this.#socket.destroyed) return undefined
-    return new Promise((resolve) => (this.#waiting ??= []).push(resolve))
+    return new Promise((resolve) => this.#waiting.push(resolve))
   }
 
   #wake(): void {
-    const waiting = this.#waiting
-    if (waiting === undefined) return
-    this.#waiting = undefined
-    for (const resolve of waiting) resolve()
+    for (const resolve of this.#waiting.splice(0)) resolve()
   }
 
   close(): void {

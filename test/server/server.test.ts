@@ -341,7 +341,7 @@ describe('limits', () => {
     await server.close({ deadline: 0 })
   })
 
-  it('are not those that were over before they came', async () => {
+  it('do not count a connection that was over before it came', async () => {
     const server = await start(() => ({}))
     const socket = new Socket()
     socket.destroy()
