@@ -7,8 +7,9 @@ const succeeds = (program, ...args) =>
   spawnSync(program, args, { stdio: 'ignore' }).status === 0
 const needs = (there, what) => (there ? undefined : what)
 
+const FLOORS = { floor: 'floor.js', onread: 'floor.js+onread' }
 const onNode = (name, workloads = all) => ({
-  name: name === 'floor' ? 'floor.js' : name,
+  name: FLOORS[name] ?? name,
   workloads,
   missing: () => undefined,
   command: (node, ...args) => [node, serverPath(`${name}.js`), ...args],
@@ -28,6 +29,7 @@ export const SERVERS = [
     command: (_node, ...args) => [built('floor'), ...args],
   },
   onNode('floor'),
+  onNode('onread', ['noop']),
   {
     name: 'libmilter',
     package: 'libmilter-dev',

@@ -1,7 +1,7 @@
 /*
  * floor.c: the least a filter can do. An epoll loop that looks at the lengths and letters of frames and nothing
- * else, with one write for each read: what is left is the cost of the kernel. Bodies are kept only for the
- * workload that gives them back.
+ * else, with one write for each read: what is left is the cost of the kernel. Header and body are kept only for
+ * the workload that collects them.
  *
  *     floor ADDRESS WORKLOAD
  */
@@ -27,7 +27,7 @@ struct connection {
 	unsigned fields;
 	unsigned char head[5];
 	size_t have, left;		/* of a frame: bytes of its head, bytes still to come */
-	struct bytes body, out;
+	struct bytes header, body, out;
 	size_t written;
 };
 
@@ -89,7 +89,7 @@ static void end_of_message(struct connection *connection)
 		put_field(&connection->out, "X-Bench", "yes");
 	put_frame(&connection->out, with_body || adds ? 'a' : 'c', NULL, 0);
 	connection->fields = 0;
-	connection->body.size = 0;
+	connection->header.size = connection->body.size = 0;
 }
 
 /* A frame is complete; what it says does not matter. Answers 0 at the end of the connection. */
@@ -135,6 +135,8 @@ static int received(struct connection *connection, const unsigned char *bytes, s
 		take = connection->left < size ? connection->left : size;
 		if (with_body && connection->head[4] == 'B')
 			put(&connection->body, bytes, take);
+		if (with_body && connection->head[4] == 'L')
+			put(&connection->header, bytes, take);
 		bytes += take;
 		size -= take;
 		connection->left -= take;
@@ -150,6 +152,7 @@ static int received(struct connection *connection, const unsigned char *bytes, s
 static void end(struct connection *connection)
 {
 	close(connection->fd);
+	free(connection->header.at);
 	free(connection->body.at);
 	free(connection->out.at);
 	free(connection);

@@ -1,5 +1,5 @@
 // The least a filter on Node can do: frame lengths and letters, one write for each 'data' event.
-// Bodies are kept only for the workload that gives them back.
+// Header and body are kept only for the workload that collects them.
 //
 //     node floor.js ADDRESS WORKLOAD
 import { createServer } from 'node:net'
@@ -41,6 +41,12 @@ const code = (letter) => letter.charCodeAt(0)
 const answered = new Set(Buffer.from(silent ? 'CHTNB' : 'CHMRTLNB'))
 const [NEGOTIATE, HEADER, BODY, EOM, QUIT] = Buffer.from('OLBEQ')
 
+/** Name and value of a header field. */
+const pairOf = (bytes, start, end) => {
+  const middle = bytes.indexOf(0, start)
+  return [bytes.latin1Slice(start, middle), bytes.latin1Slice(middle + 1, end)]
+}
+
 /** Each chunk goes back as it is. */
 const editedBody = (fields, chunks) => {
   const size = sizeOf(chunks)
@@ -55,7 +61,7 @@ const editedBody = (fields, chunks) => {
 
 const server = createServer({ noDelay: true }, (socket) => {
   let rest
-  let fields = 0
+  let fields = []
   let chunks = []
   socket.on('data', (data) => {
     const bytes = rest === undefined ? data : Buffer.concat([rest, data])
@@ -67,12 +73,12 @@ const server = createServer({ noDelay: true }, (socket) => {
       const letter = bytes[at + 4]
       if (letter === EOM) {
         if (withBody) {
-          out.push(...editedBody(fields, chunks))
-          fields = 0
+          out.push(...editedBody(fields.length, chunks))
+          fields = []
           chunks = []
         } else out.push(adds ? ADDED : CONTINUE)
       } else if (answered.has(letter)) {
-        if (letter === HEADER) fields++
+        if (withBody && letter === HEADER) fields.push(pairOf(bytes, at + 5, end - 1))
         else if (withBody && letter === BODY) chunks.push(bytes.subarray(at + 5, end))
         out.push(CONTINUE)
       } else if (letter === NEGOTIATE) out.push(NEGOTIATED)

@@ -68,6 +68,8 @@ class Body extends Base {
     this.addHeader('X-Bench-Size', String(size))
     if (size > 0) this.chunks[0][0] = 0x23
     for (const chunk of this.chunks) this.replaceBody(chunk)
+    this.fields = []
+    this.chunks = []
     return ACCEPT
   }
 }

@@ -16,6 +16,7 @@ import {
   type AnyHandler,
   type FilterObject,
   type FilterObjectSource,
+  type HandlerTable,
 } from './filter-object.ts'
 import type {
   BodyAnswer,
@@ -180,39 +181,63 @@ export class Base implements FilterObjectSource {
       const own: AnyHandler = this[stage]
       return own === Base.prototype[stage] ? undefined : own
     })
-    const answer = (result: unknown): unknown => {
-      if (result instanceof Promise) return result.then((value) => this.#withReply(value))
-      return this.#reply === undefined ? result : this.#withReply(result)
-    }
-    const begin = (context: LiveConnectionContext): void => {
-      this.#context = context
-      this.#reply = undefined
-    }
-    return {
-      handlers,
-      call: (handler, context, args) => {
-        begin(context)
-        return answer(handler.apply(this, args as never[]))
-      },
-      callHeader: (handler, context, name, value) => {
-        begin(context)
-        return answer(handler.call(this, name as never, value as never))
-      },
-      overrunning: (count) => {
-        this.#overrunning = count
-      },
-    }
+    return new Base.#Calls(this, handlers)
   }
 
-  #withReply(verdict: unknown): unknown {
-    const own = this.#reply
-    this.#reply = undefined
-    if (own === undefined || !isVerdict(verdict) || verdict.reply !== undefined) return verdict
-    if (verdict.kind !== 'reject' && verdict.kind !== 'tempfail') return verdict
-    if (verdict.kind === own.kind) return own
-    throw new UsageError(
-      'INVALID_REPLY',
-      `setReply(${own.reply?.code}) was called and ${verdict.kind.toUpperCase()} returned; 4xx goes with TEMPFAIL, 5xx with REJECT`,
-    )
+  /** A class rather than closures for each connection, which stay in memory longer than it does. */
+  static readonly #Calls = class Calls implements FilterObject {
+    readonly handlers: HandlerTable
+    readonly #object: Base
+
+    constructor(object: Base, handlers: HandlerTable) {
+      this.#object = object
+      this.handlers = handlers
+    }
+
+    call(
+      handler: AnyHandler,
+      context: LiveConnectionContext,
+      args: readonly unknown[],
+    ): unknown {
+      this.#begin(context)
+      return this.#answer(handler.apply(this.#object, args as never[]))
+    }
+
+    callHeader(
+      handler: AnyHandler,
+      context: LiveMessageContext,
+      name: string,
+      value: string | Buffer,
+    ): unknown {
+      this.#begin(context)
+      return this.#answer(handler.call(this.#object, name as never, value as never))
+    }
+
+    overrunning(count: number): void {
+      this.#object.#overrunning = count
+    }
+
+    #begin(context: LiveConnectionContext): void {
+      this.#object.#context = context
+      this.#object.#reply = undefined
+    }
+
+    #answer(result: unknown): unknown {
+      if (result instanceof Promise) return result.then((value) => this.#withReply(value))
+      return this.#object.#reply === undefined ? result : this.#withReply(result)
+    }
+
+    #withReply(verdict: unknown): unknown {
+      const own = this.#object.#reply
+      this.#object.#reply = undefined
+      if (own === undefined || !isVerdict(verdict) || verdict.reply !== undefined)
+        return verdict
+      if (verdict.kind !== 'reject' && verdict.kind !== 'tempfail') return verdict
+      if (verdict.kind === own.kind) return own
+      throw new UsageError(
+        'INVALID_REPLY',
+        `setReply(${own.reply?.code}) was called and ${verdict.kind.toUpperCase()} returned; 4xx goes with TEMPFAIL, 5xx with REJECT`,
+      )
+    }
   }
 }

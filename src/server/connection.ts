@@ -7,6 +7,7 @@ import type { Session } from '../session/session.ts'
 import { formatPeer } from './networks.ts'
 import type { Listed } from './roster.ts'
 import { readShared, stopReading } from './shared-reads.ts'
+import { writeAll } from './shared-writes.ts'
 import { codeOf } from './unix-socket.ts'
 
 export interface ConnectionTimeouts {
@@ -17,9 +18,6 @@ export interface ConnectionTimeouts {
   /** an answer that the other side does not read */
   readonly write: number
 }
-
-/** Below this many bytes, frames are joined instead of handed over one by one. */
-const JOIN_BELOW = 16_384
 
 /** One socket and the session that runs on it. */
 export class Connection implements Transport, Listed {
@@ -100,23 +98,13 @@ export class Connection implements Transport, Listed {
   send(first: Buffer, rest: readonly Buffer[]): void {
     const socket = this.#socket
     if (!socket.writable) return
-    const flowing = rest.length === 0 ? socket.write(first) : this.#sendAll([first, ...rest])
+    const flowing = rest.length === 0 ? socket.write(first) : writeAll(socket, [first, ...rest])
     // Somebody who asks and never listens must not fill the memory with answers.
     if (!flowing && this.#blocked === 0) {
       this.#blocked = Date.now()
       socket.once('drain', whenDrained)
       socket.pause()
     }
-  }
-
-  #sendAll(frames: readonly Buffer[]): boolean {
-    const socket = this.#socket
-    if (totalSize(frames) <= JOIN_BELOW) return socket.write(Buffer.concat(frames))
-    socket.cork()
-    let flowing = true
-    for (const frame of frames) flowing = socket.write(frame)
-    socket.uncork()
-    return flowing
   }
 
   drained(): Promise<void> | undefined {
@@ -240,10 +228,4 @@ function whenClosed(this: Served): void {
   this[CONNECTION] = undefined
   stopReading(this)
   connection?.gone()
-}
-
-function totalSize(frames: readonly Buffer[]): number {
-  let size = 0
-  for (const frame of frames) size += frame.length
-  return size
 }

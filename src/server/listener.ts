@@ -1,4 +1,3 @@
-import { lookup } from 'node:dns/promises'
 import { createServer, isIP, type AddressInfo, type Server, type Socket } from 'node:net'
 import { formatListenAddress, type ListenAddress } from './listen-address.ts'
 import {
@@ -91,6 +90,7 @@ export class Listener {
 /** A name has addresses of both families; the spec says which one is meant. */
 async function resolveHost(address: ListenAddress & { type: 'tcp' }): Promise<string> {
   if (isIP(address.host) !== 0) return address.host
+  const { lookup } = await import('node:dns/promises')
   try {
     return (await lookup(address.host, { family: address.family })).address
   } catch (error) {

@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process'
 import { chmod, chown, link, lstat, mkdir, mkdtemp, rm, rmdir, unlink } from 'node:fs/promises'
 import type { Stats } from 'node:fs'
 import { connect, type Server } from 'node:net'
@@ -192,6 +191,8 @@ async function idOf(
 ): Promise<number> {
   if (typeof name === 'number') return name
   if (/^\d+$/.test(name)) return Number(name)
+  // Most have no names to look up, and need not load this.
+  const { execFile } = await import('node:child_process')
   const line = await new Promise<string>((resolve, reject) => {
     execFile('getent', ['--', DATABASES[kind], name], (error, output) =>
       error === null ? resolve(output) : reject(unknownName(path, kind, name, error)),
