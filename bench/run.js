@@ -254,10 +254,11 @@ function save(result) {
   const parts = [...groups.values()].map((cases) => showCases(cases[0], cases))
   if (result.memory.length > 0) parts.push(showMemory(result.memory))
   // A part of it does not replace the whole.
-  const { servers: some, transports, connections } = options
+  const { workloads: names, servers: some, transports, connections } = options
   const part = [some, transports, connections].some((value) => value !== undefined)
+  const kind = [names?.replaceAll(',', '+'), part ? 'part' : undefined].filter(Boolean)
   saveResult(result, {
-    kind: options.workloads?.replaceAll(',', '+') ?? (part ? 'part' : undefined),
+    kind: kind.join('-'),
     variant: result.settings.likePostfix ? 'like-postfix' : undefined,
     markdown: `${describeMachine(result.machine)}\n\n${parts.join('\n')}`,
   })

@@ -122,37 +122,71 @@ describe('writeAll', () => {
     assert.ok(grown < 3 * 16_384, `${grown} bytes for ${count} answers of 10,000`)
   })
 
-  it('whatever several connections write, and however slowly they read, each gets its own', async () => {
-    const pairs = await Promise.all([Pair.open(), Pair.open(), Pair.open(true)])
-    const expected: Buffer[][] = pairs.map(() => [])
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(
-          fc.record({
-            to: fc.nat(pairs.length - 1),
-            sizes: fc.array(fc.integer({ min: 1, max: 9_000 }), { minLength: 2, maxLength: 5 }),
-            letter: fc.integer({ min: 97, max: 122 }),
-            reads: fc.boolean(),
-          }),
-          { maxLength: 60 },
-        ),
-        async (steps) => {
-          for (const { to, sizes, letter, reads } of steps) {
-            const pair = pairs[to]!
-            const parts = sizes.map((size) => Buffer.alloc(size, letter))
-            expected[to]!.push(...parts)
-            writeAll(pair.served, parts)
-            if (reads) pair.read()
-            else pair.client.pause()
-            if (letter === 97) await new Promise(setImmediate)
-          }
-        },
-      ),
-      { numRuns: 40 },
-    )
-    for (const [index, pair] of pairs.entries()) {
-      const bytes = Buffer.concat(expected[index]!)
-      assert.ok((await pair.received(bytes.length)).equals(bytes))
+  for (const [title, sizes] of [
+    ['a few bytes', [3, 2]],
+    ['as much as is joined', [16_000, 384]],
+  ] as const) {
+    it(`has memory of its own for what waits, and no more than that: ${title}`, async () => {
+      const [slow, other] = [await Pair.open(), await Pair.open()]
+      const expected = Buffer.concat(frames(...sizes))
+      slow.served.cork()
+      writeAll(slow.served, frames(...sizes))
+      const before = process.memoryUsage().arrayBuffers
+      for (let i = 0; i < 1_000; i++) writeAll(slow.served, frames(3, 2))
+      const grown = process.memoryUsage().arrayBuffers - before
+      assert.ok(grown < 100_000, `${grown} bytes for 5,000 that wait`)
+      writeAll(other.served, [Buffer.alloc(8_000, 'X'), Buffer.alloc(8_000, 'X')])
+      slow.served.uncork()
+      const all = await slow.received(expected.length + 5_000)
+      assert.ok(all.equals(Buffer.concat([expected, Buffer.from('aaabb'.repeat(1_000))])))
+    })
+  }
+
+  it('gives nothing to two sockets when a write fails half way', async () => {
+    const [broken, other] = [await Pair.open(), await Pair.open()]
+    const { served } = broken
+    const write = served.write.bind(served)
+    served.cork()
+    served.write = (...args: never[]) => {
+      Reflect.apply(write, undefined, args)
+      throw new Error('by who looks on')
     }
+    assert.throws(
+      () => writeAll(served, [Buffer.from('AAAA'), Buffer.from('AAAA')]),
+      /looks on/,
+    )
+    writeAll(other.served, [Buffer.from('BBBB'), Buffer.from('BBBB')])
+    served.uncork()
+    assert.equal(String(await broken.received(8)), 'AAAAAAAA')
+  })
+
+  it('whatever several connections write, and however slowly they read, each gets its own', async () => {
+    const step = fc.record({
+      to: fc.nat(2),
+      sizes: fc.array(fc.integer({ min: 1, max: 9_000 }), { minLength: 2, maxLength: 5 }),
+      letter: fc.integer({ min: 97, max: 122 }),
+      reads: fc.boolean(),
+      waits: fc.boolean(),
+    })
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 100 }), async (steps) => {
+        const pairs = await Promise.all([Pair.open(), Pair.open(), Pair.open(true)])
+        const expected: Buffer[][] = pairs.map(() => [])
+        for (const { to, sizes, letter, reads, waits } of steps) {
+          const pair = pairs[to]!
+          const parts = sizes.map((size) => Buffer.alloc(size, letter))
+          expected[to]!.push(...parts)
+          writeAll(pair.served, parts)
+          if (reads) pair.read()
+          else pair.client.pause()
+          if (waits) await new Promise(setImmediate)
+        }
+        for (const [index, pair] of pairs.entries()) {
+          const bytes = Buffer.concat(expected[index]!)
+          assert.ok((await pair.received(bytes.length)).equals(bytes), `connection ${index}`)
+        }
+      }),
+      { numRuns: 30 },
+    )
   })
 })
