@@ -225,10 +225,10 @@ export class MtaClient implements AsyncDisposable {
     const patience = CONTENT.has(message.type) ? this.timeouts.content : this.timeouts.command
     const end =
       atEnd && this.timeouts.endOfMessage > 0
-        ? Date.now() + this.timeouts.endOfMessage
+        ? performance.now() + this.timeouts.endOfMessage
         : Infinity
     for (;;) {
-      const reply = await this.reply(Math.min(patience, Math.max(0, end - Date.now())))
+      const reply = await this.reply(Math.min(patience, Math.max(0, end - performance.now())))
       if (reply.type === 'progress') {
         if (atEnd || this.model.takesProgressAnywhere) continue
         throw this.#fail('UNEXPECTED_REPLY', `progress in answer to ${message.type}`)

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { ProtocolError } from '../errors.ts'
 import { channels, type RefusalCode } from '../milter/channels.ts'
+import { clock } from './clock.ts'
 import type { ConnectionTimeouts } from './connection.ts'
 import type { Entrance } from './entrance.ts'
 import { formatPeer, plainAddress } from './networks.ts'
@@ -25,7 +26,7 @@ export class Arrival implements Listed {
   readonly #socket: Socket
   readonly #entrance: Entrance
   readonly #events: ArrivalEvents
-  readonly #began = Date.now()
+  readonly #began = clock()
   readonly #unix: boolean
   readonly #address: string | undefined
   #peer: string | undefined

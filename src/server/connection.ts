@@ -4,6 +4,7 @@ import { Conversation } from '../milter/conversation.ts'
 import type { FilterSettings } from '../milter/options.ts'
 import type { CloseReason, Transport } from '../session/events.ts'
 import type { Session } from '../session/session.ts'
+import { clock } from './clock.ts'
 import { formatPeer } from './networks.ts'
 import type { Listed } from './roster.ts'
 import { readShared, stopReading } from './shared-reads.ts'
@@ -27,7 +28,7 @@ export class Connection implements Transport, Listed {
   readonly #socket: Socket
   readonly #session: Session
   readonly #onClose: (connection: Connection) => void
-  readonly #opened = Date.now()
+  readonly #opened = clock()
   /** when it was seen that something had come or gone, and how many bytes had by then */
   #spoke = this.#opened
   #spokenBytes = 0
@@ -40,7 +41,7 @@ export class Connection implements Transport, Listed {
   #blocked = 0
   #paused = false
   /** who waits for the other side to read */
-  readonly #waiting: (() => void)[] = []
+  #waiting: (() => void)[] | undefined
 
   /**
    * @param socket one that has not read yet
@@ -101,7 +102,7 @@ export class Connection implements Transport, Listed {
     const flowing = rest.length === 0 ? socket.write(first) : writeAll(socket, [first, ...rest])
     // Somebody who asks and never listens must not fill the memory with answers.
     if (!flowing && this.#blocked === 0) {
-      this.#blocked = Date.now()
+      this.#blocked = clock()
       socket.once('drain', whenDrained)
       socket.pause()
     }
@@ -109,17 +110,20 @@ export class Connection implements Transport, Listed {
 
   drained(): Promise<void> | undefined {
     if (this.#blocked === 0 || this.#socket.destroyed) return undefined
-    return new Promise((resolve) => this.#waiting.push(resolve))
+    return new Promise((resolve) => void (this.#waiting ??= []).push(resolve))
   }
 
   #wake(): void {
-    for (const resolve of this.#waiting.splice(0)) resolve()
+    const waiting = this.#waiting
+    if (waiting === undefined) return
+    this.#waiting = undefined
+    for (const resolve of waiting) resolve()
   }
 
   close(): void {
     // Not destroyed: a reset could take an answer from the other side before it was read. What it
     // still sends is read and dropped; if it does not close, the server's sweep does.
-    this.#left = Date.now()
+    this.#left = clock()
     this.#socket.end()
     this.#socket.resume()
   }

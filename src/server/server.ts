@@ -6,6 +6,7 @@ import { filterSettings, type FilterSettings } from '../milter/options.ts'
 import type { Overload, OverloadAnswer } from '../milter/overload.ts'
 import type { MemoryBudget } from '../session/memory-budget.ts'
 import { Arrival } from './arrival.ts'
+import { clock } from './clock.ts'
 import { Connection } from './connection.ts'
 import { Entrance } from './entrance.ts'
 import { parseListenAddress } from './listen-address.ts'
@@ -153,10 +154,10 @@ export class MilterServer implements AsyncDisposable {
 
   async #shutDown(): Promise<void> {
     this.#unfollow?.()
-    const began = Date.now()
+    const began = clock()
     await this.#closeListeners()
     while (this.#size > 0) {
-      const now = Date.now()
+      const now = clock()
       const left = (this.#close.deadline ?? 30_000) - (now - began)
       if (left <= 0) break
       const quiet = this.#close.quiet ?? 2_000
@@ -167,8 +168,7 @@ export class MilterServer implements AsyncDisposable {
     }
     for (const connection of this.#all()) connection.stop('shutdown')
     // What was answered last still has to leave; those who do not read it are not waited for.
-    for (const end = Date.now() + 1_000; this.#size > 0 && Date.now() < end;)
-      await this.#nap(20)
+    for (const end = clock() + 1_000; this.#size > 0 && clock() < end;) await this.#nap(20)
     for (const connection of this.#all()) connection.abandon('shutdown')
     clearInterval(this.#sweep)
     this.#closed?.()
@@ -264,7 +264,7 @@ export class MilterServer implements AsyncDisposable {
   }
 
   #checkTimes(): void {
-    const now = Date.now()
+    const now = clock()
     for (const connection of this.#all()) connection.checkTimes(now, this.#settings.timeouts)
   }
 

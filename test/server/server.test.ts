@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { connect, createServer, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, it } from 'node:test'
+import { describe, it, mock } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import type { Handlers } from '../../src/milter/handlers.ts'
 import { lent } from '../../src/milter/marks.ts'
@@ -249,6 +249,18 @@ describe('closing', () => {
     assert.deepEqual(await mta.command(eom()), { type: 'continue' })
     await setTimeout(1_200)
     assert.deepEqual(await mta.command(mail()), { type: 'continue' })
+  })
+
+  it('takes nobody for silent because the clock of the machine was set', async () => {
+    const server = await start(() => ({ envfrom: () => {}, eom: () => {} }))
+    const mta = await client(server)
+    await mta.command(mail())
+    // Longer than the second between two looks at all times.
+    await setTimeout(1_300)
+    mock.method(Date, 'now', () => new Date('2099-01-01').getTime())
+    atEnd(() => mock.restoreAll())
+    await setTimeout(1_300)
+    assert.deepEqual(await mta.command(eom()), { type: 'continue' })
   })
 
   it('at its deadline answers what is owed and aborts', async () => {
