@@ -28,6 +28,7 @@ const COLOURS = {
   PMilter: '#999999',
   'floor.c': '#cccccc',
   'floor.js': '#cccccc',
+  'floor.js+onread': '#cccccc',
 }
 
 const escape = (text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
