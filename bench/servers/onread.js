@@ -1,8 +1,9 @@
-// As floor.js at `noop`, with what this package does about reading: one buffer for all sockets, set as
-// src/server/shared-reads.ts sets it. The most that a filter on Node's sockets can do, for comparison.
+// As floor.js at `noop`, reading as this package does, into one buffer for all sockets. The most that a filter
+// on Node's sockets can do, for comparison.
 //
 //     node onread.js ADDRESS noop
 import { createServer } from 'node:net'
+import { readShared } from '../../dist/server/shared-reads.js'
 
 const [, , address] = process.argv
 const [NEGOTIATE, QUIT] = Buffer.from('OQ')
@@ -11,52 +12,52 @@ const CONTINUE = Buffer.from([0, 0, 0, 1, 99])
 // Version 6, no actions, no steps.
 const NEGOTIATED = Buffer.from([0, 0, 0, 13, 79, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0])
 
-const BUFFER = Buffer.allocUnsafeSlow(131_072)
-const REST = Symbol('rest')
+class Loop {
+  #socket
+  #rest
 
-function onRead(size) {
-  const before = this[REST]
-  const bytes =
-    before === undefined ? BUFFER : Buffer.concat([before, BUFFER.subarray(0, size)])
-  const end = before === undefined ? size : bytes.length
-  let first
-  let others
-  let at = 0
-  while (end - at >= 5) {
-    const next = at + 4 + bytes.readUInt32BE(at)
-    if (next > end) break
-    const letter = bytes[at + 4]
-    at = next
-    if (letter === QUIT) {
-      this.end()
-      return true
+  constructor(socket) {
+    this.#socket = socket
+  }
+
+  receive(chunk) {
+    this.receiveLent(chunk, chunk.length)
+  }
+
+  receiveLent(memory, size) {
+    const rest = this.#rest
+    const bytes = rest === undefined ? memory : Buffer.concat([rest, memory.subarray(0, size)])
+    const end = rest === undefined ? size : bytes.length
+    let first
+    let others
+    let at = 0
+    while (end - at >= 5) {
+      const next = at + 4 + bytes.readUInt32BE(at)
+      if (next > end) break
+      const letter = bytes[at + 4]
+      at = next
+      if (letter === QUIT) {
+        this.#socket.end()
+        return
+      }
+      if (letter !== NEGOTIATE && !answered.has(letter)) continue
+      const answer = letter === NEGOTIATE ? NEGOTIATED : CONTINUE
+      if (first === undefined) first = answer
+      else others = [...(others ?? []), answer]
     }
-    if (letter !== NEGOTIATE && !answered.has(letter)) continue
-    const answer = letter === NEGOTIATE ? NEGOTIATED : CONTINUE
-    if (first === undefined) first = answer
-    else others = [...(others ?? []), answer]
+    this.#rest = at < end ? Buffer.from(bytes.subarray(at, end)) : undefined
+    if (first === undefined) return
+    this.#socket.write(others === undefined ? first : Buffer.concat([first, ...others]))
   }
-  this[REST] = at < end ? Buffer.from(bytes.subarray(at, end)) : undefined
-  if (first !== undefined) {
-    this.write(others === undefined ? first : Buffer.concat([first, ...others]))
-  }
-  return true
 }
 
 function onError() {
   this.destroy()
 }
 
-let names
 const server = createServer({ noDelay: true, pauseOnConnect: true }, (socket) => {
-  names ??= ['kBuffer', 'kBufferCb'].map((name) =>
-    Object.getOwnPropertySymbols(socket).find(({ description }) => description === name),
-  )
-  socket[names[0]] = BUFFER
-  socket[names[1]] = onRead
-  socket._handle.useUserBuffer(BUFFER)
   socket.on('error', onError)
-  socket.resume()
+  readShared(socket, new Loop(socket))
 })
 
 if (address.startsWith('unix:')) server.listen(address.slice('unix:'.length))

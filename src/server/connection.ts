@@ -41,7 +41,7 @@ export class Connection implements Transport, Listed {
   #blocked = 0
   #paused = false
   /** who waits for the other side to read */
-  #waiting: (() => void)[] | undefined
+  readonly #waiting: (() => void)[] = []
 
   /**
    * @param socket one that has not read yet
@@ -110,14 +110,11 @@ export class Connection implements Transport, Listed {
 
   drained(): Promise<void> | undefined {
     if (this.#blocked === 0 || this.#socket.destroyed) return undefined
-    return new Promise((resolve) => void (this.#waiting ??= []).push(resolve))
+    return new Promise((resolve) => this.#waiting.push(resolve))
   }
 
   #wake(): void {
-    const waiting = this.#waiting
-    if (waiting === undefined) return
-    this.#waiting = undefined
-    for (const resolve of waiting) resolve()
+    for (const resolve of this.#waiting.splice(0)) resolve()
   }
 
   close(): void {
