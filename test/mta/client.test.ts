@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
-import { describe, it } from 'node:test'
+import { describe, it, mock } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { MtaClient, type MtaClientOptions } from '../../src/mta/client.ts'
 import {
   ALL_ACTIONS,
@@ -387,4 +388,23 @@ describe('the end of a session', () => {
       assert.equal(received.filter((one) => one !== 'D').join(''), commands)
     })
   }
+})
+
+describe('patience at the end of a message', () => {
+  it('is not over because the clock of the machine was set', async () => {
+    const { client } = await clientOf(
+      { answers: { E: undefined } },
+      { timeouts: { endOfMessage: 60_000 } },
+    )
+    await client.negotiate()
+    await client.command({ type: 'mail', words: ['<a@example.org>'] })
+    let now = 0
+    mock.method(Date, 'now', () => (now += 1e12))
+    atEnd(() => mock.restoreAll())
+    const answer = client.command({ type: 'eom', chunk: Buffer.alloc(0) })
+    const left = assert.rejects(answer, { code: 'DISCONNECTED' })
+    await setTimeout(100)
+    client.destroy()
+    await left
+  })
 })

@@ -251,18 +251,6 @@ describe('closing', () => {
     assert.deepEqual(await mta.command(mail()), { type: 'continue' })
   })
 
-  it('takes nobody for silent because the clock of the machine was set', async () => {
-    const server = await start(() => ({ envfrom: () => {}, eom: () => {} }))
-    const mta = await client(server)
-    await mta.command(mail())
-    // Longer than the second between two looks at all times.
-    await setTimeout(1_300)
-    mock.method(Date, 'now', () => new Date('2099-01-01').getTime())
-    atEnd(() => mock.restoreAll())
-    await setTimeout(1_300)
-    assert.deepEqual(await mta.command(eom()), { type: 'continue' })
-  })
-
   it('at its deadline answers what is owed and aborts', async () => {
     let signal: AbortSignal | undefined
     const server = await start(() => ({
@@ -426,6 +414,18 @@ describe('limits', () => {
       await server.close()
     })
   }
+
+  it('take nobody for silent because the clock of the machine was set', async () => {
+    const server = await start(() => ({ envfrom: () => {}, eom: () => {} }))
+    const mta = await client(server)
+    await mta.command(mail())
+    // Longer than the second between two looks at all times.
+    await setTimeout(1_300)
+    mock.method(Date, 'now', () => new Date('2099-01-01').getTime())
+    atEnd(() => mock.restoreAll())
+    await setTimeout(1_300)
+    assert.deepEqual(await mta.command(eom()), { type: 'continue' })
+  })
 
   it('a frame that comes one byte at a time is overdue all the same', async () => {
     const server = await start(() => ({}), { timeouts: { frame: 300 } })
