@@ -15,13 +15,32 @@ for (const mta of ['postfix', 'sendmail'] as const) {
     assert.equal(outcome.reply, '550 5.7.1 No lotteries here')
   })
 
-  it(`marks other mail behind ${mta}`, async () => {
+  it(`marks other mail from outside behind ${mta}`, async () => {
     const outcome = await deliver(noLottery, {
       mta,
-      message: 'From: Alice <alice@example.org>\nSubject: Lunch?\n\nhello\n',
+      message: 'From: Alice <alice@example.org>\nSubject: Lunch?\nSubject: Dinner?\n\nhello\n',
     })
     assert.equal(outcome.verdict, 'accept', outcome.trace.toString())
-    assert.match(outcome.message!.toString(), /^Subject: \[EXTERNAL\] Lunch\?\r$/m)
+    const subjects = outcome.message!.toString().match(/^Subject: .*$/gm)
+    assert.deepEqual(subjects, ['Subject: [EXTERNAL] Lunch?', 'Subject: [EXTERNAL] Dinner?'])
     assert.deepEqual(outcome.errors, [])
   })
+
+  it(`leaves mail without a subject, and mail of its own users, alone behind ${mta}`, async () => {
+    const none = await deliver(noLottery, { mta, message: 'From: a@example.org\n\nhello\n' })
+    assert.doesNotMatch(none.message!.toString(), /^Subject:/m)
+    const own = await deliver(noLottery, {
+      mta,
+      message: 'Subject: Lunch?\n\nhello\n',
+      macros: { auth_authen: 'alice' },
+    })
+    assert.match(own.message!.toString(), /^Subject: Lunch\?$/m)
+  })
 }
+
+it('reads encoded words', async () => {
+  const outcome = await deliver(noLottery, {
+    message: 'Subject: =?utf-8?B?V2luIHRoZSBsb3R0ZXJ5?=\n\nhello\n',
+  })
+  assert.equal(outcome.verdict, 'reject')
+})

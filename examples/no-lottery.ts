@@ -1,21 +1,19 @@
-// Refuses lotteries, and marks what comes from outside. Node 22.18 and later run it as it is.
-import { reply, runMilter, type Handlers } from 'tsmilter'
+// Refuses lotteries, and marks mail from outside in its subject.
+import { CONTINUE, defineFilter, reply } from 'tsmilter'
 
-export const noLottery = (): Handlers => {
-  let subject = ''
-  return {
-    envfrom: () => void (subject = ''),
-    header(_ctx, name, value) {
-      if (name.toLowerCase() === 'subject') subject = value
-    },
-    eom(ctx) {
-      if (/lottery/i.test(subject)) return reply(550, '5.7.1', 'No lotteries here')
-      ctx.changeHeader('Subject', 1, `[EXTERNAL] ${subject}`)
-      ctx.addHeader('X-Checked', 'yes')
-    },
-  }
-}
+export const noLottery = defineFilter({
+  name: 'no-lottery',
+  message(mail) {
+    // Mail may have no Subject, or several. Their text is decoded, so encoded words hide nothing.
+    const subjects = mail.headers.fields('Subject')
+    if (subjects.some(({ value }) => /lottery/i.test(value))) {
+      return reply(550, '5.7.1', 'No lotteries here')
+    }
+    if (mail.connection.authenticated === undefined) {
+      for (const subject of subjects) subject.value = `[EXTERNAL] ${subject.value}`
+    }
+    return CONTINUE
+  },
+})
 
-if (import.meta.filename === process.argv[1]) {
-  await runMilter('no-lottery', { factory: noLottery, socket: 'inet:8890@localhost' })
-}
+export default noLottery

@@ -1,6 +1,6 @@
 // Asks a directory whether each recipient exists. Unknown ones are refused, each for itself. While the
 // directory is down or slow, the recipients it would be asked for are told to come back later.
-import { defineFilter, reply, runMilter, type MessageFilter } from 'tsmilter'
+import { CONTINUE, defineFilter, reply, runMilter, type MessageFilter } from 'tsmilter'
 
 /** Whether there is that mailbox; throws if it cannot tell. */
 export type Lookup = (address: string, signal: AbortSignal) => Promise<boolean>
@@ -14,7 +14,7 @@ export const recipientCheck = (lookup: Lookup, deadline = 5_000): MessageFilter 
     async recipient(recipient, ctx) {
       // The signal fires at the deadline, and when the client goes away.
       const known = await lookup(recipient.address, ctx.signal)
-      if (!known) return reply(550, '5.1.1', 'No such user here')
+      return known ? CONTINUE : reply(550, '5.1.1', 'No such user here')
     },
   })
 

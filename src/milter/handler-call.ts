@@ -32,7 +32,7 @@ export interface HandlerCall {
 }
 
 /** Names the channels `tracing:tsmilter:handler:start`, `...:end` and so on. */
-export const handlerCalls: TracingChannel<unknown, HandlerCall> =
+export const handlerCalls: TracingChannel<HandlerCall, HandlerCall> =
   tracingChannel('tsmilter:handler')
 
 /** A call that somebody traces; made only then. */

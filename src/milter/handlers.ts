@@ -82,3 +82,8 @@ export type Exact<F> = {
     ? unknown
     : `${Name & string} is not a callback of a milter; keep state in variables of the factory`
 }
+
+/** Keeps TypeScript from passing over an object that has no callback at all ("weak types"). */
+export interface NotWeak {
+  toString(): string
+}

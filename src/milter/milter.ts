@@ -5,7 +5,8 @@ import type { MessageAnswer } from './handlers.ts'
 import { noReply } from './marks.ts'
 
 /**
- * A `Base` that logs its main callbacks, one line each at level info, as pymilter's `Milter.Milter`.
+ * A `Base` that logs its main callbacks, one line each, as pymilter's `Milter.Milter`. What belongs to the
+ * message (addresses and header fields) is logged at level debug, all else at level info.
  * The logging callbacks need no reply, so they cost no round trip; override what you want to answer.
  */
 export class Milter extends Base {
@@ -23,15 +24,15 @@ export class Milter extends Base {
   }
 
   override envfrom(sender: string, ...parameters: string[]): MessageAnswer {
-    this.log.info({ sender, parameters: parameters.join(' ') }, 'envfrom')
+    this.log.debug({ sender, parameters: parameters.join(' ') }, 'envfrom')
   }
 
   override envrcpt(recipient: string, ...parameters: string[]): MessageAnswer {
-    this.log.info({ recipient, parameters: parameters.join(' ') }, 'envrcpt')
+    this.log.debug({ recipient, parameters: parameters.join(' ') }, 'envrcpt')
   }
 
   override header(name: string, value: string): MessageAnswer {
-    this.log.info({ name, value }, 'header')
+    this.log.debug({ name, value }, 'header')
   }
 
   override eoh(): MessageAnswer {

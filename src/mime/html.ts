@@ -194,6 +194,7 @@ async function topOf(html: string): Promise<number> {
       }
       open = TEXT_ELEMENTS.has(name)
       if (!open) at = end
+      return true
     },
     endTag({ name, end }) {
       if (HEAD.has(name)) at = end

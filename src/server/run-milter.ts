@@ -1,11 +1,15 @@
-import type { FilterFactory } from '../milter/filter-object.ts'
+import type { Filter } from '../milter/filter-object.ts'
+import type { Exact, NotWeak } from '../milter/handlers.ts'
 import { childLogger, textLogger } from '../milter/log.ts'
 import type { CloseOptions, ServeOptions } from './options.ts'
 import { startServer } from './server.ts'
 
-export interface RunOptions extends Omit<ServeOptions, 'listen' | 'signal'> {
+export interface RunOptions<F extends Filter = Filter> extends Omit<
+  ServeOptions,
+  'listen' | 'signal'
+> {
   /** called once for each SMTP session */
-  readonly factory: FilterFactory
+  readonly factory: () => F
   /** where to listen: one address or several, as `listen` of {@link serve} */
   readonly socket: string | readonly string[]
   /** how long SIGTERM and SIGHUP wait for sessions */
@@ -27,7 +31,10 @@ const EXIT_AFTER = 1_000
  * @param name stands in every log line; with Sendmail the name of its `Xname` line by custom
  * @throws ListenError, UsageError as {@link serve}
  */
-export async function runMilter(name: string, options: RunOptions): Promise<void> {
+export async function runMilter<F extends Filter & NotWeak>(
+  name: string,
+  options: RunOptions<F & Exact<F>>,
+): Promise<void> {
   const { factory, socket, stop, ...rest } = options
   const logger = childLogger(options.logger ?? textLogger('info'), { filter: name })
   const server = await startServer(factory, { ...rest, logger, listen: socket })

@@ -1,12 +1,7 @@
 import type { Filter } from '../milter/filter-object.ts'
-import type { Exact } from '../milter/handlers.ts'
+import type { Exact, NotWeak } from '../milter/handlers.ts'
 import type { ServeOptions } from './options.ts'
 import { startServer, type MilterServer } from './server.ts'
-
-/** Keeps TypeScript from passing over an object that has no callback at all ("weak types"). */
-interface NotWeak {
-  toString(): string
-}
 
 /**
  * Serves a filter: listens, and calls `factory` for each SMTP session; what it returns are the

@@ -603,6 +603,7 @@ describe('the body of a mail', () => {
       async (promise) => {
         try {
           await promise
+          return 'done'
         } catch {
           return 'caught'
         }

@@ -553,6 +553,11 @@ describe('Milter', () => {
       wire.log.map((line) => line.message).join(' '),
       'connect helo envfrom envrcpt header eoh eom envfrom abort close',
     )
+    // Addresses and header fields are content of mail: not in the log of a server that runs at info.
+    assert.deepEqual(
+      new Set(wire.log.filter(({ level }) => level === 'debug').map(({ message }) => message)),
+      new Set(['envfrom', 'envrcpt', 'header']),
+    )
   })
 
   it('answers what a subclass overrides', () => {

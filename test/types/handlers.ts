@@ -9,6 +9,7 @@ import {
   noReply,
   REJECT,
   reply,
+  runMilter,
   serve,
   SKIP,
   type Handlers,
@@ -121,6 +122,17 @@ export const misspelt2: Promise<MilterServer> = serve(() => ({ heder() {}, eom()
 })
 // @ts-expect-error no callback at all
 export const misspelt3: Promise<MilterServer> = serve(() => ({ hello() {} }), { listen })
+export const misspelt4: Promise<void> = runMilter('x', {
+  // @ts-expect-error no such callback
+  factory: () => ({ heder() {}, eom() {} }),
+  socket: listen,
+})
+export const ran: Promise<void> = runMilter('x', { factory: () => complete, socket: listen })
+export const ran2: Promise<void> = runMilter('x', { factory: () => new Base(), socket: listen })
+export const ran3: Promise<void> = runMilter('x', {
+  factory: () => ({ eom: (ctx) => ctx.addHeader('X-Seen', 'yes') }),
+  socket: listen,
+})
 export class Misspelt extends Base {
   // @ts-expect-error overrides nothing
   override hello() {}

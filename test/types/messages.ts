@@ -14,6 +14,7 @@ const filter = defineFilter({
   async recipient(recipient, { state, sender, connection }) {
     state.count++
     if (connection.authenticated === sender.address) return reply(550, null, recipient.domain)
+    return undefined
   },
   headers(mail) {
     mail.subject = 'x'
