@@ -6,7 +6,7 @@ import { styleText } from 'node:util'
 import { formatForPostfix, parseListenAddress, serve } from 'tsmilter'
 import { describeMessage, MtaClient, type Outcome } from 'tsmilter/mta'
 import { difference } from 'tsmilter/testing'
-import { noLottery } from './no-lottery.ts'
+import noLottery from './no-lottery.ts'
 
 type Style = 'bold' | 'dim' | 'green' | 'red' | 'cyan'
 const paint = (style: Style, text: string): string =>

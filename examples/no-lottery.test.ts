@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { deliver } from 'tsmilter/testing'
-import { noLottery } from './no-lottery.ts'
+import noLottery from './no-lottery.ts'
 
 for (const mta of ['postfix', 'sendmail'] as const) {
   it(`refuses a lottery behind ${mta}`, async () => {

@@ -1,7 +1,7 @@
 // Refuses lotteries, and marks mail from outside in its subject.
 import { CONTINUE, defineFilter, reply } from 'tsmilter'
 
-export const noLottery = defineFilter({
+export default defineFilter({
   name: 'no-lottery',
   message(mail) {
     // Mail may have no Subject, or several. Their text is decoded, so encoded words hide nothing.
@@ -15,5 +15,3 @@ export const noLottery = defineFilter({
     return CONTINUE
   },
 })
-
-export default noLottery

@@ -1,4 +1,5 @@
 import { decodeText, encodeText } from '../protocol/text.ts'
+import { checkBundle } from './bundle.ts'
 
 /** Charsets: those of the Encoding Standard at once, all others by iconv-lite when they are needed. */
 
@@ -69,6 +70,7 @@ type Iconv = typeof import('iconv-lite')
 let iconv: Promise<Iconv> | undefined
 const loadIconv = (): Promise<Iconv> =>
   (iconv ??= import('iconv-lite').then((module) => module.default))
+checkBundle(import.meta.url, 'charset', loadIconv)
 
 /** iconv-lite has these among its charsets. Mail that names them is read by nobody in this way. */
 const isCharset = ({ encodingExists }: Iconv, name: string): boolean =>
