@@ -142,11 +142,13 @@ describe('the package', () => {
     assert.deepEqual(await exported('mime/index.js'), [
       'DANGEROUS_EXTENSIONS',
       'FINDING_REASONS',
+      'HTML_EXTENSIONS',
       'MIME_PROBLEMS',
       'MimeMessage',
       'MimePart',
       'NAME_DANGERS',
       'PROGRAM_KINDS',
+      'PYMILTER_EXTENSIONS',
       'ZIP_LIMITS',
       'ZIP_PROBLEMS',
       'addFooter',

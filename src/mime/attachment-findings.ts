@@ -9,8 +9,8 @@ import {
   type ZipProblemCode,
 } from './archive.ts'
 import { detectType, type ContentKind } from './content-kind.ts'
+import { DANGEROUS_EXTENSIONS, HTML_EXTENSIONS } from './file-extensions.ts'
 import {
-  DANGEROUS_EXTENSIONS,
   dangerousName,
   extensionOf,
   extensionSet,
@@ -59,6 +59,12 @@ export interface Finding {
 export interface AttachmentChecks {
   /** @default {@link DANGEROUS_EXTENSIONS} */
   readonly extensions?: Extensions | undefined
+  /**
+   * Files that a browser opens ({@link HTML_EXTENSIONS}), where `extensions` has them; the text of a message
+   * may have such a name in any case. With `clean` those that can be cleaned as parts are allowed, and those
+   * in archives are not. @default `report`; in `defang` with a function `html`, `clean`
+   */
+  readonly htmlFiles?: 'allow' | 'clean' | 'report' | undefined
   /** Names in zips, and zips that cannot be read. @default true */
   readonly zips?: boolean | undefined
   /** Parts of attached messages, and of files named `.eml`. @default true */
@@ -116,7 +122,9 @@ const keyOf = ({ name, reason, where, path }: Finding): string =>
 
 class Checks {
   readonly findings: Finding[] = []
-  readonly #extensions: ReadonlySet<string>
+  #extensions: ReadonlySet<string>
+  /** without those of HTML */
+  readonly #otherExtensions: Set<string>
   readonly #kinds: ReadonlySet<string>
   readonly #policy: AttachmentChecks
   readonly #budget: ZipBudget
@@ -131,6 +139,12 @@ class Checks {
     }
     this.#kinds = new Set(kinds as readonly string[])
     this.#budget = new ZipBudget(policy.limits)
+    if (![undefined, 'allow', 'clean', 'report'].includes(policy.htmlFiles)) {
+      throw new UsageError('INVALID_OPTION', 'htmlFiles takes "allow", "clean" or "report"')
+    }
+    this.#otherExtensions = new Set(this.#extensions)
+    for (const one of HTML_EXTENSIONS) this.#otherExtensions.delete(one)
+    if (policy.htmlFiles === 'allow') this.#extensions = this.#otherExtensions
     if (![undefined, 'allow', 'report'].includes(policy.contradictions)) {
       throw new UsageError('INVALID_OPTION', 'contradictions takes "allow" or "report"')
     }
@@ -177,19 +191,24 @@ class Checks {
   }
 
   #names(part: MimePart, names: readonly string[], place: Place): void {
+    const extensions = this.#mayBeHtml(part) ? this.#otherExtensions : this.#extensions
     for (const name of names) {
-      const reason = dangerousName(name, this.#extensions)
+      const reason = dangerousName(name, extensions)
       if (reason !== undefined) this.#add({ name, reason, where: 'name' }, place)
     }
     // A multipart has parameters that hold addresses, and is shown as a file by nobody.
     if (part.isMultipart) return
     for (const value of parameterReadings(part)) {
       if (names.includes(value)) continue
-      const reason = dangerousName(value.slice(-LONGEST_NAME), this.#extensions)
+      const reason = dangerousName(value.slice(-LONGEST_NAME), extensions)
       if (reason === 'DANGEROUS_EXTENSION' || reason === 'DOUBLE_EXTENSION') {
         this.#add({ name: value, reason, where: 'name' }, place)
       }
     }
+  }
+
+  #mayBeHtml(part: MimePart): boolean {
+    return (this.#policy.htmlFiles === 'clean' && isHtmlPart(part)) || isBodyText(part)
   }
 
   #content(part: MimePart, names: readonly string[], kind: ContentKind, place: Place): void {
@@ -253,6 +272,25 @@ class Checks {
     }
     await this.message(parseMime(bytes), { ...place, path })
   }
+}
+
+/** What {@link AttachmentChecks.htmlFiles} has cleaned: by type; or by name, where the type tells nothing. */
+export const isHtmlPart = (part: MimePart): boolean =>
+  part.children.length === 0 &&
+  (part.type === 'text/html' ||
+    part.type === 'application/xhtml+xml' ||
+    (part.type === 'application/octet-stream' &&
+      part.filenames.some((name) => /^x?html?$/.test(extensionOf(name)))))
+
+/** HTML that programs show as the text of the message, or as one version of it: it may have a name. */
+function isBodyText(part: MimePart): boolean {
+  if (part.type !== 'text/html' || part.disposition === 'attachment') return false
+  for (let one = part; one.parent !== undefined; one = one.parent) {
+    const { parent } = one
+    if (isMessageType(parent.type)) return true
+    if (parent.type !== 'multipart/alternative' && parent.children[0] !== one) return false
+  }
+  return true
 }
 
 type Place = Pick<Finding, 'part' | 'names' | 'path' | 'attached'>

@@ -2,10 +2,10 @@ import { UsageError } from '../errors.ts'
 import {
   checkAttachments,
   FINDING_REASONS,
+  isHtmlPart,
   type AttachmentChecks,
   type Finding,
 } from './attachment-findings.ts'
-import { extensionOf } from './file-names.ts'
 import { isMessageType } from './media-type.ts'
 import type { MimeMessage } from './message.ts'
 import type { MimePart } from './part.ts'
@@ -84,7 +84,8 @@ export async function defang(
   policy: AttachmentPolicy = {},
 ): Promise<Defanged> {
   const action = checked(policy)
-  const findings = await checkAttachments(message, policy)
+  const htmlFiles = policy.htmlFiles ?? (policy.html === undefined ? 'report' : 'clean')
+  const findings = await checkAttachments(message, { ...policy, htmlFiles })
   const edits = action !== 'reject' && action !== 'quarantine'
   const removals = edits ? removalsOf(findings, policy.sealed === 'replace') : []
   // Kept first: if that fails nothing is lost.
@@ -181,18 +182,10 @@ async function cleaned(
       attached.add(part)
     }
     if (messages === false && attached.has(part)) continue
-    if (isHtml(part) && part.sealedBy === undefined && (await html(part))) count++
+    if (isHtmlPart(part) && part.sealedBy === undefined && (await html(part))) count++
   }
   return count
 }
-
-/** By type; or by name, where the type tells nothing. */
-const isHtml = (part: MimePart): boolean =>
-  part.children.length === 0 &&
-  (part.type === 'text/html' ||
-    part.type === 'application/xhtml+xml' ||
-    (part.type === 'application/octet-stream' &&
-      part.filenames.some((name) => /^x?html?$/.test(extensionOf(name)))))
 
 /** Findings and names that are listed in a notice. */
 const MOST_LISTED = 20

@@ -1,12 +1,7 @@
 import { UsageError } from '../errors.ts'
+import { DANGEROUS_EXTENSIONS } from './file-extensions.ts'
 
 /** Names of files that are dangerous to open, or that hide what they name. */
-
-/** What Windows runs, or hands to a program that runs it; those that pymilter keeps out. */
-export const DANGEROUS_EXTENSIONS: readonly string[] = (
-  'ade adp asd asx asp bas bat chm cmd com cpl crt dll exe hlp hta inf ins isp js jse lnk mdb mde msc ' +
-  'msi msp mst ocx pcd pif reg scr sct shs url vb vbe vbs wsc wsf wsh'
-).split(' ')
 
 /** Why a name is dangerous. */
 export const NAME_DANGERS = {
@@ -58,7 +53,7 @@ export function extensionSet(extensions: Extensions): ReadonlySet<string> {
  *
  * Names beyond {@link LONGEST_NAME} characters are dangerous without a further look.
  *
- * @param extensions @default those of pymilter, {@link DANGEROUS_EXTENSIONS}
+ * @param extensions @default {@link DANGEROUS_EXTENSIONS}
  * @throws UsageError INVALID_OPTION for what is no extension such as `exe`
  */
 export function dangerousName(

@@ -21,7 +21,12 @@ export type {
   Defanged,
   Removal,
 } from './attachment-policy.ts'
-export { DANGEROUS_EXTENSIONS, dangerousName, NAME_DANGERS } from './file-names.ts'
+export {
+  DANGEROUS_EXTENSIONS,
+  HTML_EXTENSIONS,
+  PYMILTER_EXTENSIONS,
+} from './file-extensions.ts'
+export { dangerousName, NAME_DANGERS } from './file-names.ts'
 export type { Extensions, NameDanger } from './file-names.ts'
 export { ZIP_LIMITS, ZIP_PROBLEMS, zipEntries } from './archive.ts'
 export type { ZipEntry, ZipLimits, ZipListing, ZipProblem, ZipProblemCode } from './archive.ts'

@@ -102,6 +102,45 @@ describe('names in the header', () => {
   })
 })
 
+describe('HTML files', () => {
+  const html = (fields = ''): string =>
+    part(`Content-Type: text/html; name=a.html${fields}`, '<html>')
+
+  it('are reported', async () => {
+    const expected = ['name: a.html: DANGEROUS_EXTENSION']
+    assert.deepEqual(await found(multipart([TEXT, html()])), expected)
+    assert.deepEqual(await found(multipart([file('a.html')])), expected)
+    assert.deepEqual(
+      await found(multipart([html('\r\nContent-Disposition: attachment')])),
+      expected,
+    )
+    assert.deepEqual(await found(html('\r\nContent-Disposition: attachment')), expected)
+  })
+
+  it('are not, where they are the text of the message', async () => {
+    for (const text of [
+      html(),
+      multipart([html(), file('a.pdf')]),
+      multipart([TEXT, html()], 'alternative'),
+      multipart([multipart([TEXT, multipart([html()], 'related')], 'alternative')]),
+      multipart([TEXT, attachedMessage(html())]),
+    ]) {
+      assert.deepEqual(await found(text), [], text)
+    }
+  })
+
+  it('are not, if the policy says so', async () => {
+    const text = multipart([
+      TEXT,
+      html(),
+      file('a.svg'),
+      file('a.zip', zip([{ name: 'a.htm', content: 'x' }])),
+    ])
+    assert.equal((await found(text)).length, 3)
+    assert.deepEqual(await found(text, { htmlFiles: 'allow' }), [])
+  })
+})
+
 describe('content', () => {
   const cases: [what: string, text: string, expected: string[]][] = [
     [

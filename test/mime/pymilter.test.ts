@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { checkAttachments } from '../../src/mime/attachment-findings.ts'
 import { defang, type AttachmentPolicy } from '../../src/mime/attachment-policy.ts'
+import { PYMILTER_EXTENSIONS } from '../../src/mime/file-extensions.ts'
 import { parseMime, type MimeMessage } from '../../src/mime/message.ts'
 import { zip, type ZipFile } from '../support/zip.ts'
 
@@ -61,8 +62,11 @@ const replaced = async (text: string, policy?: AttachmentPolicy): Promise<void> 
   assert.deepEqual(await checkAttachments(parseMime(after)), [])
 }
 
-const kept = async (text: string, policy?: AttachmentPolicy): Promise<void> => {
-  const { before, after, removed } = await outcomeOf(text, policy)
+const kept = async (text: string, policy: AttachmentPolicy = {}): Promise<void> => {
+  const { before, after, removed } = await outcomeOf(text, {
+    extensions: PYMILTER_EXTENSIONS,
+    ...policy,
+  })
   assert.equal(removed, 0)
   assert.equal(after, before)
 }
