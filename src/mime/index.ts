@@ -1,5 +1,6 @@
 export { parseMime, MimeMessage, type MimeOptions } from './message.ts'
 export { MimePart } from './part.ts'
+export type { Guess } from './guesses.ts'
 export type { PartHeaders } from './part-headers.ts'
 export type { NewPart } from './new-part.ts'
 export type { Protection } from './protection.ts'

@@ -38,6 +38,7 @@ export class MimeMessage extends MimePart {
   otherReadings(): MimeMessage[] {
     const codes = new Set(this.problems.map(({ code }) => code))
     const differences: Partial<Reading>[] = []
+    if (codes.has('BAD_CONTENT_TYPE')) differences.push({ badType: 'lenient' })
     if (codes.has('SEVERAL_TYPES')) differences.push({ contentType: 'last' })
     if (codes.has('SEVERAL_ENCODINGS')) differences.push({ encoding: 'last' })
     if (codes.has('SEVERAL_BOUNDARIES')) differences.push({ boundary: 'last' })

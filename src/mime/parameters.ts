@@ -1,6 +1,7 @@
 import { decodeText } from '../protocol/text.ts'
 import { decodeCharsetNow } from './charset.ts'
 import { decodeEncodedWords, unfold } from './encoded-words.ts'
+import { isMediaType, lenientType } from './media-type.ts'
 
 /**
  * Values with parameters (`text/plain; charset=utf-8`), as real mail has them: quoted or not, cut in
@@ -38,6 +39,50 @@ export function parseParameters(raw: Buffer): ParameterizedValue {
   }
   return { value, parameters }
 }
+
+/** A field Content-Type. */
+export interface TypeField extends ParameterizedValue {
+  /** Whether its value is a type, or nothing at all: else it counts as none (RFC 2045, section 5.2). */
+  readonly sure: boolean
+}
+
+/** @param raw everything after the colon */
+export function parseTypeField(raw: Buffer): TypeField {
+  const field = parseParameters(raw)
+  const isEmpty = field.value === '' && field.parameters.length === 0
+  return { ...field, sure: isEmpty || isMediaType(field.value) }
+}
+
+/** A Content-Type as lenient programs read it, where its value is no type. */
+export function parseLeniently(raw: Buffer): ParameterizedValue {
+  const text = withoutComments(oneLine(decodeText(raw)))
+  const { type, end } = lenientType(text.toLowerCase())
+  return { value: type, parameters: looseParameters(text.slice(end)) }
+}
+
+/** Parameters with anything between them: `text/html charset=utf-8, name="x"`. */
+function looseParameters(text: string): Parameter[] {
+  const parameters: Parameter[] = []
+  let from = 0
+  for (;;) {
+    const equals = text.indexOf('=', from)
+    if (equals === -1) return parameters
+    let end = equals
+    while (end > from && BLANK.test(text[end - 1]!)) end--
+    let start = end
+    while (start > from && !SEPARATOR.test(text[start - 1]!)) start--
+    const name = text.slice(start, end).toLowerCase()
+    let at = equals + 1
+    while (at < text.length && BLANK.test(text[at]!)) at++
+    const reader = new Reader(text, at)
+    const parameter = text[at] === '"' ? reader.quoted(name) : reader.bare(name)
+    if (name !== '') parameters.push(parameter)
+    from = reader.at
+  }
+}
+
+const BLANK = /[ \t]/
+const SEPARATOR = /[\s,:;"/\\=]/
 
 /** Folds become what stands in them; other line ends and NUL go. */
 const oneLine = (text: string): string =>
@@ -80,11 +125,12 @@ export function parameterSpans(text: string): ParameterSpan[] {
 }
 
 class Reader {
-  #at = 0
+  #at: number
   readonly #text: string
 
-  constructor(text: string) {
+  constructor(text: string, at = 0) {
     this.#text = text
+    this.#at = at
   }
 
   get more(): boolean {
@@ -115,11 +161,24 @@ class Reader {
     if (text[this.#at] !== '=') return undefined
     this.#at++
     while (text[this.#at] === ' ' || text[this.#at] === '\t') this.#at++
-    const parameter = text[this.#at] === '"' ? this.#quoted(name) : this.#plain(name)
+    const parameter = text[this.#at] === '"' ? this.#upToSemicolon(name) : this.#plain(name)
     return name === '' ? undefined : parameter
   }
 
-  #quoted(name: string): Parameter {
+  /** Up to the next blank or separator. */
+  bare(name: string): Parameter {
+    const start = this.#at
+    while (this.more && !/[\s,;]/.test(this.#text[this.#at]!)) this.#at++
+    return { name, value: this.#text.slice(start, this.#at), others: NONE }
+  }
+
+  /** In quotes, whatever comes behind them. */
+  quoted(name: string): Parameter {
+    const { value } = this.#quoted()
+    return { name, value, others: NONE }
+  }
+
+  #quoted(): { readonly inner: string; readonly value: string } {
     const text = this.#text
     const start = ++this.#at
     let hasEscapes = false
@@ -134,6 +193,11 @@ class Reader {
     // Not put together by the character: of a long value that is an object for each.
     const value = hasEscapes ? inner.replaceAll(/\\(.)/gs, '$1') : inner
     this.skip('"')
+    return { inner, value }
+  }
+
+  #upToSemicolon(name: string): Parameter {
+    const { inner, value } = this.#quoted()
     // Junk between the quote and the semicolon.
     const rest = this.until(';').trimEnd()
     const others = new Set<string>()
@@ -141,8 +205,7 @@ class Reader {
     if (inner !== value) others.add(inner)
     if (rest.trim() !== '') others.add(value + rest.replaceAll('"', ''))
     // A quote that was never closed: others stop at the semicolon.
-    if (inner.includes(';') && this.#at >= text.length)
-      others.add(inner.slice(0, inner.indexOf(';')))
+    if (inner.includes(';') && !this.more) others.add(inner.slice(0, inner.indexOf(';')))
     others.delete(value)
     return { name, value, others: others.size === 0 ? NONE : [...others] }
   }

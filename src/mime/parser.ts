@@ -1,6 +1,6 @@
 import { fieldNameEnd, fieldNameStart } from './field-name.ts'
-import { isMessageType } from './media-type.ts'
-import { parseParameters, readingsOf } from './parameters.ts'
+import { isMediaType, isMessageType } from './media-type.ts'
+import { parseLeniently, parseTypeField, readingsOf } from './parameters.ts'
 import type { MimeLimits, MimeProblem, MimeProblemCode } from './problems.ts'
 import type { ContentFacts, ContentFields, PartSpan, Span } from './span.ts'
 import { isIdentity, transferEncoding } from './transfer-encoding.ts'
@@ -15,6 +15,8 @@ import { isIdentity, transferEncoding } from './transfer-encoding.ts'
 export interface Reading {
   /** which of several fields Content-Type counts */
   readonly contentType: 'first' | 'last'
+  /** what is read where a Content-Type is none: nothing (RFC 2045, section 5.2), or what lenient programs do */
+  readonly badType: 'default' | 'lenient'
   /** which of several fields Content-Transfer-Encoding counts */
   readonly encoding: 'first' | 'last'
   /** which of several boundaries counts */
@@ -27,6 +29,7 @@ export interface Reading {
 
 export const USUAL: Reading = {
   contentType: 'first',
+  badType: 'default',
   encoding: 'first',
   boundary: 'first',
   reopens: false,
@@ -318,14 +321,21 @@ class Parser {
     if (plain !== undefined && !plain.startsWith('multipart/')) {
       return { type: plain, boundary: '', encoding }
     }
-    const value = parseParameters(this.#bytes.subarray(field.start, field.end))
-    const boundaries = value.value.startsWith('multipart/') ? readingsOf(value, 'boundary') : []
+    const raw = this.#bytes.subarray(field.start, field.end)
+    const strict = parseTypeField(raw)
+    if (!strict.sure) this.#problem('BAD_CONTENT_TYPE', part)
+    const value =
+      strict.sure || this.#reading.badType === 'default' ? strict : parseLeniently(raw)
+    const boundaries =
+      isMediaType(value.value) && value.value.startsWith('multipart/')
+        ? readingsOf(value, 'boundary')
+        : []
     const usable = boundaries
       .map((text) => latin1(text).trimEnd())
       .filter((text) => text !== '')
     if (new Set(usable).size > 1) this.#problem('SEVERAL_BOUNDARIES', part)
     return {
-      type: /^[^\s/]+\/[^\s/]+$/.test(value.value) ? value.value : part.facts.type,
+      type: isMediaType(value.value) ? value.value : part.facts.type,
       boundary: (this.#reading.boundary === 'first' ? usable[0] : usable.at(-1)) ?? '',
       encoding,
     }

@@ -1,10 +1,13 @@
+import type { Guess } from './guesses.ts'
 import {
   parameterOf,
+  parseLeniently,
   parseParameters,
+  parseTypeField,
   readingsOf,
   type ParameterizedValue,
 } from './parameters.ts'
-import { isMessageType } from './media-type.ts'
+import { isMediaType, isMessageType } from './media-type.ts'
 import type { Reading } from './parser.ts'
 import type { PartHeaders } from './part-headers.ts'
 import { transferEncoding, type TransferEncoding } from './transfer-encoding.ts'
@@ -23,18 +26,40 @@ export abstract class PartFacts {
   /** In lower case. `text/plain`, or in a digest `message/rfc822`, where nothing can be read. */
   get type(): string {
     const value = this.#contentType?.value
-    return value !== undefined && /^[^\s/]+\/[^\s/]+$/.test(value) ? value : this.defaultType
+    return value !== undefined && isMediaType(value) ? value : this.defaultType
   }
 
-  /** What each of several fields Content-Type says: programs disagree which counts. */
+  /**
+   * All that some program takes for the type: programs disagree which of several fields Content-Type
+   * counts, and what one says that is none.
+   */
   get types(): string[] {
-    const all = this.fields('Content-Type').map((raw) => parseParameters(raw).value)
-    return [...new Set([this.type, ...all])]
+    const all = this.fields('Content-Type').map(
+      (raw) => (parseTypeField(raw).sure ? parseParameters(raw) : parseLeniently(raw)).value,
+    )
+    return [...new Set([this.type, ...all.filter((type) => type !== '')])]
+  }
+
+  /** What of its header could not be read for sure. */
+  get guesses(): readonly Guess[] {
+    const guesses: Guess[] = []
+    if (this.#typeIsGuess) guesses.push('type')
+    return guesses
+  }
+
+  get #typeIsGuess(): boolean {
+    const fields = this.fields('Content-Type')
+    const [first, ...others] = fields.map(parseTypeField)
+    if (first === undefined) return false
+    return [first, ...others].some(({ sure, value }) => !sure || value !== first.value)
   }
 
   /** The field that counts: of several the one that says what the type is. */
   get #contentType(): ParameterizedValue | undefined {
-    return this.#value('Content-Type', this.reading.contentType)
+    const raw = this.fields('Content-Type').at(this.reading.contentType === 'first' ? 0 : -1)
+    if (raw === undefined) return undefined
+    const field = parseTypeField(raw)
+    return field.sure || this.reading.badType === 'default' ? field : parseLeniently(raw)
   }
 
   /** Everything after the colon, of each field of a name that describes content. */
@@ -42,11 +67,8 @@ export abstract class PartFacts {
     return this.headers.raw(name)
   }
 
-  #value(
-    name: ContentFieldName,
-    which: 'first' | 'last' = 'first',
-  ): ParameterizedValue | undefined {
-    const raw = this.fields(name).at(which === 'first' ? 0 : -1)
+  get #contentDisposition(): ParameterizedValue | undefined {
+    const [raw] = this.fields('Content-Disposition')
     return raw === undefined ? undefined : parseParameters(raw)
   }
 
@@ -61,14 +83,18 @@ export abstract class PartFacts {
     return this.parameter('charset')?.trim().toLowerCase() || undefined
   }
 
-  /** `attachment`, `inline` or another word in lower case; undefined where none is said. */
+  /**
+   * `attachment`, `inline` or another word in lower case; undefined where none is said. What is neither
+   * counts as `attachment` (RFC 2183, section 2.8).
+   */
   get disposition(): string | undefined {
-    return this.#value('Content-Disposition')?.value || undefined
+    const value = this.#contentDisposition?.value ?? ''
+    return /[^\s"'<>;,:=]+/.exec(value)?.[0]
   }
 
   /** The name most programs show for it, decoded. For what is to be kept out, see {@link filenames}. */
   get filename(): string | undefined {
-    const disposition = this.#value('Content-Disposition')
+    const disposition = this.#contentDisposition
     const type = this.#contentType
     const name =
       (disposition && parameterOf(disposition, 'filename')) ||
@@ -85,10 +111,13 @@ export abstract class PartFacts {
 
   /** Every file name some program may read, the usual one first. */
   get filenames(): string[] {
-    const names = [
+    const fields = [
       ...this.fields('Content-Disposition').map((raw) => [raw, 'filename'] as const),
       ...this.fields('Content-Type').map((raw) => [raw, 'name'] as const),
-    ].flatMap(([raw, name]) => readingsOf(parseParameters(raw), name))
+    ]
+    const names = [parseParameters, parseLeniently].flatMap((parse) =>
+      fields.flatMap(([raw, name]) => readingsOf(parse(raw), name)),
+    )
     return [...new Set(names.filter((name) => name !== ''))]
   }
 
@@ -113,13 +142,20 @@ export abstract class PartFacts {
     return this.type.startsWith('multipart/')
   }
 
+  /** Programs show it as a file, or some do: it has a name, is marked so, or is of no type of text. */
   get isAttachment(): boolean {
     if (this.isMultipart) return false
-    const { disposition } = this
-    if (disposition === 'attachment' || this.filename !== undefined) return true
+    const marked = this.fields('Content-Disposition').some((raw) => {
+      const { value } = parseParameters(raw)
+      return value !== '' && value !== 'inline'
+    })
+    if (marked || this.filename !== undefined) return true
     // The message itself, and one in another, is no file.
-    return (
-      !this.type.startsWith('text/') && !(isMessageType(this.type) && disposition === 'inline')
+    return this.types.some(
+      (type) =>
+        !type.startsWith('text/') &&
+        !type.startsWith('multipart/') &&
+        !(isMessageType(type) && this.disposition === 'inline'),
     )
   }
 }

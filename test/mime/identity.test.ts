@@ -127,6 +127,7 @@ describe('what was parsed and not edited is the same bytes', () => {
   it('in every reading of it', () => {
     const reading: fc.Arbitrary<Reading> = fc.record({
       contentType: fc.constantFrom('first', 'last'),
+      badType: fc.constantFrom('default', 'lenient'),
       encoding: fc.constantFrom('first', 'last'),
       boundary: fc.constantFrom('first', 'last'),
       reopens: fc.constant(false),
