@@ -115,7 +115,7 @@ export { decodeText, encodeText } from './protocol/text.ts'
 export { Action, DataSize, MacroStage, Step } from './protocol/constants.ts'
 export type { Peer, AddressFamily } from './protocol/commands.ts'
 export type { Choice, Offer } from './protocol/negotiation.ts'
-export type { SmtpReply } from './protocol/smtp-reply.ts'
+export { replyLines, type SmtpReply } from './protocol/smtp-reply.ts'
 
 // Errors
 export {

@@ -226,6 +226,7 @@ describe('the package', () => {
       'parseListenAddress',
       'rejectedRecipients',
       'reply',
+      'replyLines',
       'runMilter',
       'serve',
       'shadow',

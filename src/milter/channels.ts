@@ -125,8 +125,8 @@ export interface MessageDone extends MessageStarted, Client, Decision {
   readonly user: string | undefined
   /** address without brackets, '' for the null sender; undefined if the filter is not told */
   readonly sender: string | undefined
-  /** recipients the filter has been told of and has not refused */
-  readonly recipients: number
+  /** recipients the filter has been told of and has not refused; undefined if it does not ask for RCPT */
+  readonly recipients: number | undefined
   /** recipients the filter has refused */
   readonly refusedRecipients: number
   readonly verdict: MessageVerdict
@@ -134,6 +134,8 @@ export interface MessageDone extends MessageStarted, Client, Decision {
   readonly stage: Stage
   /** edits that were sent, by the method that makes them; empty unless the message passes */
   readonly edits: EditCounts
+  /** why the filter has put the message into quarantine, 200 characters at most; undefined if it has not */
+  readonly quarantine: string | undefined
   /** bytes of the body that have come */
   readonly bodyBytes: number
   /** what {@link askForContent} was called for; undefined if it was not */

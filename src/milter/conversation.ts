@@ -250,7 +250,10 @@ export class Conversation implements SessionEvents {
   #final(verdict: Verdict, edits: EditList): FinalAnswer {
     this.#message?.endEdits()
     if (this.#failed) return { verdict, edits: NO_EDITS }
-    if (this.#record !== undefined) this.#record.edits = edits.counts()
+    if (this.#record !== undefined) {
+      this.#record.edits = edits.counts()
+      this.#record.quarantine = edits.quarantineReason
+    }
     const body = edits.bodySource
     return {
       verdict,

@@ -2,7 +2,7 @@ import { UsageError } from '../errors.ts'
 import { Action, bitNames, Reply, Step } from '../protocol/constants.ts'
 import { encodeBody, encodeReply, type EditMessage } from '../protocol/replies.ts'
 import { FRAME_HEADER_SIZE } from '../protocol/frame.ts'
-import { encodeText } from '../protocol/text.ts'
+import { decodeText, encodeText } from '../protocol/text.ts'
 import type { Terms } from '../session/terms.ts'
 
 /** Text is sent as UTF-8 (text that came off the wire as it came); bytes as they are. */
@@ -39,6 +39,7 @@ export class EditList {
   readonly #headers: Buffer[] = []
   readonly #envelope: Buffer[] = []
   #quarantine: Buffer | undefined
+  #quarantineReason: string | undefined
   #body: Buffer[] | undefined
   #bodySource: AsyncIterable<Buffer> | undefined
   #count = 0
@@ -110,11 +111,14 @@ export class EditList {
   }
 
   quarantine(reason: Text): void {
-    const message: EditMessage = {
-      type: 'quarantine',
-      reason: envelopeText('quarantine reason', reason),
-    }
-    this.#quarantine = this.#checked(Action.QUARANTINE, message)
+    const bytes = envelopeText('quarantine reason', reason)
+    this.#quarantine = this.#checked(Action.QUARANTINE, { type: 'quarantine', reason: bytes })
+    this.#quarantineReason = decodeText(bytes)
+  }
+
+  /** undefined if the message is not put into quarantine */
+  get quarantineReason(): string | undefined {
+    return this.#quarantineReason
   }
 
   /** Repeated calls append; one with nothing but empty data makes the body empty. */

@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import { printable } from './printable.ts'
 
 /**
  * What this package logs to: the shape of pino, so that a pino logger can be passed as it is.
@@ -28,7 +29,9 @@ export function textLogger(
 ): Logger {
   const first = LEVELS.indexOf(level)
   return fromSink((at, fields, message) => {
-    if (LEVELS.indexOf(at) >= first) write(`${at} ${message}${formatFields(fields)}\n`)
+    if (LEVELS.indexOf(at) >= first) {
+      write(`${at} ${printable(message)}${formatFields(fields)}\n`)
+    }
   }, {})
 }
 
@@ -61,16 +64,19 @@ function fromSink(sink: Sink, bound: Record<string, unknown>): Logger {
   }
 }
 
-/** Text from the network must not start a line of its own, nor colour a terminal. */
 function formatFields(fields: Record<string, unknown>): string {
   let text = ''
   for (const [key, value] of Object.entries(fields)) {
     if (value === undefined) continue
     const shown = value instanceof Error ? errorText(value) : plainText(value)
-    text += ` ${key}=${/^[\w.:@<>/+-]+$/.test(shown) ? shown : JSON.stringify(shown)}`
+    text += ` ${word(key)}=${word(shown)}`
   }
   return text
 }
+
+/** As it is if it is one word; else in quotes, and escaped. */
+const word = (text: string): string =>
+  /^[\w.:@<>/+-]+$/.test(text) ? text : printable(JSON.stringify(text))
 
 function plainText(value: unknown): string {
   return typeof value === 'string' ? value : inspect(value, { breakLength: Infinity })

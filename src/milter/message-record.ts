@@ -1,4 +1,5 @@
 import { InterruptedError } from '../errors.ts'
+import { Step } from '../protocol/constants.ts'
 import type { Verdict } from '../session/verdict.ts'
 import { bounded } from './bounded-text.ts'
 import {
@@ -29,6 +30,7 @@ export class MessageRecord {
   readonly content: ContentRecord | undefined = ContentRecord.ifAsked()
   bodyBytes = 0
   edits: EditCounts = NO_EDIT_COUNTS
+  quarantine: string | undefined
   #handlerMilliseconds = 0
   #recipients = 0
   #refused = 0
@@ -61,12 +63,13 @@ export class MessageRecord {
       queueId: context.queueId,
       user: bounded(context.macro('auth_authen')) || undefined,
       sender: sender === undefined ? undefined : bounded(envelopeAddress(sender)),
-      recipients: this.#recipients,
+      recipients: isTold(context) ? this.#recipients : undefined,
       refusedRecipients: this.#refused,
       verdict: kind,
       ...decision(context, last),
       stage: this.stage,
       edits: kind === 'accept' ? this.edits : NO_EDIT_COUNTS,
+      quarantine: kind === 'accept' ? bounded(this.quarantine, MAX_REASON) : undefined,
       bodyBytes: this.bodyBytes,
       content: this.content?.told,
       milliseconds: performance.now() - this.#began,
@@ -80,6 +83,9 @@ export class MessageRecord {
 function isAbandoned({ failure }: LiveMessageContext): boolean {
   return failure === 'MESSAGE_ABORTED' || failure === 'DISCONNECTED'
 }
+
+const isTold = ({ negotiated }: LiveMessageContext): boolean =>
+  (negotiated.steps & Step.NORCPT) === 0
 
 function messageVerdict(verdict: Verdict | undefined): MessageVerdict {
   if (verdict === undefined) return 'abort'

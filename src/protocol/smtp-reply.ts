@@ -85,6 +85,52 @@ function checkLine(line: unknown, index: number): void {
   }
 }
 
+/** Bytes of text that leave room for both codes and CRLF in the 512 of RFC 5321, section 4.5.3.1.5. */
+const SAFE_LINE = 490
+
+/**
+ * Any text as lines that {@link makeSmtpReply} takes: for text of a message, an error or another program.
+ * Line breaks part lines; a long one is continued on the next; control characters become spaces, and lone
+ * surrogates question marks; empty lines are left out. What is more than 32 lines is cut off, and ends in
+ * `...`. Text with nothing in it gives no line: the reply has a neutral text then.
+ *
+ *     return reply(550, '5.7.1', ...replyLines(`Refused: ${subject}`))
+ */
+export function replyLines(text: string): string[] {
+  const lines: string[] = []
+  // More than all lines can hold is not looked at.
+  const most = text.slice(0, 2 * MAX_REPLY_LINES * SAFE_LINE).toWellFormed()
+  for (const one of most.replaceAll('\ufffd', '?').split(/[\r\n\v\f\x85\u2028\u2029]+/)) {
+    const line = one.replaceAll(/[^\x20-\x7e\xa0-\u{10ffff}]+/gu, ' ').trim()
+    if (line !== '') lines.push(...wrapped(line))
+  }
+  if (lines.length <= MAX_REPLY_LINES && most.length >= text.length) return lines
+  const last = lines.slice(0, MAX_REPLY_LINES)
+  last[last.length - 1] += '...'
+  return last
+}
+
+/** Pieces of a line of at most {@link SAFE_LINE} bytes, broken at a space where there is one. */
+function wrapped(line: string): string[] {
+  const pieces: string[] = []
+  let rest = line
+  while (encodeText(rest).length > SAFE_LINE) {
+    let end = 0
+    let size = 0
+    for (const one of rest) {
+      size += encodeText(one).length
+      if (size > SAFE_LINE) break
+      end += one.length
+    }
+    const space = rest.lastIndexOf(' ', end)
+    if (space > end / 2) end = space
+    pieces.push(rest.slice(0, end).trimEnd())
+    rest = rest.slice(end).trimStart()
+  }
+  if (rest !== '') pieces.push(rest)
+  return pieces
+}
+
 function invalid(why: string): UsageError {
   return new UsageError('INVALID_REPLY', `invalid SMTP reply: ${why}`)
 }

@@ -53,7 +53,8 @@ export const SKIP: Verdict<'skip'> = new Verdict('skip')
  *
  * @param code 400 to 599
  * @param enhanced enhanced status code of the same class such as `5.7.1` (RFC 3463), or null
- * @param lines 1 to 32 lines of at most 980 bytes each, without line breaks
+ * @param lines at most 32 lines of at most 980 bytes each, without line breaks; {@link replyLines} makes
+ * them of any text
  * @throws UsageError INVALID_REPLY
  */
 export function reply(

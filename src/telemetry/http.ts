@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { isIP, type AddressInfo } from 'node:net'
+import { isIP, type AddressInfo, type Socket } from 'node:net'
 import { invalidOption } from '../milter/option-values.ts'
 import { listenError } from '../server/unix-socket.ts'
 
@@ -9,7 +9,9 @@ export type Health = boolean | string
 export interface TelemetryServerOptions {
   /**
    * `host:port`, `[address]:port` or a port alone, which is on loopback; port 0 takes a free one. There
-   * is no authentication: whoever reaches the port can read the numbers.
+   * is no authentication: whoever reaches the port can read the numbers. On loopback the `Host` of a request
+   * must be an address, `localhost` or the host given here, so that no web page can read them through a
+   * browser on the same machine (DNS rebinding); others get 421.
    * @default 127.0.0.1:9464
    */
   readonly listen?: string | number | undefined
@@ -46,7 +48,8 @@ const PROMETHEUS_TEXT = 'text/plain; version=0.0.4; charset=utf-8'
  * failed, `timeout` if it took longer than 5 seconds. It never shows anything of mail. It does not keep
  * the process alive.
  *
- * A request has 8 KiB of head at most and 10 seconds; 50 connections at a time.
+ * A request has 8 KiB of head at most and 10 seconds; 50 connections at a time. Where there are more, the one
+ * that has waited longest without a whole request is closed, so that half-sent ones cannot keep others out.
  *
  * @throws UsageError INVALID_OPTION
  * @throws ListenError ADDRESS_IN_USE, LISTEN_FAILED
@@ -70,12 +73,32 @@ export async function serveTelemetry(
       connectionsCheckingInterval: 1_000,
       keepAliveTimeout: IDLE_TIME,
     },
-    (request, response) => void answer(request, response, pages),
+    (request, response) => {
+      waiting.delete(request.socket)
+      response.once('close', () => {
+        if (!request.socket.destroyed) waiting.add(request.socket)
+      })
+      void answer(request, response, isOwnHost(request) ? pages : MISDIRECTED)
+    },
   )
-  server.maxConnections = MAX_CONNECTIONS
+  // In the order in which they began to wait for a request.
+  const waiting = new Set<Socket>()
+  let open = 0
+  server.on('connection', (socket) => {
+    waiting.add(socket)
+    open++
+    socket.once('close', () => {
+      waiting.delete(socket)
+      open--
+    })
+    if (open <= MAX_CONNECTIONS) return
+    const [oldest = socket] = waiting
+    oldest.destroy()
+  })
   server.on('clientError', (_error, socket) => socket.destroy())
   await bind(server, where)
   server.unref()
+  const isOwnHost = hostCheck(where.host, (server.address() as AddressInfo).address)
   const { address, port } = server.address() as AddressInfo
   const close = (): Promise<void> =>
     new Promise((resolve) => {
@@ -89,9 +112,28 @@ export async function serveTelemetry(
   }
 }
 
+/**
+ * What a server on loopback is called. A page of the web whose name its owner makes 127.0.0.1 is no such name.
+ */
+function hostCheck(given: string, address: string): (request: IncomingMessage) => boolean {
+  if (!/^(?:127\.|::1$|::ffff:127\.)/.test(address)) return () => true
+  return ({ headers: { host = '' } }) => {
+    const name = host
+      .replace(/:\d*$/, '')
+      .replace(/^\[(.*)\]$/, '$1')
+      .replace(/\.$/, '')
+      .toLowerCase()
+    return (
+      name === '' || isIP(name) !== 0 || name === 'localhost' || name === given.toLowerCase()
+    )
+  }
+}
+
 /** Status, text, type. */
 type Answer = readonly [status: number, text: string, type?: string | undefined]
 type Page = () => Answer | Promise<Answer>
+/** No page: the request names another host. */
+const MISDIRECTED: Readonly<Record<string, Page | undefined>> = {}
 
 async function answer(
   request: IncomingMessage,
@@ -116,6 +158,7 @@ async function answerOf(
   request: IncomingMessage,
   pages: Readonly<Record<string, Page | undefined>>,
 ): Promise<Answer> {
+  if (pages === MISDIRECTED) return [421, 'this server is not that host\n', TEXT]
   const path = request.url?.split('?', 1)[0] ?? ''
   const page = Object.hasOwn(pages, path) ? pages[path] : undefined
   if (page === undefined) return [404, 'not found\n', TEXT]

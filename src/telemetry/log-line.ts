@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import { printable } from '../milter/printable.ts'
 
 /** Priorities of syslog (RFC 5424, section 6.2.1). */
 const PRIORITIES: Readonly<Record<string, number>> = {
@@ -56,13 +57,4 @@ function stackOf(error: unknown): string {
   const text = [stack, message].find((one) => typeof one === 'string') ?? inspect(error)
   const lines = text.split('\n').map((line) => `    ${printable(line)}\n`)
   return lines.join('') + (code === undefined ? '' : `    code: ${shownValue(code)}\n`)
-}
-
-/** Control characters, those of C1 and those that turn the direction of text, as escapes. */
-function printable(text: string): string {
-  return text.replaceAll(
-    // oxlint-disable-next-line no-control-regex
-    /[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
 }

@@ -29,7 +29,7 @@ export function logMessages(logger: Logger, options: MessageLogOptions = {}): ()
   const stop = observe(
     {
       'tsmilter:message': (event) =>
-        logger.info(messageFields(event), `message ${PAST[event.verdict]}`),
+        logger.info(messageFields(event), `message ${past(event)}`),
       'tsmilter:client:refused': (event) =>
         logger.info(clientFields(event), `client ${PAST[event.verdict]}`),
     },
@@ -49,6 +49,10 @@ const PAST = {
   abort: 'abandoned',
 } as const satisfies Record<MessageDone['verdict'], string>
 
+/** A message in quarantine was accepted from the client, and is delivered to nobody. */
+const past = ({ verdict, quarantine }: MessageDone): string =>
+  quarantine === undefined ? PAST[verdict] : 'quarantined'
+
 /** The fields of the line of a message. What is not known is left out. */
 function messageFields(event: MessageDone): Record<string, unknown> {
   const { edits } = event
@@ -62,6 +66,7 @@ function messageFields(event: MessageDone): Record<string, unknown> {
     refusedRecipients: event.refusedRecipients || undefined,
     ...decision(event),
     edits: Object.keys(edits).length === 0 ? undefined : edits,
+    quarantine: event.quarantine,
     bodyBytes: event.bodyBytes,
     content: event.content && contentFields(event.content),
     ms: rounded(event.milliseconds),

@@ -203,7 +203,7 @@ function observeMessages(prom: Prom, registry: Registry, logger?: Logger): () =>
         messages.inc({ verdict: event.verdict })
         seconds.observe(event.milliseconds / 1_000)
         bytes.inc(event.bodyBytes)
-        recipients.inc({ answer: 'accepted' }, event.recipients)
+        recipients.inc({ answer: 'accepted' }, event.recipients ?? 0)
         recipients.inc({ answer: 'refused' }, event.refusedRecipients)
         countEdits(event.edits)
       },

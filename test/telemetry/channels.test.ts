@@ -90,6 +90,7 @@ const PASSED = {
   edits: {},
   bodyBytes: 7,
   content: undefined,
+  quarantine: undefined,
 } as const
 
 describe('the message channel', () => {
@@ -352,7 +353,7 @@ describe('the message channel', () => {
       const [event] = of(kept, 'tsmilter:message')
       assert.deepEqual(
         [event!.hostname, event!.address, event!.sender, event!.recipients],
-        [hostname, address, 'alice@example.org', 0],
+        [hostname, address, 'alice@example.org', undefined],
       )
       assert.equal(event!.user!.length, 1_000)
     }

@@ -88,7 +88,7 @@ describe('the HTTP server', () => {
       return new Promise<never>(() => {})
     }
     const server = await start({ healthy: hang, metrics: { text: hang } })
-    const head = 'HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n'
+    const head = 'HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n'
     mock.timers.enable({ apis: ['setTimeout'] })
     try {
       let answer = raw(server, `GET /healthz ${head}`)
@@ -143,7 +143,8 @@ describe('the HTTP server', () => {
       const got = await get(server, '/healthz', { method })
       assert.deepEqual([got.status, got.headers.get('allow')], [405, 'GET, HEAD'], method)
     }
-    const endless = 'POST /healthz HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\nabc'
+    const endless =
+      'POST /healthz HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000\r\n\r\nabc'
     assert.match(await raw(server, endless), /^HTTP\/1\.1 405 /)
   })
 
@@ -156,7 +157,7 @@ describe('the HTTP server', () => {
   it('closes on what is no HTTP, or too much of it', async () => {
     const server = await start()
     assert.equal(await raw(server, '\0\0\0\rO\0\0\0\x06\r\n\r\n'), '')
-    const long = `GET /healthz HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`
+    const long = `GET /healthz HTTP/1.1\r\nhost: localhost\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`
     assert.doesNotMatch(await raw(server, long), /200/)
     assert.equal((await get(server, '/healthz')).status, 200)
   })
@@ -237,5 +238,49 @@ describe('where it listens', () => {
         }
       }),
     )
+  })
+})
+
+describe('who asks the HTTP server', () => {
+  const ask = async (server: TelemetryServer, host: string): Promise<string> => {
+    const answer = await raw(
+      server,
+      `GET /healthz HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`,
+    )
+    return answer.slice(9, 12)
+  }
+
+  for (const [host, status] of [
+    ['localhost', '200'],
+    ['LOCALHOST.:9464', '200'],
+    ['127.0.0.1:9464', '200'],
+    ['[::1]:9464', '200'],
+    ['rebound.example.org', '421'],
+    ['localhost.example.org:9464', '421'],
+    ['127.0.0.1.example.org', '421'],
+  ] as const) {
+    it(`gets ${status} on loopback as ${host}`, async () => {
+      assert.equal(await ask(await start(), host), status)
+    })
+  }
+
+  it('may name any host elsewhere', async () => {
+    assert.equal(await ask(await start({ listen: '0.0.0.0:0' }), 'mail.example.org'), '200')
+  })
+
+  it('is answered beside any number of half-sent requests', async () => {
+    const server = await start()
+    const port = Number(new URL(server.url).port)
+    let closed = 0
+    for (let i = 0; i < 120; i++) {
+      const socket = connect(port, '127.0.0.1')
+      atEnd(() => socket.destroy())
+      socket.on('error', () => {})
+      socket.on('close', () => closed++)
+      await once(socket, 'connect')
+      socket.write('GET /healthz HTTP/1.1\r\nHost: ')
+    }
+    assert.equal((await get(server, '/healthz')).status, 200)
+    assert.ok(closed >= 70, `${closed} closed`)
   })
 })

@@ -60,6 +60,20 @@ describe('the line of a message', () => {
     assert.equal('edits' in second, false)
   })
 
+  it('says quarantined, and why, and leaves out the recipients nobody told it of', async () => {
+    const log: LogLine[] = []
+    atEnd(logMessages(recordingLogger(log)))
+    await deliver(() => ({ eom: (ctx) => ctx.quarantine('looks like a lottery') }))
+    await deliver(() => ({ envrcpt: () => {}, eom: () => REJECT }))
+    assert.deepEqual(
+      log.map(({ message, fields }) => [message, fields['quarantine'], fields['recipients']]),
+      [
+        ['message quarantined', 'looks like a lottery', undefined],
+        ['message rejected', undefined, 1],
+      ],
+    )
+  })
+
   it('holds nothing of the content and no recipient', async () => {
     const log: LogLine[] = []
     atEnd(logMessages(recordingLogger(log)))

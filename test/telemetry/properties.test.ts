@@ -157,7 +157,7 @@ describe('observing', () => {
         assert.equal(messages.length, given.filter(({ type }) => type === 'mail').length)
         for (const event of messages) {
           if (event.verdict === 'abort') assert.equal(event.code, undefined)
-          assert.ok(event.recipients >= 0 && event.refusedRecipients >= 0)
+          assert.ok((event.recipients ?? 0) >= 0 && event.refusedRecipients >= 0)
         }
       }),
       { numRuns: 150 },
