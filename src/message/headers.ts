@@ -3,14 +3,16 @@ import { foldWithLf, headerName } from '../milter/edits.ts'
 import { Action, DataSize } from '../protocol/constants.ts'
 import { lfToCrlf } from '../protocol/line-ends.ts'
 import { decodeText, encodeText } from '../protocol/text.ts'
+import { extendWords, trimBlanks } from '../mime/encoded-words.ts'
+import { grammarOf, isField, readField, styleOf, writeField } from '../mime/field-text.ts'
 import {
-  decodeEncodedWords,
-  encodeWords,
-  extendWords,
-  trimBlanks,
-  unfold,
-  type Style,
-} from '../mime/encoded-words.ts'
+  formatAddresses,
+  mailboxesOf,
+  parseAddresses,
+  type Address,
+  type Mailbox,
+  type NewAddress,
+} from '../mime/mailboxes.ts'
 import type { EditGuard } from './edit-guard.ts'
 import { fieldKey, FieldRecord } from './field-record.ts'
 
@@ -74,6 +76,11 @@ export class MailHeaders implements Iterable<HeaderField> {
     return this.field(name) !== undefined
   }
 
+  /** The mailboxes of all fields of a name, those in groups too. */
+  mailboxes(name: string): Mailbox[] {
+    return this.fields(name).flatMap(({ addresses }) => mailboxesOf(addresses))
+  }
+
   /** The first field of a name. */
   field(name: string): HeaderField | undefined {
     const key = keyOf(name)
@@ -102,7 +109,7 @@ export class MailHeaders implements Iterable<HeaderField> {
    * the colon, as they are to stand there.
    *
    * @throws UsageError INVALID_HEADER_NAME, INVALID_HEADER_VALUE (a line break without a blank after
-   *   it, NUL), TOO_LONG, WRONG_STAGE, INVALID_OPTION if there is no such field
+   *   it, NUL), INVALID_ADDRESS (text that is no list of addresses, where the field has one), TOO_LONG, WRONG_STAGE, INVALID_OPTION if there is no such field
    */
   insertBefore(place: FieldReference, name: string, value: string | Uint8Array): HeaderField {
     return this.#insert(() => this.#indexOf(place), 'insertBefore', name, value)
@@ -221,19 +228,30 @@ export class HeaderField {
   }
 
   /**
-   * The text: unfolded, without blanks around it, encoded words decoded. Setting it encodes what is
-   * not ASCII and folds only what must be folded; where the new text has the old one in it, the bytes
-   * of that stay as they are. In fields of addresses a name that must be encoded loses its quotes.
+   * The text: unfolded, without blanks around it, encoded words decoded where the field can have some. In
+   * fields of addresses names are in quotes where they need them, so it parses back to the same mailboxes.
+   * Setting it encodes what is not ASCII, by the grammar of the field, and folds only what must be folded;
+   * where the new text has the old one in it, the bytes of that stay as they are.
    *
    * @throws UsageError on setting, as {@link MailHeaders.insertBefore}
    */
   get value(): string {
-    return textOf(this.#record.value)
+    return textOf(this.#record.name, this.#record.value)
   }
 
   set value(text: string) {
     const { name, value } = this.#record
-    this.#change('value', extended(name, value, text) ?? textValue(name, text))
+    this.#change('value', extended(name, value, text) ?? textValue(name, text, value))
+  }
+
+  /** The addresses in it, groups too; what is no address has an empty one, and its text as its name. */
+  get addresses(): Address[] {
+    return [...parseAddresses(this.value, false).addresses]
+  }
+
+  /** @throws UsageError INVALID_ADDRESS, TOO_LONG, WRONG_STAGE */
+  set addresses(addresses: readonly NewAddress[]) {
+    this.value = formatAddresses(addresses)
   }
 
   /** Everything after the colon, with its leading space; lines are parted by CRLF. */
@@ -264,29 +282,24 @@ export class HeaderField {
 
 const keyOf = (name: string): string => fieldKey(encodeText(name))
 
-const ADDRESS_FIELDS = /^(?:resent-)?(?:from|sender|reply-to|to|cc|bcc)$/i
-
-function textOf(value: Buffer): string {
-  return decodeEncodedWords(trimBlanks(unfold(decodeText(value))))
-}
-
-const styleOf = (name: Buffer): Style => ({
-  column: name.length + 1,
-  addresses: ADDRESS_FIELDS.test(name.toString('latin1')),
-})
+const textOf = (name: Buffer, value: Buffer): string =>
+  readField(decodeText(name), decodeText(value))
 
 /** A text as it is written after the colon. */
-function textValue(name: Buffer, text: string): Buffer {
+function textValue(name: Buffer, text: string, old?: Buffer): Buffer {
   // Before the work of encoding: what is written is hardly ever shorter than the text.
   if (text.length > DataSize.K64) throw tooLong(name, text.length)
   // Nearly every text: nothing to encode, nothing to fold.
-  if (name.length + text.length < SHORT_LINE && PLAIN.test(text)) return encodeText(` ${text}`)
+  const label = decodeText(name)
+  const simple = name.length + text.length < SHORT_LINE && PLAIN.test(text)
+  if (simple && grammarOf(label) === 'unstructured') return encodeText(` ${text}`)
   // As Postfix does with them in what it receives (cleanup_replace_stray_cr_lf): a subject that came
   // with one can be tagged. Bytes (`raw`) are never changed.
   const clean = text.replaceAll(/\r(?!\n)/g, ' ')
   // Before anything is encoded: a line break must not vanish in an encoded word.
   foldWithLf(name, encodeText(clean))
-  return foldWithLf(name, encodeText(encodeWords(clean, styleOf(name))))
+  const before = old === undefined ? undefined : decodeText(old)
+  return foldWithLf(name, encodeText(writeField(label, clean, before)))
 }
 
 /** A line may have 998 bytes (RFC 5322, section 2.1.1). */
@@ -305,7 +318,8 @@ function rawValue(name: Buffer, value: Uint8Array): Buffer {
  * whatever they are encoded in. Undefined if the new text is not that.
  */
 function extended(name: Buffer, value: Buffer, text: string): Buffer | undefined {
-  const old = textOf(value)
+  const old = textOf(name, value)
+  const label = decodeText(name)
   if (text === old) return value
   const at = old === '' ? -1 : placeOf(old, text)
   if (at === -1 || text.length > DataSize.K64) return undefined
@@ -320,9 +334,9 @@ function extended(name: Buffer, value: Buffer, text: string): Buffer | undefined
     before,
     { lead: given.slice(0, start), text: core, trail: given.slice(start + core.length) },
     after,
-    styleOf(name),
+    styleOf(label),
   )
-  return written === undefined || STRAY_CR.test(written)
+  return written === undefined || STRAY_CR.test(written) || !isField(label, written, text)
     ? undefined
     : foldWithLf(name, encodeText(written))
 }

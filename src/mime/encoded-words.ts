@@ -23,28 +23,41 @@ interface Word {
   readonly bytes: Buffer
 }
 
-/** The text of an unfolded value. Words that cannot be read stay as they are. */
-export function decodeEncodedWords(text: string): string {
-  if (!text.includes('=?')) return text
+const same = (text: string): string => text
+
+/**
+ * The text of an unfolded value. Words that cannot be read stay as they are.
+ *
+ * @param plain what becomes of text that is in no word
+ * @param decoded what becomes of text that was in one
+ */
+export function decodeEncodedWords(
+  text: string,
+  plain: (text: string) => string = same,
+  decoded: (text: string) => string = same,
+): string {
+  if (!text.includes('=?')) return plain(text)
   let result = ''
   let end = 0
   /** words of one charset that follow each other are decoded together */
   let run: Word[] = []
   const flush = (): void => {
     if (run.length === 0) return
-    result += decodeCharset(run[0]!.charset, Buffer.concat(run.map(({ bytes }) => bytes)))!
+    result += decoded(
+      decodeCharset(run[0]!.charset, Buffer.concat(run.map(({ bytes }) => bytes)))!,
+    )
     run = []
   }
   for (const word of readableWords(text)) {
     const gap = text.slice(end, word.start)
     const adjacent = run.length > 0 && (gap === '' || BETWEEN.test(gap))
     if (!adjacent || run[0]!.charset !== word.charset) flush()
-    if (!adjacent) result += gap
+    if (!adjacent) result += plain(gap)
     run.push(word)
     end = word.end
   }
   flush()
-  return result + text.slice(end)
+  return result + plain(text.slice(end))
 }
 
 function* readableWords(text: string): Generator<Word> {
@@ -80,21 +93,21 @@ const fromQ = (content: string): Buffer =>
 // ---- writing
 
 /** What stands for a byte that is no UTF-8 (see decodeText): such text cannot be an encoded word. */
-const RAW_BYTE = /[\ud800-\udfff]/u
-const BEYOND_ASCII = /[^\t\n\r\x20-\x7e]/
+export const RAW_BYTE: RegExp = /[\ud800-\udfff]/u
+export const BEYOND_ASCII: RegExp = /[^\t\n\r\x20-\x7e]/
 /** ASCII that readers would take for an encoded word; there may be blanks in it. */
-const LOOKS_ENCODED = /=\?[^?\s]+\?[bq]\?[^?]*\?=/i
-const MARK = /=\?|\?=/
+export const LOOKS_ENCODED: RegExp = /=\?[^?\s]+\?[bq]\?[^?]*\?=/i
+export const MARK: RegExp = /=\?|\?=/
 
 /** A word of a text, or what must stay together, and the blanks before it. */
-interface Piece {
+export interface Piece {
   blank: string
   text: string
   /** it is to become an encoded word */
   encode: boolean
 }
 
-interface Pieces {
+export interface Pieces {
   readonly list: Piece[]
   /** blanks at the end */
   end: string
@@ -103,8 +116,11 @@ interface Pieces {
 export interface Style {
   /** length of the field's name with its colon */
   readonly column: number
-  /** the text is a list of addresses: only names in it can be encoded words */
-  readonly addresses: boolean
+  /**
+   * how the words of a text with a grammar are found, also of one that is to stand before another;
+   * undefined where every word may be encoded
+   */
+  readonly pieces?: ((text: string, before: boolean) => Pieces) | undefined
 }
 
 /**
@@ -138,7 +154,7 @@ export function extendWords(
   after: string,
   style: Style,
 ): string | undefined {
-  const head = piecesOf(before, style, true)
+  const head = piecesOf(before, style, true, true)
   const tail = piecesOf(after, style, true)
   // Blanks at the ends are not part of the text.
   const first = head.list[0]
@@ -164,12 +180,12 @@ export function extendWords(
 }
 
 /** The text before a fixed part. Blanks between two encoded words vanish, so they go into the first. */
-function joinHead(head: Pieces, encodedNext: boolean, { addresses }: Style): boolean {
+function joinHead(head: Pieces, encodedNext: boolean, { pieces: grammar }: Style): boolean {
   const last = head.list.at(-1)
   if (last === undefined) return true
   if (!encodedNext) return head.end !== '' || !last.encode
   if (head.end === '') {
-    if (addresses) return SPECIAL.test(last.text)
+    if (grammar !== undefined) return SPECIAL.test(last.text)
     if (RAW_BYTE.test(last.text)) return false
     last.encode = true
   }
@@ -181,12 +197,12 @@ function joinHead(head: Pieces, encodedNext: boolean, { addresses }: Style): boo
 }
 
 /** The text after a fixed part, likewise. */
-function joinTail(tail: Pieces, encodedBefore: boolean, { addresses }: Style): boolean {
+function joinTail(tail: Pieces, encodedBefore: boolean, { pieces: grammar }: Style): boolean {
   const first = tail.list[0]
   if (first === undefined) return true
   if (!encodedBefore) return first.blank !== '' || !first.encode
   if (first.blank === '') {
-    if (addresses) return SPECIAL.test(first.text)
+    if (grammar !== undefined) return SPECIAL.test(first.text)
     if (RAW_BYTE.test(first.text)) return false
     first.encode = true
   }
@@ -201,11 +217,17 @@ const plain = ({ list, end }: Pieces): string =>
   list.map(({ blank, text }) => blank + text).join('') + end
 
 /** @param marks whether ASCII that could be part of an encoded word has to be encoded too */
-function piecesOf(text: string, style: Style, marks: boolean): Pieces {
+function piecesOf(
+  text: string,
+  { pieces }: Style,
+  marks: boolean,
+  before: boolean = false,
+): Pieces {
+  if (pieces !== undefined) return pieces(text, before)
   const raw = RAW_BYTE.test(text)
   const needed = (word: string): boolean =>
     !raw && (BEYOND_ASCII.test(word) || (marks && MARK.test(word)))
-  return style.addresses ? addressPieces(text, needed) : wordPieces(text, needed)
+  return wordPieces(text, needed)
 }
 
 function wordPieces(text: string, needed: (word: string) => boolean): Pieces {
@@ -220,40 +242,7 @@ function wordPieces(text: string, needed: (word: string) => boolean): Pieces {
   return { list, end: parts.length > 1 && parts.at(-1) === '' ? parts.at(-2)! : '' }
 }
 
-/** Blanks, then: an address in brackets; words and strings in quotes without a blank between; others. */
-const ADDRESS_PIECE =
-  /([ \t\r\n]*)(?:(<(?:"(?:[^"\\]|\\[^])*"|[^"<>])*>)|((?:"(?:[^"\\]|\\[^]?)*(?:"|$)|[^ \t\r\n"<>(),;:])+)|([<>(),;:]))/gy
 const SPECIAL = /^[<>(),;:]$/
-const QUOTED = /"((?:[^"\\]|\\[^]?)*)(?:"|$)/g
-
-/**
- * A name in quotes that needs encoding loses its quotes, since an encoded word in quotes is none, and
- * addresses are never encoded (RFC 2047, section 5).
- */
-function addressPieces(text: string, needed: (word: string) => boolean): Pieces {
-  const list: Piece[] = []
-  let end = 0
-  for (const [whole, blank, bracketed, words, special] of text.matchAll(ADDRESS_PIECE)) {
-    end += whole.length
-    const piece: Piece = {
-      blank: blank!,
-      text: (bracketed ?? words ?? special)!,
-      encode: false,
-    }
-    if (words !== undefined && !words.replaceAll(QUOTED, '').includes('@') && needed(words)) {
-      piece.encode = true
-      if (!piece.blank.includes('\n')) piece.blank = piece.blank.slice(0, 1)
-      piece.text = words.replaceAll(QUOTED, (_all, inner: string) =>
-        inner.replaceAll(/\\([^])/g, '$1'),
-      )
-    }
-    // In a name, encoded words have blanks around them.
-    const follows = bracketed !== undefined || special === ':'
-    if (follows && blank === '' && list.at(-1)?.encode === true) piece.blank = ' '
-    list.push(piece)
-  }
-  return { list, end: text.slice(end) }
-}
 
 /** The pieces one after the other behind `start`; a new line before blanks where the next does not fit. */
 function fold(

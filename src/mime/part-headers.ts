@@ -1,8 +1,9 @@
 import { UsageError } from '../errors.ts'
 import { headerName } from '../milter/edits.ts'
 import { decodeText, encodeText } from '../protocol/text.ts'
-import { decodeEncodedWords, encodeWords, trimBlanks, unfold } from './encoded-words.ts'
 import { fieldNameEnd, fieldNameStart } from './field-name.ts'
+import { readField, writeField } from './field-text.ts'
+import { mailboxesOf, parseAddresses, type Address, type Mailbox } from './mailboxes.ts'
 
 /** The header of a part. Names are compared without regard to case; text is given and taken decoded. */
 export interface PartHeaders {
@@ -10,6 +11,10 @@ export interface PartHeaders {
   get(name: string): string | undefined
   getAll(name: string): string[]
   has(name: string): boolean
+  /** The addresses in the first field of a name, groups too. */
+  addresses(name: string): Address[]
+  /** The mailboxes of all fields of a name, those in groups too. */
+  mailboxes(name: string): Mailbox[]
   /** Everything after the colon, of each field of a name, folds as they are. */
   raw(name: string): Buffer[]
   /** The names, in order. */
@@ -18,7 +23,7 @@ export interface PartHeaders {
   lines(wanted: (name: string) => boolean, eol: string): Buffer
   /**
    * One field of that name: the first is changed, others go. Bytes are everything after the colon.
-   * @throws UsageError INVALID_HEADER_NAME, INVALID_HEADER_VALUE
+   * @throws UsageError INVALID_HEADER_NAME, INVALID_HEADER_VALUE, INVALID_ADDRESS
    */
   set(name: string, value: string | Uint8Array): void
   append(name: string, value: string | Uint8Array): void
@@ -89,6 +94,16 @@ export class LineHeaders implements PartHeaders {
     return this.#all.some(({ key }) => key === name.toLowerCase())
   }
 
+  addresses(name: string): Address[] {
+    return [...parseAddresses(this.get(name) ?? '', false).addresses]
+  }
+
+  mailboxes(name: string): Mailbox[] {
+    return this.getAll(name).flatMap((text) =>
+      mailboxesOf(parseAddresses(text, false).addresses),
+    )
+  }
+
   raw(name: string): Buffer[] {
     return this.#named(name).map(rawOf)
   }
@@ -143,14 +158,9 @@ export class LineHeaders implements PartHeaders {
   #line(name: string, value: string | Uint8Array): Line {
     const label = headerName(name)
     const after =
-      typeof value === 'string' ? fieldText(label, value) : decodeText(Buffer.from(value))
+      typeof value === 'string' ? fieldText(name, value) : decodeText(Buffer.from(value))
     const lines = after.replaceAll(/\r?\n/g, '\n')
-    if (/[\r\0]|\n(?![ \t])/.test(lines)) {
-      throw new UsageError(
-        'INVALID_HEADER_VALUE',
-        `the value of ${name} holds a NUL, a CR, or a line break without a blank after it; it would end the field there`,
-      )
-    }
+    checkFolds(name, lines)
     const bytes = encodeText(`:${lines.replaceAll('\n', this.#eol)}${this.#eol}`)
     return {
       bytes: Buffer.concat([label, bytes]),
@@ -162,8 +172,18 @@ export class LineHeaders implements PartHeaders {
 }
 
 /** What stands after the colon for a text; folds are LF. */
-export function fieldText(name: Buffer, text: string): string {
-  return encodeWords(text, { column: name.length + 1, addresses: false })
+function fieldText(name: string, text: string): string {
+  // Before anything is encoded: a line break must not vanish in an encoded word.
+  checkFolds(name, text.replaceAll(/\r?\n/g, '\n'))
+  return writeField(name, text)
+}
+
+function checkFolds(name: string, lines: string): void {
+  if (!/[\r\0]|\n(?![ \t])/.test(lines)) return
+  throw new UsageError(
+    'INVALID_HEADER_VALUE',
+    `the value of ${name} holds a NUL, a CR, or a line break without a blank after it; it would end the field there`,
+  )
 }
 
 const rawOf = ({ bytes, colon }: Line): Buffer => withoutEol(bytes.subarray(colon + 1))
@@ -177,11 +197,7 @@ export function withoutEol(bytes: Buffer): Buffer {
   return bytes.subarray(0, end)
 }
 
-/** The text of what stands after the colon. */
-export const textOfRaw = (raw: Buffer): string =>
-  decodeEncodedWords(trimBlanks(unfold(decodeText(raw)), ' \t\r\n'))
-
-const textOf = (line: Line): string => textOfRaw(rawOf(line))
+const textOf = (line: Line): string => readField(line.name, decodeText(rawOf(line)))
 
 function linesOf(bytes: Buffer): Line[] {
   const lines: Line[] = []

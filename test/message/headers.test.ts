@@ -422,6 +422,8 @@ describe('the text of a field', () => {
     const field = headersOf(['From', ' x@y']).headers.field('from')!
     field.value = '"Jörg Müller" <j@example.org>'
     assert.equal(field.value, 'Jörg Müller <j@example.org>')
+    field.value = '"Müller, Jörg" <j@example.org>'
+    assert.equal(field.value, '"Müller, Jörg" <j@example.org>')
     const to = 'Zoë <z@x>, b@x, "M, B" <m@x>'
     assert.equal(written(to, 'To'), ' =?UTF-8?Q?Zo=C3=AB?= <z@x>, b@x, "M, B" <m@x>')
   })
@@ -464,7 +466,13 @@ describe('the text of a field', () => {
 
   it('is written in time that grows with its length', () => {
     for (const unit of ['"', '\\"', '<"', ' ', 'é ', '=?', '(', '@']) {
-      assert.ok(written(`a${unit.repeat(10_000)}b`, 'From').length > 10_000)
+      assert.ok(written(`a${unit.repeat(10_000)}b`, 'X-Any').length > 10_000)
+      // Most of them are no addresses.
+      try {
+        assert.ok(written(`a${unit.repeat(10_000)}b`, 'From').length > 10_000)
+      } catch (error) {
+        if (!(error instanceof UsageError)) throw error
+      }
     }
     const field = fieldOf(` a${' '.repeat(60_000)}b`)
     field.value = `é ${field.value}`

@@ -10,8 +10,7 @@ import {
 } from '../../src/mime/encoded-words.ts'
 import { decodeText, encodeText } from '../../src/protocol/text.ts'
 
-const SUBJECT: Style = { column: 'Subject:'.length, addresses: false }
-const FROM: Style = { column: 'From:'.length, addresses: true }
+const SUBJECT: Style = { column: 'Subject:'.length }
 
 const b = (charset: string, bytes: readonly number[] | string): string =>
   `=?${charset}?B?${Buffer.from(bytes as string, 'latin1').toString('base64')}?=`
@@ -361,7 +360,7 @@ describe('writing', () => {
     fc.assert(
       fc.property(TEXT, fc.integer({ min: 1, max: 70 }), (text, length) => {
         const name = 'N'.repeat(length)
-        checkLimits(name, encodeWords(text, { column: length + 1, addresses: false }))
+        checkLimits(name, encodeWords(text, { column: length + 1 }))
       }),
       { numRuns: 2000 },
     )
@@ -398,7 +397,7 @@ describe('writing', () => {
   })
 
   it('begins on a line of its own after a long name', () => {
-    const value = encodeWords('é'.repeat(20), { column: 60, addresses: false })
+    const value = encodeWords('é'.repeat(20), { column: 60 })
     assert.ok(value.startsWith('\n =?UTF-8?'))
   })
 
@@ -428,116 +427,6 @@ describe('writing', () => {
     ]) {
       const text = `${unit.repeat(200_000 / unit.length)}é`
       assert.equal(read(write(text)), trimBlanks(text))
-    }
-  })
-})
-
-describe('writing addresses', () => {
-  const write = (text: string): string => encodeWords(text, FROM)
-  const JOERG = word('Jörg Müller')
-
-  const cases: [what: string, text: string, value: string][] = [
-    ['an address alone', 'j@example.org', 'j@example.org'],
-    ['ASCII in quotes', '"M, J" <j@example.org>', '"M, J" <j@example.org>'],
-    ['a name in quotes', '"Jörg Müller" <j@example.org>', `${JOERG} <j@example.org>`],
-    ['a name without quotes', 'Jörg Müller <j@example.org>', `${JOERG} <j@example.org>`],
-    ['no blank before the bracket', '"Jörg Müller"<j@example.org>', `${JOERG} <j@example.org>`],
-    ['neither quotes nor blank', 'Jörg<j@x>', `${word('Jörg')} <j@x>`],
-    [
-      'a comma in a name, which must not part it',
-      '"Hans, Jörg" <j@x>',
-      `${word('Hans, Jörg')} <j@x>`,
-    ],
-    [
-      'an @ in a name, which makes no address of it',
-      '"é@b.org" <j@x>',
-      `${word('é@b.org')} <j@x>`,
-    ],
-    ['escapes in quotes', '"é \\"x\\" \\\\" <j@x>', `${word('é "x" \\')} <j@x>`],
-    [
-      'quotes beside a word that needs encoding',
-      '"M, J" Jörg <j@x>',
-      `"M, J" ${word('Jörg')} <j@x>`,
-    ],
-    ['what looks like a word', '"=?x?q?a?=" <j@x>', `${word('=?x?q?a?=')} <j@x>`],
-    ['a quote without an end', '"Jörg', word('Jörg')],
-    ['a comment', 'j@x (Jörg Müller, home)', `j@x (${word('Jörg Müller')}, home)`],
-    [
-      'a group',
-      'Fröhliche: a@b, "É" <c@d>;',
-      `${word('Fröhliche')} : a@b, ${word('É')} <c@d>;`,
-    ],
-    ['several', 'a@b, Jörg <j@x>, "K" <k@x>', `a@b, ${word('Jörg')} <j@x>, "K" <k@x>`],
-    ['addresses beyond ASCII', 'jörg@example.org', 'jörg@example.org'],
-    ['the same in brackets', 'É <jörg@exämple.org>', `${word('É')} <jörg@exämple.org>`],
-    ['a quoted local part', '"é x"@b.org, <"é>"@b.org>', '"é x"@b.org, <"é>"@b.org>'],
-    ['bytes that are no UTF-8', '"J\udcf6rg" <j@x>', '"J\udcf6rg" <j@x>'],
-    ['a bracket without an end', 'é <j@x', `${word('é')} <j@x`],
-    [
-      'an address literal',
-      'é <j@[IPv6:::1]>, k@[IPv6:::1]',
-      `${word('é')} <j@[IPv6:::1]>, k@[IPv6:::1]`,
-    ],
-    ['nothing', '', ''],
-  ]
-  for (const [what, text, value] of cases) {
-    it(what, () => assert.equal(write(text), ` ${value}`))
-  }
-
-  const NAME = fc.array(UNIT, { minLength: 1, maxLength: 12 }).map((units) =>
-    trimBlanks(
-      units
-        .join('')
-        .replaceAll(/[\r\n\0<>]/g, '')
-        .toWellFormed(),
-    ),
-  )
-  const LIST = fc.array(NAME, { minLength: 1, maxLength: 5 })
-  const quoted = (name: string): string => `"${name.replaceAll(/["\\]/g, '\\$&')}"`
-
-  it('leaves every address outside of encoded words, and parts them only by its own commas', () => {
-    fc.assert(
-      fc.property(LIST, (names) => {
-        const value = write(
-          names.map((name, i) => `${quoted(`é${name}`)} <u${i}@example.org>`).join(', '),
-        )
-        const parts = trimBlanks(unfold(value)).split(/, (?==\?)/)
-        assert.equal(parts.length, names.length, value)
-        for (const [i, part] of parts.entries()) {
-          const [, name] = new RegExp(String.raw`^([^<>",]*) <u${i}@example\.org>$`).exec(part)!
-          assert.equal(read(name!), `é${names[i]!}`)
-        }
-        checkLimits('From', value)
-      }),
-      { numRuns: 1000 },
-    )
-  })
-
-  it('reads as it was given where there are no quotes', () => {
-    fc.assert(
-      fc.property(LIST, (names) => {
-        const text = names
-          .map((name) => `${name.replaceAll(/["\s()<>,;:\\@]+/g, '')}é <a@example.org>`)
-          .join(', ')
-        assert.equal(read(write(text)), text)
-      }),
-    )
-  })
-
-  it('never fails and keeps the limits, whatever the text is', () => {
-    fc.assert(
-      fc.property(TEXT, (text) => {
-        assert.match(write(text), /^(?:[^\r\n\0]|\n[ \t])*$/)
-      }),
-      { numRuns: 2000 },
-    )
-  })
-
-  it('comes to an end with a long text', () => {
-    for (const unit of ['"', '\\"', '<', '<"', '("', 'é,', 'é <a@b>, ', '"é" ', 'a@', '\\']) {
-      const size = write(`"é${unit.repeat(200_000 / unit.length)}`).length
-      assert.ok(size > 10)
-      assert.ok(write(`é <${unit.repeat(200_000 / unit.length)}`).length > 10)
     }
   })
 })

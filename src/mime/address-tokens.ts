@@ -1,0 +1,85 @@
+/** The words of an address field (RFC 5322, section 3.2). */
+
+export interface Token {
+  readonly kind: 'blank' | 'word' | 'quoted' | 'comment' | 'literal' | 'special'
+  readonly text: string
+  readonly start: number
+  readonly end: number
+  /** it has no end of its own: the field ended before */
+  readonly open: boolean
+  /** a word that is an encoded one, whatever stands in it */
+  readonly encoded: boolean
+}
+
+const BLANKS = /[ \t\r\n]+/y
+const WORD = /[^ \t\r\n"()<>[\]:;@\\,]+/y
+const QUOTED = /"(?:[^"\\]|\\[^])*"/y
+const LITERAL = /\[(?:[^[\]\\\r\n]|\\[^])*\]/y
+/** As most readers take it: blanks and special characters may be in it (Python's get_encoded_word). */
+const ENCODED = /=\?[^?\s]+\?[bq]\?[^?\r\n]*\?=/iy
+
+/** @param encoded whether encoded words are words of their own, as in a message */
+export function addressTokens(text: string, encoded: boolean): Token[] {
+  const tokens: Token[] = []
+  let at = 0
+  /** from here on no literal ends */
+  const noLiteral = text.lastIndexOf(']') + 1
+  /** in brackets there are no encoded words */
+  let angle = false
+  const push = (kind: Token['kind'], end: number, open = false, isEncoded = false): void => {
+    tokens.push({
+      kind,
+      text: text.slice(at, end),
+      start: at,
+      end,
+      open,
+      encoded: isEncoded,
+    })
+    at = end
+  }
+  const match = (pattern: RegExp): number => {
+    pattern.lastIndex = at
+    return pattern.test(text) ? pattern.lastIndex : -1
+  }
+  while (at < text.length) {
+    const one = text[at]!
+    let end: number
+    if (one === '"') {
+      end = match(QUOTED)
+      push('quoted', end === -1 ? text.length : end, end === -1)
+    } else if (one === '(') {
+      end = commentEnd(text, at)
+      push('comment', end === -1 ? text.length : end, end === -1)
+    } else if (one === '[') {
+      end = at < noLiteral ? match(LITERAL) : -1
+      push(end === -1 ? 'special' : 'literal', end === -1 ? at + 1 : end)
+    } else if ((end = match(BLANKS)) !== -1) push('blank', end)
+    else if (encoded && !angle && one === '=' && (end = match(ENCODED)) !== -1) {
+      push('word', end, false, true)
+    } else if ((end = match(WORD)) !== -1) {
+      // An encoded word right behind another, or behind letters, is decoded too.
+      let next = encoded && !angle ? text.indexOf('=?', at + 1) : -1
+      for (; next !== -1 && next < end; next = text.indexOf('=?', next + 1)) {
+        ENCODED.lastIndex = next
+        if (ENCODED.test(text)) end = next
+      }
+      push('word', end)
+    } else {
+      if ('<>,;'.includes(one)) angle = one === '<'
+      push('special', at + 1)
+    }
+  }
+  return tokens
+}
+
+/** Comments nest. */
+function commentEnd(text: string, start: number): number {
+  let depth = 0
+  for (let i = start; i < text.length; i++) {
+    const one = text[i]
+    if (one === '\\') i++
+    else if (one === '(') depth++
+    else if (one === ')' && --depth === 0) return i + 1
+  }
+  return -1
+}

@@ -1,0 +1,459 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import { UsageError } from '../../src/errors.ts'
+import { unfold } from '../../src/mime/encoded-words.ts'
+import { readField, writeField } from '../../src/mime/field-text.ts'
+import {
+  formatAddresses,
+  mailboxesOf,
+  parseAddresses,
+  type Address,
+} from '../../src/mime/mailboxes.ts'
+import { decodeText, encodeText } from '../../src/protocol/text.ts'
+
+const q = (text: string, charset = 'utf-8'): string =>
+  `=?${charset}?Q?${Array.from(
+    Buffer.from(text, charset === 'utf-8' ? 'utf8' : 'latin1'),
+    (byte) => `=${byte.toString(16).padStart(2, '0').toUpperCase()}`,
+  ).join('')}?=`
+
+const inMessage = (value: string): readonly Address[] =>
+  parseAddresses(unfold(value), true).addresses
+const inText = (text: string): readonly Address[] => parseAddresses(text, false).addresses
+/** `name|address`, groups in braces. */
+const show = (addresses: readonly Address[]): string =>
+  addresses
+    .map((one) =>
+      'group' in one
+        ? `{${one.group}: ${show(one.mailboxes)}}`
+        : `${one.name ?? ''}|${one.address}`,
+    )
+    .join(' ')
+
+describe('a field of addresses as text', () => {
+  const cases: [what: string, value: string, text: string, mailboxes: string][] = [
+    [
+      'a comma in an encoded name',
+      '=?utf-8?Q?M=C3=BCller=2C_J=C3=B6rg?= <j@example.org>',
+      '"Müller, Jörg" <j@example.org>',
+      'Müller, Jörg|j@example.org',
+    ],
+    [
+      'a name that says it is an address',
+      '=?utf-8?Q?admin=40bank=2Eexample=2C?= <evil@example.org>',
+      '"admin@bank.example," <evil@example.org>',
+      'admin@bank.example,|evil@example.org',
+    ],
+    [
+      'a name that says it is an address in brackets',
+      `${q('"A" <a@bank.example>, "')} <evil@x>`,
+      '"\\"A\\" <a@bank.example>, \\"" <evil@x>',
+      '"A" <a@bank.example>, "|evil@x',
+    ],
+    ['letters only', `${q('Jörg')} <j@x>, b@x`, 'Jörg <j@x>, b@x', 'Jörg|j@x |b@x'],
+    ['a dot', `${q('J. Ö')} <j@x>`, '"J. Ö" <j@x>', 'J. Ö|j@x'],
+    ['two words', `${q('Jörg', 'iso-8859-1')}\n ${q('é')} <j@x>`, 'Jörgé <j@x>', 'Jörgé|j@x'],
+    ['an encoded word in quotes', `"${q('M, J')}" <j@x>`, '"M, J" <j@x>', 'M, J|j@x'],
+    [
+      'a quote in one in quotes',
+      `"${q('a" <b@c>')}" <j@x>`,
+      '"a\\" <b@c>" <j@x>',
+      'a" <b@c>|j@x',
+    ],
+    ['quotes beside one', `"M, J" ${q('é')} <j@x>`, '"M, J é" <j@x>', 'M, J é|j@x'],
+    [
+      'one twice encoded',
+      `${q('=?utf-8?q?a?=')} <j@x>`,
+      '"=\\?utf-8?q?a?=" <j@x>',
+      '=?utf-8?q?a?=|j@x',
+    ],
+    ['what the RFC forbids in one', '=?utf-8?Q?a, b@c?= <j@x>', '"a, b@c" <j@x>', 'a, b@c|j@x'],
+    ['a line break', `${q('a\r\nBcc: x@y')} <j@x>`, '"a  Bcc: x@y" <j@x>', 'a  Bcc: x@y|j@x'],
+    ['no blank', `${q('é')}<j@x>`, 'é<j@x>', 'é|j@x'],
+    [
+      'an unknown charset',
+      '=?x-unknown?q?=2c?= <j@x>',
+      '=?x-unknown?q?=2c?= <j@x>',
+      '=?x-unknown?q?=2c?=|j@x',
+    ],
+    ['a comment', `j@x (${q('Jörg (M)')})`, 'j@x (Jörg \\(M\\))', '|j@x'],
+    ['a comment that would end', `j@x (${q('a) , b@c (')})`, 'j@x (a\\) , b@c \\()', '|j@x'],
+    [
+      'a comment in a name',
+      `${q('a,b')} (c) ${q('é')} <j@x>`,
+      '"a,b" (c) é <j@x>',
+      'a,b é|j@x',
+    ],
+    [
+      'a group',
+      `${q('A, b')}: ${q('é;')} <a@x>, b@x;, c@x`,
+      '"A, b": "é;" <a@x>, b@x;, c@x',
+      '{A, b: é;|a@x |b@x} |c@x',
+    ],
+    [
+      'nobody',
+      'undisclosed-recipients:;',
+      'undisclosed-recipients:;',
+      '{undisclosed-recipients: }',
+    ],
+    ['an @ in a name', 'a@b.org <c@x>', '"a@b.org" <c@x>', 'a@b.org|c@x'],
+    ['a tag in brackets', '[LIST] Joe <c@x>', '"[LIST] Joe" <c@x>', '[LIST] Joe|c@x'],
+    ['raw bytes', 'M\udcfcller <j@x>', 'M\udcfcller <j@x>', 'M\udcfcller|j@x'],
+    [
+      'raw bytes beside a word',
+      `M\udcfc ${q('a,')} <j@x>`,
+      '"M\udcfc a," <j@x>',
+      'M\udcfc a,|j@x',
+    ],
+    ['a quoted local part', '"a, b"@x, <"c>"@y>', '"a, b"@x, <"c>"@y>', '|"a, b"@x |"c>"@y'],
+    ['an encoded local part, which is none', `<${q('é')}@x>`, `<${q('é')}@x>`, `|${q('é')}@x`],
+    ['a literal', 'a@[IPv6:::1], b@x', 'a@[IPv6:::1], b@x', '|a@[IPv6:::1] |b@x'],
+    ['a route', '<@r,@s:a@x>, b@x', '<@r,@s:a@x>, b@x', '|a@x |b@x'],
+    [
+      'blanks and comments in an address',
+      'joe . smith (c) @ x . org',
+      'joe . smith (c) @ x . org',
+      '|joe.smith@x.org',
+    ],
+    ['dots that are wrong', 'a..b.@x, c@x', 'a..b.@x, c@x', '|a..b.@x |c@x'],
+    ['empty ones', ', a@x,, b@x,', ', a@x,, b@x,', '|a@x |b@x'],
+    [
+      'an encoded word without an address',
+      `${q('admin@bank')}, b@x`,
+      '"admin@bank", b@x',
+      '|"admin@bank" |b@x',
+    ],
+    [
+      'an encoded and a plain one without',
+      `Joe ${q('M')}, b@x`,
+      '"Joe M", b@x',
+      '|"Joe M" |b@x',
+    ],
+    ['UTF-8', 'Jörg <jörg@exämple.org>', 'Jörg <jörg@exämple.org>', 'Jörg|jörg@exämple.org'],
+    ['a name alone', 'Joe Smith, b@x', 'Joe Smith, b@x', 'Joe Smith| |b@x'],
+    ['a name that is not closed', '"Joe <j@x>, b@x', '"Joe <j@x>, b@x', 'Joe <j@x>, b@x|'],
+    ['a bracket that is not closed', 'a <j@x, b@x', 'a <j@x, b@x', 'a|j@x |b@x'],
+    ['two in one', 'a <j@x> b <k@x>', 'a <j@x> b <k@x>', 'a|j@x b|k@x'],
+    ['nothing', '', '', ''],
+    ['the null address', '<>', '<>', '|'],
+  ]
+  for (const [what, value, text, mailboxes] of cases) {
+    it(what, () => {
+      assert.equal(readField('From', ` ${value}`), text)
+      assert.equal(show(inMessage(value)), mailboxes)
+      assert.equal(show(inText(text)), mailboxes)
+    })
+  }
+
+  it('shows what a mailbox consists of', () => {
+    assert.deepEqual(inMessage('"A, b" <"x y"@Example.ORG>, postmaster'), [
+      { name: 'A, b', address: '"x y"@Example.ORG', local: 'x y', domain: 'example.org' },
+      { address: 'postmaster', local: 'postmaster', domain: '' },
+    ])
+  })
+})
+
+/** What is in address fields, right and wrong. */
+const UNIT = fc.oneof(
+  fc.constantFrom(
+    ...'"\\(),;:<>@[]. \t=?'.split(''),
+    'a@b.org',
+    '<c@d.org>',
+    'Joe',
+    'é',
+    '\udce9',
+    '日本',
+    '"M, J"',
+    '(c)',
+    '=?utf-8?q?=C3=A9=2C?=',
+    '=?utf-8?q?a=40b=22?=',
+    '=?utf-8?b?PGFAYj4s?=',
+    '=?x?q?a?=',
+    '=\\?',
+    'g:',
+    ', ',
+  ),
+  fc.string({ maxLength: 3 }),
+)
+const VALUE = fc
+  .array(UNIT, { maxLength: 14 })
+  .map((units) => units.join('').replaceAll(/[\r\n\0]/g, ''))
+
+describe('whatever a field holds', () => {
+  it('its text has the same mailboxes', () => {
+    fc.assert(
+      fc.property(VALUE, (value) => {
+        const text = readField('To', value)
+        assert.equal(show(inText(text)), show(inMessage(value.trim())), text)
+      }),
+      { numRuns: 20_000 },
+    )
+  })
+
+  it('what is written of a text has its mailboxes, or it is an error', () => {
+    let written = 0
+    fc.assert(
+      fc.property(VALUE, (text) => {
+        let value: string
+        try {
+          value = writeField('To', text)
+        } catch (error) {
+          assert.ok(error instanceof UsageError)
+          assert.equal(error.code, 'INVALID_ADDRESS')
+          return
+        }
+        written++
+        const blanks = (all: string): string => all.replaceAll(/[ \t]+/g, ' ')
+        assert.equal(blanks(show(inMessage(value))), blanks(show(inText(text))))
+      }),
+      { numRuns: 20_000 },
+    )
+    assert.ok(written > 100)
+  })
+
+  it('is read and written in time that grows with its length', () => {
+    for (const unit of [
+      '"',
+      '\\"',
+      '<',
+      '<"',
+      '("',
+      '[',
+      'é,',
+      'é <a@b>, ',
+      '"é" ',
+      'a@',
+      '\\',
+      '=?',
+      '=?a?q?',
+      'g:',
+      ' (',
+      '()',
+      '@a:',
+    ]) {
+      const text = unit.repeat(60_000 / unit.length)
+      readField('To', `=?utf-8?q?a?= ${text}`)
+      try {
+        writeField('To', `é ${text}`)
+      } catch (error) {
+        assert.ok(error instanceof UsageError)
+      }
+    }
+  })
+})
+
+const NAME = fc
+  .oneof(
+    fc.array(UNIT, { minLength: 1, maxLength: 8 }).map((units) => units.join('')),
+    fc.string({ unit: 'grapheme', maxLength: 100 }),
+  )
+  .map((name) =>
+    name
+      .toWellFormed()
+      // oxlint-disable-next-line eslint/no-control-regex -- they become blanks
+      .replaceAll(/[\0-\x20\x7f\ufffd]+/g, ' ')
+      .replaceAll(/^ | $/g, ''),
+  )
+const ADDRESS = fc.constantFrom(
+  'a@example.org',
+  '"x, y"@b.org',
+  'jörg@exämple.org',
+  'c@[192.0.2.1]',
+)
+const MAILBOX = fc.record({ name: NAME, address: ADDRESS })
+const LIST = fc.array(
+  fc.oneof(
+    MAILBOX,
+    fc.record({
+      group: NAME.filter((one) => one !== ''),
+      mailboxes: fc.array(MAILBOX, { maxLength: 3 }),
+    }),
+  ),
+  { minLength: 1, maxLength: 5 },
+)
+
+describe('mailboxes that are set', () => {
+  it('come out as they were, however they are named', () => {
+    fc.assert(
+      fc.property(LIST, (list) => {
+        const value = writeField('To', formatAddresses(list))
+        assert.equal(show(inMessage(value)), show(list as unknown as Address[]))
+        assert.equal(show(inText(readField('To', value))), show(list as unknown as Address[]))
+        for (const line of value.split('\n')) {
+          if (line.includes('=?UTF-8?')) assert.ok(Buffer.byteLength(line) <= 990)
+        }
+      }),
+      { numRuns: 5000 },
+    )
+  })
+
+  it('are the same for Python', (test) => {
+    const python = spawnSync('python3', ['-c', 'import email.policy'])
+    if (python.status !== 0) {
+      test.skip('python3 is not there')
+      return
+    }
+    const lists = fc.sample(
+      fc.array(
+        fc.record({
+          name: NAME.filter((name) => !/\s\s/.test(name)),
+          address: fc.constantFrom('a@example.org', 'b.c@example.net'),
+        }),
+        {
+          minLength: 1,
+          maxLength: 4,
+        },
+      ),
+      { numRuns: 1500, seed: 5 },
+    )
+    const fields = lists.flatMap((list) => {
+      const value = writeField('To', formatAddresses(list))
+      const text = readField('To', value)
+      return [
+        encodeText(`To:${value}`).toString('base64'),
+        encodeText(`To: ${text}`).toString('base64'),
+      ]
+    })
+    const script = `
+import sys, json, base64, email, email.policy
+for line in sys.stdin:
+    m = email.message_from_string(base64.b64decode(line).decode() + '\\n\\n', policy=email.policy.default)
+    print(json.dumps([[a.display_name, a.addr_spec] for a in m['to'].addresses]))
+`
+    const { stdout, stderr } = spawnSync('python3', ['-c', script], {
+      input: `${fields.join('\n')}\n`,
+      encoding: 'utf8',
+      maxBuffer: 1 << 28,
+    })
+    const lines = stdout.trim().split('\n')
+    assert.equal(lines.length, fields.length, stderr)
+    for (const [i, list] of lists.entries()) {
+      const [bytes, text] = [lines[2 * i]!, lines[2 * i + 1]!].map(
+        (line) => JSON.parse(line) as [string, string][],
+      )
+      const wanted = list.map(({ name, address }) => [name, address])
+      // Python 3.11 leaves the blank between two encoded words in a name.
+      const bare = (all: string[][]): string => JSON.stringify(all).replaceAll(/\s/g, '')
+      assert.equal(bare(bytes!), bare(wanted), fields[2 * i])
+      assert.equal(bare(text!), bare(wanted), fields[2 * i + 1])
+    }
+  })
+})
+
+describe('a text that is written', () => {
+  for (const bad of [
+    'Joe Smith',
+    '"Joe <j@x>',
+    'a@x b@x',
+    'a@x; b@x',
+    'a <b@x',
+    '<a@x> b',
+    '<a@x> <b@x>',
+    'a (b@x',
+    'a@b@c',
+    'a b@c',
+    '<a b@c>',
+    'g: a@x',
+    'a\\,b@x',
+    'a@',
+    '@x',
+    'http://x/',
+  ]) {
+    it(`is an error where it is no list of addresses: ${bad}`, () => {
+      assert.throws(() => writeField('Reply-To', bad), {
+        name: 'UsageError',
+        code: 'INVALID_ADDRESS',
+      })
+    })
+  }
+
+  const edits: [what: string, from: string, edit: (text: string) => string, now: string][] = [
+    [
+      'a neighbour',
+      `${q('Müller, J')} <j@x>, b@x`,
+      (t) => t.replace('b@', 'c@'),
+      'Müller, J|j@x |c@x',
+    ],
+    [
+      'the address',
+      `${q('Müller, J')} <j@x>`,
+      (t) => t.replace(/<.*>$/, 'via List <l@x>'),
+      'Müller, J via List|l@x',
+    ],
+    ['one more', `${q('Müller, J')} <j@x>`, (t) => `${t}, k@x`, 'Müller, J|j@x |k@x'],
+    ['a tag', `${q('Müller, J')} <j@x>`, (t) => `[EXT] ${t}`, '[EXT] Müller, J|j@x'],
+    ['a name beyond ASCII', 'a@b.org <j@x>', (t) => t.replace('a@b', 'é@b'), 'é@b.org|j@x'],
+  ]
+  for (const [what, from, edit, now] of edits) {
+    it(`keeps all else where that is edited: ${what}`, () => {
+      const value = writeField('To', edit(readField('To', from)), from)
+      assert.equal(show(inMessage(value)), now)
+    })
+  }
+
+  it('keeps the bytes of names that stay, and of those nobody can read', () => {
+    const from = `${q('Jörg, M', 'iso-8859-1')} <j@x>, =?x-unknown?q?a?= <k@x>, b@x`
+    const value = writeField('To', readField('To', from).replace('b@', 'c@'), from)
+    assert.ok(value.includes(`${q('Jörg, M', 'iso-8859-1')} <j@x>, `), value)
+  })
+})
+
+describe('other fields', () => {
+  const W = '=?utf-8?q?=C3=A9?='
+  const reads: [name: string, value: string, text: string][] = [
+    ['Subject', W, 'é'],
+    ['Message-ID', `<${W}@x>`, `<${W}@x>`],
+    ['References', `<${W}@x> ${W}`, `<${W}@x> ${W}`],
+    ['Received', `from ${W} (${W})`, `from ${W} (é)`],
+    ['Authentication-Results', `x; spf=pass (${W}) a=${W}`, `x; spf=pass (é) a=${W}`],
+    ['DKIM-Signature', `b=${W}`, `b=${W}`],
+    ['List-Unsubscribe', `<mailto:a?subject=${W}>`, `<mailto:a?subject=${W}>`],
+    ['List-Id', `${q('a, é')} <a.x>`, '"a, é" <a.x>'],
+    ['Content-Type', `a/b; name="${q('é";x')}"`, 'a/b; name="é\\";x"'],
+    ['Content-Disposition', `attachment; filename=${W}`, 'attachment; filename="é"'],
+    ['Resent-To', `${q('a,')} <a@x>`, '"a," <a@x>'],
+    ['Disposition-Notification-To', `${q('a,')} <a@x>`, '"a," <a@x>'],
+    ['X-Other', `${q('a,')} <a@x>`, 'a, <a@x>'],
+  ]
+  for (const [name, value, text] of reads) {
+    it(`${name} is read by its grammar`, () => assert.equal(readField(name, ` ${value}`), text))
+  }
+
+  const E = '=?UTF-8?B?w6k=?='
+  const writes: [name: string, text: string, value: string][] = [
+    ['Subject', 'é', E],
+    ['Message-ID', '<é@x>', '<é@x>'],
+    ['Message-ID', `<${W}@x>`, `<${W}@x>`],
+    ['In-Reply-To', '<a@x>', '<a@x>'],
+    ['Received', 'from é (é) by x; date', `from é (${E}) by x; date`],
+    ['List-Id', 'Ankündigung <a.x>', '=?UTF-8?Q?Ank=C3=BCndigung?= <a.x>'],
+    ['List-Id', 'Announcements for all', 'Announcements for all'],
+    ['Content-Type', 'a/b; name="é"; x=y', "a/b; name*=utf-8''%C3%A9; x=y"],
+    ['Content-Disposition', 'attachment; filename="a b.pdf"', 'attachment; filename="a b.pdf"'],
+    ['Content-Disposition', 'attachment; filename=é', "attachment; filename*=utf-8''%C3%A9"],
+  ]
+  for (const [name, text, value] of writes) {
+    it(`${name} is written by its grammar: ${text}`, () => {
+      assert.equal(writeField(name, text), ` ${value}`)
+    })
+  }
+
+  it('read as they were written', () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom('Message-ID', 'References', 'Received', 'DKIM-Signature', 'List-Post'),
+        VALUE,
+        (name, text) => {
+          const value = writeField(name, text)
+          assert.equal(decodeText(encodeText(value)), value)
+          if (name === 'References')
+            assert.equal(readField(name, value), text.replaceAll(/^[ \t]+|[ \t]+$/g, ''))
+        },
+      ),
+      { numRuns: 3000 },
+    )
+    assert.equal(mailboxesOf(inText('g: a@x, b@x;, c@x')).length, 3)
+  })
+})
