@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { UsageError } from '../errors.ts'
 
 /** The longest time a timer of Node can wait; beyond it fires at once. */
@@ -34,6 +35,9 @@ export function textList(
 }
 
 export function invalidOption(name: string, value: unknown, takes: string): UsageError {
-  const shown = typeof value === 'number' ? String(value) : JSON.stringify(value)
+  const shown =
+    typeof value === 'string' || typeof value === 'object'
+      ? JSON.stringify(value)
+      : inspect(value)
   return new UsageError('INVALID_OPTION', `the option ${name} takes ${takes}; it got ${shown}`)
 }

@@ -79,13 +79,19 @@ function sequenceLength(bytes: Buffer, i: number, end: number): number {
 
 /**
  * The bytes of a text: the reverse of {@link decodeText}. Bytes are taken as they are.
- * @throws UsageError INVALID_TEXT for a lone surrogate that does not stand for a byte
+ * @throws UsageError INVALID_TEXT for a lone surrogate that does not stand for a byte, and for what is neither
+ * text nor bytes
  */
 export function encodeText(text: string | Uint8Array): Buffer {
   if (typeof text !== 'string') {
-    return Buffer.isBuffer(text)
-      ? text
-      : Buffer.from(text.buffer, text.byteOffset, text.byteLength)
+    if (Buffer.isBuffer(text)) return text
+    if (text instanceof Uint8Array) {
+      return Buffer.from(text.buffer, text.byteOffset, text.byteLength)
+    }
+    throw new UsageError(
+      'INVALID_TEXT',
+      `text must be a string, a Buffer or a Uint8Array, not ${text === null ? 'null' : typeof text}`,
+    )
   }
   if (text.isWellFormed()) return Buffer.from(text, 'utf8')
   const parts: Buffer[] = []

@@ -28,6 +28,15 @@ describe('text', () => {
     }
   })
 
+  it('is refused where it is neither text nor bytes', () => {
+    for (const wrong of [undefined, null, 5, 5n, {}, [1, 2], Symbol('x'), new ArrayBuffer(2)]) {
+      assert.throws(() => encodeText(wrong as never), {
+        name: 'UsageError',
+        code: 'INVALID_TEXT',
+      })
+    }
+  })
+
   const invalid: [string, number[]][] = [
     ['a lone continuation', [0x80]],
     ['Latin-1', [0xe9]],
