@@ -1,8 +1,9 @@
-import { createInflateRaw, inflateRawSync, constants } from 'node:zlib'
 import type { Entry } from 'yauzl'
 import { UsageError } from '../errors.ts'
 import { extensionOf } from './file-names.ts'
 import type { Span } from './span.ts'
+import { Turns } from './turns.ts'
+import { isShort, startOfPacked, unpack } from './unpack.ts'
 import {
   archiveIn,
   beginsAsZip,
@@ -17,11 +18,11 @@ import {
 export const ZIP_PROBLEMS = {
   NOT_A_ZIP: 'it is no zip at all',
   ZIP_CORRUPT: 'the zip is damaged',
-  ZIP_ENCRYPTED: 'a zip in the zip is encrypted',
-  ZIP_UNSUPPORTED: 'a zip in the zip is packed by a method that cannot be read',
-  ZIP_TOO_DEEP: 'zips in zips beyond limits.depth',
-  ZIP_TOO_LARGE: 'zips in zips that unpack to more than limits.bytes or limits.ratio',
-  ZIP_TOO_MANY_ENTRIES: 'more entries than limits.entries',
+  ZIP_ENCRYPTED: 'a file in the zip is encrypted',
+  ZIP_UNSUPPORTED: 'a file in the zip is packed by a method that cannot be read',
+  ZIP_TOO_DEEP: 'archives in archives beyond limits.depth',
+  ZIP_TOO_LARGE: 'archives that unpack to more than limits.bytes or limits.ratio',
+  ZIP_TOO_MANY_ENTRIES: 'more files in archives than limits.entries',
 } as const
 
 export type ZipProblemCode = keyof typeof ZIP_PROBLEMS
@@ -76,11 +77,15 @@ export const ZIP_LIMITS: ZipLimits = {
   ratio: 200,
 }
 
+/** Who unpacks; whoever comes later waits for those before. */
+let unpacking: Promise<void> = Promise.resolve()
+
 /** What is left of the limits; several zips of one message share one. */
 export class ZipBudget {
   readonly limits: ZipLimits
   #entries: number
   #bytes: number
+  #leave: (() => void) | undefined
 
   /** @throws UsageError INVALID_OPTION for a limit that is no positive integer */
   constructor(limits: Partial<ZipLimits> = {}) {
@@ -109,6 +114,28 @@ export class ZipBudget {
     this.#bytes = Math.max(-1, this.#bytes - count)
     return this.#bytes >= 0
   }
+
+  get bytesLeft(): number {
+    return Math.max(0, this.#bytes)
+  }
+
+  /**
+   * Waits until nobody else in the process has unpacked bytes in memory: what is packed is small, and many
+   * messages come at once. It may be called again; what comes back at the end is {@link leave}.
+   */
+  async enter(): Promise<void> {
+    if (this.#leave !== undefined) return
+    const before = unpacking
+    unpacking = new Promise((resolve) => {
+      this.#leave = resolve
+    })
+    await before
+  }
+
+  leave(): void {
+    this.#leave?.()
+    this.#leave = undefined
+  }
 }
 
 /**
@@ -122,12 +149,34 @@ export async function zipEntries(
   bytes: Uint8Array,
   limits: Partial<ZipLimits> = {},
 ): Promise<ZipListing> {
-  return await listZip(bytes, new ZipBudget(limits))
+  const budget = new ZipBudget(limits)
+  try {
+    return await listZip(bytes, { budget })
+  } finally {
+    budget.leave()
+  }
+}
+
+/** Looks at a file in a zip that is no zip itself. */
+export type LookAtEntry = (
+  entry: ZipEntry,
+  start: Buffer,
+  whole: () => Promise<Buffer | undefined>,
+) => Promise<void>
+
+export interface ZipOptions {
+  /** several zips may share one; whoever made it calls {@link ZipBudget.leave} */
+  readonly budget: ZipBudget
+  /** With it what cannot be looked at is a problem of each entry, not only of zips. */
+  readonly look?: LookAtEntry | undefined
+  /** archives around the zip @default 0 */
+  readonly depth?: number | undefined
+  readonly turns?: Turns | undefined
 }
 
 /** The same with limits that other zips share. */
-export async function listZip(bytes: Uint8Array, budget: ZipBudget): Promise<ZipListing> {
-  const lister = new Lister(budget, await loadYauzl())
+export async function listZip(bytes: Uint8Array, options: ZipOptions): Promise<ZipListing> {
+  const lister = new Lister(options, await loadYauzl())
   await lister.archive(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), [])
   return lister
 }
@@ -148,17 +197,24 @@ interface Candidate {
 const STORED = 0
 const DEFLATED = 8
 const ENCRYPTED = 1
+const SIZES_BEHIND = 8
 const UTF8 = 0x800
 
 class Lister implements ZipListing {
   readonly entries: ZipEntry[] = []
   readonly problems: ZipProblem[] = []
   readonly #budget: ZipBudget
+  readonly #look: LookAtEntry | undefined
+  readonly #depth: number
+  readonly #turns: Turns
   readonly #yauzl: Yauzl
   #full = false
 
-  constructor(budget: ZipBudget, module: Yauzl) {
+  constructor({ budget, look, depth = 0, turns = new Turns() }: ZipOptions, module: Yauzl) {
     this.#budget = budget
+    this.#look = look
+    this.#depth = depth
+    this.#turns = turns
     this.#yauzl = module
   }
 
@@ -174,6 +230,8 @@ class Lister implements ZipListing {
     const before = this.entries.length
     const complete = await this.#central(bytes, path, known, candidates)
     for (const header of otherLocalHeaders(bytes, known)) {
+      await this.#turns.next()
+      if (header === undefined) continue
       if (!this.#room(path)) break
       candidates.push(this.#local(bytes, header, path))
     }
@@ -183,6 +241,7 @@ class Lister implements ZipListing {
     }
     for (const candidate of candidates) {
       if (this.#full) return
+      await this.#turns.next()
       await this.#nested(candidate)
     }
   }
@@ -212,6 +271,7 @@ class Lister implements ZipListing {
         validateEntrySizes: false,
       })
       for await (const entry of zip.eachEntry()) {
+        await this.#turns.next()
         if (!this.#room(path)) break
         const start = found.start + entry.relativeOffsetOfLocalHeader
         const header = localHeaderAt(bytes, start)
@@ -274,7 +334,10 @@ class Lister implements ZipListing {
       hidden: true,
     }
     this.entries.push(entry)
-    return { entry, method, packed: bytes.subarray(dataStart, dataStart + compressedSize) }
+    // Where the size comes behind the data, the data ends by itself.
+    const open = compressedSize === 0 && (flags & SIZES_BEHIND) !== 0 && method === DEFLATED
+    const end = open ? bytes.length : dataStart + compressedSize
+    return { entry, method, packed: bytes.subarray(dataStart, end) }
   }
 
   #readings(flags: number, name: Buffer): string[] {
@@ -287,71 +350,52 @@ class Lister implements ZipListing {
   async #nested({ entry, method, packed }: Candidate): Promise<void> {
     const path = [...entry.path, entry.name]
     const named = entry.names.some((name) => extensionOf(name) === 'zip')
+    // What only looks like an entry need not be one.
+    const wanted = named || (this.#look !== undefined && !entry.hidden)
     if (packed.length === 0 || entry.directory) return
     if (entry.encrypted || (method !== STORED && method !== DEFLATED)) {
-      if (named) this.#problem(entry.encrypted ? 'ZIP_ENCRYPTED' : 'ZIP_UNSUPPORTED', path)
+      if (wanted) this.#problem(entry.encrypted ? 'ZIP_ENCRYPTED' : 'ZIP_UNSUPPORTED', path)
       return
     }
-    if (!named && !(method === STORED ? beginsAsZip(packed) : mayUnpackToZip(packed))) return
-    if (path.length > this.#budget.limits.depth) {
+    const start = method === STORED ? packed : startOfPacked(packed, 'deflate')
+    if (start === undefined && !named) {
+      if (wanted) this.#problem('ZIP_CORRUPT', path)
+      return
+    }
+    // Packed so that not even its first bytes come cheaply.
+    const open = start !== undefined && method === DEFLATED && isShort(start, packed)
+    if (!named && !open && !beginsAsZip(start!)) {
+      await this.#look?.(entry, start!, () => this.#whole(packed, method, entry, path))
+      return
+    }
+    if (path.length + this.#depth > this.#budget.limits.depth) {
       this.#problem('ZIP_TOO_DEEP', path)
       return
     }
-    // Entries may share their bytes: what is packed counts each time.
-    if (!this.#budget.takeBytes(packed.length)) {
-      this.#problem('ZIP_TOO_LARGE', path)
-      return
-    }
-    const bytes = method === STORED ? packed : await this.#unpack(packed, path)
-    if (bytes !== undefined && (named || beginsAsZip(bytes))) await this.archive(bytes, path)
+    const bytes = await this.#whole(packed, method, entry, path)
+    if (bytes === undefined) return
+    if (named || beginsAsZip(bytes)) await this.archive(bytes, path)
+    else await this.#look?.(entry, bytes, () => Promise.resolve(bytes))
   }
 
   /** What could be unpacked; undefined beyond the limits. */
-  async #unpack(packed: Buffer, path: readonly string[]): Promise<Buffer | undefined> {
-    const most = packed.length * this.#budget.limits.ratio
-    const pieces: Buffer[] = []
-    let size = 0
-    const inflate = createInflateRaw()
-    inflate.end(packed)
-    try {
-      for await (const piece of inflate as AsyncIterable<Buffer>) {
-        size += piece.length
-        if (!this.#budget.takeBytes(piece.length) || size > most) {
-          this.#problem('ZIP_TOO_LARGE', path)
-          return undefined
-        }
-        pieces.push(piece)
-      }
-    } catch {
-      this.#problem('ZIP_CORRUPT', path)
+  async #whole(
+    packed: Buffer,
+    method: number,
+    { size }: ZipEntry,
+    path: readonly string[],
+  ): Promise<Buffer | undefined> {
+    // Entries may share their bytes: what is packed counts each time.
+    if (!this.#budget.takeBytes(packed.length)) {
+      this.#problem('ZIP_TOO_LARGE', path)
+      return undefined
     }
-    return Buffer.concat(pieces)
+    if (method === STORED) return packed
+    const { bytes, problem } = await unpack(packed, 'deflate', this.#budget, size)
+    if (problem !== undefined) this.#problem(problem, path)
+    return bytes
   }
 }
 
 /** A slash at the end; on Windows the other one too. */
 const isDirectory = (name: Buffer): boolean => name.at(-1) === 0x2f || name.at(-1) === 0x5c
-
-/** Packed bytes that are looked at; the tables in front of the first data take up to 600 of them. */
-const MOST_LOOKED_AT = 1_024
-
-/**
- * Whether packed bytes begin as a zip does when they are unpacked; true if that cannot be told cheaply.
- * No more is unpacked than 64 KiB.
- */
-function mayUnpackToZip(packed: Buffer): boolean {
-  for (let count = 32; ; count *= 2) {
-    let start
-    try {
-      start = inflateRawSync(packed.subarray(0, count), {
-        finishFlush: constants.Z_SYNC_FLUSH,
-        maxOutputLength: 65_536,
-      })
-    } catch (error) {
-      return (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
-    }
-    if (start.length >= 4) return beginsAsZip(start)
-    if (count >= packed.length) return false
-    if (count >= MOST_LOOKED_AT) return true
-  }
-}

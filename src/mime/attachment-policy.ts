@@ -1,11 +1,7 @@
 import { UsageError } from '../errors.ts'
-import {
-  checkAttachments,
-  FINDING_REASONS,
-  isHtmlPart,
-  type AttachmentChecks,
-  type Finding,
-} from './attachment-findings.ts'
+import { isHtmlPart } from './attachment-checks.ts'
+import { checkAttachments } from './attachment-findings.ts'
+import { FINDING_REASONS, type AttachmentChecks, type Finding } from './finding.ts'
 import { isMessageType } from './media-type.ts'
 import type { MimeMessage } from './message.ts'
 import type { MimePart } from './part.ts'

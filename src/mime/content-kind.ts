@@ -37,6 +37,30 @@ const MAGIC: readonly (readonly [bytes: string, ext: string, mime: string])[] = 
   ['\x78\x9f\x3e\x22', 'tnef', 'application/vnd.ms-tnef'],
   ['\x4c\0\0\0\x01\x14\x02\0', 'lnk', 'application/x-ms-shortcut'],
   ['ITSF\x03\0\0\0', 'chm', 'application/vnd.ms-htmlhelp'],
+  ['\x1f\x8b', 'gz', 'application/gzip'],
+  ['7z\xbc\xaf\x27\x1c', '7z', 'application/x-7z-compressed'],
+  ['Rar!\x1a\x07', 'rar', 'application/vnd.rar'],
+  ['MSCF\0\0\0\0', 'cab', 'application/vnd.ms-cab-compressed'],
+  ['MSWIM\0\0\0', 'wim', 'application/x-ms-wim'],
+  ['\x60\xea', 'arj', 'application/x-arj'],
+  ['vhdxfile', 'vhdx', 'application/x-vhdx'],
+  ['conectix', 'vhd', 'application/x-vhd'],
+  ['!BDN', 'pst', 'application/vnd.ms-outlook-pst'],
+  ['xar!', 'xar', 'application/x-xar'],
+  ['\xfd7zXZ\0', 'xz', 'application/x-xz'],
+  ['\x28\xb5\x2f\xfd', 'zst', 'application/zstd'],
+  ['BZh', 'bz2', 'application/x-bzip2'],
+  ['EGGA', 'egg', 'application/x-egg'],
+  ['ALZ\x01', 'alz', 'application/x-alz'],
+  ['StuffIt', 'sit', 'application/x-stuffit'],
+  ['SIT!', 'sit', 'application/x-stuffit'],
+  // RFC 1740, appendix A; AppleDouble, which has the other number, has its data in a part of its own.
+  ['\0\x05\x16\0\0', 'applesingle', 'application/applefile'],
+  [
+    '\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d\xae\xb1\x53\x78\xd0\x29\x96\xd3',
+    'onenote',
+    'application/onenote',
+  ],
   ['#!', 'sh', 'text/x-shellscript'],
   // Word does not ask for the rest of the word.
   ['{\\rt', 'rtf', 'application/rtf'],
@@ -47,6 +71,13 @@ function byMagic(start: Buffer): ContentKind | undefined {
   // No header of a program of Windows is without a NUL.
   if (/^(?:MZ|ZM)/.test(text) && text.includes('\0')) {
     return { ext: 'exe', mime: 'application/x-msdownload' }
+  }
+  // Some text may come before it (RFC 1741, appendix B).
+  const binhex = start.includes('(This file must be converted with BinHex')
+  if (binhex) return { ext: 'hqx', mime: 'application/mac-binhex40' }
+  if (text.startsWith('**ACE**', 7)) return { ext: 'ace', mime: 'application/x-ace-compressed' }
+  if (/^..-l(?:h[\da-z]|z[s\d])-/s.test(text)) {
+    return { ext: 'lzh', mime: 'application/x-lzh-compressed' }
   }
   const found = MAGIC.find(([magic]) => text.startsWith(magic))
   return found === undefined ? undefined : { ext: found[1], mime: found[2] }

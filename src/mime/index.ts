@@ -13,8 +13,9 @@ export {
 } from './problems.ts'
 
 // Attachments
-export { checkAttachments, FINDING_REASONS, PROGRAM_KINDS } from './attachment-findings.ts'
-export type { AttachmentChecks, Finding, FindingReason } from './attachment-findings.ts'
+export { checkAttachments } from './attachment-findings.ts'
+export { FINDING_REASONS, PROGRAM_KINDS } from './finding.ts'
+export type { AttachmentChecks, Finding, FindingReason } from './finding.ts'
 export { defang, defaultNotice } from './attachment-policy.ts'
 export type {
   AttachmentAction,

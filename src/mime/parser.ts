@@ -92,6 +92,7 @@ class Parser {
   readonly #limits: MimeLimits
   readonly #reading: Reading
   readonly #problems: MimeProblem[] = []
+  readonly #codes = new Set<MimeProblemCode>()
   readonly #levels: Level[] = []
   /** the levels of each open boundary, the innermost last */
   readonly #open = new Map<string, number[]>()
@@ -130,8 +131,18 @@ class Parser {
   #problem(code: MimeProblemCode, { start }: PartSpan): void {
     const last = this.#problems.at(-1)
     const again = last?.code === code && last.offset === start
-    if (!again && this.#problems.length < MOST_PROBLEMS)
-      this.#problems.push({ code, offset: start })
+    if (again) return
+    if (this.#problems.length >= MOST_PROBLEMS) {
+      // Each code is told once in any case: other readings, and what was not looked at, hang on it.
+      if (this.#codes.has(code)) return
+      const codes = this.#problems.map((one) => one.code)
+      this.#problems.splice(
+        codes.findLastIndex((one, i) => codes.indexOf(one) !== i),
+        1,
+      )
+    }
+    this.#codes.add(code)
+    this.#problems.push({ code, offset: start })
   }
 
   // ---- lines

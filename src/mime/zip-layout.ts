@@ -94,16 +94,21 @@ export function localHeaderAt(bytes: Buffer, start: number): LocalHeader | undef
   }
 }
 
+/** Signatures in a row that begin nothing, before the caller gets a turn. */
+const PER_TURN = 1_000
+
 /**
  * Local headers the central directory does not tell of: programs that read a zip from its start show
- * them. What lies in the spans of the entries that are known is their content.
+ * them. What lies in the spans of the entries that are known is their content. Undefined now and then, where
+ * nothing was found for long.
  */
 export function* otherLocalHeaders(
   bytes: Buffer,
   known: readonly Span[],
-): Generator<LocalHeader> {
+): Generator<LocalHeader | undefined> {
   const spans = known.toSorted((a, b) => a.start - b.start)
   let next = 0
+  let tried = 0
   for (let at = 0; ;) {
     at = bytes.indexOf(LOCAL, at)
     if (at === -1) return
@@ -116,6 +121,7 @@ export function* otherLocalHeaders(
     const header = isLikely(bytes, at) ? localHeaderAt(bytes, at) : undefined
     if (header === undefined || header.name.includes(0)) {
       at += LOCAL.length
+      if (++tried % PER_TURN === 0) yield undefined
       continue
     }
     yield header

@@ -1,10 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import {
-  checkAttachments,
-  type AttachmentChecks,
-  type Finding,
-} from '../../src/mime/attachment-findings.ts'
+import { checkAttachments } from '../../src/mime/attachment-findings.ts'
+import type { AttachmentChecks, Finding } from '../../src/mime/finding.ts'
 import { parseMime } from '../../src/mime/message.ts'
 import {
   attachedMessage,
@@ -67,7 +64,7 @@ describe('names in the header', () => {
     [
       'a charset and an id',
       multipart([part('Content-Type: message/partial; id="a@example.com"')]),
-      [],
+      ['content: : PARTIAL_MESSAGE'],
     ],
     [
       'a boundary',
@@ -242,7 +239,7 @@ describe('zips', () => {
       multipart([
         file('a.zip', zip([{ name: 'x.exe', content: 'x'.repeat(20), encrypted: true }])),
       ]),
-      ['zip: a.zip > x.exe: DANGEROUS_EXTENSION'],
+      ['zip: a.zip > x.exe: DANGEROUS_EXTENSION', 'zip: a.zip > x.exe: ZIP_ENCRYPTED'],
     ],
     ['no zip at all', multipart([file('a.zip', 'hello')]), ['zip: a.zip: NOT_A_ZIP']],
     [
