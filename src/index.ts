@@ -98,6 +98,14 @@ export type {
 } from './message/definition.ts'
 export type { BodyStream, MailBody } from './message/body.ts'
 export type { EnvelopeAddress, MailSender, Recipients } from './message/envelope.ts'
+export type { MailAddresses } from './message/addresses.ts'
+export type {
+  Address,
+  Mailbox,
+  MailboxGroup,
+  NewAddress,
+  NewMailbox,
+} from './mime/mailboxes.ts'
 export type { FieldReference, HeaderField, MailHeaders } from './message/headers.ts'
 export type { HeadersMail, Mail } from './message/mail.ts'
 export type {

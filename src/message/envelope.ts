@@ -1,5 +1,5 @@
 import { UsageError } from '../errors.ts'
-import { envelopeText } from '../milter/edits.ts'
+import { envelopeParameters, envelopePath } from '../milter/edits.ts'
 import { envelopeAddress, esmtpParameters } from '../milter/parameters.ts'
 import { Action } from '../protocol/constants.ts'
 import { decodeText } from '../protocol/text.ts'
@@ -25,18 +25,13 @@ export class EnvelopeAddress {
 
   /** @throws UsageError INVALID_ADDRESS */
   static of(address: string, parameters?: string): EnvelopeAddress {
-    const bare = envelopeAddress(address)
-    const raw = decodeText(envelopeText('address', `<${bare}>`))
-    if (/[<>]/.test(bare.replaceAll(QUOTED, ''))) {
-      throw new UsageError(
-        'INVALID_ADDRESS',
-        `${JSON.stringify(address)} is more than an address; give the address alone, without a name`,
-      )
-    }
+    // Before the route is taken out, which may be wrong too.
+    if (address !== '') envelopePath('sender', address)
+    const raw = `<${envelopeAddress(address)}>`
     const words =
       parameters === undefined || parameters.trim() === ''
         ? []
-        : decodeText(envelopeText('parameters', parameters.trim())).split(/ +/)
+        : decodeText(envelopeParameters(parameters.trim())).split(/ +/)
     return new EnvelopeAddress([raw, ...words])
   }
 
@@ -62,6 +57,12 @@ export class EnvelopeAddress {
     return held
   }
 
+  /** the part before the last @, without quotes; all of an address without one */
+  get local(): string {
+    const at = domainStart(this.address)
+    return unquoted(at === -1 ? this.address : this.address.slice(0, at))
+  }
+
   /** the part after the last @, in lower case; empty if there is none */
   get domain(): string {
     const at = domainStart(this.address)
@@ -85,8 +86,6 @@ export class EnvelopeAddress {
     return this.address
   }
 }
-
-const QUOTED = /"(?:[^"\\]|\\[^]?)*(?:"|$)/g
 
 /** Where the @ before the domain is; one in quotes at the end belongs to a local part alone. */
 const domainStart = (address: string): number =>
@@ -126,6 +125,10 @@ export class MailSender {
 
   get raw(): string {
     return this.#current.raw
+  }
+
+  get local(): string {
+    return this.#current.local
   }
 
   get domain(): string {

@@ -4,6 +4,7 @@ import { envelopeText } from '../milter/edits.ts'
 import { Action, bitNames } from '../protocol/constants.ts'
 import type { MimeMessage, MimeOptions } from '../mime/message.ts'
 import { decodeText } from '../protocol/text.ts'
+import { MailAddresses } from './addresses.ts'
 import { MailBody } from './body.ts'
 import type { BodyStore } from './body-store.ts'
 import type { FilterMember, ReadKind, StageContext } from './definition.ts'
@@ -20,6 +21,8 @@ export interface HeadersMail<State = undefined> extends StageContext {
   readonly sender: MailSender
   readonly recipients: Recipients
   readonly headers: MailHeaders
+  /** The same address fields as mailboxes and groups, to read and to set. */
+  readonly addresses: MailAddresses
   /**
    * Text of the first `Subject`; empty if there is none (`headers.has` tells). Set, it is the only one;
    * undefined takes it out. Likewise the others.
@@ -81,6 +84,7 @@ export class LiveMail
   readonly #hasBody: boolean
   readonly #supply: MessageSupply
   #headers: MailHeaders | undefined
+  #addresses: MailAddresses | undefined
   #sender: MailSender | undefined
   #recipients: Recipients | undefined
   #body: MailBody | undefined
@@ -114,6 +118,11 @@ export class LiveMail
       this.#needReads('headers', 'headers'),
     )
     return this.#headers
+  }
+
+  get addresses(): MailAddresses {
+    this.#addresses ??= new MailAddresses(this.headers)
+    return this.#addresses
   }
 
   get sender(): MailSender {

@@ -4,6 +4,7 @@ import { encodeBody, encodeReply, type EditMessage } from '../protocol/replies.t
 import { FRAME_HEADER_SIZE } from '../protocol/frame.ts'
 import { decodeText, encodeText } from '../protocol/text.ts'
 import type { Terms } from '../session/terms.ts'
+import { checkParameters, checkPath } from './envelope-path.ts'
 
 /** Text is sent as UTF-8 (text that came off the wire as it came); bytes as they are. */
 export type Text = string | Uint8Array
@@ -84,7 +85,7 @@ export class EditList {
   }
 
   addRecipient(address: Text, parameters?: Text): void {
-    const bytes = envelopeText('recipient', address)
+    const bytes = envelopePath('recipient', address)
     if (parameters === undefined || parameters.length === 0) {
       this.#push(this.#envelope, Action.ADDRCPT, { type: 'addrcpt', address: bytes })
       return
@@ -92,7 +93,7 @@ export class EditList {
     this.#push(this.#envelope, Action.ADDRCPT_PAR, {
       type: 'addrcpt_par',
       address: bytes,
-      parameters: envelopeText('parameters', parameters),
+      parameters: envelopeParameters(parameters),
     })
   }
 
@@ -105,8 +106,8 @@ export class EditList {
     const given = parameters !== undefined && parameters.length > 0
     this.#push(this.#envelope, Action.CHGFROM, {
       type: 'chgfrom',
-      address: envelopeText('sender', address),
-      parameters: given ? envelopeText('parameters', parameters) : undefined,
+      address: envelopePath('sender', address),
+      parameters: given ? envelopeParameters(parameters) : undefined,
     })
   }
 
@@ -306,6 +307,20 @@ export function envelopeText(what: string, text: Text): Buffer {
         : `the ${what} ${show(bytes)} holds ${describeByte(bytes[bad]!)} at position ${bad}`,
     )
   }
+  return bytes
+}
+
+/** One address, with brackets or without. @throws UsageError INVALID_ADDRESS */
+export function envelopePath(what: 'sender' | 'recipient', address: Text): Buffer {
+  const bytes = envelopeText(what, address)
+  checkPath(what, bytes)
+  return bytes
+}
+
+/** @throws UsageError INVALID_ADDRESS */
+export function envelopeParameters(parameters: Text): Buffer {
+  const bytes = envelopeText('parameters', parameters)
+  checkParameters(bytes)
   return bytes
 }
 

@@ -1,3 +1,4 @@
+import { UsageError } from '../errors.ts'
 import { decodeEncodedWords, LOOKS_ENCODED, trimBlanks } from './encoded-words.ts'
 import { addressTokens, type Token } from './address-tokens.ts'
 
@@ -158,7 +159,7 @@ class Reader {
     const empty = tokens.every(blank)
     const address = empty ? NO_ADDRESS : addressOf(tokens)
     if (address === undefined) this.#wrong('what stands in "<>" is no address')
-    const as = address ?? unreadable(trimBlanks(tokens.map(({ text }) => text).join('')))
+    const as = address ?? unreadable(trimBlanks(withoutComments(tokens)))
     this.#add(name === '' ? as : { name, ...as })
     this.#done = true
     return closed ? i : i - 1
@@ -264,6 +265,9 @@ function trimTokens(tokens: readonly Token[]): readonly Token[] {
   const first = tokens.findIndex((one) => !blank(one))
   return tokens.slice(first, tokens.findLastIndex((one) => !blank(one)) + 1)
 }
+
+const withoutComments = (tokens: readonly Token[]): string =>
+  tokens.map(({ kind, text }) => (kind === 'comment' ? ' ' : text)).join('')
 
 /** Text of what is no address: as it stands. */
 function unreadable(address: string): Mailbox {
@@ -410,21 +414,43 @@ export function stretchText(
 /** One address, or one in brackets behind a name, with nothing that needs a closer look. */
 const SIMPLE = /^(?:[^ \t\r\n"()<>[\]:;\\,]+|[^"()<>[\]:;@\\,]*<[^"()<>[\]:;\\,]*>)$/
 
-/** The text of mailboxes and groups. */
+/**
+ * The text of mailboxes and groups.
+ * @throws UsageError INVALID_ADDRESS
+ */
 export function formatAddresses(addresses: readonly NewAddress[]): string {
   return addresses
     .map((one) => {
-      if (typeof one === 'string') return one
+      if (typeof one === 'string') return formatText(one)
       if (!('group' in one)) return formatMailbox(one)
       return `${phraseText(clean(one.group))}: ${one.mailboxes.map(formatMailbox).join(', ')};`
     })
     .join(', ')
 }
 
+/** Each is checked alone: what is wrong with one must not be put right by the next. */
+function formatText(text: string): string {
+  const { problem, addresses } = parseAddresses(text, false)
+  if (problem === undefined && addresses.length > 0) return text
+  throw notAddress(text, problem ?? 'there is no address in it')
+}
+
 function formatMailbox({ name, address }: NewMailbox): string {
+  const { problem, addresses } = parseAddresses(`<${address}>`, false)
+  const [one] = mailboxesOf(addresses)
+  if (problem !== undefined || addresses.length !== 1 || one!.address !== address) {
+    throw notAddress(address, problem ?? 'it is more than an address')
+  }
+  if (address === '') throw notAddress(address, 'it is empty')
   const words = clean(name ?? '')
   return words === '' ? address : `${phraseText(words)} <${address}>`
 }
+
+const notAddress = (address: string, why: string): UsageError =>
+  new UsageError(
+    'INVALID_ADDRESS',
+    `${JSON.stringify(address.length > 120 ? `${address.slice(0, 120)}...` : address)} is not an address for a field: ${why}; give { name, address } with the address alone, such as jane@example.org`,
+  )
 
 // oxlint-disable-next-line eslint/no-control-regex -- they are what is taken out
 const clean = (name: string): string => trimBlanks(name.replaceAll(/[\0-\x1f\x7f]/g, ' '))

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { UsageError } from '../../src/errors.ts'
-import { unfold } from '../../src/mime/encoded-words.ts'
+import { decodeEncodedWords, unfold } from '../../src/mime/encoded-words.ts'
 import { readField, writeField } from '../../src/mime/field-text.ts'
 import {
   formatAddresses,
@@ -397,6 +397,92 @@ describe('a text that is written', () => {
     const from = `${q('Jörg, M', 'iso-8859-1')} <j@x>, =?x-unknown?q?a?= <k@x>, b@x`
     const value = writeField('To', readField('To', from).replace('b@', 'c@'), from)
     assert.ok(value.includes(`${q('Jörg, M', 'iso-8859-1')} <j@x>, `), value)
+  })
+})
+
+/** A text as an encoded word of UTF-8: the shorter one. */
+function word(text: string): string {
+  const quoted = Array.from(Buffer.from(text), (byte) => {
+    const one = String.fromCharCode(byte)
+    if (one === ' ') return '_'
+    return /[\w!*+/-]/.test(one) && one !== '_'
+      ? one
+      : `=${byte.toString(16).padStart(2, '0').toUpperCase()}`
+  }).join('')
+  const base64 = Buffer.from(text).toString('base64')
+  return quoted.length <= base64.length ? `=?UTF-8?Q?${quoted}?=` : `=?UTF-8?B?${base64}?=`
+}
+
+describe('writing addresses', () => {
+  const write = (text: string): string => writeField('From', text)
+  const JOERG = word('Jörg Müller')
+
+  const cases: [what: string, text: string, value: string][] = [
+    ['an address alone', 'j@example.org', 'j@example.org'],
+    ['ASCII in quotes', '"M, J" <j@example.org>', '"M, J" <j@example.org>'],
+    ['a name in quotes', '"Jörg Müller" <j@example.org>', `${JOERG} <j@example.org>`],
+    ['a name without quotes', 'Jörg Müller <j@example.org>', `${JOERG} <j@example.org>`],
+    ['no blank before the bracket', '"Jörg Müller"<j@example.org>', `${JOERG} <j@example.org>`],
+    ['neither quotes nor blank', 'Jörg<j@x>', `${word('Jörg')} <j@x>`],
+    [
+      'a comma in a name, which must not part it',
+      '"Hans, Jörg" <j@x>',
+      `${word('Hans, Jörg')} <j@x>`,
+    ],
+    [
+      'an @ in a name, which makes no address of it',
+      '"é@b.org" <j@x>',
+      `${word('é@b.org')} <j@x>`,
+    ],
+    ['escapes in quotes', '"é \\"x\\" \\\\" <j@x>', `${word('é "x" \\')} <j@x>`],
+    [
+      'quotes beside a word that needs encoding',
+      '"M, J" Jörg <j@x>',
+      `"M, J" ${word('Jörg')} <j@x>`,
+    ],
+    ['what looks like a word', '"=?x?q?a?=" <j@x>', `${word('=?x?q?a?=')} <j@x>`],
+    // With the comma: in a comment blanks have to part an encoded word from what else there is.
+    ['a comment', 'j@x (Jörg Müller, home)', `j@x (${word('Jörg Müller,')} home)`],
+    [
+      'a group',
+      'Fröhliche: a@b, "É" <c@d>;',
+      `${word('Fröhliche')} : a@b, ${word('É')} <c@d>;`,
+    ],
+    ['several', 'a@b, Jörg <j@x>, "K" <k@x>', `a@b, ${word('Jörg')} <j@x>, "K" <k@x>`],
+    ['addresses beyond ASCII', 'jörg@example.org', 'jörg@example.org'],
+    ['the same in brackets', 'É <jörg@exämple.org>', `${word('É')} <jörg@exämple.org>`],
+    ['a quoted local part', '"é x"@b.org, <"é>"@b.org>', '"é x"@b.org, <"é>"@b.org>'],
+    ['bytes that are no UTF-8', '"J\udcf6rg" <j@x>', '"J\udcf6rg" <j@x>'],
+    [
+      'an address literal',
+      'é <j@[IPv6:::1]>, k@[IPv6:::1]',
+      `${word('é')} <j@[IPv6:::1]>, k@[IPv6:::1]`,
+    ],
+    ['nothing', '', ''],
+  ]
+  for (const [what, text, value] of cases) {
+    it(what, () => assert.equal(write(text), ` ${value}`))
+  }
+
+  it('leaves every address outside of encoded words, and parts them only by its own commas', () => {
+    const quoted = (name: string): string => `"${name.replaceAll(/["\\]/g, '\\$&')}"`
+    fc.assert(
+      fc.property(fc.array(NAME, { minLength: 1, maxLength: 5 }), (names) => {
+        const value = write(
+          names.map((name, i) => `${quoted(`é${name}`)} <u${i}@example.org>`).join(', '),
+        )
+        const parts = unfold(value)
+          .trim()
+          .split(/, (?==\?)/)
+        assert.equal(parts.length, names.length, value)
+        for (const [i, part] of parts.entries()) {
+          const [, name] = new RegExp(String.raw`^([^<>",]*) <u${i}@example\.org>$`).exec(part)!
+          assert.equal(decodeEncodedWords(name!), `é${names[i]!}`)
+        }
+        for (const line of value.split('\n')) assert.ok(Buffer.byteLength(line) <= 76, line)
+      }),
+      { numRuns: 1000 },
+    )
   })
 })
 
