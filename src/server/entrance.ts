@@ -6,7 +6,7 @@ import { textList } from '../milter/option-values.ts'
 import type { Arrival } from './arrival.ts'
 import type { ConnectionTimeouts } from './connection.ts'
 import { NETWORK_FORM, Networks } from './networks.ts'
-import { tlsServer, type TlsOptions } from './tls.ts'
+import { renewed, tlsServer, type TlsOptions } from './tls.ts'
 
 /** What a connection has to pass before it is served. */
 export interface EntranceOptions {
@@ -52,6 +52,7 @@ export class Entrance {
   readonly #filter: Lines
   readonly #timeout: number
   #tls: TlsServer | undefined
+  #tlsOptions: TlsOptions | undefined
   /** those that shake hands, by their socket */
   readonly #handshakes = new WeakMap<object, Arrival>()
 
@@ -92,9 +93,14 @@ export class Entrance {
     return this.#tls !== undefined
   }
 
-  /** For connections from now on. @throws UsageError INVALID_OPTION; then nothing has changed */
-  renewTls(options: TlsOptions): void {
+  /**
+   * For connections from now on. What is left out beside key and certificate stays: a renewal must not make
+   * mutual TLS a one-sided one. @throws UsageError INVALID_OPTION; then nothing has changed
+   */
+  renewTls(renewal: TlsOptions): void {
+    const options = renewed(this.#tlsOptions, renewal)
     const tls = tlsServer(options, this.#timeout)
+    this.#tlsOptions = options
     tls.on('secureConnection', (socket) => {
       const arrival = this.#arrivalOf(socket)
       // Nobody would serve it, nor end it.

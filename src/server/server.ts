@@ -107,7 +107,8 @@ export class MilterServer implements AsyncDisposable {
 
   /**
    * Takes another certificate, such as one that was renewed, for the connections that are made from now
-   * on. Only of a server that was started with `tls`.
+   * on. Only of a server that was started with `tls`. What is left out beside key and certificate stays
+   * as it is: `ca` above all, so that mutual TLS stays mutual.
    *
    * @throws UsageError INVALID_OPTION; then the one before stays
    */

@@ -32,6 +32,19 @@ export interface TlsOptions {
   readonly minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined
 }
 
+/**
+ * A renewed key and certificate; whatever else is left out stays as it was.
+ *
+ * @param given what it is now; undefined at the start
+ */
+export function renewed(given: TlsOptions | undefined, renewal: TlsOptions): TlsOptions {
+  if (given === undefined || typeof renewal !== 'object' || renewal === null) return renewal
+  const { ca, passphrase, ciphers, minVersion } = given
+  const { key, cert, ...rest } = renewal
+  const changed = Object.entries(rest).filter(([, value]) => value !== undefined)
+  return { ca, passphrase, ciphers, minVersion, ...Object.fromEntries(changed), key, cert }
+}
+
 const NAMES: readonly string[] = [
   'key',
   'cert',

@@ -1,4 +1,14 @@
-import { chmod, chown, link, lstat, mkdir, mkdtemp, rm, rmdir, unlink } from 'node:fs/promises'
+import {
+  chmod,
+  chown,
+  lstat,
+  mkdir,
+  mkdtemp,
+  rename,
+  rm,
+  rmdir,
+  unlink,
+} from 'node:fs/promises'
 import type { Stats } from 'node:fs'
 import { connect, type Server } from 'node:net'
 import { basename, dirname, join } from 'node:path'
@@ -25,7 +35,7 @@ export interface PlacedSocket {
 
 /**
  * Listens on a unix socket that has its mode, owner and group before it can be seen: it is made in a
- * private directory beside the path and then linked into place. A stale socket is replaced, but only
+ * private directory beside the path and then moved into place. A stale socket is replaced, but only
  * if nobody answers on it; anything else that has the path stays untouched.
  *
  * @throws ListenError ADDRESS_IN_USE, NOT_A_SOCKET, LISTEN_FAILED
@@ -45,8 +55,8 @@ export async function listenOnPath(
     await listening(server, draft, backlog)
     if (permissions.mode !== undefined) await chmod(draft, permissions.mode)
     if (ids !== undefined) await chown(draft, ids.uid, ids.gid)
-    await place(draft, path)
     const { dev, ino } = await lstat(draft)
+    await place(draft, path)
     return { path, device: dev, inode: ino }
   } catch (error) {
     server.close()
@@ -84,24 +94,21 @@ async function listening(server: Server, path: string, backlog: number): Promise
   })
 }
 
-/** `link` fails if the path is taken, so of two servers that start together only one gets it. */
+/**
+ * Moved, not linked: a socket with two links, even for milliseconds, is one that Sendmail calls unsafe
+ * (libsm/safefile.c, SFF_NOHLINK), and it defers mail then. The lock makes sure that of two servers that start
+ * together only one gets the path.
+ */
 async function place(draft: string, path: string): Promise<void> {
-  for (let attempt = 0; attempt < 5; attempt++) {
-    try {
-      await link(draft, path)
-      return
-    } catch (error) {
-      if (codeOf(error) !== 'EEXIST') throw error
-    }
-    await withLock(path, () => removeStale(path))
-  }
-  throw new ListenError(
-    'ADDRESS_IN_USE',
-    `cannot listen on ${path}: other servers keep taking the path`,
-  )
+  await withLock(path, async () => {
+    await refuseTaken(path)
+    // A stale socket is replaced in the same step.
+    await rename(draft, path)
+  })
 }
 
-async function removeStale(path: string): Promise<void> {
+/** Only a socket on which nobody answers may be replaced. */
+async function refuseTaken(path: string): Promise<void> {
   let found: Stats
   try {
     found = await lstat(path)
@@ -121,22 +128,20 @@ async function removeStale(path: string): Promise<void> {
       `cannot listen on ${path}: another process answers there; stop it first or choose another path`,
     )
   }
-  await unlink(path)
 }
 
 /**
- * Of several servers that find the same stale socket only one may remove it; another could take away
- * the socket that a third has just put there. Nobody but the holder of the lock removes a socket, so
- * while it looks at a stale one nothing can take its place.
+ * Of several servers that find the path free, or the same stale socket, only one may take it; another could
+ * replace the socket that a third has just put there. Nobody but the holder of the lock places a socket.
  */
 async function withLock(path: string, work: () => Promise<void>): Promise<void> {
   const lock = join(dirname(path), `.${basename(path)}.lock`)
   for (let attempt = 0; ; attempt++) {
     try {
-      await mkdir(lock)
+      await mkdir(lock, 0o700)
       break
     } catch (error) {
-      if (codeOf(error) !== 'EEXIST' || attempt > 200) throw error
+      if (codeOf(error) !== 'EEXIST' || attempt > (2 * LOCK_EXPIRES) / 10) throw error
     }
     // The work takes milliseconds: an old lock is of a process that died in it.
     const made = await lstat(lock).catch(() => undefined)

@@ -580,6 +580,25 @@ describe('the option tls', () => {
     assert.throws(() => plain.server.renewTls(SERVER), { code: 'INVALID_OPTION' })
   })
 
+  it('stays mutual, and as strict, when it is renewed', async () => {
+    const seen = await start({ tls: { ...SERVER, ca: CA, minVersion: 'TLSv1.3' } })
+    seen.server.renewTls(RENEWED)
+    const servername = 'renewed.example.org'
+    for (const options of [{ servername }, { servername, ...CLIENT, maxVersion: 'TLSv1.2' }]) {
+      const secure = connectTls({
+        socket: await dial(seen.server),
+        ca: CA,
+        ...(options as ConnectionOptions),
+      })
+      secure.on('error', () => {})
+      secure.write(NEGOTIATION)
+      await isClosed(secure)
+    }
+    await until(() => seen.refused.length === 2)
+    assert.deepEqual(codes(seen), ['TLS_FAILED', 'TLS_FAILED'])
+    await works(await secureClient(seen.server, { name: servername, ...CLIENT }))
+  })
+
   it('says which part of it is wrong', async () => {
     const cases: readonly (readonly [unknown, RegExp])[] = [
       [true, /tls takes an object with key and cert/],

@@ -57,6 +57,26 @@ describe('unix sockets', () => {
     await client.quit()
   }
 
+  it('have one link from the first moment: Sendmail calls others unsafe', async () => {
+    makeStale(path)
+    const seen: number[] = []
+    const watcher = watch(directory, () => {
+      try {
+        seen.push(lstatSync(path).nlink)
+      } catch {
+        // Not there yet.
+      }
+    })
+    atEnd(() => watcher.close())
+    for (let i = 0; i < 20; i++) {
+      const server = await start()
+      seen.push(lstatSync(path).nlink)
+      await answers()
+      await server.close({ deadline: 0 })
+    }
+    assert.deepEqual([...new Set(seen)], [1])
+  })
+
   it('serve, and are gone afterwards, with nothing beside them', async () => {
     const server = await start()
     assert.deepEqual(server.addresses, [`unix:${path}`])
