@@ -11,7 +11,8 @@ import { DANGEROUS_EXTENSIONS, HTML_EXTENSIONS } from './file-extensions.ts'
 import { dangerousName, extensionOf, extensionSet, LONGEST_NAME } from './file-names.ts'
 import { isMessageType } from './media-type.ts'
 import { parseMime, type MimeMessage } from './message.ts'
-import { contentReadings, parameterReadings, type ContentReading } from './part-readings.ts'
+import { contentReadings, type ContentReading } from './content-readings.ts'
+import { parameterReadings } from './part-readings.ts'
 import type { MimePart } from './part.ts'
 import { isIdentity } from './transfer-encoding.ts'
 import { Turns } from './turns.ts'
@@ -95,7 +96,7 @@ export class Checks {
   }
 
   async #others(message: MimeMessage, place: Place): Promise<void> {
-    for (const reading of message.otherReadings()) {
+    for (const reading of message.eachReading()) {
       await this.#turns.next()
       if (this.#spent) return
       await this.#tree(reading, { ...place, other: true }, false)
@@ -131,12 +132,13 @@ export class Checks {
         ...place,
         id: `${origin.id}${at}`,
         part: own ? part : place.part,
-        names: place.part === undefined ? part.filenames : place.names,
         attached: place.attached || attached.has(part),
       }
       if (!this.#isNew(part, here)) continue
-      await this.#part(part, here)
-      if (isEncodedMessage(part)) encoded.push([part, here])
+      const names = part.filenames
+      const named = place.part === undefined ? { ...here, names } : here
+      await this.#part(part, names, named)
+      if (isEncodedMessage(part)) encoded.push([part, named])
     }
     // Behind all that can be taken out by itself.
     for (const [part, here] of encoded) await this.#encoded(part, here)
@@ -181,8 +183,7 @@ export class Checks {
     return !this.#spent
   }
 
-  async #part(part: MimePart, place: Place): Promise<void> {
-    const names = part.filenames
+  async #part(part: MimePart, names: readonly string[], place: Place): Promise<void> {
     this.#names(part, names, place)
     this.#types(part, names, place)
     // What is encoded is a tree of its own, looked at with its readings; and what is not is in this one.
@@ -195,7 +196,7 @@ export class Checks {
       if (!this.#spend(part.raw.length)) return
       if (!isTree) await this.#content(part, names, content, place)
       // Other programs decode it in another way.
-      else if (!usual) await this.#file(content.bytes(), place, [])
+      else if (!usual) await this.#file(await content.whole(this.#turns), place, [])
       usual = false
     }
   }
@@ -203,7 +204,7 @@ export class Checks {
   async #content(
     part: MimePart,
     names: readonly string[],
-    { start, bytes }: ContentReading,
+    { start, whole }: ContentReading,
     place: Place,
   ): Promise<void> {
     const tell: Tell = (finding) => this.#add(finding, place)
@@ -218,7 +219,7 @@ export class Checks {
         : names,
       type: part.type,
       start,
-      whole: () => Promise.resolve(bytes()),
+      whole: async () => await whole(this.#turns),
       path: place.path,
       part: part.isAttachment ? 'attachment' : 'text',
     })

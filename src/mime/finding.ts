@@ -1,12 +1,14 @@
 import { ZIP_PROBLEMS, type ZipLimits, type ZipProblemCode } from './archive.ts'
 import { NAME_DANGERS, type Extensions, type NameDanger } from './file-names.ts'
 import type { MimePart } from './part.ts'
-import { MIME_PROBLEMS } from './problems.ts'
+import { MIME_PROBLEMS, type MimeProblemCode } from './problems.ts'
 
-/** Problems of a message that keep parts of it from being looked at. */
-export const NOT_LOOKED_AT = ['TOO_DEEP', 'TOO_MANY_PARTS', 'HEADER_TOO_LARGE'] as const
+/** Problems of a message that keep parts of it from being looked at: whatever is too much. */
+export type NotLookedAt = Extract<MimeProblemCode, `${string}TOO_${string}`>
 
-export type NotLookedAt = (typeof NOT_LOOKED_AT)[number]
+export const NOT_LOOKED_AT: readonly NotLookedAt[] = Object.keys(MIME_PROBLEMS).filter(
+  (code): code is NotLookedAt => code.includes('TOO_'),
+)
 
 /** Why something in a message is to be kept out. */
 export const FINDING_REASONS: Readonly<Record<FindingReason, string>> = {
@@ -19,9 +21,10 @@ export const FINDING_REASONS: Readonly<Record<FindingReason, string>> = {
   PARTIAL_MESSAGE: 'a piece of a message, which programs put together with others',
   EXTERNAL_BODY: 'content that programs get from elsewhere',
   TOO_MANY_READINGS: 'more ways to read the message than can be looked at',
-  TOO_DEEP: MIME_PROBLEMS.TOO_DEEP,
-  TOO_MANY_PARTS: MIME_PROBLEMS.TOO_MANY_PARTS,
-  HEADER_TOO_LARGE: MIME_PROBLEMS.HEADER_TOO_LARGE,
+  ...(Object.fromEntries(NOT_LOOKED_AT.map((code) => [code, MIME_PROBLEMS[code]])) as Record<
+    NotLookedAt,
+    string
+  >),
 }
 
 export type FindingReason =

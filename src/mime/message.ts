@@ -36,6 +36,11 @@ export class MimeMessage extends MimePart {
    * a message without such faults. They are to be looked at, not to be edited.
    */
   otherReadings(): MimeMessage[] {
+    return [...this.eachReading()]
+  }
+
+  /** For the library: the same one by one, as each is a pass over the message. */
+  *eachReading(): Generator<MimeMessage> {
     const codes = new Set(this.problems.map(({ code }) => code))
     const differences: Partial<Reading>[] = []
     if (codes.has('BAD_CONTENT_TYPE')) differences.push({ badType: 'lenient' })
@@ -45,15 +50,14 @@ export class MimeMessage extends MimePart {
     if (codes.has('TEXT_AFTER_CLOSE')) differences.push({ reopens: true })
     if (codes.has('NOT_A_FIELD')) differences.push({ junkEndsHeader: true })
     if (differences.length > 1) differences.push(Object.assign({}, ...differences) as Reading)
-    return differences.map(
-      (difference) =>
-        new MimeMessage(
-          this.#bytes,
-          this.#limits,
-          { ...USUAL, ...difference },
-          { permit: refuse, headerEnd: this.#headerEnd },
-        ),
-    )
+    for (const difference of differences) {
+      yield new MimeMessage(
+        this.#bytes,
+        this.#limits,
+        { ...USUAL, ...difference },
+        { permit: refuse, headerEnd: this.#headerEnd },
+      )
+    }
   }
 }
 

@@ -1,56 +1,7 @@
 import { parseParameters, readingsOf, type Parameter } from './parameters.ts'
 import type { MimePart } from './part.ts'
-import {
-  decodeTransfer,
-  isIdentity,
-  transferEncoding,
-  type TransferEncoding,
-} from './transfer-encoding.ts'
-import { decodeUuencoded } from './uuencode.ts'
 
 /** What some program may make of a part, beyond the usual; for what is to be kept out. */
-
-/** One thing some program takes for the content of a part. */
-export interface ContentReading {
-  /** its first bytes, as many as come at once */
-  readonly start: Buffer
-  readonly bytes: () => Buffer
-}
-
-/** What a field says in place of what is known; nobody has agreed on a name (`x-uuencode`, `uue`). */
-const UUENCODED = /^\W*(?:x-)?uu(?:e|encoded?)?\W*$/i
-
-type Decoding = TransferEncoding | 'uuencode'
-
-/** What a field may mean: of a name nobody knows, anything. `"base64"` is none by RFC 2045. */
-function decodingsOf(field: string): readonly Decoding[] {
-  const known = transferEncoding(field)
-  if (known !== undefined) return [known]
-  if (UUENCODED.test(field)) return ['7bit', 'uuencode']
-  return ['7bit', 'base64', 'quoted-printable', 'uuencode']
-}
-
-/** The content of a part; where several transfer encodings are said, or none for sure, as each has it. */
-export function contentReadings(part: MimePart): ContentReading[] {
-  const usual = part.encoding
-  const others = part.headers
-    .getAll('Content-Transfer-Encoding')
-    .flatMap(decodingsOf)
-    .filter(
-      (one) => one !== usual && !(one !== 'uuencode' && isIdentity(one) && isIdentity(usual)),
-    )
-  return [
-    {
-      start: (part.stream().next().value ?? Buffer.alloc(0)) as Buffer,
-      bytes: () => part.bytes(),
-    },
-    ...[...new Set(others)].map((one) => {
-      const bytes =
-        one === 'uuencode' ? decodeUuencoded(part.raw) : decodeTransfer(part.raw, one)
-      return { start: bytes, bytes: () => bytes }
-    }),
-  ]
-}
 
 /** Every value of every parameter: pymilter looks at all of them. */
 export function parameterReadings(part: MimePart): string[] {

@@ -106,13 +106,15 @@ const base64Digits = (bytes: Buffer): string =>
 function* base64Pieces(bytes: Buffer): Generator<Buffer> {
   let rest = ''
   for (let start = 0; start < bytes.length; start += PIECE) {
-    const piece = bytes.subarray(start, start + PIECE)
-    if (piece.includes(EQUALS)) {
-      // Padding comes at the end; in the middle it begins anew. Rare enough for one piece.
-      yield* inPieces(
-        decodeBase64(Buffer.concat([Buffer.from(rest, 'latin1'), bytes.subarray(start)])),
-      )
-      return
+    let piece = bytes.subarray(start, start + PIECE)
+    const padding = piece.lastIndexOf(EQUALS)
+    if (padding !== -1) {
+      // Behind padding it begins anew.
+      const before = piece.subarray(0, padding + 1)
+      const decoded = decodeBase64(Buffer.concat([Buffer.from(rest, 'latin1'), before]))
+      if (decoded.length > 0) yield decoded
+      rest = ''
+      piece = piece.subarray(padding + 1)
     }
     const digits = rest + base64Digits(piece)
     const whole = digits.length - (digits.length % 4)
