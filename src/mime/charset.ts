@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module'
 import { decodeText, encodeText } from '../protocol/text.ts'
 import { checkBundle } from './bundle.ts'
 
@@ -68,9 +69,29 @@ export function decodeCharsetNow(charset: string, bytes: Buffer): string {
 // oxlint-disable-next-line typescript/consistent-type-imports -- loaded when it is needed
 type Iconv = typeof import('iconv-lite')
 let iconv: Promise<Iconv> | undefined
+let loaded: Iconv | undefined
 const loadIconv = (): Promise<Iconv> =>
-  (iconv ??= import('iconv-lite').then((module) => module.default))
+  (iconv ??= import('iconv-lite').then((module) => (loaded = module.default)))
 checkBundle(import.meta.url, 'charset', loadIconv)
+
+/** At once, for names in headers; in a bundle it is there from the start, or was left out of it. */
+function iconvNow(): Iconv | undefined {
+  try {
+    loaded ??= createRequire(import.meta.url)('iconv-lite') as Iconv
+  } catch {
+    // A bundle without packages beside it, in its first moment.
+  }
+  return loaded
+}
+
+/** The text of bytes in a charset that only iconv-lite knows; undefined if it does not. */
+export function decodeRareCharset(name: string, bytes: Buffer): string | undefined {
+  if (name === '') return undefined
+  const library = iconvNow()
+  return library !== undefined && isCharset(library, name)
+    ? library.decode(bytes, name)
+    : undefined
+}
 
 /** iconv-lite has these among its charsets. Mail that names them is read by nobody in this way. */
 const isCharset = ({ encodingExists }: Iconv, name: string): boolean =>

@@ -61,7 +61,7 @@ export function parseLeniently(raw: Buffer): ParameterizedValue {
 }
 
 /** Parameters with anything between them: `text/html charset=utf-8, name="x"`. */
-function looseParameters(text: string): Parameter[] {
+export function looseParameters(text: string): Parameter[] {
   const parameters: Parameter[] = []
   let from = 0
   for (;;) {

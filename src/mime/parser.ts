@@ -1,6 +1,7 @@
 import { fieldNameEnd, fieldNameStart } from './field-name.ts'
 import { isMediaType, isMessageType } from './media-type.ts'
-import { parseLeniently, parseTypeField, readingsOf } from './parameters.ts'
+import { fieldAt, LONGEST_FIELD } from './content-field.ts'
+import { readingsOf } from './parameters.ts'
 import type { MimeLimits, MimeProblem, MimeProblemCode } from './problems.ts'
 import type { ContentFacts, ContentFields, PartSpan, Span } from './span.ts'
 import { isIdentity, transferEncoding } from './transfer-encoding.ts'
@@ -63,8 +64,10 @@ const DASH = 0x2d
 const DELIMITER = Buffer.from('\n--')
 
 /** A type without comments or folds in it. */
-const PLAIN_TYPE =
-  /^[ \t]*([a-z0-9!#$&^_.+-]+\/[a-z0-9!#$&^_.+-]+)[ \t]*(?:;|\r?\n(?![ \t])|$)/i
+const PLAIN_TYPE = /^[ \t]*([a-z0-9!#$&^_.+-]+\/[a-z0-9!#$&^_.+-]+)[ \t]*(?:;|\r?\n?$)/i
+
+/** Of a field no more is looked at for such a one. */
+const LONGEST_PLAIN = 200
 
 /** An open part: a multipart whose delimiters are looked for, or a message that holds one. */
 interface Level {
@@ -319,7 +322,12 @@ class Parser {
     return end(bytes.length, bytes.length)
   }
 
-  #factsOf(part: PartSpan, { types, encodings }: FieldSpans): ContentFacts {
+  #factsOf(part: PartSpan, { types, encodings, dispositions }: FieldSpans): ContentFacts {
+    for (const fields of [types, dispositions]) {
+      for (const { start, end } of fields) {
+        if (end - start > LONGEST_FIELD) this.#problem('FIELD_TOO_LONG', part)
+      }
+    }
     if (types.length > 1) this.#problem('SEVERAL_TYPES', part)
     if (encodings.length > 1) this.#problem('SEVERAL_ENCODINGS', part)
     const named = this.#reading.encoding === 'first' ? encodings[0] : encodings.at(-1)
@@ -328,15 +336,18 @@ class Parser {
     const field = this.#reading.contentType === 'first' ? types[0] : types.at(-1)
     if (field === undefined) return { type: part.facts.type, boundary: '', encoding }
     // Of most parts only the type is wanted here.
-    const plain = PLAIN_TYPE.exec(this.#text(field))?.[1]?.toLowerCase()
+    const isLong = field.end - field.start > LONGEST_PLAIN
+    const end = isLong ? field.start + LONGEST_PLAIN : field.end
+    // Where it goes on the pattern must not see an end.
+    const start = this.#text({ start: field.start, end }) + (isLong ? '?' : '')
+    const plain = PLAIN_TYPE.exec(start)?.[1]?.toLowerCase()
     if (plain !== undefined && !plain.startsWith('multipart/')) {
       return { type: plain, boundary: '', encoding }
     }
-    const raw = this.#bytes.subarray(field.start, field.end)
-    const strict = parseTypeField(raw)
+    const read = fieldAt(this.#bytes, field)
+    const { strict } = read
     if (!strict.sure) this.#problem('BAD_CONTENT_TYPE', part)
-    const value =
-      strict.sure || this.#reading.badType === 'default' ? strict : parseLeniently(raw)
+    const value = strict.sure || this.#reading.badType === 'default' ? strict : read.lenient
     const boundaries =
       isMediaType(value.value) && value.value.startsWith('multipart/')
         ? readingsOf(value, 'boundary')

@@ -1,12 +1,6 @@
+import { ContentField } from './content-field.ts'
 import type { Guess } from './guesses.ts'
-import {
-  parameterOf,
-  parseLeniently,
-  parseParameters,
-  parseTypeField,
-  readingsOf,
-  type ParameterizedValue,
-} from './parameters.ts'
+import { parameterOf, type ParameterizedValue } from './parameters.ts'
 import { isMediaType, isMessageType } from './media-type.ts'
 import type { Reading } from './parser.ts'
 import type { PartHeaders } from './part-headers.ts'
@@ -34,8 +28,8 @@ export abstract class PartFacts {
    * counts, and what one says that is none.
    */
   get types(): string[] {
-    const all = this.fields('Content-Type').map(
-      (raw) => (parseTypeField(raw).sure ? parseParameters(raw) : parseLeniently(raw)).value,
+    const all = this.contentFields('Content-Type').map(
+      ({ strict, lenient }) => (strict.sure ? strict : lenient).value,
     )
     return [...new Set([this.type, ...all.filter((type) => type !== '')])]
   }
@@ -48,18 +42,20 @@ export abstract class PartFacts {
   }
 
   get #typeIsGuess(): boolean {
-    const fields = this.fields('Content-Type')
-    const [first, ...others] = fields.map(parseTypeField)
-    if (first === undefined) return false
-    return [first, ...others].some(({ sure, value }) => !sure || value !== first.value)
+    const fields = this.contentFields('Content-Type')
+    const value = fields[0]?.strict.value
+    return fields.some(({ isCut, strict }) => isCut || !strict.sure || strict.value !== value)
   }
 
   /** The field that counts: of several the one that says what the type is. */
   get #contentType(): ParameterizedValue | undefined {
-    const raw = this.fields('Content-Type').at(this.reading.contentType === 'first' ? 0 : -1)
-    if (raw === undefined) return undefined
-    const field = parseTypeField(raw)
-    return field.sure || this.reading.badType === 'default' ? field : parseLeniently(raw)
+    const field = this.contentFields('Content-Type').at(
+      this.reading.contentType === 'first' ? 0 : -1,
+    )
+    if (field === undefined) return undefined
+    return field.strict.sure || this.reading.badType === 'default'
+      ? field.strict
+      : field.lenient
   }
 
   /** Everything after the colon, of each field of a name that describes content. */
@@ -67,9 +63,18 @@ export abstract class PartFacts {
     return this.headers.raw(name)
   }
 
+  /** Likewise, as they are read. */
+  protected contentFields(name: ContentFieldName): ContentField[] {
+    return this.fields(name).map((raw) => new ContentField(raw))
+  }
+
+  /** For the library: its fields Content-Type and Content-Disposition. */
+  describing(): readonly ContentField[] {
+    return [...this.contentFields('Content-Type'), ...this.contentFields('Content-Disposition')]
+  }
+
   get #contentDisposition(): ParameterizedValue | undefined {
-    const [raw] = this.fields('Content-Disposition')
-    return raw === undefined ? undefined : parseParameters(raw)
+    return this.contentFields('Content-Disposition')[0]?.strict
   }
 
   /** A parameter of the Content-Type, decoded (RFC 2231). */
@@ -111,13 +116,10 @@ export abstract class PartFacts {
 
   /** Every file name some program may read, the usual one first. */
   get filenames(): string[] {
-    const fields = [
-      ...this.fields('Content-Disposition').map((raw) => [raw, 'filename'] as const),
-      ...this.fields('Content-Type').map((raw) => [raw, 'name'] as const),
-    ]
-    const names = [parseParameters, parseLeniently].flatMap((parse) =>
-      fields.flatMap(([raw, name]) => readingsOf(parse(raw), name)),
-    )
+    const names = [
+      ...this.contentFields('Content-Disposition').map((field) => field.readingsOf('filename')),
+      ...this.contentFields('Content-Type').map((field) => field.readingsOf('name')),
+    ].flat()
     return [...new Set(names.filter((name) => name !== ''))]
   }
 
@@ -145,10 +147,9 @@ export abstract class PartFacts {
   /** Programs show it as a file, or some do: it has a name, is marked so, or is of no type of text. */
   get isAttachment(): boolean {
     if (this.isMultipart) return false
-    const marked = this.fields('Content-Disposition').some((raw) => {
-      const { value } = parseParameters(raw)
-      return value !== '' && value !== 'inline'
-    })
+    const marked = this.contentFields('Content-Disposition').some(
+      ({ isCut, strict: { value } }) => isCut || (value !== '' && value !== 'inline'),
+    )
     if (marked || this.filename !== undefined) return true
     // The message itself, and one in another, is no file.
     return this.types.some(

@@ -1,6 +1,7 @@
 import { UsageError } from '../errors.ts'
 import { encodeText } from '../protocol/text.ts'
 import { charsetInHtml, decodeAnyCharset, encodeCharset } from './charset.ts'
+import { fieldAt, type ContentField } from './content-field.ts'
 import { formatParameters, withParameter } from './content-type.ts'
 import { lineEndOf } from './line-end.ts'
 import { isMessageType, mustNotBeEncoded } from './media-type.ts'
@@ -170,14 +171,20 @@ export class MimePart extends PartFacts {
 
   protected override fields(name: ContentFieldName): Buffer[] {
     if (this.#headers?.edited === true) return super.fields(name)
+    return this.#fieldSpans(name).map(({ start, end }) =>
+      withoutEol(this.#tree.bytes.subarray(start, end)),
+    )
+  }
+
+  protected override contentFields(name: ContentFieldName): ContentField[] {
+    if (this.#headers?.edited === true) return super.contentFields(name)
+    return this.#fieldSpans(name).map((span) => fieldAt(this.#tree.bytes, span))
+  }
+
+  #fieldSpans(name: ContentFieldName): readonly Span[] {
     const { types, encodings, dispositions } = this.#span.fields
-    const spans =
-      name === 'Content-Type'
-        ? types
-        : name === 'Content-Disposition'
-          ? dispositions
-          : encodings
-    return spans.map(({ start, end }) => withoutEol(this.#tree.bytes.subarray(start, end)))
+    if (name === 'Content-Type') return types
+    return name === 'Content-Disposition' ? dispositions : encodings
   }
 
   protected get defaultType(): string {

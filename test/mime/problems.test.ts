@@ -57,6 +57,10 @@ const CASES: Record<MimeProblemCode, Case> = {
     at: 0,
     limits: { parts: 2 },
   },
+  FIELD_TOO_LONG: {
+    message: crlf(`Content-Disposition: inline; x=${'x'.repeat(17_000)}`, '', 'x'),
+    at: 0,
+  },
   HEADER_TOO_LARGE: {
     message: crlf(`A: ${'x'.repeat(100)}`, '', 'x'),
     at: 0,

@@ -1,0 +1,27 @@
+import { decodeCharset, decodeCharsetNow, decodeRareCharset } from './charset.ts'
+
+/**
+ * The texts that some program makes of bytes in a charset. What this package or iconv-lite knows is read
+ * so; where programs disagree which charsets there are, as they read those they do not know, too.
+ */
+export function charsetReadings(charset: string, bytes: Buffer): string[] {
+  const name = charset.trim().toLowerCase()
+  const usual = name === '' ? undefined : decodeCharset(name, bytes)
+  const readings = new Set<string>()
+  if (usual !== undefined) readings.add(usual)
+  if (/utf|ucs|unicode|10646/.test(name) && !/^utf-?8$/.test(name)) {
+    for (const one of ['utf-16le', 'utf-16be']) readings.add(decodeCharset(one, bytes)!)
+  } else if (usual !== undefined) return [usual]
+  const rare = decodeRareCharset(name, bytes)
+  if (rare !== undefined) readings.add(rare)
+  readings.add(decodeCharsetNow('', bytes))
+  readings.add(decodeCharset('windows-1252', bytes)!)
+  readings.add(bytes.toString('latin1'))
+  // Of charsets with shifts what is ASCII in them (iso-2022-kr, hz).
+  const ascii = bytes.toString('latin1').replaceAll(SHIFTS, '')
+  readings.add(ascii)
+  return [...readings]
+}
+
+// oxlint-disable-next-line eslint/no-control-regex -- escape sequences begin with ESC
+const SHIFTS = /\x1b[$(-/]{1,2}[@-~]|[\x0e\x0f]|~[{}\n]/g

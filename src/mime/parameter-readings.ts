@@ -1,0 +1,306 @@
+import { decodeText } from '../protocol/text.ts'
+import { charsetReadings } from './charset-readings.ts'
+import { decodeEncodedWords, unfold } from './encoded-words.ts'
+import { looseParameters, parseParameters } from './parameters.ts'
+import { wordReadings } from './word-readings.ts'
+
+/**
+ * All that some program makes of the parameters of a field: whoever keeps something out has to see what
+ * each of them sees. Each of these readings is linear in the field, and a field is read once.
+ */
+
+/** A parameter as one program cuts it out, its name as it stands: `filename*0*`. */
+type Cut = readonly [name: string, value: string]
+
+/** By name without what RFC 2231 adds to it. @param raw everything after the colon */
+export function parameterReadings(raw: Buffer): ReadonlyMap<string, readonly string[]> {
+  const readings = new Map<string, Set<string>>()
+  for (const cuts of cutsOf(raw)) {
+    const groups = new Map<string, Cut[]>()
+    for (const cut of cuts) {
+      const star = cut[0].indexOf('*')
+      const name = star === -1 ? cut[0] : cut[0].slice(0, star)
+      const group = groups.get(name)
+      if (group === undefined) groups.set(name, [cut])
+      else group.push(cut)
+    }
+    for (const [name, group] of groups) {
+      let texts = readings.get(name)
+      if (texts === undefined) readings.set(name, (texts = new Set()))
+      for (const value of valuesOf(group)) for (const text of textsOf(value)) texts.add(text)
+    }
+  }
+  return new Map([...readings].map(([name, texts]) => [name, [...texts]]))
+}
+
+// ---- where a parameter begins and ends
+
+function cutsOf(raw: Buffer): Cut[][] {
+  const unfolded = unfold(decodeText(raw))
+  const texts = new Set([
+    unfolded.replaceAll(/[\r\n]+/g, ''),
+    unfolded.replaceAll(/[\r\n]+/g, ' '),
+  ])
+  const cuts: Cut[][] = [usualCuts(raw)]
+  for (const text of texts) {
+    for (const bare of new Set([text, withoutComments(text)])) {
+      cuts.push(toggled(bare, false), ...pythonCuts(bare, false))
+      if (/["\\]/.test(bare)) cuts.push(toggled(bare, true))
+    }
+    if (text.includes('"')) cuts.push(...pythonCuts(text, true))
+    cuts.push(looseParameters(text).map(({ name, value }) => [name, value]))
+  }
+  return cuts
+}
+
+/** As this package cuts it, and what it knows of others. The first semicolon is missing in some mail. */
+function usualCuts(raw: Buffer): Cut[] {
+  const { parameters } = parseParameters(Buffer.concat([SEMICOLON, raw]))
+  return parameters.flatMap(({ name, value, others }) =>
+    [value, ...others].map((text): Cut => [name, text]),
+  )
+}
+
+const SEMICOLON = Buffer.from(';')
+
+/**
+ * As postal-mime and mailparser cut it: a quote begins and ends what is quoted wherever it stands, and
+ * what comes behind it is junk.
+ *
+ * @param mailparser a backslash takes away the meaning of what follows outside quotes too, and a quote in
+ * the junk has none
+ */
+function toggled(text: string, mailparser: boolean): Cut[] {
+  const cuts: Cut[] = []
+  // The value of the field may be quoted too.
+  let name: string | undefined = ''
+  let start = 0
+  let value = ''
+  let isQuoted = false
+  let isClosed = false
+  const end = (at: number): void => {
+    if (name) cuts.push([name, value])
+    name = undefined
+    value = ''
+    isQuoted = false
+    isClosed = false
+    start = at + 1
+  }
+  let blank = ''
+  for (let at = 0; at < text.length; at++) {
+    const one = text[at]!
+    if (name === undefined) {
+      if (one === '=') {
+        name = text.slice(start, at).trim().toLowerCase()
+        blank = ''
+      } else if (one === ';') end(at)
+    } else if (mailparser && isClosed && one !== ';') continue
+    else if (one === '\\' && (isQuoted || mailparser)) {
+      at++
+      if (!isClosed) value += text[at] ?? ''
+    } else if (one === '"') {
+      if (isQuoted) isClosed = true
+      else if (value !== '') value += blank
+      blank = ''
+      isQuoted = !isQuoted
+    } else if (!isQuoted && one === ';') end(at)
+    else if (isClosed) continue
+    else if (!isQuoted && (one === ' ' || one === '\t')) blank += one
+    else {
+      if (value !== '') value += blank
+      blank = ''
+      value += one
+    }
+  }
+  end(text.length)
+  return cuts
+}
+
+/**
+ * As Python's email cuts it: at a semicolon with an even number of quotes before it.
+ *
+ * @param blind quotes mean nothing: one that is never closed hides nothing
+ */
+function pythonCuts(text: string, blind: boolean): Cut[][] {
+  const cuts: Cut[] = []
+  const strict: Cut[] = []
+  let start = 0
+  let quotes = 0
+  for (let at = 0; at <= text.length; at++) {
+    const one = text[at]
+    if (!blind && one === '"' && (at === start || text[at - 1] !== '\\')) quotes++
+    if (at < text.length && (one !== ';' || (quotes % 2 === 1 && at > start))) continue
+    const piece = text.slice(start, at)
+    const equals = piece.indexOf('=')
+    if (equals !== -1) {
+      const name = piece.slice(0, equals).trim().toLowerCase()
+      const value = piece.slice(equals + 1).trim()
+      cuts.push([name, unquoted(value)])
+      // By RFC 2045 to the letter a value ends at what may not be in it (Python's newer policies).
+      const isQuoted = value.startsWith('"')
+      strict.push([name, isQuoted ? unquoted(value) : strictValue(name, value)])
+    }
+    start = at + 1
+    quotes = 0
+  }
+  return [cuts, strict]
+}
+
+const strictValue = (name: string, value: string): string =>
+  (name.endsWith('*') ? STRICT_EXTENDED : STRICT).exec(value)![0]
+
+const STRICT = /^[^\s()<>@,;:\\"/[\]?=*']*/
+const STRICT_EXTENDED =
+  /^(?:[^\s()<>@,;:\\"/[\]?=*'%]*'[^\s()<>@,;:\\"/[\]?=*'%]*'\s*)?[^\s()<>@,;:\\"/[\]?=*']*/
+
+function unquoted(value: string): string {
+  if (value.length < 2) return value
+  if (value.startsWith('"') && value.endsWith('"'))
+    return value.slice(1, -1).replaceAll('\\\\', '\\').replaceAll('\\"', '"')
+  return value.startsWith('<') && value.endsWith('>') ? value.slice(1, -1) : value
+}
+
+/** Comments, where they may stand: not in quotes, and not in the middle of a value (`x(1).txt`). */
+function withoutComments(text: string): string {
+  if (!text.includes('(')) return text
+  let result = ''
+  let depth = 0
+  let isQuoted = false
+  let inValue = false
+  for (let at = 0; at < text.length; at++) {
+    const one = text[at]!
+    if (one === '\\') {
+      if (depth === 0) result += text.slice(at, at + 2)
+      at++
+      continue
+    }
+    if (depth > 0) {
+      if (one === '(') depth++
+      else if (one === ')') depth--
+      continue
+    }
+    if (one === '"') isQuoted = !isQuoted
+    else if (!isQuoted) {
+      const last = text[at - 1]
+      if (one === '(' && (!inValue || last === ' ' || last === '\t' || last === '"')) {
+        depth = 1
+        continue
+      }
+      if (one === '=') inValue = true
+      else if (one === ';') inValue = false
+    }
+    result += one
+  }
+  return result
+}
+
+// ---- RFC 2231
+
+interface Section {
+  readonly full: string
+  readonly number: number
+  readonly encoded: boolean
+  readonly value: string
+}
+
+/** The values of parameters of one name. */
+function valuesOf(cuts: readonly Cut[]): Set<string> {
+  const values = new Set<string>()
+  const sections: Section[] = []
+  for (const [full, value] of cuts) {
+    const match = /\*(\d{0,9})(\*?)$/.exec(full)
+    if (match === null) values.add(value)
+    else {
+      const number = Number(match[1])
+      const encoded = match[2] === '*' || match[1] === ''
+      sections.push({ full, number, encoded, value })
+      // Alone, too: it may stand beside `filename*0`.
+      if (match[1] === '') addJoined([sections.at(-1)!], values)
+    }
+  }
+  if (sections.length === 0) return values
+  const byNumber = sections.toSorted((a, b) => a.number - b.number)
+  const first = firstOf(byNumber, ({ number }) => number)
+  const last = firstOf(byNumber.toReversed(), ({ number }) => number).toReversed()
+  const gap = first.findIndex(({ number }, i) => number !== i)
+  // Programs stop at a gap, or do not; they take the first or the last of two with one number, the first of
+  // each name (`filename*0`, `filename*0*`), or all of them.
+  const lists = [first, last, firstOf(byNumber, ({ full }) => full), byNumber, sections]
+  if (gap > 0) lists.push(first.slice(0, gap), last.slice(0, gap))
+  if (first.length < sections.length) {
+    // Python sorts those of one number by their text.
+    lists.push(sections.toSorted((a, b) => a.number - b.number || (a.value < b.value ? -1 : 1)))
+  }
+  for (const list of lists) addJoined(list, values)
+  return values
+}
+
+/** Of a name in pieces that says several. */
+const MOST_CHARSETS = 4
+
+function firstOf(sections: readonly Section[], key: (one: Section) => unknown): Section[] {
+  const first = new Map<unknown, Section>()
+  for (const one of sections) if (!first.has(key(one))) first.set(key(one), one)
+  return [...first.values()]
+}
+
+const EXTENDED = /^([^']*)'[^']*'(.*)$/s
+
+function addJoined(sections: readonly Section[], values: Set<string>): void {
+  const raw = sections.map(({ value }) => value).join('')
+  const [{ number, encoded: isFirst, value: start }] = sections as [Section]
+  if (number > 0 || !isFirst || !EXTENDED.test(start)) values.add(raw)
+  if (!sections.some(({ encoded }) => encoded)) return
+  const charsets = new Set<string>()
+  const rest = sections.map((section) => {
+    // The first says what it is in, or of several first ones each.
+    const parts = section.number === 0 && section.encoded ? EXTENDED.exec(section.value) : null
+    if (parts !== null) charsets.add(parts[1]!)
+    return parts === null ? section : { ...section, value: parts[2]! }
+  })
+  const decoded = Buffer.concat(
+    rest.map(({ encoded, value }) => (encoded ? percentDecoded(value) : bytesOf(value))),
+  )
+  // Percent signs of what is not marked as encoded; and quotes that are behind them.
+  const all = Buffer.concat(rest.map(({ value }) => percentDecoded(value)))
+  if (charsets.size === 0) charsets.add('')
+  // Each costs as much as all the rest.
+  for (const charset of [...charsets].slice(0, MOST_CHARSETS)) {
+    add(charset, decoded)
+    if (!all.equals(decoded)) add(charset, all)
+  }
+  const late = EXTENDED.exec(percentDecoded(raw).toString('latin1'))
+  if (late !== null) add(late[1]!, Buffer.from(late[2]!, 'latin1'))
+  else add('', percentDecoded(raw))
+
+  function add(name: string, bytes: Buffer): void {
+    for (const text of charsetReadings(name, bytes)) values.add(text)
+  }
+}
+
+const bytesOf = (text: string): Buffer => Buffer.from(text, 'utf8')
+
+const percentDecoded = (text: string): Buffer =>
+  Buffer.from(
+    bytesOf(text)
+      .toString('latin1')
+      .replaceAll(/%([0-9a-f]{2})/gi, (_all, hex: string) =>
+        String.fromCharCode(Number.parseInt(hex, 16)),
+      ),
+    'latin1',
+  )
+
+// ---- RFC 2047, and what ends a name
+
+function* textsOf(value: string): Generator<string> {
+  const words = value.includes('=?') ? [decodeEncodedWords(value), ...wordReadings(value)] : []
+  for (const text of new Set([...words, value])) {
+    yield text
+    const bare = unquoted(text.trim())
+    if (bare !== text) yield bare
+    if (!text.includes('\0')) continue
+    // Programs in C end it there, others pass over it.
+    yield text.slice(0, text.indexOf('\0'))
+    yield text.replaceAll('\0', '')
+  }
+}
