@@ -15,7 +15,12 @@ type Cut = readonly [name: string, value: string]
 /** By name without what RFC 2231 adds to it. @param raw everything after the colon */
 export function parameterReadings(raw: Buffer): ReadonlyMap<string, readonly string[]> {
   const readings = new Map<string, Set<string>>()
+  const seen = new Set<string>()
   for (const cuts of cutsOf(raw)) {
+    // Of most fields all programs make the same.
+    const key = cuts.map((cut) => cut.join('=')).join(';')
+    if (seen.has(key)) continue
+    seen.add(key)
     const groups = new Map<string, Cut[]>()
     for (const cut of cuts) {
       const star = cut[0].indexOf('*')
@@ -231,7 +236,12 @@ function valuesOf(cuts: readonly Cut[]): Set<string> {
     // Python sorts those of one number by their text.
     lists.push(sections.toSorted((a, b) => a.number - b.number || (a.value < b.value ? -1 : 1)))
   }
-  for (const list of lists) addJoined(list, values)
+  const seen = new Set<string>()
+  for (const list of lists) {
+    const key = list.map(({ full, value }) => `${full}=${value}`).join(';')
+    if (!seen.has(key)) addJoined(list, values)
+    seen.add(key)
+  }
   return values
 }
 

@@ -4,10 +4,16 @@ import { parameterOf, type ParameterizedValue } from './parameters.ts'
 import { isMediaType, isMessageType } from './media-type.ts'
 import type { Reading } from './parser.ts'
 import type { PartHeaders } from './part-headers.ts'
+import type { ContentFields, Span } from './span.ts'
 import { transferEncoding, type TransferEncoding } from './transfer-encoding.ts'
 
 export type ContentFieldName =
   'Content-Type' | 'Content-Transfer-Encoding' | 'Content-Disposition'
+
+export function fieldSpans(fields: ContentFields, name: ContentFieldName): readonly Span[] {
+  if (name === 'Content-Type') return fields.types
+  return name === 'Content-Disposition' ? fields.dispositions : fields.encodings
+}
 
 /** What the header of a part says about its content. */
 export abstract class PartFacts {

@@ -9,7 +9,7 @@ import { buildPart, newBoundary, type NewPart } from './new-part.ts'
 import { parseStructure, type Reading } from './parser.ts'
 import { MultipartWriter } from './multipart-writer.ts'
 import { parseParameters } from './parameters.ts'
-import { PartFacts, type ContentFieldName } from './part-facts.ts'
+import { fieldSpans, PartFacts, type ContentFieldName } from './part-facts.ts'
 import { LineHeaders, withoutEol, type PartHeaders } from './part-headers.ts'
 import type { MimeLimits } from './problems.ts'
 import { protectionOf, type Protection } from './protection.ts'
@@ -171,20 +171,14 @@ export class MimePart extends PartFacts {
 
   protected override fields(name: ContentFieldName): Buffer[] {
     if (this.#headers?.edited === true) return super.fields(name)
-    return this.#fieldSpans(name).map(({ start, end }) =>
+    return fieldSpans(this.#span.fields, name).map(({ start, end }) =>
       withoutEol(this.#tree.bytes.subarray(start, end)),
     )
   }
 
   protected override contentFields(name: ContentFieldName): ContentField[] {
     if (this.#headers?.edited === true) return super.contentFields(name)
-    return this.#fieldSpans(name).map((span) => fieldAt(this.#tree.bytes, span))
-  }
-
-  #fieldSpans(name: ContentFieldName): readonly Span[] {
-    const { types, encodings, dispositions } = this.#span.fields
-    if (name === 'Content-Type') return types
-    return name === 'Content-Disposition' ? dispositions : encodings
+    return fieldSpans(this.#span.fields, name).map((span) => fieldAt(this.#tree.bytes, span))
   }
 
   protected get defaultType(): string {
