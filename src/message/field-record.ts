@@ -18,6 +18,8 @@ const OBJECT = 128
  */
 export class FieldRecord {
   readonly origin: FieldRecord | undefined
+  /** put beside a field of the client: never above the mail server's own Received */
+  below = false
   readonly #bytes: Buffer
   readonly #start: number
   readonly #colon: number
@@ -37,7 +39,15 @@ export class FieldRecord {
     bytes.set(name, 0)
     bytes[name.length] = COLON
     bytes.set(value, name.length + 1)
-    return new FieldRecord(bytes, 0, name.length, bytes.length, origin?.origin ?? origin)
+    const record = new FieldRecord(
+      bytes,
+      0,
+      name.length,
+      bytes.length,
+      origin?.origin ?? origin,
+    )
+    record.below = origin?.below ?? false
+    return record
   }
 
   get name(): Buffer {

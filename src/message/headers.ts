@@ -99,24 +99,25 @@ export class MailHeaders implements Iterable<HeaderField> {
     return this.#insert(undefined, 'append', name, value)
   }
 
-  /** A new field at the top, above everything. @throws UsageError as {@link insertBefore} */
+  /** A new field at the top, above the mail server's own Received too. @throws UsageError as {@link insertBefore} */
   prepend(name: string, value: string | Uint8Array): HeaderField {
     return this.#insert(() => 0, 'prepend', name, value)
   }
 
   /**
-   * A new field before another. Text is encoded and folded as it must be; bytes are everything after
+   * A new field before another; before the first one it is right below the mail server's own Received,
+   * which is not in the list. Text is encoded and folded as it must be; bytes are everything after
    * the colon, as they are to stand there.
    *
    * @throws UsageError INVALID_HEADER_NAME, INVALID_HEADER_VALUE (a line break without a blank after
    *   it, NUL), INVALID_ADDRESS (text that is no list of addresses, where the field has one), TOO_LONG, WRONG_STAGE, INVALID_OPTION if there is no such field
    */
   insertBefore(place: FieldReference, name: string, value: string | Uint8Array): HeaderField {
-    return this.#insert(() => this.#indexOf(place), 'insertBefore', name, value)
+    return this.#insert(() => this.#indexOf(place), 'insertBefore', name, value, true)
   }
 
   insertAfter(place: FieldReference, name: string, value: string | Uint8Array): HeaderField {
-    return this.#insert(() => this.#indexOf(place) + 1, 'insertAfter', name, value)
+    return this.#insert(() => this.#indexOf(place) + 1, 'insertAfter', name, value, true)
   }
 
   /** One field of that name, with that value: the first is changed, others go; appended if none is there. */
@@ -155,6 +156,7 @@ export class MailHeaders implements Iterable<HeaderField> {
     what: string,
     name: string,
     value: string | Uint8Array,
+    below: boolean = false,
   ): HeaderField {
     const permitted = this.#guard.permit(`headers.${what}`, Action.ADDHDRS)
     const bytes = headerName(name)
@@ -167,6 +169,7 @@ export class MailHeaders implements Iterable<HeaderField> {
       ),
       this,
     )
+    field.record.below = below
     if (!permitted) field.gone = true
     else if (index === undefined) this.#list.push(field)
     else this.#present().splice(index(), 0, field)

@@ -33,6 +33,27 @@ async function pass(stack: Stack, original: Buffer): Promise<string> {
 }
 
 eachServer('whole messages', (kind) => {
+  it("have new fields above the server's own Received, or right below it", async () => {
+    await using stack = await Stack.start(kind)
+    stack.filter = defineFilter({
+      name: 'places',
+      headers(mail) {
+        mail.headers.insertBefore(mail.headers.fields()[0]!, 'X-Below', '1')
+        mail.headers.prepend('X-Top', '2')
+      },
+    })
+    const client = await stack.client()
+    await client.command('EHLO client.test')
+    const { data } = await client.send({ from: FROM, to: [TO], message: message() })
+    assert.equal(data?.code, 250)
+    client.close()
+    const { data: raw } = await stack.mta.sink.next()
+    assert.match(
+      raw.toString('latin1'),
+      /^X-Top: 2\r\nReceived:[^\r]*\r\n(?:[ \t][^\r]*\r\n)*X-Below: 1\r\n/,
+    )
+  })
+
   it(`arrive as the filter saw them last: ${CASES} random ones, seed ${SEED}`, async () => {
     await using stack = await Stack.start(kind)
     await fc.assert(

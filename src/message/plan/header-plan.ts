@@ -95,11 +95,32 @@ export function planHeaders(
       if (step.type === 'change') changes.push({ type: 'change', index, field: step.to })
     }
   }
+  if (stay > 0) putBelowReceived(server, inserts)
   const defaults =
     server === 'postfix' || !counted
       ? []
       : defaultEdits(server, stay > 0, numbers, inserts, atEnd, mayChange)
   return [...changes.reverse(), ...defaults, ...inserts.reverse(), ...atEnd]
+}
+
+/**
+ * New fields at the top that were put beside one of the client go below the mail server's own Received:
+ * number 1 in Postfix, in Sendmail behind its own fields. One above it that was not stays above, and so do
+ * those before that, as the order is what counts. Where Sendmail's own Date and the like have new ones
+ * beside them, all stay on top.
+ */
+function putBelowReceived(server: MailServerKind, inserts: Insert[]): void {
+  if (server === 'unknown') return
+  const top = inserts.findLastIndex(({ index }) => index === 0)
+  const sendmail = server === 'sendmail'
+  const replaced = inserts
+    .slice(0, top + 1)
+    .some(({ field: { key } }) => DEFAULT_PLACES.has(key))
+  if (sendmail && replaced) return
+  const index = sendmail ? SENDMAIL_OWN - 1 : 1
+  for (let i = top; i >= 0 && inserts[i]!.field.below; i--) {
+    inserts[i] = { ...inserts[i]!, index }
+  }
 }
 
 type Insert = Extract<HeaderEdit, { type: 'insert' }>
