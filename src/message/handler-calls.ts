@@ -1,5 +1,5 @@
 import { InterruptedError } from '../errors.ts'
-import { isThenable, verdictOf } from '../milter/answer.ts'
+import { isThenable, readable, verdictOf, whenSettled } from '../milter/answer.ts'
 import type { LiveConnectionContext } from '../milter/context.ts'
 import { handlerCalls, TracedCall } from '../milter/handler-call.ts'
 import { publishFailure, recordFailure } from '../milter/message-record.ts'
@@ -124,7 +124,8 @@ export class HandlerCalls {
       }
       const timer = limit > 0 ? setTimeout(late, limit) : undefined
       this.#stop = stop
-      result.then(
+      whenSettled(
+        result,
         (value) => {
           if (!waiting) return
           end()
@@ -141,7 +142,7 @@ export class HandlerCalls {
             return
           }
           context.log.debug(
-            { filter: member.name, stage, err: error },
+            { filter: member.name, stage, err: readable(error) },
             'a handler that was cut off failed later',
           )
         },
@@ -165,8 +166,9 @@ export class HandlerCalls {
     member: FilterMember,
     stage: FilterStage,
     context: LiveConnectionContext,
-    error: unknown,
+    thrown: unknown,
   ): Verdict {
+    const error = readable(thrown)
     const { onError } = member.definition
     const own = onError === undefined ? this.#settings.onError : errorVerdict(onError)
     const verdict = member.shadow ? CONTINUE : own

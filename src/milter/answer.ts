@@ -1,5 +1,6 @@
 import { inspect } from 'node:util'
 import { UsageError } from '../errors.ts'
+import type { Later } from '../session/events.ts'
 import { isVerdict, type Verdict } from '../session/verdict.ts'
 import { STAGES, type Stage } from './stages.ts'
 
@@ -15,7 +16,9 @@ export function verdictOf(
 ): Verdict | undefined {
   if (value === undefined) return undefined
   const { verdicts } = STAGES[stage]
-  if (isVerdict(value) && verdicts.includes(value.kind)) return value
+  if (isVerdict(value) && verdicts.includes(value.kind) && Buffer.isBuffer(value.frame)) {
+    return value
+  }
   throw new UsageError(
     'INVALID_VERDICT',
     `the handler of ${name} returned ${describe(value)}; it may return ${verdicts.map((kind) => kind.toUpperCase()).join(', ')}, reply(...) or nothing`,
@@ -30,6 +33,39 @@ export function describe(value: unknown): string {
   return typeof value === 'function' ? 'a function' : `the ${typeof value} ${inspect(value)}`
 }
 
+/**
+ * Calls one of both, once and never before it returns, whatever a thenable of somebody else does: `then`
+ * may throw, call back twice, or be a getter that throws.
+ */
+export function whenSettled(
+  result: PromiseLike<unknown>,
+  done: (value: unknown) => void,
+  failed: (error: unknown) => void,
+): void {
+  try {
+    // One with a method of its own by that name is still a promise for this one.
+    void Promise.prototype.then.call(Promise.resolve(result), done, failed)
+  } catch (error) {
+    queueMicrotask(() => failed(error))
+  }
+}
+
+/** An error that can be looked at, so that neither the log nor anybody who is told of it fails too. */
+export function readable(error: unknown): unknown {
+  try {
+    if (error instanceof Error) {
+      for (const key of ['name', 'message', 'stack', 'code', 'cause'] as const) {
+        inspect((error as unknown as Record<string, unknown>)[key])
+      }
+    }
+    inspect(error)
+    return error
+  } catch {
+    return new Error('the handler threw something that cannot be looked at')
+  }
+}
+
+/** @throws whatever a getter or a proxy throws */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return (
     typeof value === 'object' &&
@@ -37,4 +73,19 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
     'then' in value &&
     typeof value.then === 'function'
   )
+}
+
+/** Tells of an answer when it is there. */
+export function tapped(
+  answer: Later<Verdict>,
+  tell: (verdict: Verdict) => void,
+): Later<Verdict> {
+  if (!(answer instanceof Promise)) {
+    tell(answer)
+    return answer
+  }
+  return answer.then((verdict) => {
+    tell(verdict)
+    return verdict
+  })
 }

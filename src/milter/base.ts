@@ -1,4 +1,5 @@
 import { UsageError } from '../errors.ts'
+import { isThenable } from './answer.ts'
 import type { AddressFamily } from '../protocol/commands.ts'
 import type { Choice, Offer } from '../protocol/negotiation.ts'
 import type { CloseReason } from '../session/events.ts'
@@ -117,6 +118,7 @@ export class Base implements FilterObjectSource {
     enhanced?: string | null,
     ...lines: string[]
   ): Verdict<'reject' | 'tempfail'> {
+    this.#guard('setReply')
     this.#reply = reply(code, enhanced, ...lines)
     return this.#reply
   }
@@ -163,13 +165,17 @@ export class Base implements FilterObjectSource {
     this.#editor('progress').progress()
   }
 
-  #editor(what: string): LiveMessageContext {
+  #guard(what: string): void {
     if (this.#overrunning > 0) {
       throw new UsageError(
         'HANDLER_OVERRAN',
-        `${what}: a callback of this object ran into its deadline and still runs, so nobody can tell which message the edit is for; make it stop when "this.signal" fires`,
+        `${what}: a callback of this object ran into its deadline and still runs, so nobody can tell which message this is for; make it stop when "this.signal" fires`,
       )
     }
+  }
+
+  #editor(what: string): LiveMessageContext {
+    this.#guard(what)
     const context = this.#context
     if (!(context instanceof LiveMessageContext)) throw tooLate(what, 'eom')
     return context
@@ -188,6 +194,8 @@ export class Base implements FilterObjectSource {
   static readonly #Calls = class Calls implements FilterObject {
     readonly handlers: HandlerTable
     readonly #object: Base
+    /** calls of callbacks */
+    #count = 0
 
     constructor(object: Base, handlers: HandlerTable) {
       this.#object = object
@@ -220,10 +228,18 @@ export class Base implements FilterObjectSource {
     #begin(context: LiveConnectionContext): void {
       this.#object.#context = context
       this.#object.#reply = undefined
+      this.#count++
     }
 
     #answer(result: unknown): unknown {
-      if (result instanceof Promise) return result.then((value) => this.#withReply(value))
+      // A thenable of any kind; whether it is one must be asked where what it throws is caught, which is here.
+      if (isThenable(result)) {
+        const call = this.#count
+        // What a call sets that was cut off is not for the one that runs by then.
+        const settled = (value: unknown): unknown =>
+          call === this.#count ? this.#withReply(value) : value
+        return Promise.prototype.then.call(Promise.resolve(result), settled)
+      }
       return this.#object.#reply === undefined ? result : this.#withReply(result)
     }
 

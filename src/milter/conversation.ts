@@ -14,7 +14,7 @@ import { Session } from '../session/session.ts'
 import type { Terms, Wishes } from '../session/terms.ts'
 import { CONTINUE, type Verdict } from '../session/verdict.ts'
 import { keepsLeadingSpace, LiveConnectionContext, LiveMessageContext } from './context.ts'
-import { isThenable, verdictOf } from './answer.ts'
+import { isThenable, readable, tapped, verdictOf, whenSettled } from './answer.ts'
 import { channels } from './channels.ts'
 import { ConnectionState } from './connection-state.ts'
 import { decodeAs } from './decoding.ts'
@@ -117,8 +117,10 @@ export class Conversation implements SessionEvents {
     wishes: Wishes,
   ): Later<Wishes | undefined> {
     let request: unknown
+    let later: PromiseLike<unknown> | undefined
     try {
       request = filter.call(handler, this.#context, [offer])
+      if (isThenable(request)) later = request
     } catch (error) {
       return this.#refuse(error)
     }
@@ -129,8 +131,8 @@ export class Conversation implements SessionEvents {
         return this.#refuse(error)
       }
     }
-    if (!isThenable(request)) return combine(request)
-    return this.#wait('negotiate', this.#context, request, combine, (error) =>
+    if (later === undefined) return combine(request)
+    return this.#wait('negotiate', this.#context, later, combine, (error) =>
       this.#refuse(error),
     )
   }
@@ -313,11 +315,9 @@ export class Conversation implements SessionEvents {
     const done = this.#notify('close', context, [reason])
     // The next SMTP session on this connection has nothing of this one.
     const reset = (): void => {
-      this.#filter = undefined
-      this.#headerMarks = undefined
+      this.#filter = this.#headerMarks = undefined
       this.#context = new LiveConnectionContext(this.#state)
-      this.#state.peer = undefined
-      this.#state.helo = undefined
+      this.#state.peer = this.#state.helo = undefined
     }
     if (done instanceof Promise) return done.then(reset)
     reset()
@@ -352,7 +352,8 @@ export class Conversation implements SessionEvents {
     if (this.#filter === undefined) {
       try {
         this.#filter = filterObject(this.#factory(), this.#settings)
-      } catch (error) {
+      } catch (thrown) {
+        const error = readable(thrown)
         this.#context.log.error({ err: error }, 'the factory of the filter failed')
         publishFailure(this.#context, 'factory', error)
         const verdict = (): Verdict => this.#settings.onError
@@ -453,7 +454,11 @@ export class Conversation implements SessionEvents {
 
   #answered(stage: Stage, context: LiveConnectionContext, result: unknown): Later<Verdict> {
     if (result === undefined || result === CONTINUE) return CONTINUE
-    if (!isThenable(result)) return this.#checked(stage, context, result)
+    try {
+      if (!isThenable(result)) return this.#checked(stage, context, result)
+    } catch (error) {
+      return this.#fail(stage, context, error)
+    }
     if (stage === 'body' && this.#marks(stage).lent) {
       this.#leave(result)
       return this.#fail(stage, context, keptTooLong())
@@ -481,8 +486,9 @@ export class Conversation implements SessionEvents {
     }
   }
 
-  #fail(stage: Stage, context: LiveConnectionContext, error: unknown): Verdict {
+  #fail(stage: Stage, context: LiveConnectionContext, thrown: unknown): Verdict {
     this.#failed = true
+    const error = readable(thrown)
     const verdict = this.#settings.onError
     context.log.error({ stage, err: error, verdict: verdict.kind }, 'a handler failed')
     if (this.#record !== undefined) this.#record.stage = stage
@@ -500,7 +506,8 @@ export class Conversation implements SessionEvents {
     const filter = this.#object()
     const handler = filter.handlers[stage]
     if (handler === undefined) return undefined
-    const failed = (error: unknown): void => {
+    const failed = (thrown: unknown): void => {
+      const error = readable(thrown)
       context.log.error({ stage, err: error }, 'a handler failed')
       this.#traced?.failed(error)
       publishFailure(context, stage, error)
@@ -547,7 +554,8 @@ export class Conversation implements SessionEvents {
         if (this.#pending === pending) this.#pending = undefined
       }
       if (interruptible) this.#pending = pending
-      result.then(
+      whenSettled(
+        result,
         (value) => {
           if (!waiting) return this.#overrun(filter, -1)
           settle()
@@ -560,7 +568,10 @@ export class Conversation implements SessionEvents {
             return
           }
           this.#overrun(filter, -1)
-          context.log.debug({ stage, err: error }, 'a handler that was cut off failed later')
+          context.log.debug(
+            { stage, err: readable(error) },
+            'a handler that was cut off failed later',
+          )
         },
       )
     })
@@ -571,7 +582,7 @@ export class Conversation implements SessionEvents {
     const filter = this.#object()
     const ended = (): void => this.#overrun(filter, -1)
     this.#overrun(filter, 1)
-    result.then(ended, ended)
+    whenSettled(result, ended, ended)
   }
 
   #overrun(filter: FilterObject, change: number): void {
@@ -579,21 +590,10 @@ export class Conversation implements SessionEvents {
     filter.overrunning?.(this.#overrunning)
   }
 
-  #refuse(error: unknown): undefined {
+  #refuse(thrown: unknown): undefined {
+    const error = readable(thrown)
     this.#context.log.error({ stage: 'negotiate', err: error }, 'the connection is refused')
     this.#traced?.failed(error)
     return undefined
   }
-}
-
-/** Tells of an answer when it is there. */
-function tapped(answer: Later<Verdict>, tell: (verdict: Verdict) => void): Later<Verdict> {
-  if (!(answer instanceof Promise)) {
-    tell(answer)
-    return answer
-  }
-  return answer.then((verdict) => {
-    tell(verdict)
-    return verdict
-  })
 }

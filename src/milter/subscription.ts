@@ -1,6 +1,5 @@
 import { UsageError } from '../errors.ts'
-import type { MacroStage } from '../protocol/constants.ts'
-import { ALL_ACTIONS, Step } from '../protocol/constants.ts'
+import { ALL_ACTIONS, MacroStage, Step } from '../protocol/constants.ts'
 import { formatMacroList, NO_MACRO_LISTS } from '../protocol/macros.ts'
 import type { Wishes } from '../session/terms.ts'
 import { isVerdict } from '../session/verdict.ts'
@@ -69,9 +68,7 @@ export function withRequest(wishes: Wishes, given: unknown): Wishes {
   const request = checkedRequest(given)
   if (request === undefined) return wishes
   const macros = new Map(wishes.macros)
-  for (const [stage, names] of Object.entries(request.macros ?? {})) {
-    macros.set(Number(stage) as MacroStage, names)
-  }
+  for (const [stage, names] of request.macros) macros.set(stage, names)
   return {
     ...wishes,
     actions: request.actions ?? wishes.actions,
@@ -81,7 +78,14 @@ export function withRequest(wishes: Wishes, given: unknown): Wishes {
   }
 }
 
-function checkedRequest(given: unknown): NegotiationRequest | undefined {
+/** What was asked for, read once: it is not looked at again. */
+interface CheckedRequest {
+  readonly actions: number | undefined
+  readonly steps: number | undefined
+  readonly macros: ReadonlyMap<MacroStage, readonly string[]>
+}
+
+function checkedRequest(given: unknown): CheckedRequest | undefined {
   if (given === undefined) return undefined
   if (typeof given !== 'object' || given === null || isVerdict(given)) {
     throw new UsageError(
@@ -90,6 +94,40 @@ function checkedRequest(given: unknown): NegotiationRequest | undefined {
     )
   }
   const request = given as NegotiationRequest
-  for (const names of Object.values(request.macros ?? {})) formatMacroList(names)
-  return request
+  const macros = new Map<MacroStage, readonly string[]>()
+  for (const [stage, names] of Object.entries(request.macros ?? {})) {
+    const number = Number(stage)
+    if (!STAGE_NUMBERS.has(number)) {
+      throw new UsageError(
+        'INVALID_OPTION',
+        `macros of the stage ${describe(stage)} cannot be asked for; the keys of "macros" are those of MacroStage, such as [MacroStage.MAIL]`,
+      )
+    }
+    const list = [...names]
+    formatMacroList(list)
+    macros.set(number as MacroStage, list)
+  }
+  return {
+    actions: checkedBits('actions', request.actions),
+    steps: checkedBits('steps', request.steps),
+    macros,
+  }
+}
+
+const STAGE_NUMBERS: ReadonlySet<number> = new Set(Object.values(MacroStage))
+
+function checkedBits(name: string, bits: unknown): number | undefined {
+  if (bits === undefined) return undefined
+  if (
+    typeof bits === 'number' &&
+    Number.isInteger(bits) &&
+    bits >= -(2 ** 31) &&
+    bits < 2 ** 32
+  ) {
+    return bits
+  }
+  throw new UsageError(
+    'INVALID_OPTION',
+    `"${name}" of what negotiate returned is ${describe(bits)}; it is a number of bits, such as ${name === 'actions' ? 'Action.ADDHDRS' : 'Step.NOHELO'}`,
+  )
 }

@@ -1,6 +1,9 @@
 import { Command } from '../protocol/constants.ts'
 import { FrameDecoder, FrameScanner, type Payload } from '../protocol/frame.ts'
 
+/** Bytes in which small chunks that wait are joined. */
+const JOINED = 4096
+
 /**
  * What has arrived and is not yet handled: the chunk being read, and those that came while a handler
  * ran. Frames are taken from it in order; ABORT and QUIT are seen before their turn.
@@ -10,7 +13,12 @@ export class Inbox {
   readonly frame: FrameDecoder
   /** How many were taken. */
   taken = 0
-  readonly #waiting: Buffer[] = []
+  /** whole chunks, from `#first` on; an index, since what is shifted out of a long list is moved each time */
+  #waiting: Buffer[] = []
+  #first = 0
+  /** behind them, small chunks joined: as objects they take far more than their bytes */
+  #tail: Buffer | undefined
+  #tailSize = 0
   #waitingSize = 0
   /** The present chunk is looked through at most once; those that wait, when they come. */
   #scanner: FrameScanner | undefined
@@ -56,9 +64,39 @@ export class Inbox {
 
   /** A chunk that has to wait, in memory that stays as it is. */
   wait(chunk: Buffer): void {
-    this.#waiting.push(chunk)
     this.#waitingSize += chunk.length
+    if (chunk.length < JOINED / 2) this.#join(chunk)
+    else {
+      this.#closeTail()
+      this.#waiting.push(chunk)
+    }
     this.#scan({ bytes: chunk, start: 0, end: chunk.length })
+  }
+
+  #join(chunk: Buffer): void {
+    if (this.#tail !== undefined && this.#tailSize + chunk.length > JOINED) this.#closeTail()
+    this.#tail ??= Buffer.allocUnsafeSlow(JOINED)
+    this.#tail.set(chunk, this.#tailSize)
+    this.#tailSize += chunk.length
+  }
+
+  #closeTail(): void {
+    if (this.#tail === undefined) return
+    this.#waiting.push(this.#tail.subarray(0, this.#tailSize))
+    this.#tail = undefined
+    this.#tailSize = 0
+  }
+
+  #nextWaiting(): Buffer {
+    if (this.#first === this.#waiting.length) this.#closeTail()
+    const chunk = this.#waiting[this.#first]!
+    this.#first++
+    // Half of the list at a time, so that each chunk is moved but once.
+    if (this.#first * 2 >= this.#waiting.length) {
+      this.#waiting = this.#waiting.slice(this.#first)
+      this.#first = 0
+    }
+    return chunk
   }
 
   /**
@@ -73,7 +111,7 @@ export class Inbox {
         return true
       }
       if (this.#waitingSize === 0) return false
-      const chunk = this.#waiting.shift()!
+      const chunk = this.#nextWaiting()
       this.#waitingSize -= chunk.length
       this.frame.push(chunk)
       this.#scanned = true
@@ -91,7 +129,10 @@ export class Inbox {
   /** Lets go of everything. */
   clear(): void {
     this.frame.clear()
-    this.#waiting.length = 0
+    this.#waiting = []
+    this.#first = 0
+    this.#tail = undefined
+    this.#tailSize = 0
     this.#waitingSize = 0
   }
 

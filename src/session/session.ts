@@ -10,6 +10,7 @@ import type { FrameDecoder } from '../protocol/frame.ts'
 import { decodeOffer, encodeChoice, type Offer } from '../protocol/negotiation.ts'
 import { FRAMES } from '../protocol/replies.ts'
 import { malformed } from '../protocol/strings.ts'
+import { boundLine, boundMacros } from './bounds.ts'
 import type { CloseReason, FinalAnswer, Later, SessionEvents, Transport } from './events.ts'
 import { leaveField, showField } from './field-in-turn.ts'
 import { Inbox } from './inbox.ts'
@@ -222,6 +223,7 @@ export class Session {
         `${letter(command)} came before the option negotiation`,
       )
     }
+    boundLine(this.#frame)
     switch (command) {
       case Command.OPTNEG:
         return this.#negotiate()
@@ -258,12 +260,14 @@ export class Session {
   }
 
   /**
-   * Macros come also for events that were declined. Where MAIL is declined, its macros are all that
-   * tells one message from the next after RSET (Sendmail sends no ABORT then).
+   * Macros of MAIL and CONNECT end the message that is open, as the commands behind them do: nobody who still
+   * works for it sees what belongs to the next. They come also for events that were declined, and where MAIL
+   * is declined they are all that tells one message from the next after RSET (Sendmail sends no ABORT then).
    */
   #macro(): void {
-    const forMail = this.#frame.bytes[this.#frame.start] === Command.MAIL
-    if (forMail && this.#startsWithoutMail())
+    boundMacros(this.#frame)
+    const { bytes, start } = this.#frame
+    if (bytes[start] === Command.MAIL || bytes[start] === Command.CONNECT)
       this.#abandon(() => this.macros.define(this.#frame))
     else this.macros.define(this.#frame)
   }
