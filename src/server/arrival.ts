@@ -162,6 +162,10 @@ export class Arrival implements Listed {
     return now - this.#began
   }
 
+  parting(): number {
+    return 0
+  }
+
   checkTimes(now: number, { frame }: ConnectionTimeouts): void {
     if (this.#decided || now - this.#began <= frame) return
     if (this.#header !== undefined) {

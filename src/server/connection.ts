@@ -37,8 +37,10 @@ export class Connection implements Transport, Listed {
   #framesBefore = 0
   /** when this side said that it is over */
   #left = 0
-  /** since when the other side does not read */
+  /** since when the other side has taken nothing of what is to be sent */
   #blocked = 0
+  /** bytes that it had not taken then */
+  #unsent = 0
   #paused = false
   /** who waits for the other side to read */
   readonly #waiting: (() => void)[] = []
@@ -103,6 +105,7 @@ export class Connection implements Transport, Listed {
     // Somebody who asks and never listens must not fill the memory with answers.
     if (!flowing && this.#blocked === 0) {
       this.#blocked = clock()
+      this.#unsent = unsentBytes(socket)
       socket.once('drain', whenDrained)
       socket.pause()
     }
@@ -159,10 +162,26 @@ export class Connection implements Transport, Listed {
     return now - this.#spoke
   }
 
+  /** Milliseconds since this side has said that it is over; 0 if it has not. */
+  parting(now: number): number {
+    return this.#left === 0 ? 0 : now - this.#left
+  }
+
+  /** A mail server that reads slowly is not one that does not read: the time begins anew with each byte. */
+  #heedReading(now: number): void {
+    const unsent = unsentBytes(this.#socket)
+    if (unsent < this.#unsent) {
+      if (this.#blocked > 0) this.#blocked = now
+      if (this.#left > 0) this.#left = now
+    }
+    this.#unsent = unsent
+  }
+
   /** Ends the connection if one of its times is over. */
   checkTimes(now: number, limits: ConnectionTimeouts): void {
     const session = this.#session
     const silence = this.silence(now)
+    if (this.#blocked > 0) this.#heedReading(now)
     if (session.closed) {
       // Closed by us, and the other side does not close, whatever it still sends.
       if (now - this.#left > limits.write) this.#socket.destroy()
@@ -201,6 +220,17 @@ export class Connection implements Transport, Listed {
     this.#session.end(reason)
     this.#socket.destroy()
   }
+}
+
+/** What Node's documentation does not have: what libuv could not hand to the system yet. */
+interface Innards {
+  readonly _handle?: { readonly writeQueueSize?: number } | null
+}
+
+/** Of one large write libuv hands over piece by piece, and Node counts it until the last of them. */
+function unsentBytes(socket: Socket): number {
+  const { _handle: handle } = socket as unknown as Innards
+  return socket.writableLength + (handle?.writeQueueSize ?? 0)
 }
 
 const CONNECTION: unique symbol = Symbol('connection')

@@ -8,8 +8,9 @@ import { startServer, type MilterServer } from './server.ts'
  * handlers of that session, or an object of a class that extends `Base`. Resolves when all addresses
  * are open. Installs no signal handlers; {@link runMilter} does, for a whole program.
  *
- *     await using server = await serve(() => ({ eom(ctx) { ctx.addHeader('X-Seen', 'yes') } }),
+ *     const server = await serve(() => ({ eom: (ctx) => ctx.addHeader('X-Seen', 'yes') }),
  *       { listen: 'inet:8890@localhost' })
+ *     process.once('SIGTERM', () => void server.close())
  *
  * @throws ListenError when an address cannot be had; then none of them is
  * @throws UsageError INVALID_OPTION

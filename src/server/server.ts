@@ -35,6 +35,8 @@ const answering =
 
 /** A sweep over all connections finds those whose time is over; this is how fine it is. */
 const SWEEP_INTERVAL = 1_000
+/** Milliseconds in which the other side of an ended session can close it; with a look each 50 they make a second. */
+const PARTING = 900
 
 /**
  * A filter that listens. Made by {@link serve}; several can run in one process, side by side.
@@ -134,7 +136,8 @@ export class MilterServer implements AsyncDisposable {
 
   /**
    * Stops: no new connections from now on. Sessions may finish within the deadline; those without an
-   * open message are ended once they are quiet. Then, or with a deadline of 0, what is unanswered is
+   * open message are ended once they are quiet, and are gone at most a second later, whether the mail server
+   * closes its side or not. Then, or with a deadline of 0, what is unanswered is
    * answered by the error policy and everything is closed. A second call can shorten the deadline.
    */
   close(options: CloseOptions = {}): Promise<void> {
@@ -163,7 +166,10 @@ export class MilterServer implements AsyncDisposable {
       if (left <= 0) break
       const quiet = this.#close.quiet ?? 2_000
       for (const connection of this.#all()) {
-        if (!connection.working && connection.silence(now) >= quiet) connection.stop('shutdown')
+        if (connection.working) continue
+        // Postfix and Sendmail see that the filter has gone when their client speaks next, and close then.
+        if (connection.parting(now) >= PARTING) connection.abandon('shutdown')
+        else if (connection.silence(now) >= quiet) connection.stop('shutdown')
       }
       await this.#nap(Math.min(left, 50))
     }

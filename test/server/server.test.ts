@@ -13,9 +13,11 @@ import { MtaClient } from '../../src/mta/client.ts'
 import { encodeCommand } from '../../src/protocol/commands.ts'
 import { defineFilter } from '../../src/message/define-filter.ts'
 import { REJECT } from '../../src/session/verdict.ts'
+import { parseListenAddress } from '../../src/server/listen-address.ts'
 import { serve } from '../../src/server/serve.ts'
 import type { ServeOptions } from '../../src/server/options.ts'
 import type { MilterServer } from '../../src/server/server.ts'
+import { temporaryDirectory } from '../conformance/support/program.ts'
 import { atEnd, killAtEnd, until } from '../support/resources.ts'
 import {
   body,
@@ -225,6 +227,29 @@ describe('closing', () => {
     assert.deepEqual(reasons, ['shutdown'])
     await assert.rejects(mta.reply(), { code: 'DISCONNECTED' })
   })
+
+  for (const family of ['inet', 'unix'] as const) {
+    it(`does not wait for a peer that never closes its side, on ${family}`, async () => {
+      const listen =
+        family === 'inet' ? 'inet:0@127.0.0.1' : `unix:${join(temporaryDirectory(), 's')}`
+      const server = await start(() => ({ envfrom: () => {} }), { listen })
+      const { path = '', port } = parseListenAddress(server.addresses[0]!) as {
+        readonly path?: string
+        readonly port: number
+      }
+      const to = path === '' ? { port, host: '127.0.0.1' } : { path }
+      const socket = connect({ ...to, allowHalfOpen: true })
+      atEnd(() => socket.destroy())
+      socket.on('error', () => {})
+      let answers = 0
+      socket.on('data', () => answers++)
+      socket.write(encodeCommand({ type: 'optneg', offer: FULL_OFFER }))
+      await until(() => answers > 0)
+      // Nothing here ever ends it: the deadline is an hour, and so are all other times.
+      await server.close({ quiet: 0, deadline: 3_600_000 })
+      assert.equal(server.connections, 0)
+    })
+  }
 
   it('counts from its own last word, however long a handler has taken', async () => {
     const server = await start(() => ({ envfrom: () => {}, eom: () => setTimeout(300) }))
@@ -481,6 +506,32 @@ describe('limits', () => {
     atEnd(() => clearInterval(sending))
     await until(() => server.connections === 0)
     await until(() => cutOff)
+  })
+
+  it('a peer that reads slowly is not cut off while it reads', async () => {
+    const size = 16 * 1024 * 1024
+    const server = await start(
+      () => ({ eom: (ctx) => ctx.replaceBody(Buffer.alloc(size, 'x')) }),
+      { timeouts: { write: 1_500 } },
+    )
+    const socket = stranger(server)
+    await once(socket, 'connect')
+    socket.write(encodeCommand({ type: 'optneg', offer: FULL_OFFER }))
+    socket.write(encodeCommand({ type: 'eom', chunk: Buffer.alloc(0) }))
+    let received = 0
+    let read = 0
+    socket.on('data', (chunk: Buffer) => {
+      received += chunk.length
+      socket.pause()
+      read++
+    })
+    // Longer than the time for an answer, and each time a little.
+    while (received < size && !socket.destroyed) {
+      await setTimeout(12)
+      socket.resume()
+    }
+    assert.ok(received >= size, `cut off after ${received} bytes in ${read} reads`)
+    socket.destroy()
   })
 
   it('a peer that asks and never reads stops being read', async () => {
