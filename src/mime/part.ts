@@ -191,11 +191,7 @@ export class MimePart extends PartFacts {
 
   /** Whether it holds what others have signed or encrypted. */
   get protection(): Protection | undefined {
-    return protectionOf(
-      this.type,
-      (name) => this.parameter(name),
-      () => (isIdentity(this.encoding) ? this.raw : this.bytes()),
-    )
+    return protectionOf(this, () => (isIdentity(this.encoding) ? this.raw : this.bytes()))
   }
 
   /** The part that seals this one: itself, or one around it. */
