@@ -3,7 +3,12 @@ import { encodeText } from '../protocol/text.ts'
 import { parseStructure, USUAL, type Reading } from './parser.ts'
 import { lineEndOf } from './line-end.ts'
 import { MimePart } from './part.ts'
-import { MIME_LIMITS, type MimeLimits, type MimeProblem } from './problems.ts'
+import {
+  MIME_LIMITS,
+  type MimeLimits,
+  type MimeProblem,
+  type MimeProblemCode,
+} from './problems.ts'
 
 /** A whole message as a tree. */
 export class MimeMessage extends MimePart {
@@ -12,6 +17,7 @@ export class MimeMessage extends MimePart {
   readonly #bytes: Buffer
   readonly #limits: MimeLimits
   readonly #headerEnd: number | undefined
+  readonly #given: Buffer | undefined
 
   /** For the library: see {@link parseMime}. */
   constructor(bytes: Buffer, limits: MimeLimits, reading: Reading, source: MessageSource) {
@@ -22,6 +28,11 @@ export class MimeMessage extends MimePart {
     this.#bytes = bytes
     this.#limits = limits
     this.#headerEnd = source.headerEnd
+    this.#given = source.given
+  }
+
+  override toBytes(): Buffer {
+    return this.#given ?? super.toBytes()
   }
 
   /** For the library. @throws UsageError as {@link parseMime} */
@@ -32,7 +43,8 @@ export class MimeMessage extends MimePart {
   /**
    * The message as other programs may read it, where what it says can be read in several ways: another
    * of several fields Content-Type or Content-Transfer-Encoding counts, or another of several
-   * boundaries; parts follow behind the last delimiter; a line that is no field ends a header. Empty for
+   * boundaries; parts follow behind the last delimiter; a line that is no field ends a header; an
+   * empty boundary is one; a CR alone ends a line. Empty for
    * a message without such faults. They are to be looked at, not to be edited.
    */
   otherReadings(): MimeMessage[] {
@@ -41,30 +53,75 @@ export class MimeMessage extends MimePart {
 
   /** For the library: the same one by one, as each is a pass over the message. */
   *eachReading(): Generator<MimeMessage> {
-    const codes = new Set(this.problems.map(({ code }) => code))
-    const differences: Partial<Reading>[] = []
-    if (codes.has('BAD_CONTENT_TYPE')) differences.push({ badType: 'lenient' })
-    if (codes.has('SEVERAL_TYPES')) differences.push({ contentType: 'last' })
-    if (codes.has('SEVERAL_ENCODINGS')) differences.push({ encoding: 'last' })
-    if (codes.has('SEVERAL_BOUNDARIES')) differences.push({ boundary: 'last' })
-    if (codes.has('TEXT_AFTER_CLOSE')) differences.push({ reopens: true })
-    if (codes.has('NOT_A_FIELD')) differences.push({ junkEndsHeader: true })
-    if (differences.length > 1) differences.push(Object.assign({}, ...differences) as Reading)
-    for (const difference of differences) {
-      yield new MimeMessage(
-        this.#bytes,
-        this.#limits,
-        { ...USUAL, ...difference },
-        { permit: refuse, headerEnd: this.#headerEnd },
-      )
+    const found = new Set<Difference>()
+    const add = ({ problems }: MimeMessage): Difference[] => {
+      const codes = new Set(problems.map(({ code }) => code))
+      const fresh = [...codes]
+        .map((code) => DIFFERENCES[code])
+        .filter((one) => one !== undefined)
+      return fresh.filter((one) => !found.has(one) && found.add(one))
+    }
+    // A reading may show faults that no other has: a multipart where the usual one sees text.
+    for (let fresh = add(this); fresh.length > 0;) {
+      const all = Object.assign({}, ...found) as Difference
+      const differences = found.size > 1 ? [...fresh, all] : fresh
+      fresh = []
+      for (const difference of differences) {
+        const reading = this.#readWith(difference)
+        yield reading
+        fresh.push(...add(reading))
+      }
     }
   }
+
+  #readWith({ crEndsLine, ...difference }: Difference): MimeMessage {
+    const bytes = crEndsLine === true ? withoutBareCr(this.#bytes) : this.#bytes
+    const source = {
+      permit: refuse,
+      headerEnd: crEndsLine === true ? undefined : this.#headerEnd,
+      given: this.#bytes,
+    }
+    return new MimeMessage(bytes, this.#limits, { ...USUAL, ...difference }, source)
+  }
 }
+
+interface Difference extends Partial<Reading> {
+  /** as in Python's email */
+  readonly crEndsLine?: boolean
+}
+
+/** What may be read otherwise in a message with a problem. */
+const DIFFERENCES: Partial<Record<MimeProblemCode, Difference>> = {
+  BAD_CONTENT_TYPE: { badType: 'lenient' },
+  SEVERAL_TYPES: { contentType: 'last' },
+  SEVERAL_ENCODINGS: { encoding: 'last' },
+  SEVERAL_BOUNDARIES: { boundary: 'last' },
+  NO_BOUNDARY: { emptyBoundary: true },
+  TEXT_AFTER_CLOSE: { reopens: true },
+  NOT_A_FIELD: { junkEndsHeader: true },
+  BARE_CR: { crEndsLine: true },
+}
+
+/** CR that stand before no LF become LF: all else stays in its place. */
+function withoutBareCr(bytes: Buffer): Buffer {
+  const copy = Buffer.from(bytes)
+  for (let at = bytes.indexOf(CR); at !== -1; at = bytes.indexOf(CR, at)) {
+    const start = at
+    while (bytes[at] === CR) at++
+    if (bytes[at] !== LF) copy.fill(LF, start, at)
+  }
+  return copy
+}
+
+const CR = 0x0d
+const LF = 0x0a
 
 /** Where a message comes from. */
 export interface MessageSource {
   /** where its header ends, if that is known: an empty line may be in it */
   readonly headerEnd?: number | undefined
+  /** the message as it came, where it was read from other bytes */
+  readonly given?: Buffer | undefined
   /** is asked before each edit, and may throw */
   readonly permit?: ((what: string) => void) | undefined
 }

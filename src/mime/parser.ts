@@ -22,6 +22,8 @@ export interface Reading {
   readonly encoding: 'first' | 'last'
   /** which of several boundaries counts */
   readonly boundary: 'first' | 'last'
+  /** a boundary that is empty or not said is one: lines of `--` alone are delimiters (Python's email) */
+  readonly emptyBoundary: boolean
   /** a delimiter behind the closing one begins a part */
   readonly reopens: boolean
   /** a line that is no field ends the header and belongs to the body */
@@ -33,6 +35,7 @@ export const USUAL: Reading = {
   badType: 'default',
   encoding: 'first',
   boundary: 'first',
+  emptyBoundary: false,
   reopens: false,
   junkEndsHeader: false,
 }
@@ -72,7 +75,8 @@ const LONGEST_PLAIN = 200
 /** An open part: a multipart whose delimiters are looked for, or a message that holds one. */
 interface Level {
   readonly part: PartSpan
-  boundary: string
+  /** undefined when it was closed */
+  boundary: string | undefined
 }
 
 interface FieldSpans {
@@ -128,6 +132,7 @@ class Parser {
       at = next
     }
     this.#endAll(0, this.#bytes.length)
+    if (this.#bytes.includes('\r--')) this.#problem('BARE_CR', root)
     return { root, problems: this.#problems }
   }
 
@@ -169,7 +174,7 @@ class Parser {
     let end = lineEnd
     while (end > line && isBlank(bytes[end - 1]!)) end--
     const size = end - line - 2
-    if (size <= 0 || size > this.#longest + 2) return undefined
+    if (size < 0 || size > this.#longest + 2) return undefined
     const label = bytes.toString('latin1', line + 2, end)
     const opens = this.#open.get(label)
     if (opens !== undefined) return { level: opens.at(-1)!, closes: false }
@@ -218,13 +223,16 @@ class Parser {
     let part = first
     for (;;) {
       const fields = this.#readHeader(part, part === first ? headerEnd : undefined)
+      if (hasBareCr(this.#bytes.subarray(part.start, part.bodyStart)))
+        this.#problem('BARE_CR', part)
       this.#assigned = part.bodyStart
       part.fields = fields
       part.facts = this.#factsOf(part, fields)
       this.#leaf = part
       const kind = this.#kindOf(part)
       if (kind === 'leaf') return part.bodyStart
-      this.#levels.push({ part, boundary: part.facts.boundary })
+      const boundary = kind === 'multipart' ? part.facts.boundary : undefined
+      this.#levels.push({ part, boundary })
       if (kind === 'multipart') {
         part.delimiters = []
         part.children = []
@@ -243,7 +251,7 @@ class Parser {
     if (!multipart && !isMessageType(type)) return 'leaf'
     if (multipart && boundary === '') {
       this.#problem('NO_BOUNDARY', part)
-      return 'leaf'
+      if (!this.#reading.emptyBoundary) return 'leaf'
     }
     const known = transferEncoding(encoding)
     if (known !== undefined && !isIdentity(known)) {
@@ -377,7 +385,7 @@ class Parser {
   }
 
   #closeBoundary({ boundary }: Level): void {
-    if (boundary === '') return
+    if (boundary === undefined) return
     const levels = this.#open.get(boundary)!
     levels.pop()
     if (levels.length === 0) this.#open.delete(boundary)
@@ -394,9 +402,9 @@ class Parser {
       this.#assigned = lineEnd
       this.#leaf = part
       if (!this.#reading.reopens) {
-        this.#closed.add(this.#levels[level]!.boundary)
+        this.#closed.add(part.facts.boundary)
         this.#closeBoundary(this.#levels[level]!)
-        this.#levels[level]!.boundary = ''
+        this.#levels[level]!.boundary = undefined
       }
       return lineEnd
     }
@@ -426,6 +434,15 @@ class Parser {
     }
     this.#leaf.end = Math.max(end, this.#leaf.bodyStart)
   }
+}
+
+/** CR that stand before no LF. */
+function hasBareCr(bytes: Buffer): boolean {
+  for (let at = bytes.indexOf(CR); at !== -1; at = bytes.indexOf(CR, at)) {
+    while (bytes[at] === CR) at++
+    if (at < bytes.length && bytes[at] !== LF) return true
+  }
+  return false
 }
 
 interface Found {

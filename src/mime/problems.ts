@@ -6,6 +6,7 @@ export const MIME_PROBLEMS = {
   TEXT_AFTER_CLOSE: 'a boundary that comes again after the one that ends its multipart',
   NO_EMPTY_LINE: 'a header that is not ended by an empty line',
   NOT_A_FIELD: 'a line in a header that is no field',
+  BARE_CR: 'a CR without LF in a header, or before `--`: some programs end a line there',
   BAD_CONTENT_TYPE: 'a Content-Type that is none: it counts as text/plain',
   SEVERAL_TYPES: 'several fields Content-Type in one header',
   SEVERAL_ENCODINGS: 'several fields Content-Transfer-Encoding in one header',

@@ -130,6 +130,7 @@ describe('what was parsed and not edited is the same bytes', () => {
       badType: fc.constantFrom('default', 'lenient'),
       encoding: fc.constantFrom('first', 'last'),
       boundary: fc.constantFrom('first', 'last'),
+      emptyBoundary: fc.boolean(),
       reopens: fc.constant(false),
       junkEndsHeader: fc.boolean(),
     })

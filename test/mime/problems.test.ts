@@ -27,6 +27,7 @@ const CASES: Record<MimeProblemCode, Case> = {
   TEXT_AFTER_CLOSE: { message: crlf(MIXED, '', '--b', '', '--b--', '--b', '', 'x'), at: 0 },
   NO_EMPTY_LINE: { message: crlf(MIXED, '', '--b', 'A: b', '--b--'), at: MIXED.length + 9 },
   NOT_A_FIELD: { message: crlf('no field', 'A: b', '', 'x'), at: 0 },
+  BARE_CR: { message: crlf('A: b\rC: d', '', 'x'), at: 0 },
   BAD_CONTENT_TYPE: { message: crlf('Content-Type: image', '', 'x'), at: 0 },
   SEVERAL_TYPES: { message: crlf('Content-Type: a/b', 'content-type: c/d', '', 'x'), at: 0 },
   SEVERAL_ENCODINGS: {
