@@ -225,14 +225,14 @@ export class Checks {
     })
   }
 
-  /** Readings of a message that is encoded; what is usual of it is in the tree. */
+  /** A message that is encoded, read in all ways; what is usual of it was in the tree around it. */
   async #encoded(part: MimePart, place: Place): Promise<void> {
     if (part.children.length === 0 || this.#policy.messages === false) return
     if (!this.#spend(part.raw.length)) return
     const message = parseMime(part.bytes())
-    const inner = { ...place, id: `${place.id}>`, attached: true }
-    this.#limits(message, inner)
-    await this.#others(message, inner)
+    // The tree of the message around it has less room left than a message of its own; what both have is
+    // looked at once.
+    await this.#readings(message, { ...place, id: `${place.id}>`, attached: true, other: true })
   }
 
   /** A message in a file, as mail programs open it. */

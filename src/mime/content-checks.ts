@@ -320,7 +320,7 @@ const UNLISTED = words(
 
 /** The same, which only a name tells of; parts of sets have numbers. */
 const UNLISTED_NAMES = words(
-  'bz cpgz emlx lzma mbox mbx msg oft ost r00 r01 001 tbz tbz2 tlz txz tzst z z01 zipx zoo zpaq',
+  'bz cpgz emlx lzma mbox mbx msg oft ost r00 r01 001 tbz tbz2 tlz txz tzst xxe yenc z z01 zipx zoo zpaq',
 )
 
 const UNLISTED_TYPES: ReadonlyMap<string, string> = new Map([

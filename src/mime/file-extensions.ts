@@ -36,10 +36,11 @@ const OTHERS = [
   ...words(
     'a3x ahk air appinstaller au3 ax bgi btm cla class contact csproj deskthemepack diagpkg dl_ drv efi elf',
     'esd ica inx isu job jsx mof osdx paf pyd rdp remoteapp rgs searchconnector-ms sed sfx swm themepack',
-    'u3p vbproj vbscript vbx widget wim wpk xap',
+    'u3p vbproj vbscript vbx widget wim wpk xap 386 egg fon luac manifest nupkg nws ppkg proj sln suo tlb tsp',
+    'vsix vsto war ear whl xsn',
   ),
   // disks: what is in them has no mark of the web
-  ...words('cdr ccd cue daa isz mdf mds nrg toast udf vdi vmdk ova vhds'),
+  ...words('ccd cue daa isz mdf mds nrg qcow2 toast udf uif vdi vmdk ova vhds'),
   // Office: macros, add-ins, queries of other machines, files in files
   ...words(
     'accda accdb accdc accde accdr accdt accdu docm dotm dqy iqy laccdb mdn mpt odc one onepkg onetoc',

@@ -69,6 +69,26 @@ describe('the limits of a tree are findings', () => {
     }
   }
 
+  it('and do not grow less in an encoded message', async () => {
+    let text = file('x.exe')
+    for (let i = 0; i < 97; i++) {
+      text = `Content-Type: multipart/mixed; boundary=d${i}\r\n\r\n--d${i}\r\n${text}\r\n--d${i}--\r\n`
+    }
+    const message = parseMime(multipart([multipart([attachedMessage(text, true)], 'inner')]))
+    const { findings } = await defang(message)
+    assert.deepEqual(findings.map(short), ['name: x.exe: DANGEROUS_EXTENSION'])
+    assert.deepEqual(await checkAttachments(parseMime(message.toBytes())), [])
+    const small = parseMime(
+      multipart([attachedMessage(multipart([TEXT, TEXT, file('x.exe')], 'inner'), true)]),
+      {
+        limits: { parts: 3 },
+      },
+    )
+    assert.deepEqual((await checkAttachments(small)).map(short), [
+      'name: x.exe: DANGEROUS_EXTENSION',
+    ])
+  })
+
   it('in an encoded message that is too deep', async () => {
     let text = file('x.exe')
     for (let i = 0; i < 30; i++) text = attachedMessage(text, true)
