@@ -1,6 +1,6 @@
 import {
   chmod,
-  chown,
+  lchown,
   lstat,
   mkdir,
   mkdtemp,
@@ -12,6 +12,7 @@ import {
 import type { Stats } from 'node:fs'
 import { connect, type Server } from 'node:net'
 import { basename, dirname, join } from 'node:path'
+import { isMainThread } from 'node:worker_threads'
 import { setTimeout } from 'node:timers/promises'
 import { ListenError } from '../errors.ts'
 import { MAX_SOCKET_PATH } from './listen-address.ts'
@@ -52,9 +53,8 @@ export async function listenOnPath(
     // Mode 0700: nobody else can connect to the socket while it is being prepared.
     directory = await mkdtemp(join(dirname(path), privatePrefix(path)))
     const draft = join(directory, 's')
-    await listening(server, draft, backlog)
-    if (permissions.mode !== undefined) await chmod(draft, permissions.mode)
-    if (ids !== undefined) await chown(draft, ids.uid, ids.gid)
+    await listening(server, draft, backlog, permissions.mode)
+    if (ids !== undefined) await lchown(draft, ids.uid, ids.gid)
     const { dev, ino } = await lstat(draft)
     await place(draft, path)
     return { path, device: dev, inode: ino }
@@ -84,14 +84,32 @@ function privatePrefix(path: string): string {
   return Buffer.byteLength(name) <= room ? `.${name}.` : '.'
 }
 
-async function listening(server: Server, path: string, backlog: number): Promise<void> {
+/**
+ * The mode comes from the umask while the socket is bound, which happens within the call: a chmod afterwards
+ * would follow a link that somebody who may write there has put in its place.
+ */
+async function listening(
+  server: Server,
+  path: string,
+  backlog: number,
+  mode: number | undefined,
+): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen({ path, backlog }, () => {
-      server.off('error', reject)
-      resolve()
-    })
+    // Of a thread it is not its own, and cannot be set.
+    const before = isMainThread && mode !== undefined ? process.umask(0o777 & ~mode) : undefined
+    try {
+      server.listen({ path, backlog }, () => {
+        server.off('error', reject)
+        resolve()
+      })
+    } finally {
+      if (before !== undefined) process.umask(before)
+    }
   })
+  if (mode === undefined || ((await lstat(path)).mode & 0o777) === mode) return
+  // In a thread, or where a process of node:cluster has bound it.
+  await chmod(path, mode)
 }
 
 /**

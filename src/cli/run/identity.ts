@@ -30,6 +30,7 @@ export async function identityOf({
     uid: account === undefined ? undefined : Number(account[2]),
     gid,
     name: account?.[0],
+    home: account?.[5],
   }
 }
 

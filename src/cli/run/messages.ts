@@ -7,6 +7,8 @@ export interface Identity {
   readonly gid: number
   /** the user's name, whose further groups it gets */
   readonly name: string | undefined
+  /** the user's home directory */
+  readonly home?: string | undefined
 }
 
 /** How sessions end; milliseconds. */

@@ -12,7 +12,9 @@ import { codeOf } from '../../server/unix-socket.ts'
 export async function writePidFile(path: string): Promise<() => Promise<void>> {
   const draft = `${path}.${process.pid}`
   try {
-    await writeFile(draft, `${process.pid}\n`)
+    // Whatever has this name is of nobody who lives; `wx` follows no link that comes in between.
+    await rm(draft, { force: true })
+    await writeFile(draft, `${process.pid}\n`, { flag: 'wx' })
     try {
       await link(draft, path)
     } catch (error) {

@@ -20,6 +20,9 @@ interface RunFailure {
 }
 
 const STOP: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT']
+/** The reader of the log may go; mail goes on. */
+const onOutputError = (): void => {}
+
 const RELOAD: readonly NodeJS.Signals[] = ['SIGHUP', 'SIGUSR2']
 
 /**
@@ -48,6 +51,7 @@ export async function runFilters(
   let wake = (): void => {}
   const told = new Promise<void>((resolve) => (wake = resolve))
   try {
+    for (const output of [process.stdout, process.stderr]) output.on('error', onOutputError)
     const given = givenOptions(flags, env)
     const settings = processSettings(given)
     log = await createLogger({ level: settings.logLevel, format: settings.logFormat })
@@ -56,6 +60,9 @@ export async function runFilters(
       log.warn(`the environment has ${variable}, which is no option and does nothing${hint}`)
     }
     const identity = await identityOf(settings)
+    if (identity !== undefined && identity.uid === undefined) {
+      log.warn('--group alone: the workers have another group, but stay root; give --user, too')
+    }
     const inherited = inheritedSockets(env)
     if (settings.pidFile !== undefined) removePidFile = await writePidFile(settings.pidFile)
     supervisor = new Supervisor(

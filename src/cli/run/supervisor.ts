@@ -184,6 +184,7 @@ export class Supervisor {
             true,
           )
         }
+        this.#checkAddresses(listen)
         this.#checkDescriptors(settings)
         await this.#listenOn(listen, settings)
         if (this.#stopping) throw new StartError('it was stopped while it loaded')
@@ -223,6 +224,26 @@ export class Supervisor {
     })
     for (const socket of this.#waiting.splice(0)) socket.destroy()
     return start()
+  }
+
+  /**
+   * Workers that are somebody else must not have root open for them what they could not open themselves: a
+   * configuration is read by a worker, so all that comes of it is the worker's word.
+   *
+   * @throws StartError
+   */
+  #checkAddresses(listen: readonly string[]): void {
+    const { given, identity, inherited } = this.#launch
+    if (identity === undefined || given.some(({ name }) => name === 'listen')) return
+    for (const address of listen) {
+      if (inherited.includes(address)) continue
+      const parsed = parseListenAddress(address)
+      if (parsed.type === 'tcp' && (parsed.port === 0 || parsed.port >= 1_024)) continue
+      throw new StartError(
+        `the option listen: ${address} is of a configuration, which workers with --user or --group read; root does not open it on their word: give --listen or TSMILTER_LISTEN`,
+        true,
+      )
+    }
   }
 
   #checkDescriptors({ maxConnections }: RunSettings): void {

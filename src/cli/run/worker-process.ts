@@ -1,10 +1,11 @@
 import { fork, type ChildProcess } from 'node:child_process'
-import type { Socket } from 'node:net'
+import { Server, Socket } from 'node:net'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { MetricsSnapshot } from '../../telemetry/metrics.ts'
-import type { FromWorker, Stop, ToWorker } from './messages.ts'
-import type { RunSettings } from './settings.ts'
+import type { Stop, ToWorker } from './messages.ts'
+import { runSettings, type RunSettings } from './settings.ts'
+import { readWorkerMessage } from './worker-message.ts'
 
 /** A worker could not be started; the message says why, in one line. */
 export class StartError extends Error {
@@ -53,6 +54,7 @@ export class WorkerProcess {
   /** settles when the process has ended and everything it said was heard: how it ended */
   readonly gone: Promise<string>
   readonly #child: ChildProcess
+  readonly #load: ToWorker & { readonly type: 'load' }
   readonly #onLost: (sockets: Socket[]) => void
   /** handed over, and not yet known to have arrived */
   readonly #untaken = new Map<number, Socket>()
@@ -66,13 +68,25 @@ export class WorkerProcess {
 
   /** @param onLost sockets that this worker had no descriptors for; they are still open here */
   constructor(load: ToWorker & { readonly type: 'load' }, onLost: (sockets: Socket[]) => void) {
+    this.#load = load
     this.#onLost = onLost
     const env = { ...process.env }
     for (const name of NOT_INHERITED) delete env[name]
+    const { identity } = load
+    if (identity?.uid !== undefined) {
+      // Programs that a filter starts would look for their files with root.
+      env['HOME'] = identity.home ?? '/'
+      env['USER'] = env['LOGNAME'] = identity.name ?? String(identity.uid)
+    }
     this.#child = fork(PROGRAM, { env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     this.loaded = new Promise((resolve, reject) => (this.#settle = { resolve, reject }))
     this.loaded.catch(() => {})
-    this.#child.on('message', (message: FromWorker) => this.#receive(message))
+    this.#child.on('message', (message: unknown, handle: unknown) => {
+      // No worker has a reason to send one.
+      if (handle instanceof Socket) handle.destroy()
+      else if (handle instanceof Server) handle.close()
+      this.#receive(message)
+    })
     this.gone = this.#watch()
     this.#send(load)
   }
@@ -172,12 +186,13 @@ export class WorkerProcess {
     if (this.#child.connected) this.#child.send(message, () => {})
   }
 
-  #receive(message: FromWorker): void {
+  #receive(raw: unknown): void {
+    const message = readWorkerMessage(raw)
+    if (message === undefined) return
     this.#heard = performance.now()
     switch (message.type) {
       case 'loaded':
-        this.#ready = true
-        this.#settle?.resolve(message)
+        this.#acceptSettings(message.settings, message.name)
         return
       case 'failed':
         this.#settle?.reject(new StartError(message.reason, message.misused))
@@ -194,6 +209,17 @@ export class WorkerProcess {
         for (const resolve of this.#waiting.splice(0)) resolve()
         return
       case 'alive':
+    }
+  }
+
+  /** Read as a configuration is: what was given to the primary goes before it, whatever the worker says. */
+  #acceptSettings(said: object, name: string): void {
+    try {
+      const settings = runSettings(this.#load.given, said, 'a worker')
+      this.#ready = true
+      this.#settle?.resolve({ settings, name })
+    } catch (error) {
+      this.#settle?.reject(new StartError((error as Error).message, true))
     }
   }
 

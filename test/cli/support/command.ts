@@ -55,6 +55,11 @@ export class Running implements AsyncDisposable {
     return this.#child.pid!
   }
 
+  /** Nobody reads what it says any more. */
+  closeOutput(): void {
+    this.#child.stdout?.destroy()
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal)
   }

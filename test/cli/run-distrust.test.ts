@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict'
+import { existsSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { spawnSync } from 'node:child_process'
+import { describe, it } from 'node:test'
+import { readWorkerMessage } from '../../src/cli/run/worker-message.ts'
+import { sourcePath } from '../conformance/support/program.ts'
+import { launch, project, send, start } from './support/command.ts'
+
+const FILTER = `export default () => ({ eom: (ctx) => ctx.addHeader('X-Seen', 'yes') })`
+
+describe('a message of a worker', () => {
+  it('is ignored where it is none', () => {
+    for (const raw of [
+      null,
+      undefined,
+      1,
+      'loaded',
+      [],
+      {},
+      { type: 'other' },
+      { type: 'loaded' },
+      { type: 'loaded', settings: null, name: 'x' },
+      { type: 'taken', id: '1' },
+      { type: 'echo', id: -1 },
+      { type: 'counted', metrics: [null] },
+      { type: 'failed', reason: {}, misused: true },
+    ]) {
+      assert.equal(readWorkerMessage(raw), undefined, JSON.stringify(raw))
+    }
+    assert.deepEqual(readWorkerMessage({ type: 'taken', id: 1 }), { type: 'taken', id: 1 })
+  })
+
+  it('does not end the primary, whatever it is', async () => {
+    const directory = project({
+      'filter.mjs': `
+        for (const raw of [null, 1, 'x', [], { type: 'echo' }, { type: 'counted', metrics: 1 }]) process.send(raw)
+        ${FILTER}`,
+    })
+    await using running = await start(['filter.mjs', '--listen', 'inet:0@127.0.0.1'], directory)
+    assert.equal((await send(running.address)).verdict, 'accept')
+    assert.equal(await running.stop(), 0)
+  })
+
+  it('does not say where to listen if the command line does', async () => {
+    const directory = project()
+    const wanted = join(directory, 'other')
+    const lie = `
+      const send = process.send.bind(process)
+      process.send = (message, ...rest) => {
+        if (message.type === 'loaded') message.settings.listen = ['unix:${wanted}']
+        return send(message, ...rest)
+      }
+      ${FILTER}`
+    await using running = await start(
+      ['filter.mjs', '--listen', 'inet:0@127.0.0.1'],
+      project({ 'filter.mjs': lie }),
+    )
+    assert.match(running.address, /^inet:/)
+    assert.equal(existsSync(wanted), false)
+    assert.equal(await running.stop(), 0)
+  })
+
+  it('with settings that are none is a reason not to start', async () => {
+    const lie = `
+      const send = process.send.bind(process)
+      process.send = (message, ...rest) => {
+        if (message.type === 'loaded') message.settings.workers = -1
+        return send(message, ...rest)
+      }
+      ${FILTER}`
+    const directory = project({ 'filter.mjs': lie })
+    await using running = launch(['filter.mjs', '--listen', 'inet:0@127.0.0.1'], directory)
+    assert.equal(await running.ended, 2)
+    assert.match(running.said, /the option workers of a worker/)
+  })
+
+  const asNobody = { uid: 65_534, gid: 65_534 }
+  const reachable =
+    process.getuid?.() === 0 &&
+    spawnSync('test', ['-r', sourcePath('dist', 'index.js')], asNobody).status === 0
+  it(
+    'of another user has root open no path',
+    { skip: reachable ? false : 'only root can' },
+    async () => {
+      const directory = project({ 'filter.mjs': FILTER })
+      const wanted = join(directory, 'socket')
+      const text = `export default { listen: ['unix:${wanted}'], filters: [() => ({})] }`
+      const other = project({ 'config.mjs': text })
+      await using running = launch(['config.mjs', '--user', 'nobody'], other)
+      assert.equal(await running.ended, 2)
+      assert.match(running.said, /root does not open it on their word/)
+      assert.equal(existsSync(wanted), false)
+    },
+  )
+})
+
+describe('before a version takes over', () => {
+  for (const [what, text, reason] of [
+    ['throws', `export default () => { throw new Error('no database') }`, /no database/],
+    ['misspells', `export default () => ({ eomm() {} })`, /eomm is not a callback/],
+  ] as const) {
+    it(`a factory that ${what} is found`, async () => {
+      const directory = project({ 'filter.mjs': text })
+      await using running = launch(['filter.mjs', '--listen', 'inet:0@127.0.0.1'], directory)
+      assert.notEqual(await running.ended, 0)
+      assert.match(running.said, reason)
+    })
+  }
+})
+
+describe('the socket of tsmilter run', () => {
+  it('has its mode whatever the umask is', async () => {
+    const directory = project({ 'filter.mjs': FILTER })
+    const path = join(directory, 's')
+    await using running = await start(
+      ['filter.mjs', '--listen', `unix:${path}`, '--unix-socket-mode', '666'],
+      directory,
+    )
+    assert.equal(statSync(path).mode & 0o777, 0o666)
+    assert.equal(await running.stop(), 0)
+  })
+})
+
+describe('standard output without a reader', () => {
+  it('does not end the primary', async () => {
+    const directory = project({ 'filter.mjs': FILTER })
+    const path = join(directory, 's')
+    await using running = await start(['filter.mjs', '--listen', `unix:${path}`], directory)
+    running.closeOutput()
+    running.signal('SIGHUP')
+    for (let n = 0; n < 5; n++) assert.equal((await send(`unix:${path}`)).verdict, 'accept')
+    assert.equal(await running.stop(), 0)
+  })
+})
