@@ -7,6 +7,8 @@ const FOOTER = {
   text: '-- \nExample Ltd., 1 Example Street, Exampletown',
   html: '<hr><p>Example Ltd., <a href="https://www.example.org/">1 Example Street</a>, Exampletown</p>',
   mark: 'example-footer',
+  // Of people who are logged in, so that what they write is trusted.
+  once: true,
 }
 
 const disclaimer = defineFilter({

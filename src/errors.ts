@@ -46,6 +46,7 @@ const CODES = {
   HANDLER_OVERRAN:
     'an edit by an object that still has an overrun handler of an earlier message',
   SEALED_PART: 'an edit inside a part that was signed or encrypted',
+  GUESSED_PART: 'an edit of a text that could not be read for sure',
   // Why a handler was cut off (the reason of its AbortSignal).
   DEADLINE_EXCEEDED: 'the handler did not answer before its deadline',
   MESSAGE_ABORTED: 'the mail server abandoned the message',

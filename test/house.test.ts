@@ -159,6 +159,7 @@ describe('the package', () => {
       'detectType',
       'insertHtml',
       'parseMime',
+      'placeFooter',
       'rewriteHtmlPart',
       'rewriteLinks',
       'sanitizeHtml',

@@ -54,7 +54,7 @@ const decodeWindows1252 = (bytes: Buffer): string =>
     .replaceAll(/[\x80-\x9f]/g, (one) => WINDOWS_1252[one.charCodeAt(0) - 0x80]!)
 
 /** A word ends in ASCII and the next one leaves it again; with nothing between, decoders see an attack. */
-const withoutVoidEscapes = (bytes: Buffer): Buffer =>
+export const withoutVoidEscapes = (bytes: Buffer): Buffer =>
   // oxlint-disable-next-line eslint/no-control-regex -- escape sequences begin with ESC
   Buffer.from(bytes.toString('latin1').replaceAll(/\x1b[($][@-Z](?=\x1b)/g, ''), 'latin1')
 

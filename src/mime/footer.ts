@@ -1,6 +1,7 @@
 import { UsageError } from '../errors.ts'
-import { encodeCharset, decodeAnyCharset } from './charset.ts'
-import { placeIn } from './html.ts'
+import { charsetInHtml, decodeAnyCharset, encodeCharset } from './charset.ts'
+import { readingOfCharset } from './content-guesses.ts'
+import { placeIn, withReferences } from './html.ts'
 import { escapeHtml, readHtml, TEXT_ELEMENTS } from './html-tokens.ts'
 import type { MimeMessage } from './message.ts'
 import { lineEndOf } from './line-end.ts'
@@ -24,10 +25,41 @@ export interface Footer {
    * @default 'skip'
    */
   readonly sealed?: 'skip' | 'wrap' | undefined
+  /**
+   * What to do if the text cannot be read for sure (see `guesses` of a part) and its bytes cannot take the
+   * footer: put it beside the text as a part of its own, or leave the message alone.
+   * @default 'wrap'
+   */
+  readonly unreadable?: 'wrap' | 'skip' | undefined
+  /**
+   * A version that shows the footer already, quoted or not, gets no other one. Whoever writes a message
+   * can write that too: say so only where the writer is trusted, never for a warning about mail from
+   * outside.
+   * @default false
+   */
+  readonly once?: boolean | undefined
 }
 
-/** `present`: it was there before. `sealed`: the text is signed or encrypted. */
-export type FooterResult = 'added' | 'present' | 'sealed'
+/**
+ * `present`: all versions had it before. `sealed`: the text is signed or encrypted. `skipped`: it cannot be
+ * read for sure, and the footer was not to be put beside it.
+ */
+export type FooterResult = 'added' | 'present' | 'sealed' | 'skipped'
+
+/** What was done with one version of the text, and why not more. */
+export interface FooterVersion {
+  /** `text/plain` or `text/html` */
+  readonly type: string
+  /** `beside`: as a part of its own, before or behind the text */
+  readonly done: 'added' | 'present' | 'beside' | 'skipped'
+  readonly reason?: string
+}
+
+/** What became of a footer, and of each version of the text it was for. */
+export interface FooterReport {
+  readonly result: FooterResult
+  readonly versions: readonly FooterVersion[]
+}
 
 /**
  * Adds a footer, or a banner, to the text of a message: to the plain version and to the HTML one. Of a
@@ -35,34 +67,78 @@ export type FooterResult = 'added' | 'present' | 'sealed'
  * attached messages are not touched. A message without a text (an attachment alone, a calendar entry)
  * becomes a multipart/mixed with the footer as its first part.
  *
- * Where a version has it already, as one that is a reply may, nothing is done: neither blanks, line
- * breaks nor `>` count in that. What is signed or encrypted is never changed.
+ * With `once` a version that shows it already, as one that is a reply may, gets no other: neither blanks,
+ * line breaks nor `>` count in that. What is signed or encrypted is never changed.
  *
  * Text with format=flowed (RFC 3676) stays so. Charset and transfer encoding stay where they can carry
- * the footer; the bytes of the text are kept. Every change breaks signatures of DKIM that came
- * with the message.
+ * the footer; the bytes of the text are kept. A text whose charset is unknown, missing or wrong keeps all
+ * that is said of it: a footer of ASCII goes in as bytes, in HTML every footer as references. Every change
+ * breaks signatures of DKIM that came with the message.
  *
  * @throws UsageError INVALID_OPTION; WRONG_STAGE
  */
 export async function addFooter(message: MimeMessage, footer: Footer): Promise<FooterResult> {
-  check(footer)
-  const { versions, sealed } = textOf(message)
-  const seen = sealed ? message.textParts : versions
-  for (const part of seen) if (await isPresent(part, footer)) return 'present'
-  if (sealed && footer.sealed !== 'wrap') return 'sealed'
-  if (sealed || versions.length === 0) {
-    // Beside what is sealed it has its place; an attachment comes behind what can be read.
-    addPart(message, footer, sealed && footer.position !== 'top')
-    return 'added'
-  }
-  for (const part of versions) {
-    if (part.type === 'text/html') await addHtml(part, footer)
-    else await addText(part, footer)
-  }
-  return 'added'
+  return (await placeFooter(message, footer)).result
 }
 
-function check({ text, html, mark, position, sealed }: Footer): void {
+/** As {@link addFooter}; tells of each version what was done, and why not more. */
+export async function placeFooter(message: MimeMessage, footer: Footer): Promise<FooterReport> {
+  check(footer)
+  const { versions, sealed } = textOf(message)
+  const report = (
+    result: FooterResult,
+    done: FooterVersion['done'],
+    reason?: string,
+  ): FooterReport => ({
+    result,
+    versions: versions.map(({ type }) => ({ type, done, ...(reason && { reason }) })),
+  })
+  if (sealed) {
+    if (await isBeside(message, footer)) return report('present', 'present')
+    if (footer.sealed !== 'wrap') {
+      return report('sealed', 'skipped', 'a version of the text is signed or encrypted')
+    }
+    addPart(message, footer, footer.position !== 'top')
+    return report('added', 'beside', 'a version of the text is signed or encrypted')
+  }
+  if (versions.length === 0) {
+    // An attachment comes behind what can be read.
+    addPart(message, footer, false)
+    return report('added', 'beside')
+  }
+  const plans: Plan[] = []
+  for (const part of versions) {
+    const present = footer.once === true && (await isPresent(part, footer))
+    plans.push(present ? { done: 'present' } : await planOf(part, footer))
+  }
+  const reasons = plans.flatMap((plan) => ('reason' in plan ? [plan.reason] : []))
+  if (reasons.length > 0) {
+    // Beside the text it is there for all versions.
+    if (await isBeside(message, footer)) return report('present', 'present')
+    const reason = reasons.join('; ')
+    if (footer.unreadable === 'skip') return report('skipped', 'skipped', reason)
+    addPart(message, footer, footer.position !== 'top')
+    return report('added', 'beside', reason)
+  }
+  const done: FooterVersion[] = []
+  for (const [i, plan] of plans.entries()) {
+    const { type } = versions[i]!
+    if ('write' in plan) {
+      await plan.write()
+      done.push({ type, done: 'added' })
+    } else done.push({ type, done: 'present' })
+  }
+  const added = done.some((one) => one.done === 'added')
+  return { result: added ? 'added' : 'present', versions: done }
+}
+
+/** How a footer is put into a version, or why it cannot be; found out before anything is changed. */
+type Plan =
+  | { readonly write: () => Promise<void> | void }
+  | { readonly reason: string }
+  | { readonly done: 'present' }
+
+function check({ text, html, mark, position, sealed, unreadable, once }: Footer): void {
   const fault =
     typeof text !== 'string' || folded(text) === ''
       ? 'text: a footer has a text, which is how it is found again'
@@ -74,7 +150,11 @@ function check({ text, html, mark, position, sealed }: Footer): void {
             ? "position: is 'bottom' or 'top'"
             : ![undefined, 'skip', 'wrap'].includes(sealed)
               ? "sealed: is 'skip' or 'wrap'"
-              : undefined
+              : ![undefined, 'skip', 'wrap'].includes(unreadable)
+                ? "unreadable: is 'wrap' or 'skip'"
+                : ![undefined, true, false].includes(once)
+                  ? 'once: is true or false'
+                  : undefined
   if (fault !== undefined) throw new UsageError('INVALID_OPTION', `footer.${fault}`)
 }
 
@@ -93,7 +173,11 @@ function textOf(part: MimePart): Text {
   if (part.protection !== undefined) return { versions: [], sealed: true }
   const { type } = part
   if (!part.isMultipart) {
-    const isText = (type === 'text/plain' || type === 'text/html') && !part.isAttachment
+    // What is no type for sure is not changed: the footer comes beside it.
+    const isText =
+      (type === 'text/plain' || type === 'text/html') &&
+      !part.isAttachment &&
+      !part.guesses.includes('type')
     return isText ? { versions: [part], sealed: false } : NONE
   }
   if (type === 'multipart/related') {
@@ -121,7 +205,10 @@ function textOf(part: MimePart): Text {
 
 /** The footer as a part beside the others. */
 function addPart(message: MimeMessage, footer: Footer, last: boolean): void {
-  const beside = message.type === 'multipart/mixed' && message.children.length > 0
+  const beside =
+    message.type === 'multipart/mixed' &&
+    message.children.length > 0 &&
+    message.guesses.length === 0
   if (!beside) message.wrap()
   const content = `${footer.text.replace(/[\r\n]+$/, '')}\n`
   message.insert(last ? message.children.length : 0, {
@@ -137,51 +224,132 @@ function addPart(message: MimeMessage, footer: Footer, last: boolean): void {
 const folded = (text: string): string =>
   text.replaceAll(/^[>\s]+/gm, '').replaceAll(/[\s\u00ad\u200b\ufeff]+/g, '')
 
+/** Whether the footer is a text beside others, or is in one of them. */
+async function isBeside(message: MimeMessage, footer: Footer): Promise<boolean> {
+  if (footer.once !== true) return false
+  for (const part of message.textParts) if (await isPresent(part, footer)) return true
+  return false
+}
+
 async function isPresent(part: MimePart, footer: Footer): Promise<boolean> {
   const text = await part.text()
   const wanted = folded(footer.text)
   if (part.type !== 'text/html') return folded(text).includes(wanted)
-  if (footer.mark !== undefined && text.includes(footer.mark)) return true
-  const shown = folded(await shownText(text))
-  if (shown.includes(wanted)) return true
+  const { shown, marks } = await shownOf(text)
+  if (footer.mark !== undefined && marks.has(footer.mark)) return true
+  const all = folded(shown)
+  if (all.includes(wanted)) return true
   const html = htmlOf(footer)
-  const own = folded(await shownText(html))
-  if (own !== '' && shown.includes(own)) return true
+  const own = folded((await shownOf(html)).shown)
+  if (own !== '') return all.includes(own)
   // A footer may be a picture.
-  const source = folded(text)
+  const source = folded(text.replaceAll(/<!--.*?(?:-->|$)/gs, ''))
   return source.includes(folded(html)) || source.includes(folded(withReferences(html)))
 }
 
-/** The text of HTML, without what belongs to no text. */
-async function shownText(html: string): Promise<string> {
+const VOID: ReadonlySet<string> = new Set(
+  'area base br col embed hr img input link meta source track wbr'.split(' '),
+)
+
+const HIDING =
+  /display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|mso-hide\s*:\s*all|(?:font-size|max-height|height|width|max-width|opacity|line-height)\s*:\s*0(?![.]?[1-9])|text-indent\s*:\s*-|(?:left|top|margin-left)\s*:\s*-\d{3}/i
+
+/** The text that HTML shows, and the marks in it; without what it hides by its own attributes. */
+async function shownOf(
+  html: string,
+): Promise<{ readonly shown: string; readonly marks: ReadonlySet<string> }> {
   const pieces: string[] = []
-  let hidden = false
+  const marks = new Set<string>()
+  let inText = false
+  /** the element that hides what is in it, and how deep its name is open */
+  let hider: string | undefined
+  let depth = 0
   await readHtml(html, {
-    startTag({ name }) {
-      hidden = TEXT_ELEMENTS.has(name)
+    startTag({ name, attributes, selfClosing }) {
+      inText = TEXT_ELEMENTS.has(name) || name === 'template'
+      const open = !VOID.has(name) && !selfClosing
+      if (hider !== undefined) {
+        if (name === hider && open) depth++
+        return
+      }
+      const hides = attributes.some(
+        (one) => one.name === 'hidden' || (one.name === 'style' && HIDING.test(one.value)),
+      )
+      if (hides && open) {
+        hider = name
+        depth = 1
+      } else if (!hides) {
+        for (const one of attributes) if (one.name === 'data-footer') marks.add(one.value)
+      }
     },
-    endTag() {
-      hidden = false
+    endTag({ name }) {
+      inText = false
+      if (name === hider && --depth === 0) hider = undefined
     },
     text(_start, _end, text) {
-      if (!hidden) pieces.push(text)
+      if (!inText && hider === undefined) pieces.push(text)
     },
   })
-  return pieces.join('')
+  return { shown: pieces.join(''), marks }
 }
 
-// ---- plain text
+// ---- what is to be written
 
-async function addText(part: MimePart, footer: Footer): Promise<void> {
+async function planOf(part: MimePart, footer: Footer): Promise<Plan> {
+  const { guesses } = part
+  if (guesses.includes('transfer-encoding')) {
+    return { reason: 'its transfer encoding is not what the header says' }
+  }
+  const html = part.type === 'text/html'
+  const reading = readingOfCharset(part.type, part.charset, part.bytes())
+  if (!reading.sure) {
+    if (!reading.ascii) {
+      return { reason: `its charset (${part.charset ?? 'not named'}) cannot be read for sure` }
+    }
+    // A character for each byte: what is put between ASCII is ASCII, and all bytes stay.
+    const text = part.bytes().toString('latin1')
+    const { at, addition } = await insertionIn(part, footer, text, true)
+    if (!isAscii(addition)) {
+      return {
+        reason: `its charset (${part.charset ?? 'not named'}) cannot be read for sure, and the footer is not ASCII`,
+      }
+    }
+    const lines = addition.replaceAll('\n', lineEndIn(text, part))
+    const joined = Buffer.from(text.slice(0, at) + lines + text.slice(at), 'latin1')
+    return { write: () => part.setContent(joined) }
+  }
   const text = await part.text()
+  const utf8 = part.charset === 'utf-8' || part.charset === 'utf8'
+  const { at, addition } = await insertionIn(part, footer, text, html && !utf8)
+  return await insertionPlan(part, text, at, addition)
+}
+
+const isAscii = (text: string): boolean => /^[\0-\x7f]*$/.test(text)
+
+interface Insertion {
+  readonly at: number
+  readonly addition: string
+}
+
+/** @param references any charset carries them: the HTML keeps its own */
+async function insertionIn(
+  part: MimePart,
+  footer: Footer,
+  text: string,
+  references: boolean,
+): Promise<Insertion> {
+  const { position = 'bottom' } = footer
+  if (part.type === 'text/html') {
+    const html = htmlOf(footer)
+    const block = references ? withReferences(html) : html
+    return { at: await placeIn(text, position), addition: `\n${block}\n` }
+  }
   const flowed = part.parameter('format')?.toLowerCase() === 'flowed'
   const lines = footer.text.replace(/[\r\n]+$/, '').split(/\r\n|\r|\n/)
   const block = (flowed ? lines.map(fixedLine) : lines).join('\n')
-  if (footer.position === 'top') {
-    await insertText(part, text, 0, text === '' ? block : `${block}\n\n`)
-    return
-  }
-  await insertText(part, text, text.length, spaceBelow(text, flowed) + block + endLike(text))
+  return position === 'top'
+    ? { at: 0, addition: text === '' ? block : `${block}\n\n` }
+    : { at: text.length, addition: spaceBelow(text, flowed) + block + endLike(text) }
 }
 
 /**
@@ -210,16 +378,6 @@ const endLike = (text: string): string => (/[\r\n]$/.test(text) ? '\n' : '')
 
 // ---- HTML
 
-async function addHtml(part: MimePart, footer: Footer): Promise<void> {
-  const html = await part.text()
-  const { charset } = part
-  // Any charset carries references: the text keeps its own.
-  const utf8 = charset === 'utf-8' || charset === 'utf8'
-  const block = utf8 ? htmlOf(footer) : withReferences(htmlOf(footer))
-  const at = await placeIn(html, footer.position ?? 'bottom')
-  await insertText(part, html, at, `\n${block}\n`)
-}
-
 function htmlOf({ text, html, mark }: Footer): string {
   const own =
     html ?? escapeHtml(text.replace(/[\r\n]+$/, '')).replaceAll(/\r\n|\r|\n/g, '<br>\n')
@@ -227,37 +385,44 @@ function htmlOf({ text, html, mark }: Footer): string {
   return html ?? `<div>${own}</div>`
 }
 
-const withReferences = (html: string): string =>
-  html.replaceAll(/[^\0-\x7f]/gu, (one) => `&#${one.codePointAt(0)!};`)
-
 // ---- bytes
 
 /**
- * Inserts in the bytes of a part, so that those that are no text in its charset stay; where its text does
- * not show where to, the whole is written anew.
+ * An insertion in the bytes of a part, so that those that are no text in its charset stay; where its text
+ * does not show where to, the whole is written anew, if it is sure that no character becomes another.
  */
-async function insertText(
+async function insertionPlan(
   part: MimePart,
   text: string,
   at: number,
   addition: string,
-): Promise<void> {
+): Promise<Plan> {
   const bytes = part.bytes()
+  const charset = part.charset ?? charsetInHtml(part.type, bytes) ?? 'us-ascii'
+  const reading = readingOfCharset(part.type, part.charset, bytes)
   const lines = addition.replaceAll('\n', lineEndIn(text, part))
-  const added = await encodeCharset(part.charset ?? 'us-ascii', lines)
+  const ascii = isAscii(lines) ? Buffer.from(lines, 'latin1') : undefined
+  const added = (await encodeCharset(charset, lines)) ?? ascii
   const above = text.slice(0, at)
   const before =
-    at === text.length ? bytes : await encodeCharset(part.charset ?? 'utf-8', above)
+    at === text.length
+      ? bytes
+      : at === 0
+        ? bytes.subarray(0, 0)
+        : await encodeCharset(charset, above)
   if (added !== undefined && before?.equals(bytes.subarray(0, before.length)) === true) {
     const joined = Buffer.concat([before, added, bytes.subarray(before.length)])
     // Charsets with states, or with a mark at their start, are told by what is read then.
-    const read = await decodeAnyCharset(part.charset ?? '', joined)
-    if (read === above + lines + text.slice(at)) {
-      part.setContent(joined)
-      return
-    }
+    const read = await decodeAnyCharset(charset, joined)
+    if (read === above + lines + text.slice(at)) return { write: () => part.setContent(joined) }
   }
-  await part.setText(above + addition + text.slice(at))
+  const encoded = await encodeCharset(charset, text)
+  // There is no writer of ISO-2022-JP here; its reader takes nothing that is wrong.
+  const exact = encoded === undefined ? charset === 'iso-2022-jp' : encoded.equals(bytes)
+  if (!exact || reading.nameless === true) {
+    return { reason: `its charset (${charset}) does not take the footer` }
+  }
+  return { write: () => part.setText(above + addition + text.slice(at)) }
 }
 
 /** The line ends of the text; of a text without any those of the message. */

@@ -1,5 +1,7 @@
 import { UsageError } from '../errors.ts'
-import { encodeCharset } from './charset.ts'
+import { encodeText } from '../protocol/text.ts'
+import { charsetInHtml, encodeCharset } from './charset.ts'
+import { readingOfCharset } from './content-guesses.ts'
 import { srcsetUrls } from './html-rules.ts'
 import {
   applyEdits,
@@ -11,6 +13,7 @@ import {
   type HtmlStartTag,
 } from './html-tokens.ts'
 import type { MimePart } from './part.ts'
+import { guessedPart } from './text-edit.ts'
 
 /** Changes of HTML that leave everything else as it is to the byte. */
 
@@ -258,32 +261,82 @@ const isClosed = (raw: string): boolean =>
  * Changes the HTML of a part, read in its own charset. It is written back only if it is another one;
  * tells whether it was. Charset, transfer encoding and line ends are kept where they can be.
  *
- * @throws UsageError SEALED_PART, WRONG_STAGE; INVALID_OPTION if the function gives no string
+ * Where the charset is a guess, bytes beyond ASCII come as lone surrogates (as in `decodeText`) and go
+ * back as they were; other characters that are new are written as references.
+ *
+ * @throws UsageError SEALED_PART, WRONG_STAGE; INVALID_OPTION if the function gives no string;
+ * GUESSED_PART if it changes HTML that cannot be read without a guess and cannot be kept
  */
 export async function rewriteHtmlPart(
   part: MimePart,
   rewrite: (html: string) => Promise<string> | string,
 ): Promise<boolean> {
-  const html = await part.text()
+  const { html, write } = await writableHtml(part)
   const changed: unknown = await rewrite(html)
   if (typeof changed !== 'string') {
     throw new UsageError('INVALID_OPTION', 'the function gives the new HTML as a string')
   }
   if (changed === html) return false
-  await writeText(part, html, changed)
+  await write(changed)
   return true
 }
 
-/** In the charset it was read in, line ends and all; else as `setText` does. */
-async function writeText(part: MimePart, before: string, after: string): Promise<void> {
-  const { charset } = part
-  const name = charset ?? 'utf-8'
-  const same = (await encodeCharset(name, before))?.equals(part.bytes()) === true
-  const bytes = same ? await encodeCharset(name, after) : undefined
-  // A text that was ASCII, and is no longer, has to say what it is.
-  const said = charset !== undefined || isAscii(after) || !isAscii(before)
-  if (bytes !== undefined && said) part.setContent(bytes)
-  else await part.setText(after)
+interface WritableHtml {
+  readonly html: string
+  readonly write: (changed: string) => Promise<void> | void
 }
 
+/** The HTML of a part, and how another is written so that all bytes it still has are the same. */
+async function writableHtml(part: MimePart): Promise<WritableHtml> {
+  const bytes = part.bytes()
+  const html = await part.text()
+  const { guesses } = part
+  const reading = readingOfCharset(part.type, part.charset, bytes)
+  const name = part.charset ?? charsetInHtml(part.type, bytes) ?? 'us-ascii'
+  const same = (await encodeCharset(name, html))?.equals(bytes) === true
+  if (guesses.every((guess) => guess === 'charset')) {
+    if (same && (reading.sure || !reading.ascii)) {
+      const write = async (changed: string): Promise<void> => {
+        const next = await encodeCharset(name, changed)
+        // A text that was ASCII, and is no longer, has to say what it is.
+        const said = part.charset !== undefined || isAscii(changed) || !isAscii(html)
+        if (next !== undefined && said) part.setContent(next)
+        else if (reading.sure) await part.setText(changed)
+        else throw guessedHtml(part)
+      }
+      return { html, write }
+    }
+    if (reading.ascii) {
+      return {
+        html: escapedBytes(bytes),
+        write: (changed) => part.setContent(encodeText(withReferences(changed))),
+      }
+    }
+    if (reading.sure) return { html, write: (changed) => part.setText(changed) }
+  }
+  return {
+    html,
+    write() {
+      throw guessedHtml(part)
+    },
+  }
+}
+
+const guessedHtml = ({ guesses }: MimePart): UsageError =>
+  guessedPart(
+    'rewriteHtmlPart',
+    guesses.length > 0 ? guesses : ['charset'],
+    'leave it alone, or replace it as a whole',
+  )
+
 const isAscii = (text: string): boolean => /^[\0-\x7f]*$/.test(text)
+
+/** A character for each byte: beyond ASCII the lone surrogate that stands for it. */
+const escapedBytes = (bytes: Buffer): string =>
+  bytes
+    .toString('latin1')
+    .replaceAll(/[\x80-\xff]/g, (one) => String.fromCharCode(0xdc00 + one.charCodeAt(0)))
+
+/** Characters beyond ASCII as references; those that stand for bytes stay. */
+export const withReferences = (html: string): string =>
+  html.replaceAll(/[^\0-\x7f\udc80-\udcff]/gu, (one) => `&#${one.codePointAt(0)!};`)

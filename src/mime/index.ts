@@ -38,4 +38,5 @@ export { detectType, type ContentKind } from './content-kind.ts'
 // HTML, footers
 export { insertHtml, rewriteHtmlPart, rewriteLinks, sanitizeHtml } from './html.ts'
 export type { HtmlLink, RewriteLink, SanitizedHtml, SanitizeOptions } from './html.ts'
-export { addFooter, type Footer, type FooterResult } from './footer.ts'
+export { addFooter, placeFooter } from './footer.ts'
+export type { Footer, FooterReport, FooterResult, FooterVersion } from './footer.ts'

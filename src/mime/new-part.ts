@@ -4,6 +4,7 @@ import { formatParameters } from './content-type.ts'
 import { LineHeaders } from './part-headers.ts'
 import {
   encodeTransfer,
+  fits,
   isIdentity,
   leastEncoding,
   type TransferEncoding,
@@ -42,14 +43,26 @@ export function buildPart(part: NewPart, eol: string): BuiltPart {
       `${JSON.stringify(part.type)} is not a media type such as text/plain`,
     )
   }
-  const bytes = text ? encodeText(content.replaceAll(/\r?\n/g, eol)) : encodeText(content)
   const structured = type.startsWith('multipart/') || type.startsWith('message/')
+  // Only in text a line end is one; in other content it is a byte like others.
+  const lines = type.startsWith('text/') || structured
+  const bytes = encodeText(text && lines ? content.replaceAll(/\r?\n/g, eol) : content)
   // Those must not be encoded (RFC 2046, section 5.2.1; RFC 2045, section 6.4).
-  const encoding = part.encoding ?? (structured ? 'binary' : leastEncoding(bytes))
+  const encoding = part.encoding ?? (structured ? 'binary' : leastEncoding(bytes, eol))
   if (structured && !isIdentity(encoding)) {
     throw new UsageError(
       'INVALID_OPTION',
       `a part of type ${type} cannot be encoded as ${encoding}`,
+    )
+  }
+  if (
+    !structured &&
+    (part.encoding === '7bit' || part.encoding === '8bit') &&
+    !fits(bytes, part.encoding, eol)
+  ) {
+    throw new UsageError(
+      'INVALID_OPTION',
+      `${part.encoding} cannot carry this content: it takes ${part.encoding === '7bit' ? 'ASCII in ' : ''}lines of 998 bytes at most, ended by ${eol === '\n' ? 'LF' : 'CRLF'}; without an encoding the least that carries it is taken`,
     )
   }
   const headers = new LineHeaders(Buffer.alloc(0), eol, () => {})
@@ -82,4 +95,29 @@ export function newBoundary(...contents: readonly Buffer[]): string {
     const boundary = `----=_${randomBytes(18).toString('hex')}`
     if (!contents.some((bytes) => bytes.includes(boundary))) return boundary
   }
+}
+
+/** @throws UsageError INVALID_OPTION */
+export function checkMultipart(type: string): void {
+  if (/^multipart\/[!#$&^_.+\-0-9a-z]+$/i.test(type)) return
+  throw new UsageError(
+    'INVALID_OPTION',
+    `${JSON.stringify(type)} is not a type of multipart such as multipart/mixed`,
+  )
+}
+
+/** A multipart around a part, with no other field; and what its Content-Type is, folded with LF. */
+export function wrapping(
+  type: string,
+  inner: Buffer,
+  eol: string,
+): { readonly field: string; readonly bytes: Buffer } {
+  const boundary = newBoundary(inner)
+  const field = formatParameters(type, { boundary })
+  const bytes = Buffer.concat([
+    Buffer.from(`Content-Type:${field.replaceAll('\n', eol)}${eol}${eol}--${boundary}${eol}`),
+    inner,
+    Buffer.from(`${inner.at(-1) === 0x0d ? '\r\n' : eol}--${boundary}--${eol}`),
+  ])
+  return { field, bytes }
 }

@@ -1,40 +1,31 @@
 import { UsageError } from '../errors.ts'
 import { encodeText } from '../protocol/text.ts'
-import { charsetInHtml, decodeAnyCharset, encodeCharset } from './charset.ts'
+import { charsetInHtml, decodeAnyCharset } from './charset.ts'
 import { fieldAt, type ContentField } from './content-field.ts'
-import { formatParameters, withParameter } from './content-type.ts'
+import { contentGuesses } from './content-guesses.ts'
+import { withParameter } from './content-type.ts'
+import type { Guess } from './guesses.ts'
 import { lineEndOf } from './line-end.ts'
 import { isMessageType, mustNotBeEncoded } from './media-type.ts'
-import { buildPart, newBoundary, type NewPart } from './new-part.ts'
+import { buildPart, checkMultipart, wrapping, type NewPart } from './new-part.ts'
 import { parseStructure, type Reading } from './parser.ts'
 import { MultipartWriter } from './multipart-writer.ts'
 import { parseParameters } from './parameters.ts'
 import { fieldSpans, PartFacts, type ContentFieldName } from './part-facts.ts'
 import { LineHeaders, withoutEol, type PartHeaders } from './part-headers.ts'
-import type { MimeLimits } from './problems.ts'
 import { protectionOf, type Protection } from './protection.ts'
 import type { PartSpan, Span } from './span.ts'
+import { checkGuesses, newText, sameText } from './text-edit.ts'
 import {
-  carriesAsItIs,
   decodeTransfer,
   decodeTransferInPieces,
   encodeTransfer,
   isIdentity,
   isKnownEncoding,
-  isText,
-  leastEncoding,
+  nextEncoding,
   type TransferEncoding,
 } from './transfer-encoding.ts'
-
-/** What the parts of one tree share. */
-export interface TreeContext {
-  readonly bytes: Buffer
-  readonly eol: string
-  readonly limits: MimeLimits
-  readonly reading: Reading
-  /** is asked before each edit, and may throw */
-  readonly permit: (what: string) => void
-}
+import type { TreeContext } from './tree-context.ts'
 
 /** A part in a multipart, and the delimiter above it; none for one that is new. */
 interface Entry {
@@ -181,6 +172,11 @@ export class MimePart extends PartFacts {
     return fieldSpans(this.#span.fields, name).map((span) => fieldAt(this.#tree.bytes, span))
   }
 
+  override get guesses(): readonly Guess[] {
+    const encodings = this.fields('Content-Transfer-Encoding')
+    return [...super.guesses, ...contentGuesses(this, encodings)]
+  }
+
   protected get defaultType(): string {
     return this.#parent?.type === 'multipart/digest' ? 'message/rfc822' : 'text/plain'
   }
@@ -230,17 +226,19 @@ export class MimePart extends PartFacts {
 
   /**
    * Another text. Charset and transfer encoding stay where they can carry it; else it is UTF-8, and what
-   * is needed. Line ends become those of the message.
-   * @throws UsageError SEALED_PART, WRONG_STAGE
+   * is needed. Line ends become those of the message. The same text changes nothing.
+   * @param options.force also a text that holds words of one that was there and is a guess
+   * @throws UsageError GUESSED_PART, SEALED_PART, WRONG_STAGE
    */
-  async setText(text: string): Promise<void> {
-    this.#edit('setText')
-    const lines = text.replaceAll(/\r\n|\r|\n/g, this.#tree.eol)
-    const charset = this.charset ?? charsetInHtml(this.type, this.bytes()) ?? 'us-ascii'
-    const bytes = await encodeCharset(charset, lines)
+  async setText(text: string, options: { readonly force?: boolean } = {}): Promise<void> {
+    this.#allow('setText')
+    const before = await this.text()
+    if (sameText(text, before)) return
+    if (options.force !== true) checkGuesses(this, before, text)
+    const next = await newText(this, text.replaceAll(/\r\n|\r|\n/g, this.#tree.eol))
     this.#edit('setText', () => {
-      if (bytes === undefined) this.#setParameter('charset', 'utf-8')
-      this.#setBytes(bytes ?? encodeText(lines))
+      if (next.charset !== undefined) this.#setParameter('charset', next.charset)
+      this.#setBytes(next.bytes)
     })
   }
 
@@ -260,23 +258,17 @@ export class MimePart extends PartFacts {
       )
     }
     this.#edit('setContent', () => {
-      if (type !== undefined) this.headers.set('Content-Type', type)
+      if (type !== undefined) this.#describe('Content-Type', type)
       this.#setBytes(bytes)
     })
   }
 
   #setBytes(bytes: Buffer): void {
     const { encoding } = this
-    const known = this.headers.raw('Content-Transfer-Encoding').every(isKnownEncoding)
-    let next = encoding
-    if (mustNotBeEncoded(this.type)) {
-      if (!isIdentity(encoding) || !carriesAsItIs(bytes, encoding)) {
-        next = isText(bytes) ? '8bit' : 'binary'
-      }
-    } else if (isIdentity(encoding) && !carriesAsItIs(bytes, encoding)) {
-      next = leastEncoding(bytes)
-    }
-    if (next !== encoding || !known) this.headers.set('Content-Transfer-Encoding', next)
+    const fields = this.headers.raw('Content-Transfer-Encoding')
+    const clear = fields.length < 2 && fields.every(isKnownEncoding)
+    const next = nextEncoding(bytes, this, this.#tree.eol)
+    if (next !== encoding || !clear) this.#describe('Content-Transfer-Encoding', next)
     this.#setBody(this.#guarded(encodeTransfer(bytes, next, this.#tree.eol), bytes))
   }
 
@@ -284,8 +276,23 @@ export class MimePart extends PartFacts {
   #guarded(body: Buffer, bytes: Buffer): Buffer {
     const cut = body.at(-1) === CR && this.#parent !== undefined
     if ((!cut && !this.#collides(body)) || mustNotBeEncoded(this.type)) return body
-    this.headers.set('Content-Transfer-Encoding', 'base64')
+    this.#describe('Content-Transfer-Encoding', 'base64')
     return encodeTransfer(bytes, 'base64', this.#tree.eol)
+  }
+
+  /** A field that describes its content; a message that gets one needs MIME-Version (RFC 2045, section 4). */
+  #describe(name: string, value: string | Uint8Array): void {
+    const added = !this.headers.has(name)
+    this.headers.set(name, value)
+    if (added) this.#setVersion()
+  }
+
+  #setVersion(): void {
+    const inMultipart =
+      this.#parent !== undefined && this.#parent.#span.delimiters !== undefined
+    if (!inMultipart && !this.headers.has('MIME-Version')) {
+      this.headers.append('MIME-Version', '1.0')
+    }
   }
 
   #collides(body: Buffer): boolean {
@@ -309,7 +316,7 @@ export class MimePart extends PartFacts {
 
   #setParameter(name: string, text: string): void {
     const raw = this.headers.raw('Content-Type')[0] ?? Buffer.from(` ${this.type}`, 'latin1')
-    this.headers.set('Content-Type', withParameter(raw, name, text))
+    this.#describe('Content-Type', withParameter(raw, name, text))
   }
 
   /**
@@ -344,7 +351,7 @@ export class MimePart extends PartFacts {
         if (isContentField(name)) this.headers.delete(name)
       }
       for (const name of fields.names()) this.headers.set(name, fields.raw(name)[0]!)
-      if (!this.headers.has('MIME-Version')) this.headers.append('MIME-Version', '1.0')
+      this.#setVersion()
       this.#setBody(body)
     })
     return this
@@ -419,12 +426,7 @@ export class MimePart extends PartFacts {
    * @throws UsageError SEALED_PART, WRONG_STAGE; INVALID_OPTION for a type that is no multipart
    */
   wrap(type = 'multipart/mixed'): MimePart {
-    if (!/^multipart\/[!#$&^_.+\-0-9a-z]+$/i.test(type)) {
-      throw new UsageError(
-        'INVALID_OPTION',
-        `${JSON.stringify(type)} is not a type of multipart such as multipart/mixed`,
-      )
-    }
+    checkMultipart(type)
     const parent = this.#parent
     if (parent === undefined) this.#tree.permit('wrap')
     else parent.#edit('wrap')
@@ -441,22 +443,13 @@ export class MimePart extends PartFacts {
       Buffer.from(eol),
       this.raw,
     ])
-    const boundary = newBoundary(inner)
-    const field = formatParameters(type, { boundary })
-    const head = Buffer.from(`Content-Type:${field.replaceAll('\n', eol)}${eol}${eol}`)
-    const bytes = Buffer.concat([
-      head,
-      Buffer.from(`--${boundary}${eol}`),
-      inner,
-      Buffer.from(`${inner.at(-1) === CR ? '\r\n' : eol}--${boundary}--${eol}`),
-    ])
+    const { field, bytes } = wrapping(type, inner, eol)
     // What it holds stays sealed as it was: only the fields move.
     const { headers } = this
     this.#editing = true
     for (const name of headers.names().filter(isContentField)) headers.delete(name)
     headers.set('Content-Type', encodeText(field))
-    if (parent === undefined && !headers.has('MIME-Version'))
-      headers.append('MIME-Version', '1.0')
+    this.#setVersion()
     this.#editing = false
     this.#changed = true
     this.#tree = { ...this.#tree, bytes }
@@ -478,6 +471,17 @@ export class MimePart extends PartFacts {
 
   #edit(what: string, steps?: () => void): void {
     if (this.#editing) return
+    this.#allow(what)
+    for (const part of this.#path) part.#changed = true
+    this.#editing = true
+    try {
+      steps?.()
+    } finally {
+      this.#editing = false
+    }
+  }
+
+  #allow(what: string): void {
     this.#tree.permit(what)
     const sealed = this.sealedBy
     if (sealed !== undefined && !sealed.#unsealed) {
@@ -485,13 +489,6 @@ export class MimePart extends PartFacts {
         'SEALED_PART',
         `${what} would change a part that is ${sealed.protection} (${sealed.type}); unseal() allows it all the same`,
       )
-    }
-    for (const part of this.#path) part.#changed = true
-    this.#editing = true
-    try {
-      steps?.()
-    } finally {
-      this.#editing = false
     }
   }
 

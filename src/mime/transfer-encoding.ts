@@ -1,3 +1,5 @@
+import { mustNotBeEncoded } from './media-type.ts'
+
 /** Content-Transfer-Encoding: what stands in a message, and the bytes it means (RFC 2045, section 6). */
 
 export type TransferEncoding = '7bit' | '8bit' | 'binary' | 'quoted-printable' | 'base64'
@@ -245,19 +247,54 @@ export function isText(bytes: Buffer): boolean {
   return !bytes.includes(0) && !/\r(?!\n)/.test(bytes.toString('latin1'))
 }
 
-/** The least encoding that carries bytes through any mail server. */
-export function leastEncoding(bytes: Buffer): TransferEncoding {
+/**
+ * Whether each line ends as the lines of the message do. On the way a lone LF becomes CRLF (RFC 2045,
+ * section 2.7 and 2.8), so content with one has to be encoded. In a message of LF that cannot be told.
+ */
+export const isCanonical = (bytes: Buffer, eol: string): boolean =>
+  eol !== '\r\n' || !/(?<!\r)\n/.test(bytes.toString('latin1'))
+
+/** The least encoding that carries bytes through any mail server, in a message with such line ends. */
+export function leastEncoding(bytes: Buffer, eol = '\n'): TransferEncoding {
   const text = bytes.toString('latin1')
-  if (/^[\n\r\t -~]*$/.test(text) && isText(bytes)) return '7bit'
+  if (/^[\n\r\t -~]*$/.test(text) && isText(bytes) && isCanonical(bytes, eol)) return '7bit'
   // oxlint-disable-next-line eslint/no-control-regex -- bytes
   const odd = text.match(/[^\t\n\r -~]/g)?.length ?? 0
   return odd * 6 > text.length || bytes.includes(0) ? 'base64' : 'quoted-printable'
 }
 
-/** Whether bytes can stand in a message without being encoded. */
-export const carriesAsItIs = (bytes: Buffer, encoding: TransferEncoding): boolean =>
-  encoding === 'binary' ||
-  (encoding === '7bit' ? leastEncoding(bytes) === '7bit' : isText(bytes))
+/** Whether bytes can stand in a message without being encoded, where it says 7bit or 8bit. */
+export const fits = (bytes: Buffer, encoding: TransferEncoding, eol: string): boolean =>
+  isText(bytes) &&
+  isCanonical(bytes, eol) &&
+  (encoding !== '7bit' || bytes.every((byte) => byte < 0x80))
+
+/**
+ * The encoding for other bytes in a part: its own, if that carries them. Not every way takes binary, so
+ * lines that are too long for others are encoded there too (RFC 3030); what stood there before was carried.
+ */
+export function nextEncoding(
+  bytes: Buffer,
+  now: { readonly type: string; readonly encoding: TransferEncoding; readonly raw: Buffer },
+  eol: string,
+): TransferEncoding {
+  const { encoding, raw } = now
+  if (mustNotBeEncoded(now.type)) {
+    if (encoding === 'binary' || (isIdentity(encoding) && fits(bytes, encoding, '\n'))) {
+      return encoding
+    }
+    return isText(bytes) ? '8bit' : 'binary'
+  }
+  if (!isIdentity(encoding)) return encoding
+  const sameEnds = isCanonical(bytes, eol) || !isCanonical(raw, eol)
+  const carried =
+    encoding === 'binary'
+      ? isText(bytes) || !isText(raw)
+      : encoding === '7bit'
+        ? isText(bytes) && /^[\n\r\t -~]*$/.test(bytes.toString('latin1'))
+        : isText(bytes)
+  return carried && sameEnds ? encoding : leastEncoding(bytes, eol)
+}
 
 /** @param raw what stands in the field */
 export const isKnownEncoding = (raw: Buffer): boolean =>

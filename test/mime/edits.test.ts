@@ -108,7 +108,7 @@ describe('what is written', () => {
       (message) => message.setContent(Buffer.from('--b\r\n\r\n\xe9\r\n--b--\r\n', 'latin1')),
       mixed('--b', '', '\xe9', '--b--').replace(
         '\r\n\r\n',
-        '\r\nContent-Transfer-Encoding: 8bit\r\n\r\n',
+        '\r\nContent-Transfer-Encoding: 8bit\r\nMIME-Version: 1.0\r\n\r\n',
       ),
     ],
     [

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { addFooter, type Footer } from '../../src/mime/footer.ts'
+import { addFooter, placeFooter, type Footer } from '../../src/mime/footer.ts'
+import { rewriteHtmlPart } from '../../src/mime/html.ts'
 import { parseMime, type MimeMessage } from '../../src/mime/message.ts'
 
 const FOOTER: Footer = { text: 'Sent by Example Ltd.\nNo warranty.' }
@@ -213,7 +214,13 @@ describe('a footer that is there already', () => {
       { mark: 'mine' },
     ],
     ['as a picture', 'Content-Type: text/html\n\n<img src="a">', { html: '<img src="a">' }],
-    ['in one version', BOTH.replace('Hello\n', '> Sent by Example Ltd. No warranty.\n')],
+    [
+      'in each version',
+      BOTH.replace('Hello\n', '> Sent by Example Ltd. No warranty.\n').replace(
+        '<p>Hello</p>',
+        '<p>Sent by Example Ltd. No warranty.</p>',
+      ),
+    ],
     [
       'in what is signed',
       'Content-Type: multipart/signed; boundary=s\n\n--s\n\nSent by Example Ltd. No warranty.\n--s--\n',
@@ -223,7 +230,7 @@ describe('a footer that is there already', () => {
   for (const [what, text, footer] of present) {
     it(what, async () => {
       const message = mail(text)
-      assert.equal(await addFooter(message, { ...FOOTER, ...footer }), 'present')
+      assert.equal(await addFooter(message, { ...FOOTER, once: true, ...footer }), 'present')
       assert.equal(message.edited, false)
     })
   }
@@ -266,7 +273,7 @@ describe('what is sealed', () => {
         const message = mail(text)
         const sealed = [...message.walk()].find((part) => part.protection !== undefined)!
         const { raw } = sealed
-        const footer: Footer = { ...FOOTER, sealed: 'wrap', position }
+        const footer: Footer = { ...FOOTER, sealed: 'wrap', position, once: true }
         assert.equal(await addFooter(message, footer), 'added')
         const again = parseMime(message.toBytes())
         assert.equal(again.type, 'multipart/mixed')
@@ -313,9 +320,130 @@ describe('a message without text', () => {
       assert.equal((await again.children[0]!.text()).trim(), CRLF(FOOTER.text))
       for (const raw of had)
         assert.ok(again.children.slice(1).some((part) => part.raw.equals(raw)))
-      assert.equal(await addFooter(again, FOOTER), 'present')
+      assert.equal(await addFooter(again, { ...FOOTER, once: true }), 'present')
     })
   }
+})
+
+describe('a text that could not be read for sure', () => {
+  const head = (type: string, encoding = '8bit'): string =>
+    `Content-Type: ${type}\r\nContent-Transfer-Encoding: ${encoding}\r\n\r\n`
+  const CYRILLIC = '\xcf\xf0\xe8\xe2\xe5\xf2\r\n'
+  const UTF8 = Buffer.from('Grüße\r\n').toString('latin1')
+
+  const kept: [what: string, type: string, body: string][] = [
+    ['an unknown charset', 'text/plain; charset=x-unknown', CYRILLIC],
+    ['unknown-8bit', 'text/plain; charset=unknown-8bit', CYRILLIC],
+    ['euc-tw', 'text/plain; charset=euc-tw', '\xc4\xe3\r\n'],
+    ['x-user-defined', 'text/plain; charset=x-user-defined', CYRILLIC],
+    ['ansi', 'text/plain; charset=ansi', CYRILLIC],
+    ['us-ascii with other bytes', 'text/plain; charset=us-ascii', CYRILLIC],
+    ['none with other bytes', 'text/plain', UTF8],
+    ['utf-8 that is none', 'text/plain; charset=utf-8', CYRILLIC],
+    ['gbk that is none', 'text/plain; charset=gbk', '\xff\xff\r\n'],
+  ]
+  for (const [what, type, body] of kept) {
+    it(`${what}: a footer of ASCII goes in as bytes`, async () => {
+      const message = parseMime(Buffer.from(head(type) + body, 'latin1'))
+      assert.deepEqual(message.guesses, ['charset'])
+      assert.equal(await addFooter(message, { text: 'Bye' }), 'added')
+      assert.equal(message.toBytes().toString('latin1'), `${head(type)}${body}\r\nBye\r\n`)
+    })
+
+    it(`${what}: another footer comes beside it`, async () => {
+      const message = parseMime(Buffer.from(head(type) + body, 'latin1'))
+      const report = await placeFooter(message, { text: 'Müller' })
+      assert.equal(report.result, 'added')
+      assert.equal(report.versions[0]!.done, 'beside')
+      assert.match(report.versions[0]!.reason!, /charset/)
+      const [text, own] = parseMime(message.toBytes()).children
+      assert.deepEqual(text!.raw.toString('latin1'), body)
+      assert.equal(text!.headers.get('Content-Type'), type)
+      assert.equal((await own!.text()).trim(), 'Müller')
+    })
+
+    it(`${what}: HTML takes every footer`, async () => {
+      const html = type.replace('plain', 'html')
+      const message = parseMime(Buffer.from(`${head(html)}<p>${body}</p>`, 'latin1'))
+      assert.equal(await addFooter(message, { text: 'Müller' }), 'added')
+      assert.equal(
+        message.toBytes().toString('latin1'),
+        `${head(html)}<p>${body}</p>\r\n<div>M&#252;ller</div>\r\n`,
+      )
+    })
+
+    it(`${what}: HTML is rewritten around its bytes`, async () => {
+      const html = type.replace('plain', 'html')
+      const message = parseMime(Buffer.from(`${head(html)}<p>${body}</p>`, 'latin1'))
+      assert.equal(await rewriteHtmlPart(message, (text) => text.replace('<p>', '<p>é')), true)
+      assert.equal(message.toBytes().toString('latin1'), `${head(html)}<p>&#233;${body}</p>`)
+    })
+  }
+
+  const closed: [what: string, type: string, body: string, encoding?: string][] = [
+    ['hz-gb-2312', 'text/plain; charset=hz-gb-2312', '~{VPND~}\r\n', '7bit'],
+    ['iso-2022-kr', 'text/plain; charset=iso-2022-kr', '\x1b$)C\x0eGQ\x0f\r\n', '7bit'],
+    ['iso-2022-jp-2', 'text/plain; charset=iso-2022-jp-2', '\x1b$B$"\x1b(B\r\n', '7bit'],
+    ['utf-7', 'text/plain; charset=utf-7', '+AOk-\r\n', '7bit'],
+    ['escape sequences without a charset', 'text/plain', '\x1b$B$"\x1b(B\r\n', '7bit'],
+    ['utf-32', 'text/html; charset=utf-32', 'AAAAPA==\r\n', 'base64'],
+    ['utf-16 in HTML', 'text/html; charset=utf-16le', 'PABwAD4A\r\n', 'base64'],
+    ['no base64', 'text/plain', 'Hello, this is text.\r\n', 'base64'],
+    ['no quoted-printable', 'text/html', '<a href="x">y</a>\r\n', 'quoted-printable'],
+    ['an unknown encoding', 'text/plain', 'Hello\r\n', 'x-uuencode'],
+  ]
+  for (const [what, type, body, encoding] of closed) {
+    it(`${what}: stays as it is`, async () => {
+      const bytes = Buffer.from(head(type, encoding) + body, 'latin1')
+      const message = parseMime(bytes)
+      assert.equal(message.guesses.length, 1)
+      const skipped = await placeFooter(message, { text: 'Bye', unreadable: 'skip' })
+      assert.equal(skipped.result, 'skipped')
+      assert.notEqual(skipped.versions[0]!.reason, undefined)
+      assert.deepEqual(message.toBytes(), bytes)
+      assert.equal(await addFooter(message, { text: 'Bye' }), 'added')
+      const [text] = parseMime(message.toBytes()).children
+      assert.equal(text!.raw.toString('latin1'), body)
+      assert.equal(text!.headers.get('Content-Type'), type)
+    })
+  }
+
+  it('is not read into another text, but replaced', async () => {
+    const bytes = Buffer.from(`${head('text/plain; charset=hz-gb-2312')}~{VPND~}\r\n`)
+    const message = parseMime(bytes)
+    const text = await message.text()
+    await assert.rejects(message.setText(`${text}Bye`), { code: 'GUESSED_PART' })
+    assert.deepEqual(message.toBytes(), bytes)
+    await message.setText('Bye')
+    assert.equal(await parseMime(message.toBytes()).text(), 'Bye')
+  })
+})
+
+describe('what the writer of a message cannot switch off', () => {
+  const html = (body: string): string => `Content-Type: text/html\n\n${body}`
+  const SHOWN = 'Sent by Example Ltd. No warranty.'
+  const tricks: [what: string, message: string][] = [
+    ['the text in a comment', html(`<!-- ${SHOWN} --><p>x</p>`)],
+    ['the text in a style', html(`<style>${SHOWN}</style><p>x</p>`)],
+    ['the text hidden', html(`<p hidden>${SHOWN}</p>`)],
+    ['the text not displayed', html(`<div style="DISPLAY : none"><b>${SHOWN}</b></div>`)],
+    ['the text of no size', html(`<p style="font-size:0px">${SHOWN}</p>`)],
+    ['the mark in a comment', html('<!-- data-footer="mine" -->')],
+    ['the mark in the text', html('mine')],
+    ['the mark hidden', html('<p data-footer=mine hidden></p>')],
+    ['the text in one version', BOTH.replace('Hello\n', `> ${SHOWN}\n`)],
+  ]
+  for (const [what, text] of tricks) {
+    it(what, async () => {
+      const message = mail(text)
+      assert.equal(await addFooter(message, { ...FOOTER, once: true, mark: 'mine' }), 'added')
+    })
+  }
+
+  it('the text itself, unless it is said that it can', async () => {
+    const message = mail(`Subject: x\n\n${SHOWN}\n`)
+    assert.equal(await addFooter(message, FOOTER), 'added')
+  })
 })
 
 describe('wrong footers', () => {
@@ -419,6 +547,8 @@ describe('any message', () => {
           mark: fc.constantFrom(undefined, 'mine'),
           position: fc.constantFrom('top' as const, 'bottom' as const),
           sealed: fc.constantFrom('skip' as const, 'wrap' as const),
+          unreadable: fc.constantFrom('skip' as const, 'wrap' as const),
+          once: fc.constant(true),
         }),
         async (text, footer) => {
           const bytes = Buffer.from(text, 'latin1')

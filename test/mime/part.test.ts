@@ -158,14 +158,14 @@ describe('setText', () => {
       'encodes what 7bit does not carry',
       'Content-Type: text/plain; charset=utf-8\n\nx',
       'Grüße an alle, die das hier lesen',
-      'Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\nGr=C3=BC=C3=9Fe an alle, die das hier lesen',
+      'Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\nMIME-Version: 1.0\n\nGr=C3=BC=C3=9Fe an alle, die das hier lesen',
     ],
     ['needs no header for ASCII', 'Subject: a\n\nx', 'b\n', 'Subject: a\n\nb\n'],
     [
       'gives a message without Content-Type one',
       'Subject: a\n\nx',
       '日本語',
-      'Subject: a\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: base64\n\n5pel5pys6Kqe\n',
+      'Subject: a\nContent-Type: text/plain; charset=utf-8\nMIME-Version: 1.0\nContent-Transfer-Encoding: base64\n\n5pel5pys6Kqe\n',
     ],
   ]
   for (const [what, before, text, after] of cases) {

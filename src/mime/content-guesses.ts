@@ -1,0 +1,117 @@
+import { charsetInHtml, withoutVoidEscapes } from './charset.ts'
+import type { Guess } from './guesses.ts'
+import { isIdentity, transferEncoding, type TransferEncoding } from './transfer-encoding.ts'
+
+/** Whether content is what the header of its part says: charset and transfer encoding. */
+
+export interface CharsetReading {
+  /** the bytes are text of the charset that is named, and no other reading is as good */
+  readonly sure: boolean
+  /** bytes below 0x80 are ASCII there, whatever those above are */
+  readonly ascii: boolean
+  /** nobody knows the charset by that name */
+  readonly nameless?: true
+}
+
+const SURE: CharsetReading = { sure: true, ascii: true }
+const OPAQUE: CharsetReading = { sure: false, ascii: false }
+
+/** Escape sequences of ISO 2022, its shifts, and what stands between the letters of UTF-16. */
+// oxlint-disable-next-line eslint/no-control-regex -- bytes
+const SHIFTS = /\x1b[$%&(-/]|[\0\x0e\x0f]/
+
+/** Pages of DOS, which the Encoding Standard has not: a character for each byte. */
+const DOS = /^(?:cp|ibm|oem)-?(?:437|737|775|850|852|855|857|858|86[0-5]|869)$/
+
+/** In these ASCII bytes are not ASCII text (RFC 1468, 1557, 1843, 1922, 2152; EBCDIC). */
+const OWN_CODES =
+  /^(?:hz|(?:cs|x-)?(?:utf|ucs|unicode)-?_?(?!8)\d*|(?:cs|x-)?iso-?2022|(?:cs)?iso-?10646)|utf-?(?:7|16|32)|ebcdic|^(?:cp|ibm)-?0*(?:37|27[378]|28[0457]|290|297|42[034]|500|87[015]|880|905|924|102[56]|1047|114\d)$/
+
+const ASCII_NAMES: ReadonlySet<string> = new Set(['', 'us-ascii', 'ascii', 'ansi_x3.4-1968'])
+
+/** @param label the charset the header names */
+export function readingOfCharset(
+  type: string,
+  label: string | undefined,
+  bytes: Buffer,
+): CharsetReading {
+  const html = type === 'text/html'
+  const shifted = SHIFTS.test(bytes.toString('latin1'))
+  // In HTML a mark counts more than all that is said (Encoding Standard, decode).
+  const mark = bytes.toString('latin1', 0, 2)
+  if (html && (mark === '\xff\xfe' || mark === '\xfe\xff')) return OPAQUE
+  const name = (label ?? charsetInHtml(type, bytes) ?? '').trim().toLowerCase()
+  const plain = bytes.every((byte) => byte < 0x80)
+  if (ASCII_NAMES.has(name)) return { sure: plain && !shifted, ascii: !shifted }
+  if (DOS.test(name)) return SURE
+  const decoder = decoderOf(name)
+  if (decoder === undefined) {
+    if (OWN_CODES.test(name)) return OPAQUE
+    // What is ASCII is that under every other name; what is not, nobody knows.
+    return { sure: plain && !shifted && !bytes.includes('~{'), ascii: !shifted, nameless: true }
+  }
+  switch (decoder.encoding) {
+    case 'x-user-defined':
+      return { sure: plain && !shifted, ascii: !shifted }
+    case 'utf-16le':
+    case 'utf-16be':
+      return { sure: !html && decodes(decoder, bytes), ascii: false }
+    case 'iso-2022-jp':
+      return { sure: decodes(decoder, withoutVoidEscapes(bytes)), ascii: false }
+    default:
+      return { sure: !shifted && decodes(decoder, bytes), ascii: !shifted }
+  }
+}
+
+type Decoder = InstanceType<typeof TextDecoder>
+
+function decoderOf(name: string): Decoder | undefined {
+  try {
+    return new TextDecoder(name, { fatal: true })
+  } catch {
+    return undefined
+  }
+}
+
+function decodes(decoder: Decoder, bytes: Buffer): boolean {
+  try {
+    const text = decoder.decode(bytes)
+    // ICU has characters of private use for what a charset has not.
+    return decoder.encoding.startsWith('utf-') || !/[\ufffd\ue000-\uf8ff]/.test(text)
+  } catch {
+    return false
+  }
+}
+
+/** What a body should be that a transfer encoding is said of (RFC 2045, section 6.7 and 6.8). */
+export function isEncodedAs(raw: Buffer, encoding: TransferEncoding): boolean {
+  if (isIdentity(encoding)) return true
+  const text = raw.toString('latin1')
+  if (encoding === 'base64') {
+    const digits = text.replaceAll(/[\r\n \t]+/g, '')
+    const match = /^([A-Za-z0-9+/]*)(={0,2})$/.exec(digits)
+    return match !== null && match[1]!.length % 4 !== 1
+  }
+  return !/=(?![0-9A-Fa-f]{2}|[ \t]*(?:\r?\n|$))/.test(text)
+}
+
+/** What is known of a part when this is asked. */
+export interface ContentOfPart {
+  readonly type: string
+  readonly isMultipart: boolean
+  readonly charset: string | undefined
+  readonly encoding: TransferEncoding
+  readonly raw: Buffer
+  bytes(): Buffer
+}
+
+/** @param encodings what stands in its fields Content-Transfer-Encoding */
+export function contentGuesses(part: ContentOfPart, encodings: readonly Buffer[]): Guess[] {
+  const said = new Set(encodings.map((raw) => transferEncoding(raw.toString('latin1'))))
+  const clear = said.size < 2 && !said.has(undefined)
+  if (!clear || (!part.isMultipart && !isEncodedAs(part.raw, part.encoding))) {
+    return ['transfer-encoding']
+  }
+  if (!part.type.startsWith('text/')) return []
+  return readingOfCharset(part.type, part.charset, part.bytes()).sure ? [] : ['charset']
+}
