@@ -30,3 +30,13 @@ export const MESSAGE_STEPS: Readonly<
 /** Whether a command may come again in a message. */
 export const repeats = (command: number): boolean =>
   command === Command.HEADER || command === Command.RCPT || command === Command.BODY
+/** What may still come of a message when the rest of the conversation is not looked at. */
+export const GOES_ON: ReadonlySet<number> = new Set([
+  Command.MACRO,
+  Command.RCPT,
+  Command.DATA,
+  Command.HEADER,
+  Command.EOH,
+  Command.BODY,
+  Command.EOM,
+])

@@ -5,24 +5,29 @@ import {
   decodeLine,
   unknownCommand,
 } from '../protocol/commands.ts'
-import { Command, letter, Step } from '../protocol/constants.ts'
+import { Command, Step } from '../protocol/constants.ts'
 import type { FrameDecoder } from '../protocol/frame.ts'
 import { decodeOffer, encodeChoice, type Offer } from '../protocol/negotiation.ts'
 import { FRAMES } from '../protocol/replies.ts'
 import { malformed } from '../protocol/strings.ts'
 import { boundLine, boundMacros } from './bounds.ts'
 import type { CloseReason, FinalAnswer, Later, SessionEvents, Transport } from './events.ts'
-import { leaveField, showField } from './field-in-turn.ts'
+import { leaveField } from './field-in-turn.ts'
 import { Inbox } from './inbox.ts'
 import { ALWAYS_HELD, type SessionLimits } from './limits.ts'
 import { MacroStore } from './macro-store.ts'
 import { Outbox } from './outbox.ts'
-import { MESSAGE_STEPS, ORDER, repeats, type MessageCommand } from './order.ts'
+import { GOES_ON, MESSAGE_STEPS, ORDER, repeats, type MessageCommand } from './order.ts'
+import { callFor } from './message-events.ts'
 import { agree, type Terms, type Wishes } from './terms.ts'
+import { negotiatedTwice, noMemory, notNegotiated, outOfOrder } from './violations.ts'
 import { CONTINUE, endsMessage, TEMPFAIL, type Verdict } from './verdict.ts'
 
-/** A message begins with MAIL; it is settled once the filter has said its last word on it. */
-type Message = 'none' | 'open' | 'settled'
+/**
+ * A message begins with MAIL; it is settled once the filter has said its last word on it, and cut when a handler
+ * was not waited for: then it gets the same answers, and `abort` when it ends.
+ */
+type Message = 'none' | 'open' | 'settled' | 'cut'
 
 /**
  * The filter's side of one connection: bytes in, calls out, answers in, bytes out. It does no I/O,
@@ -53,6 +58,8 @@ export class Session {
   #owed: Verdict | undefined
 
   #busy = false
+  /** the handler of this command was not waited for */
+  #cut = false
   #sendingBody = false
   #closed = false
   #ending: CloseReason | undefined
@@ -123,11 +130,11 @@ export class Session {
     this.#boundMemory()
   }
 
-  /** No more bytes will come. What is waiting is still worked off. */
+  /** No more bytes will come. What is waiting reaches no handler any more. */
   end(reason: CloseReason): void {
     if (this.#closed || this.#ending !== undefined) return
     this.#ending = reason
-    if (this.#busy) this.#events.interrupt(reason === 'shutdown' ? 'shutdown' : 'disconnect')
+    if (this.#busy) this.#interrupt(reason === 'shutdown' ? 'shutdown' : 'disconnect')
     else this.#run()
   }
 
@@ -153,14 +160,28 @@ export class Session {
 
   /** A command that ends what is being handled is acted on before its turn. */
   #heedInterruption(): void {
-    if (this.#inbox.quitAhead) this.#events.interrupt('disconnect')
-    else if (this.#inbox.abortAhead && this.#message === 'open') this.#events.interrupt('abort')
+    if (this.#inbox.quitAhead) this.#interrupt('disconnect')
+    else if (this.#inbox.abortAhead && this.#message === 'open') this.#interrupt('abort')
+  }
+
+  #interrupt(reason: 'abort' | 'disconnect' | 'shutdown'): void {
+    this.#cut = true
+    this.#events.interrupt(reason)
+  }
+
+  /** At a shutdown the mail server still reads, and gets its answers to the message that was cut. */
+  #answersOn(): boolean {
+    return (
+      this.#ending === 'shutdown' && (this.#message === 'cut' || this.#message === 'settled')
+    )
   }
 
   /** Works off whole frames until there are no more, or a handler needs time. */
   #run(): void {
     try {
-      while (!this.#busy && !this.#closed && this.#inbox.next()) {
+      while (!this.#busy && !this.#closed) {
+        if (this.#ending !== undefined && !this.#answersOn()) break
+        if (!this.#inbox.next()) break
         this.#dispatch(this.#frame.command)
       }
       this.#unpause()
@@ -194,18 +215,14 @@ export class Session {
   /** A frame that is larger than mail servers' frames are, or such macros, and no memory for it. */
   #dropFrame(): void {
     this.#out.push(this.#limits.overload.verdict.frame)
-    this.#fail(
-      new ProtocolError(
-        'MEMORY_EXHAUSTED',
-        `frames of ${this.#held} bytes wait, and there is no memory left for them (option "maxMemory")`,
-      ),
-    )
+    this.#fail(noMemory(this.#held))
   }
 
   /** Goes on with `next` when the answer is there; at once when it is there already. */
   #after<T>(answer: Later<T>, next: (value: T) => void): void {
     if (!(answer instanceof Promise)) return next(answer)
     this.#busy = true
+    this.#cut = false
     this.#inbox.lookAhead()
     this.#heedInterruption()
     void answer.then((value) => {
@@ -217,11 +234,10 @@ export class Session {
   }
 
   #dispatch(command: number): void {
+    this.#cut = false
+    if (this.#ending !== undefined && !GOES_ON.has(command)) return this.#finish(this.#ending)
     if (this.#terms === undefined && command !== Command.OPTNEG && command !== Command.QUIT) {
-      throw new ProtocolError(
-        'NOT_NEGOTIATED',
-        `${letter(command)} came before the option negotiation`,
-      )
+      throw notNegotiated(command)
     }
     boundLine(this.#frame)
     switch (command) {
@@ -276,10 +292,7 @@ export class Session {
 
   #negotiate(): void {
     if (this.#terms !== undefined) {
-      throw new ProtocolError(
-        'NEGOTIATED_TWICE',
-        'a second option negotiation came; one connection has one',
-      )
+      throw negotiatedTwice()
     }
     const offer = decodeOffer(this.#frame)
     this.#after(this.#events.negotiate(offer), (wishes) => this.#agree(offer, wishes))
@@ -395,7 +408,7 @@ export class Session {
       return
     }
     if (command === Command.RCPT) this.macros.begin(command)
-    if (this.#message === 'settled') {
+    if (this.#message !== 'open') {
       this.#respond(silent, this.#settled)
       return
     }
@@ -403,28 +416,14 @@ export class Session {
       this.#respond(silent, CONTINUE)
       return
     }
-    const answer = this.#handle(command)
+    const answer =
+      command === Command.BODY ? this.#body() : callFor(this.#events, command, this.#frame)
     if (answer instanceof Promise) {
       // The handler may look at the field later, and the chunk may be lent.
       if (command === Command.HEADER) leaveField()
       this.#after(answer, (verdict) => this.#conclude(command, silent, verdict))
     } else {
       this.#conclude(command, silent, answer)
-    }
-  }
-
-  #handle(command: MessageCommand): Later<Verdict> {
-    switch (command) {
-      case Command.RCPT:
-        return this.#events.rcpt(decodeEnvelope(this.#frame))
-      case Command.DATA:
-        return this.#events.data()
-      case Command.HEADER:
-        return this.#events.header(showField(this.#frame))
-      case Command.EOH:
-        return this.#events.eoh()
-      case Command.BODY:
-        return this.#body()
     }
   }
 
@@ -444,7 +443,10 @@ export class Session {
     const onlyThisRecipient =
       command === Command.RCPT && (verdict.kind === 'reject' || verdict.kind === 'tempfail')
     const unsaid = this.#agreed(silent)
-    if (endsMessage(verdict) && (!onlyThisRecipient || unsaid)) this.#settle(verdict)
+    if (this.#cut) {
+      this.#message = 'cut'
+      this.#settled = verdict.kind === 'accept' ? CONTINUE : verdict
+    } else if (endsMessage(verdict) && (!onlyThisRecipient || unsaid)) this.#settle(verdict)
     if (!unsaid) this.#out.push(verdict.frame)
   }
 
@@ -465,11 +467,14 @@ export class Session {
       return
     }
     const hasChunk = this.#frame.size > 0
-    if (this.#message === 'settled') {
+    if (this.#message === 'cut') {
+      this.#endCut(this.#settled)
+    } else if (this.#message === 'settled') {
       this.#endMessage({ verdict: this.#settled, edits: [] })
     } else if (hasChunk && !this.#declines(Step.NOBODY)) {
       this.#after(this.#body(), (verdict) => {
-        if (endsMessage(verdict)) this.#endMessage({ verdict, edits: [] })
+        if (this.#cut) this.#endCut(verdict)
+        else if (endsMessage(verdict)) this.#endMessage({ verdict, edits: [] })
         else this.#after(this.#events.eom(), (answer) => this.#endMessage(answer))
       })
     } else {
@@ -477,6 +482,11 @@ export class Session {
       if (answer instanceof Promise) this.#after(answer, (final) => this.#endMessage(final))
       else this.#endMessage(answer)
     }
+  }
+
+  /** Its handler of end of message will not be called, so it is told of the end as of any other message's. */
+  #endCut(verdict: Verdict): void {
+    this.#after(this.#events.abort(), () => this.#endMessage({ verdict, edits: [] }))
   }
 
   #endMessage({ verdict, edits, body }: FinalAnswer): void {
@@ -521,32 +531,23 @@ export class Session {
    * the message is given up and the command deferred.
    */
   #outOfOrder(command: number, silent: number): void {
-    this.#events.violation(
-      new ProtocolError(
-        'OUT_OF_ORDER',
-        this.#message === 'none'
-          ? `${letter(command)} came without a MAIL before it`
-          : `${letter(command)} cannot come at this point of a message`,
-      ),
-      false,
-    )
+    this.#events.violation(outOfOrder(command, this.#message === 'none'), false)
     this.#abandon(() => this.#respond(silent, TEMPFAIL))
   }
 
   /** Ends the message that is open, if any, without a verdict; then goes on with `next`. */
   #abandon(next: () => void): void {
-    if (this.#message !== 'open') {
-      if (this.#message === 'settled') this.#closeMessage()
-      return next()
-    }
+    if (this.#message === 'settled') this.#closeMessage()
+    if (this.#message === 'none') return next()
+    const verdict = this.#message === 'cut' ? this.#settled : undefined
     this.#after(this.#events.abort(), () => {
-      this.#closeMessage()
+      this.#closeMessage(verdict)
       next()
     })
   }
 
   #closeMessage(verdict?: Verdict): void {
-    if (this.#message === 'open') this.#events.messageOver(verdict)
+    if (this.#message === 'open' || this.#message === 'cut') this.#events.messageOver(verdict)
     this.#message = 'none'
     this.#order = 0
     this.macros.endMessage()

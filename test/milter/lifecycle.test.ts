@@ -7,6 +7,7 @@ import { encodeCommand } from '../../src/protocol/commands.ts'
 import { REJECT } from '../../src/session/verdict.ts'
 import {
   abort,
+  body,
   Command,
   connect,
   eom,
@@ -235,5 +236,76 @@ describe('what a mail server sends', () => {
     await wire.settle()
     assert.equal(names.length, 2_000)
     assert.equal(names[1_999], '1999@x')
+  })
+})
+
+describe('a message whose handler was cut off', () => {
+  for (const [what, cut] of [
+    ['ABORT', (wire: Wire) => wire.send(abort)],
+    ['QUIT', (wire: Wire) => wire.send(quit)],
+    ['EOF', (wire: Wire) => wire.session.end('eof')],
+    ['a shutdown', (wire: Wire) => wire.session.end('shutdown')],
+  ] as const) {
+    for (const stage of ['envfrom', 'envrcpt', 'body'] as const) {
+      it(`at ${stage} by ${what} sees abort, and nothing of what waits`, async () => {
+        const calls: string[] = []
+        const handlers: Handlers = {
+          envfrom: () => void calls.push('envfrom'),
+          envrcpt: () => void calls.push('envrcpt'),
+          body: () => void calls.push('body'),
+          eom: () => void calls.push('eom'),
+          abort: () => void calls.push('abort'),
+          close: () => void calls.push('close'),
+          [stage]: () => {
+            calls.push(stage)
+            return new Promise(() => {})
+          },
+        }
+        const wire = Wire.negotiated(() => handlers)
+        const commands = [mail(), rcpt(), body(), eom()]
+        const at = { envfrom: 1, envrcpt: 2, body: 3 }[stage]
+        wire.send(...commands.slice(0, at))
+        await wire.settle()
+        // What was sent ahead of the cut.
+        wire.send(...commands.slice(at))
+        cut(wire)
+        await wire.settle()
+        const before = ['envfrom', 'envrcpt', 'body'].slice(0, at)
+        assert.deepEqual(calls, [...before, 'abort', ...(what === 'ABORT' ? [] : ['close'])])
+        const answers = wire.answers().split(' ')
+        assert.equal(answers.length, what === 'EOF' ? at : 4, answers.join(' '))
+        assert.equal(answers.at(-1), 'tempfail')
+      })
+    }
+  }
+
+  it('in the last piece of its body sees abort too', async () => {
+    const calls: string[] = []
+    const wire = Wire.negotiated(() => ({
+      body: () => new Promise<void>(() => {}),
+      eom: () => void calls.push('eom'),
+      abort: () => void calls.push('abort'),
+    }))
+    wire.send(mail(), eom('tail'), abort)
+    await wire.settle()
+    assert.deepEqual(calls, ['abort'])
+    assert.equal(wire.answers(), 'continue tempfail')
+  })
+
+  it('is the last that is looked at when the peer is gone', async () => {
+    const calls: string[] = []
+    const wire = Wire.negotiated(() => ({
+      envfrom: () => {
+        calls.push('envfrom')
+        return new Promise<void>(() => {})
+      },
+    }))
+    wire.send(...Array.from({ length: 50 }, () => mail()))
+    await wire.settle()
+    const began = calls.length
+    for (const reason of ['eof', 'shutdown'] as const) wire.session.end(reason)
+    await wire.settle()
+    assert.equal(calls.length, began)
+    assert.equal(wire.transport.closed, true)
   })
 })
