@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { existsSync, statSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { spawnSync } from 'node:child_process'
 import { describe, it } from 'node:test'
@@ -130,6 +132,25 @@ describe('standard output without a reader', () => {
     running.closeOutput()
     running.signal('SIGHUP')
     for (let n = 0; n < 5; n++) assert.equal((await send(`unix:${path}`)).verdict, 'accept')
+    assert.equal(await running.stop(), 0)
+  })
+})
+
+describe('the inspector', () => {
+  it('has a port for the primary and another for each worker', async () => {
+    const directory = project({ 'filter.mjs': FILTER })
+    const probe = createServer().listen(0, '127.0.0.1')
+    await once(probe, 'listening')
+    const { port } = probe.address() as AddressInfo
+    probe.close()
+    await once(probe, 'close')
+    await using running = await start(
+      ['filter.mjs', '--listen', 'inet:0@127.0.0.1'],
+      directory,
+      { env: { NODE_OPTIONS: `--inspect=127.0.0.1:${port}` } },
+    )
+    await running.says(/Debugger listening on ws:\/\/127\.0\.0\.1:/, 2)
+    assert.doesNotMatch(running.said, /address already in use/)
     assert.equal(await running.stop(), 0)
   })
 })

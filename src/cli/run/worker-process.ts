@@ -36,6 +36,10 @@ const NOT_INHERITED = [
   'LISTEN_FDNAMES',
 ]
 
+/** The primary has the inspector's port; Node says which one a worker has got. */
+const onFreePort = (argument: string): string =>
+  argument.replaceAll(/(?<!\S)(--inspect(?:-brk|-wait)?)(?:=\S*)?(?!\S)/g, '$1=127.0.0.1:0')
+
 /** Milliseconds in which everything is read that a worker has said before it ended. */
 const UNREAD = 200
 
@@ -72,13 +76,19 @@ export class WorkerProcess {
     this.#onLost = onLost
     const env = { ...process.env }
     for (const name of NOT_INHERITED) delete env[name]
+    const { NODE_OPTIONS } = env
+    if (NODE_OPTIONS !== undefined) env['NODE_OPTIONS'] = onFreePort(NODE_OPTIONS)
     const { identity } = load
     if (identity?.uid !== undefined) {
       // Programs that a filter starts would look for their files with root.
       env['HOME'] = identity.home ?? '/'
       env['USER'] = env['LOGNAME'] = identity.name ?? String(identity.uid)
     }
-    this.#child = fork(PROGRAM, { env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    this.#child = fork(PROGRAM, {
+      env,
+      execArgv: process.execArgv.map(onFreePort),
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    })
     this.loaded = new Promise((resolve, reject) => (this.#settle = { resolve, reject }))
     this.loaded.catch(() => {})
     this.#child.on('message', (message: unknown, handle: unknown) => {
