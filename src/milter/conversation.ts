@@ -26,7 +26,7 @@ import {
   type FilterObject,
 } from './filter-object.ts'
 import { handlerCalls, TracedCall } from './handler-call.ts'
-import { interruption, missedDeadline } from './interruption.ts'
+import { interruption, logFailure, missedDeadline } from './interruption.ts'
 import { keptTooLong, marksOf, NO_MARKS, type Marks } from './marks.ts'
 import {
   MessageRecord,
@@ -490,7 +490,7 @@ export class Conversation implements SessionEvents {
     this.#failed = true
     const error = readable(thrown)
     const verdict = this.#settings.onError
-    context.log.error({ stage, err: error, verdict: verdict.kind }, 'a handler failed')
+    logFailure(context.log, stage, error, verdict)
     if (this.#record !== undefined) this.#record.stage = stage
     this.#traced?.failed(error)
     recordFailure(context, stage, error)

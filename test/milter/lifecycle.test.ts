@@ -275,6 +275,7 @@ describe('a message whose handler was cut off', () => {
         const answers = wire.answers().split(' ')
         assert.equal(answers.length, what === 'EOF' ? at : 4, answers.join(' '))
         assert.equal(answers.at(-1), 'tempfail')
+        assert.deepEqual(wire.errors(), [], 'nobody is to blame')
       })
     }
   }
