@@ -9,6 +9,7 @@ import {
 import { ContentChecks, type ContentRules, type Tell } from './content-checks.ts'
 import { DANGEROUS_EXTENSIONS, HTML_EXTENSIONS } from './file-extensions.ts'
 import { dangerousName, extensionOf, extensionSet, LONGEST_NAME } from './file-names.ts'
+import { isHtmlPart, isLeftActive, seemsHtml } from './html-parts.ts'
 import { isMessageType } from './media-type.ts'
 import { parseMime, type MimeMessage } from './message.ts'
 import { contentReadings, type ContentReading } from './content-readings.ts'
@@ -208,6 +209,7 @@ export class Checks {
     place: Place,
   ): Promise<void> {
     const tell: Tell = (finding) => this.#add(finding, place)
+    await this.#html(part, names, { start, whole }, place)
     const rules: ContentRules = {
       ...this.#rules,
       message: async (content, path) => await this.#file(content, place, path),
@@ -223,6 +225,21 @@ export class Checks {
       path: place.path,
       part: part.isAttachment ? 'attachment' : 'text',
     })
+  }
+
+  /** Active HTML that a function `html` is not given, or that programs read in another charset. */
+  async #html(
+    part: MimePart,
+    names: readonly string[],
+    { start, whole }: ContentReading,
+    place: Place,
+  ): Promise<void> {
+    if (this.#policy.htmlFiles !== 'clean' || !seemsHtml(part, names, start)) return
+    const given = !place.other && place.part === part && part.sealedBy === undefined
+    const found = await isLeftActive(part, await whole(this.#turns), given && isHtmlPart(part))
+    const name = names[0] ?? ''
+    const finding = { name, reason: 'HTML_NOT_CLEANED', where: 'content' } as const
+    if (found) this.#add({ ...finding, path: place.path }, place)
   }
 
   /** A message that is encoded, read in all ways; what is usual of it was in the tree around it. */
@@ -308,14 +325,6 @@ const sizeOf = (message: MimeMessage): number => message.toBytes().length
 
 const isEncodedMessage = (part: MimePart): boolean =>
   isMessageType(part.type) && !isIdentity(part.encoding)
-
-/** What {@link AttachmentChecks.htmlFiles} has cleaned: by type; or by name, where the type tells nothing. */
-export const isHtmlPart = (part: MimePart): boolean =>
-  part.children.length === 0 &&
-  (part.type === 'text/html' ||
-    part.type === 'application/xhtml+xml' ||
-    (part.type === 'application/octet-stream' &&
-      part.filenames.some((name) => /^x?html?$/.test(extensionOf(name)))))
 
 /** HTML that programs show as the text of the message, or as one version of it: it may have a name. */
 function isBodyText(part: MimePart): boolean {

@@ -1,7 +1,7 @@
 import { UsageError } from '../errors.ts'
-import { isHtmlPart } from './attachment-checks.ts'
 import { checkAttachments } from './attachment-findings.ts'
 import { FINDING_REASONS, type AttachmentChecks, type Finding } from './finding.ts'
+import { isHtmlPart } from './html-parts.ts'
 import { isMessageType } from './media-type.ts'
 import type { MimeMessage } from './message.ts'
 import type { MimePart } from './part.ts'

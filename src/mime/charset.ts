@@ -124,10 +124,3 @@ export async function encodeCharset(
   // iconv-lite writes a question mark for what a charset has not.
   return (await decodeAnyCharset(name, bytes)) === text ? bytes : undefined
 }
-
-/** Where HTML says its charset itself; mail programs read it there if the header does not tell. */
-export function charsetInHtml(type: string, bytes: Buffer): string | undefined {
-  if (type !== 'text/html') return undefined
-  const start = bytes.toString('latin1', 0, 2048)
-  return /<meta[^>]+charset\s*=\s*["']?\s*([\w.:-]+)/i.exec(start)?.[1]?.toLowerCase()
-}

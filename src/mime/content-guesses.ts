@@ -1,4 +1,5 @@
-import { charsetInHtml, withoutVoidEscapes } from './charset.ts'
+import { withoutVoidEscapes } from './charset.ts'
+import { charsetInHtml } from './html-charset.ts'
 import type { Guess } from './guesses.ts'
 import { isIdentity, transferEncoding, type TransferEncoding } from './transfer-encoding.ts'
 

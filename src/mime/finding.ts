@@ -20,6 +20,7 @@ export const FINDING_REASONS: Readonly<Record<FindingReason, string>> = {
   MESSAGES_TOO_DEEP: 'messages attached as files, one in another, beyond limits.messages',
   PARTIAL_MESSAGE: 'a piece of a message, which programs put together with others',
   EXTERNAL_BODY: 'content that programs get from elsewhere',
+  HTML_NOT_CLEANED: 'active content in HTML that cannot be cleaned',
   TOO_MANY_READINGS: 'more ways to read the message than can be looked at',
   ...(Object.fromEntries(NOT_LOOKED_AT.map((code) => [code, MIME_PROBLEMS[code]])) as Record<
     NotLookedAt,
@@ -37,6 +38,7 @@ export type FindingReason =
   | 'MESSAGES_TOO_DEEP'
   | 'PARTIAL_MESSAGE'
   | 'EXTERNAL_BODY'
+  | 'HTML_NOT_CLEANED'
   | 'TOO_MANY_READINGS'
 
 export interface Finding {
@@ -64,7 +66,7 @@ export interface AttachmentChecks {
   /**
    * Files that a browser opens (`HTML_EXTENSIONS`), where `extensions` has them; the text of a message
    * may have such a name in any case. With `clean` those that can be cleaned as parts are allowed, and those
-   * in archives are not. @default `report`; in `defang` with a function `html`, `clean`
+   * in archives are not; active HTML that cannot be cleaned is found. @default `report`; in `defang` with a function `html`, `clean`
    */
   readonly htmlFiles?: 'allow' | 'clean' | 'report' | undefined
   /** Files in archives, and archives that cannot be read. @default true */

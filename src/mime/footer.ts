@@ -1,5 +1,6 @@
 import { UsageError } from '../errors.ts'
-import { charsetInHtml, decodeAnyCharset, encodeCharset } from './charset.ts'
+import { decodeAnyCharset, encodeCharset } from './charset.ts'
+import { charsetInHtml } from './html-charset.ts'
 import { readingOfCharset } from './content-guesses.ts'
 import { placeIn, withReferences } from './html.ts'
 import { escapeHtml, readHtml, TEXT_ELEMENTS } from './html-tokens.ts'

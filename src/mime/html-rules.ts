@@ -29,6 +29,7 @@ const REMOVED_TAGS: ReadonlySet<string> = new Set([
   'frameset',
   'object',
   'portal',
+  'track',
 ])
 
 /** Whether a tag is taken out, its content not. */
@@ -42,8 +43,13 @@ export function isActiveTag(
   if (name !== 'link') return false
   const words = valueOf(attributes, 'rel').toLowerCase().split(/\s+/)
   const stylesheet = words.includes('stylesheet') && options.keepStylesheets !== true
-  return stylesheet || words.includes('import')
+  return stylesheet || words.some((word) => LOADED_LINKS.has(word))
 }
+
+/** What browsers get, or connect to, before anybody asks (HTML, section 4.6.7). */
+const LOADED_LINKS: ReadonlySet<string> = new Set(
+  'dns-prefetch import manifest modulepreload preconnect prefetch preload prerender'.split(' '),
+)
 
 const valueOf = (attributes: readonly HtmlAttribute[], name: string): string =>
   attributes.find((one) => one.name === name)?.value ?? ''
@@ -77,8 +83,12 @@ export function activeAttribute(
   { name, value }: HtmlAttribute,
   options: SanitizeOptions,
 ): string | undefined {
-  if (name.startsWith('on') || name === 'srcdoc') return `attribute ${name}`
+  if (name.startsWith('on') || ['srcdoc', 'ping', 'manifest'].includes(name))
+    return `attribute ${name}`
   if (name === 'formaction' && options.keepForms !== true) return `attribute ${name}`
+  // What is drawn from another document, which is loaded for it; one's own stays.
+  if (element === 'use' && name.endsWith('href') && !/^\s*#/.test(value))
+    return `attribute ${name}`
   if (name === 'style') return isActiveStyle(value) ? 'code' : undefined
   if (name === 'srcset') {
     const active = srcsetUrls(value).some(({ url }) => isActiveUrl(url, true))
@@ -117,7 +127,7 @@ export function isActiveStyle(css: string): boolean {
 }
 
 const ACTIVE_STYLE =
-  /expression\s*\(|-moz-binding|(?<![\w-])behaviou?r\s*:(?!\s*url\(["']?#default#vml["']?\))|(?:java|vb)script\s*:|data:text\/html/
+  /@import|expression\s*\(|-moz-binding|(?<![\w-])behaviou?r\s*:(?!\s*url\(["']?#default#vml["']?\))|(?:java|vb)script\s*:|data:text\/html/
 
 const character = (code: number): string => (code < 0x80 ? String.fromCharCode(code) : '\ufffd')
 

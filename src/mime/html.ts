@@ -1,6 +1,7 @@
 import { UsageError } from '../errors.ts'
 import { encodeText } from '../protocol/text.ts'
-import { charsetInHtml, encodeCharset } from './charset.ts'
+import { encodeCharset } from './charset.ts'
+import { charsetInHtml } from './html-charset.ts'
 import { readingOfCharset } from './content-guesses.ts'
 import { srcsetUrls } from './html-rules.ts'
 import {

@@ -1,6 +1,7 @@
 import { UsageError } from '../errors.ts'
 import { encodeText } from '../protocol/text.ts'
-import { charsetInHtml, decodeAnyCharset } from './charset.ts'
+import { decodeAnyCharset } from './charset.ts'
+import { charsetInHtml } from './html-charset.ts'
 import { fieldAt, type ContentField } from './content-field.ts'
 import { contentGuesses } from './content-guesses.ts'
 import { withParameter } from './content-type.ts'

@@ -1,5 +1,6 @@
 import { UsageError } from '../errors.ts'
-import { charsetInHtml, encodeCharset } from './charset.ts'
+import { encodeCharset } from './charset.ts'
+import { charsetInHtml } from './html-charset.ts'
 import { encodeText } from '../protocol/text.ts'
 import { readingOfCharset } from './content-guesses.ts'
 import type { Guess } from './guesses.ts'

@@ -1,0 +1,67 @@
+import { extensionOf } from './file-names.ts'
+import { readingOfCharset } from './content-guesses.ts'
+import { charsetInHtml, otherTexts } from './html-charset.ts'
+import { sanitizeHtml } from './html-sanitize.ts'
+import type { MimePart } from './part.ts'
+
+/** Which parts are HTML, and which of those can be cleaned. */
+
+/**
+ * What a policy's function `html` is given: by type; or by name, where the type tells nothing. XHTML is
+ * not: it is read by the rules of XML, by which any name may be an element of HTML.
+ */
+export const isHtmlPart = (part: MimePart): boolean =>
+  part.children.length === 0 &&
+  (part.type === 'text/html' ||
+    (part.type === 'application/octet-stream' &&
+      part.filenames.some((name) => /^html?$/.test(extensionOf(name)))))
+
+const XML = /^(?:application\/xhtml\+xml|image\/svg(?:\+xml)?)$/
+
+/** Whether some program may show it as HTML: by a type, a name or its first bytes (MIME Sniffing, 7.1). */
+export function seemsHtml(part: MimePart, names: readonly string[], start: Buffer): boolean {
+  if (part.types.some((type) => type === 'text/html' || XML.test(type))) return true
+  if (names.some((name) => /^(?:[sx]?html?|xht|svg)$/.test(extensionOf(name)))) return true
+  if (/^(?:image|audio|video)\//.test(part.type)) return false
+  // Text that is shown as text may begin with a tag.
+  if (part.type.startsWith('text/') && !part.isAttachment) return false
+  const text = start.toString('latin1', 0, 512)
+  return /^(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html|head|body|script|iframe|svg)[\s>]/i.test(
+    text,
+  )
+}
+
+/** Larger HTML that is not cleaned is found as it is: reading it would take long. */
+const LARGEST_READ = 1_048_576
+
+/**
+ * Whether something active is left.
+ * @param cleaned its usual text is cleaned: only others count
+ */
+export async function isLeftActive(
+  part: MimePart,
+  bytes: Buffer,
+  cleaned: boolean,
+): Promise<boolean> {
+  const labels = part.describing().flatMap((field) => field.readingsOf('charset'))
+  const inside = labels.length === 0 ? charsetInHtml('text/html', bytes) : undefined
+  const usual = await part.text()
+  const texts = otherTexts(inside === undefined ? labels : [inside], bytes, usual)
+  // A text that rests on a guess is not written back (GUESSED_PART).
+  const { sure, ascii } = readingOfCharset(part.type, part.charset, bytes)
+  const guessed = !(sure || ascii) || part.guesses.some((guess) => guess !== 'charset')
+  if (!cleaned || guessed) {
+    texts.add(usual)
+    texts.add(bytes.toString('latin1'))
+  }
+  if (texts.size === 0) return false
+  if (bytes.length > LARGEST_READ) return true
+  for (const text of texts) {
+    if (XML_CODE.test(text) && !cleaned) return true
+    if ((await sanitizeHtml(text)).removed.length > 0) return true
+  }
+  return false
+}
+
+/** What runs by the rules of XML only: elements and addresses with a prefix, entities. */
+const XML_CODE = /<[\w.-]+:script|<!entity|<\?xml-stylesheet/i
