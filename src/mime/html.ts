@@ -296,7 +296,9 @@ async function writableHtml(part: MimePart): Promise<WritableHtml> {
   const name = part.charset ?? charsetInHtml(part.type, bytes) ?? 'us-ascii'
   const same = (await encodeCharset(name, html))?.equals(bytes) === true
   if (guesses.every((guess) => guess === 'charset')) {
-    if (same && (reading.sure || !reading.ascii)) {
+    // In codes with shifts, what stands above new text would be written in another way.
+    const shifts = /utf-?7|^hz|2022/.test(name)
+    if (same && (reading.sure || (!reading.ascii && !shifts))) {
       const write = async (changed: string): Promise<void> => {
         const next = await encodeCharset(name, changed)
         // A text that was ASCII, and is no longer, has to say what it is.

@@ -303,7 +303,7 @@ const BEYOND: Readonly<Record<string, () => unknown>> = {
     const answer = mta.command(helo())
     running.signal('SIGHUP')
     assert.deepEqual(await answer, { type: 'tempfail' })
-    await running.says(/code: SHUTTING_DOWN/)
+    await running.says(/code=SHUTTING_DOWN/)
   },
 }
 

@@ -189,7 +189,8 @@ describe('a slow peer', () => {
     })
     void client.deliver({ message: withSubject('large') })
     // Who does not read does not hear of a reset, unless it writes.
-    const macros = encodeCommand({ type: 'macro', command: Command.MAIL, pairs: [] })
+    // Those of MAIL would end the message.
+    const macros = encodeCommand({ type: 'macro', command: Command.UNKNOWN, pairs: [] })
     const knock = setInterval(() => socket.write(macros), 100)
     socket.once('close', () => clearInterval(knock))
     return socket
