@@ -43,6 +43,17 @@ export interface MtaClientOptions {
   readonly macroLists?: Partial<Record<MacroStageName, readonly string[]>> | undefined
 }
 
+export const CLIENT_OPTIONS: readonly (keyof MtaClientOptions)[] = [
+  'mta',
+  'offer',
+  'timeouts',
+  'onFailure',
+  'macroLists',
+]
+
+/** Postfix has two more, of which the model knows nothing. */
+const ON_FAILURE: readonly unknown[] = ['tempfail', 'accept', 'reject']
+
 /** How a filter is connected to. */
 export interface ConnectOptions extends MtaClientOptions {
   /** TLS, for a filter that speaks it; `{}` for one whose certificate Node trusts. */
@@ -93,6 +104,13 @@ export class MtaClient implements AsyncDisposable {
       throw new UsageError(
         'INVALID_OPTION',
         `mta is ${JSON.stringify(name)}; it can be postfix or sendmail`,
+      )
+    }
+    const { onFailure = 'tempfail' } = options
+    if (!ON_FAILURE.includes(onFailure)) {
+      throw new UsageError(
+        'INVALID_OPTION',
+        `onFailure is ${JSON.stringify(onFailure)}; it can be ${ON_FAILURE.join(', ')} (shutdown and quarantine of Postfix are not modelled)`,
       )
     }
     this.model = MODELS[name]

@@ -53,12 +53,14 @@ const isBlank = (byte: number | undefined): boolean => byte === 0x20 || byte ===
 /**
  * Splits a message. Lines may end with CRLF or LF; where the first line ends with a bare LF, all line
  * ends are made CRLF, as the programs do that put such a file into SMTP. The header ends at the first
- * line that is neither a field nor a continuation of one, empty or not, as for mail servers.
+ * line that is neither a field nor a continuation of one, empty or not, as for mail servers. The `From ` line
+ * that a message in an mbox begins with is left out: it is no part of the message (RFC 4155), and no program
+ * that sends such a file hands it on.
  */
 export function parseMessage(message: Uint8Array): ParsedMessage {
   const bytes = withCrlf(Buffer.from(message.buffer, message.byteOffset, message.byteLength))
   const fields: Field[] = []
-  let start = 0
+  let start = envelopeLine(bytes)
   while (start < bytes.length) {
     const end = endOfField(bytes, start)
     const text = bytes.subarray(start, trimEnd(bytes, start, end))
@@ -68,6 +70,13 @@ export function parseMessage(message: Uint8Array): ParsedMessage {
     start = end
   }
   return { fields, body: Buffer.alloc(0) }
+}
+
+/** Past the `From ` line at the start, if there is one. */
+function envelopeLine(bytes: Buffer): number {
+  if (bytes.toString('latin1', 0, 5) !== 'From ') return 0
+  const feed = bytes.indexOf(LF)
+  return feed === -1 ? bytes.length : feed + 1
 }
 
 /** A name of printable ASCII, perhaps with white space before its colon (Postfix `is_header`). */

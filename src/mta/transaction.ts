@@ -92,11 +92,41 @@ const MESSAGE = [
   'Hello\r\n',
 ].join('\r\n')
 
+export const TRANSACTION_FIELDS: readonly (keyof Transaction)[] = [
+  'client',
+  'helo',
+  'from',
+  'fromParameters',
+  'to',
+  'message',
+  'authenticated',
+  'tls',
+  'macros',
+  'unknown',
+]
+
+/** A misspelt field would be a test of something else. @throws UsageError INVALID_OPTION */
+export function refuseOthers(caller: string, given: object, known: readonly string[]): void {
+  if (typeof given !== 'object' || given === null) {
+    throw new UsageError(
+      'INVALID_OPTION',
+      `${caller} takes an object of fields such as { message }; it got ${given === null ? 'null' : typeof given}`,
+    )
+  }
+  const other = Object.keys(given).find((name) => !known.includes(name))
+  if (other === undefined) return
+  throw new UsageError(
+    'INVALID_OPTION',
+    `${caller} has no field ${JSON.stringify(other)}; there are ${known.join(', ')}`,
+  )
+}
+
 /** @throws UsageError INVALID_OPTION */
 export function completeTransaction(
   given: Transaction,
   model: MailServerModel,
 ): CompleteTransaction {
+  refuseOthers('a transaction', given, TRANSACTION_FIELDS)
   const peer = peerOf(given.client, model)
   const to = given.to ?? 'bob@example.net'
   const recipients = (

@@ -1,9 +1,10 @@
+import { UsageError } from '../errors.ts'
 import type { Filter } from '../milter/filter-object.ts'
 import type { Exact } from '../milter/handlers.ts'
 import { filterSettings, type FilterOptions } from '../milter/options.ts'
-import { MtaClient, type MtaClientOptions } from '../mta/client.ts'
+import { CLIENT_OPTIONS, MtaClient, type MtaClientOptions } from '../mta/client.ts'
 import type { Outcome } from '../mta/outcome.ts'
-import type { Transaction } from '../mta/transaction.ts'
+import { refuseOthers, TRANSACTION_FIELDS, type Transaction } from '../mta/transaction.ts'
 import { memoryChannel } from './memory-channel.ts'
 import { recordingLogger, type LogLine } from './recording.ts'
 
@@ -20,6 +21,11 @@ export interface TestOutcome extends Outcome {
   /** everything that was logged */
   readonly log: readonly LogLine[]
 }
+
+type SessionOptions = MtaClientOptions & { readonly filter?: FilterOptions | undefined }
+
+const SESSION_OPTIONS: readonly string[] = [...CLIENT_OPTIONS, 'filter']
+const IN_TRANSACTION: ReadonlySet<string> = new Set(TRANSACTION_FIELDS)
 
 /** Keeps TypeScript from passing over an object that has no callback at all ("weak types"). */
 interface NotWeak {
@@ -39,15 +45,17 @@ const PATIENCE = 5_000
  * A filter that fails is not an exception but an outcome: `outcome.failure` has the reason,
  * `outcome.errors` what its handlers have thrown.
  *
- * @throws UsageError INVALID_OPTION, INVALID_HANDLER
+ * @throws UsageError INVALID_OPTION also for a field that does not exist, INVALID_HANDLER
  */
 export async function deliver<F extends Filter & NotWeak>(
   filter: () => F & Exact<F>,
   transaction: TestTransaction = {},
 ): Promise<TestOutcome> {
-  const session = await openSession(filter, transaction)
+  refuseOthers('deliver', transaction, [...TRANSACTION_FIELDS, ...SESSION_OPTIONS])
+  const session = await open('deliver', filter, transaction)
   try {
-    return await session.deliver(transaction)
+    const fields = Object.entries(transaction).filter(([name]) => IN_TRANSACTION.has(name))
+    return await session.deliver(Object.fromEntries(fields))
   } finally {
     await session.close()
   }
@@ -56,8 +64,23 @@ export async function deliver<F extends Filter & NotWeak>(
 /** One SMTP session with a filter in memory, for several messages one after the other. */
 export async function openSession<F extends Filter & NotWeak>(
   filter: () => F & Exact<F>,
-  options: MtaClientOptions & { readonly filter?: FilterOptions | undefined } = {},
+  options: SessionOptions = {},
 ): Promise<TestSession> {
+  refuseOthers('openSession', options, SESSION_OPTIONS)
+  return await open('openSession', filter, options)
+}
+
+async function open<F extends Filter & NotWeak>(
+  caller: string,
+  filter: () => F & Exact<F>,
+  options: SessionOptions,
+): Promise<TestSession> {
+  if (typeof filter !== 'function') {
+    throw new UsageError(
+      'INVALID_HANDLER',
+      `${caller} takes what defineFilter has made, or a function that makes the handlers of one SMTP session: ${caller}(() => ({ eom(ctx) { ... } })); it got ${filter === null ? 'null' : typeof filter}`,
+    )
+  }
   const log: LogLine[] = []
   const settings = filterSettings({ logger: recordingLogger(log), ...options.filter })
   const client = await MtaClient.over(memoryChannel(filter, settings), {

@@ -1,3 +1,4 @@
+import { lfToCrlf } from '../protocol/line-ends.ts'
 import { decodeText } from '../protocol/text.ts'
 
 /** Lines around a change that are shown. */
@@ -8,10 +9,12 @@ const MOST_LINES = 2_000
 /**
  * What a filter has made of a message, line by line: `-` was there, `+` is there now. Empty if nothing
  * changed. Control characters, 8-bit bytes that are no UTF-8 and blanks at a line's end are made
- * visible; line ends are shown where they are not CRLF.
+ * visible; line ends are shown where they are not CRLF. Where `before` has bare LF alone, as a file of a test
+ * has, and `after` CRLF, its line ends are read as CRLF: `deliver` sends it so.
  */
 export function difference(before: Uint8Array | string, after: Uint8Array | string): string {
-  const old = linesOf(before)
+  const file = onlyLf(before) && hasCrlf(after)
+  const old = linesOf(file ? lfToCrlf(bytesOf(before)) : before)
   const now = linesOf(after)
   let start = 0
   while (start < old.length && start < now.length && old[start] === now[start]) start++
@@ -65,6 +68,11 @@ function changes(old: readonly string[], now: readonly string[]): string[] {
   }
   return lines
 }
+
+const bytesOf = (text: Uint8Array | string): Buffer => Buffer.from(text as Uint8Array)
+const hasCrlf = (text: Uint8Array | string): boolean => bytesOf(text).includes('\r\n')
+const onlyLf = (text: Uint8Array | string): boolean =>
+  bytesOf(text).includes('\n') && !bytesOf(text).includes('\r')
 
 function linesOf(text: Uint8Array | string): string[] {
   const whole = typeof text === 'string' ? text : decodeText(Buffer.from(text))
