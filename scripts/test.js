@@ -45,7 +45,7 @@ const isTest = (data) => data.details?.type !== 'suite' && !files.includes(data.
 // Files with real mail servers run one after the other: they share two cores and measure timeouts.
 const serial = files.some(withMailServer)
 const soak = files.some(isSoak) ? Number(process.env.TSMILTER_SOAK_MINUTES ?? 2) : 0
-const minutes = Math.max(serial ? 10 : 3, 2 * soak + 3)
+const minutes = Math.max(serial ? 12 : 6, 2 * soak + 3)
 const overdue = new AbortController()
 // Every file listens to it.
 setMaxListeners(0, overdue.signal)
