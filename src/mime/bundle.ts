@@ -19,7 +19,7 @@ export function checkBundle(
     // Nobody waits for it: an unhandled rejection ends the program.
     throw new UsageError(
       'BAD_BUNDLE',
-      `this bundle cannot load iconv-lite: ${(cause as Error).message}. Leave packages out of it (esbuild: --packages=external), or define require in its banner: import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)`,
+      `this bundle cannot load iconv-lite: ${(cause as Error).message}. Leave packages out of it (esbuild: --packages=external), or define require in its banner: import { createRequire as from } from 'node:module'; const require = from(import.meta.url)`,
       { cause },
     )
   })

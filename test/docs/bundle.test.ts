@@ -38,7 +38,7 @@ async function run(name: string, options: BuildOptions): Promise<ReturnType<type
 }
 
 const REQUIRE =
-  "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)"
+  "import { createRequire as from } from 'node:module'; const require = from(import.meta.url)"
 
 describe('a bundle', () => {
   it('of an ES module without require ends at its start, before any mail', async () => {
