@@ -11,6 +11,7 @@ import {
 import { encodeFrame, FRAME_HEADER_SIZE, FrameDecoder } from '../protocol/frame.ts'
 import type { Choice, Offer } from '../protocol/negotiation.ts'
 import { decodeReply, type EditMessage, type ReplyMessage } from '../protocol/replies.ts'
+import { decodeText } from '../protocol/text.ts'
 import { reasonOf } from '../server/tls.ts'
 import { socketChannel, type Channel, type ClientTls, type OpenChannel } from './channel.ts'
 import type { MailServerModel, MailServerName, MtaTimeouts } from './models/model.ts'
@@ -84,6 +85,8 @@ export class MtaClient implements AsyncDisposable {
   /** what the filter did that the protocol does not allow, though the server goes on */
   readonly violations: MilterError[] = []
   readonly timeouts: MtaTimeouts
+  /** the latest reply with a text of the filter's own, as the server reads it: `%%` is `%` */
+  replyText = ''
   readonly #decoder = new FrameDecoder(MAX_REPLY)
   readonly #replies: ReplyMessage[] = []
   readonly #waiting: Waiting[] = []
@@ -434,6 +437,13 @@ export class MtaClient implements AsyncDisposable {
       }
     }
     const reply = decodeReply(code, where)
+    if (reply.type === 'replycode') {
+      const nul = payload.indexOf(0)
+      this.replyText = decodeText(payload, 0, nul === -1 ? payload.length : nul)
+        .replaceAll(/%(%?)/g, '$1')
+        .replace(/\r?\n$/, '')
+        .replaceAll(/\r?\n/g, '\r\n')
+    }
     if (payload.length > 0 && isVerdict(reply)) {
       const what = `${reply.type} with ${payload.length} bytes after it`
       if (this.model.refusesPayloadOfVerdicts)

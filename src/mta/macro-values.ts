@@ -1,7 +1,12 @@
 import type { CompleteTransaction } from './transaction.ts'
-import type { AddedFields, MacroCommand, MailServerModel } from './models/model.ts'
+import {
+  OWN_NAME,
+  type AddedFields,
+  type MacroCommand,
+  type MailServerModel,
+} from './models/model.ts'
 
-const HOST = 'mx.example.net'
+const HOST = OWN_NAME
 const HOST_ADDRESS = '198.51.100.1'
 
 let messages = 0

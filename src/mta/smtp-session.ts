@@ -3,7 +3,6 @@ import type { CommandMessage } from '../protocol/commands.ts'
 import { CHUNK_SIZE, Action, Command, MacroStage, Step } from '../protocol/constants.ts'
 import { wireMacroName } from '../protocol/macros.ts'
 import type { EditMessage, ReplyMessage } from '../protocol/replies.ts'
-import { formatSmtpReply } from '../protocol/smtp-reply.ts'
 import { decodeText } from '../protocol/text.ts'
 import type { MtaClient } from './client.ts'
 import { MacroValues } from './macro-values.ts'
@@ -97,6 +96,11 @@ export class SmtpSession {
     this.#abort()
   }
 
+  /** The server ends the session before there was a message: Postfix resets it, with ABORT. */
+  hangsUp(): void {
+    if (this.#messages === 0 && this.#client.model.abortsBetweenMessages) this.#abort()
+  }
+
   #abort(): void {
     if (this.#decision === undefined) this.#client.notify({ type: 'abort' })
   }
@@ -138,7 +142,11 @@ class Delivery {
     if (before?.kind === 'refuse') return this.#refusal(before)
     if (before?.kind === 'accept') return this.#passed('eom')
     for (const line of this.transaction.unknown) {
-      await this.step('unknown', { type: 'unknown', line })
+      const shown = this.#client.model.unknownLine(line)
+      const answer = await this.step('unknown', { type: 'unknown', line: shown })
+      if (answer === undefined || !endsSession(answer)) continue
+      this.#session.hangsUp()
+      return this.#refusal(answer)
     }
     this.#session.messageBegins()
     const decision = await this.#envelope()
@@ -181,6 +189,7 @@ class Delivery {
       else if (answer.kind === 'refuse') {
         this.#refused.push({ address: recipient.address, reply: answer.reply })
         last = answer
+        if (endsSession(answer)) return answer
       } else return answer
     }
     if (this.#macros.accepted === 0) return last
@@ -323,7 +332,7 @@ class Delivery {
       case 'shutdown':
         return { kind: 'refuse', stage, reply: model.reply(reply.type, stage, address) }
       case 'replycode': {
-        const text = formatSmtpReply(reply.reply)
+        const text = this.#client.replyText
         return { kind: 'refuse', stage, reply: model.ownReply(text, stage, address) }
       }
       default:
@@ -403,6 +412,10 @@ class Delivery {
     }
   }
 }
+
+/** The server hangs up with this one: the client says nothing more. */
+const endsSession = ({ kind, reply }: Decision): boolean =>
+  kind === 'refuse' && reply.startsWith('421')
 
 const EMPTY = Buffer.alloc(0)
 

@@ -1,120 +1,28 @@
-import assert from 'node:assert/strict'
 import { after, before, it } from 'node:test'
-import { MtaClient, type Outcome } from '../../src/mta/index.ts'
 import {
-  decodeMacros,
   encodeFrame,
   encodeReply,
-  encodeText,
   MacroStage,
   Reply,
   Step,
-  type MacroLists,
   type ReplyMessage,
 } from '../../src/protocol/index.ts'
-import { difference } from '../../src/testing/index.ts'
-import { until } from '../support/resources.ts'
-import type { MailServer } from './support/mail-server.ts'
-import { RawFilter } from './support/raw-filter.ts'
-import { SmtpClient } from './support/smtp.ts'
-import { eachServer, message, withoutReceived } from './support/stack.ts'
-
-const CLIENT = { hostname: 'localhost', address: '127.0.0.1' }
-const MESSAGE = message(
-  ['X-Fold: a\r\n\tb', 'X-None:v', 'X-Tab:\tv'],
-  'line\r\n'.repeat(20_000),
-)
-const RECIPIENTS = ['bob@example.test', 'carol@example.test']
+import { BothSides, type Play } from './support/both-sides.ts'
+import { eachServer, message } from './support/stack.ts'
 
 /**
  * A filter is sent the same by the real server and by the client that plays it, and its answers have
  * the same effect.
  */
 eachServer('the same outcome', (kind) => {
-  let filter: RawFilter
-  let server: MailServer
+  let sides: BothSides
   before(async () => {
-    filter = await RawFilter.start()
-    server = await kind.start({ milters: [filter.address], timeout: 2 })
+    sides = await BothSides.start(kind)
   })
-  after(async () => {
-    await server.stop()
-    filter.close()
-  })
+  after(() => sides.stop())
 
-  interface Played {
-    /** the reply that ended the message, or refused its last recipient */
-    readonly reply: string
-    readonly delivered: Buffer | undefined
-    readonly frames: readonly string[]
-  }
-
-  async function real(messages: number, original: Buffer): Promise<Played> {
-    filter.received = []
-    const client = await SmtpClient.connect(server.port)
-    let reply = ''
-    try {
-      await client.command('EHLO client.test')
-      for (let i = 0; i < messages; i++) {
-        const { mail, recipients, data } = await client.send({
-          from: '<alice@example.test>',
-          to: RECIPIENTS.map((to) => `<${to}>`),
-          message: original,
-        })
-        reply = (data ?? recipients.findLast(({ code }) => code >= 300) ?? mail).lines.join(
-          '\r\n',
-        )
-      }
-      if (!reply.startsWith('421')) await client.quit()
-    } finally {
-      client.close()
-    }
-    await server.idle()
-    await until(() => filter.connections === 0)
-    const [delivered] = server.sink.messages.splice(0)
-    return {
-      reply,
-      delivered: delivered && withoutReceived(delivered),
-      frames: filter.received.map(shown),
-    }
-  }
-
-  async function played(messages: number, original: Buffer): Promise<Played> {
-    filter.received = []
-    const client = await MtaClient.connect(filter.address, { mta: kind.name, timeouts: 2_000 })
-    let outcome: Outcome | undefined
-    for (let i = 0; i < messages; i++) {
-      outcome = await client.deliver({
-        client: CLIENT,
-        helo: 'client.test',
-        from: 'alice@example.test',
-        to: RECIPIENTS,
-        message: original,
-      })
-    }
-    await client.quit()
-    await until(() => filter.connections === 0)
-    return {
-      reply: encodeText(outcome!.reply).toString('latin1'),
-      delivered: outcome!.message,
-      frames: filter.received.map(shown),
-    }
-  }
-
-  async function same(
-    answers: Readonly<Record<string, Buffer>>,
-    { steps = 0, messages = 1, original = MESSAGE, macroLists = new Map() as MacroLists } = {},
-  ): Promise<void> {
-    filter.answers = answers
-    filter.steps = steps
-    filter.edits = []
-    filter.macroLists = macroLists
-    const there = await real(messages, original)
-    const here = await played(messages, original)
-    assert.equal(withoutQueueId(here.reply), withoutQueueId(there.reply))
-    assert.equal(difference(there.frames.join('\n'), here.frames.join('\n')), '')
-    assert.equal(difference(there.delivered ?? '', here.delivered ?? ''), '')
-  }
+  const same = (answers: Readonly<Record<string, Buffer>>, play: Play = {}): Promise<void> =>
+    sides.same({ ...play, answers })
 
   it('with a filter that only listens', () => same({}))
   it('with three messages in a session', () => same({}, { messages: 3 }))
@@ -194,27 +102,3 @@ eachServer('the same outcome', (kind) => {
     it(`with ${what} as its reply`, () => same({ R: text(reply), E: text(reply) }))
   }
 })
-
-/** The first words of a frame: what a filter could tell two servers apart by. */
-function shown([letter, payload]: readonly [string, Buffer]): string {
-  switch (letter) {
-    case 'D': {
-      const { command, pairs } = decodeMacros({ bytes: payload, start: 0, end: payload.length })
-      // How a server calls itself tells it apart.
-      const names = pairs.map(([name, value]) => (name === 'v' ? `v=${value}` : name))
-      return `D ${String.fromCharCode(command)} ${names.join(' ')}`.trimEnd()
-    }
-    case 'C': {
-      // The port differs each time.
-      const nul = payload.indexOf(0)
-      return `C ${payload.toString('latin1', 0, nul + 2)} ${payload.toString('latin1', nul + 4)}`
-    }
-    case 'B':
-      return `B ${payload.length}`
-    default:
-      return `${letter} ${payload.toString('latin1')}`.trimEnd()
-  }
-}
-
-const withoutQueueId = (reply: string): string =>
-  reply.replace(/(?<=queued as )\w+|(?<=2\.0\.0 )\w+(?= Message accepted)/, 'ID')

@@ -2,6 +2,9 @@ import type { Offer } from '../../protocol/negotiation.ts'
 import type { EditMessage } from '../../protocol/replies.ts'
 import type { Field } from '../message.ts'
 
+/** What the modelled servers call themselves. */
+export const OWN_NAME = 'mx.example.net'
+
 export type MailServerName = 'postfix' | 'sendmail'
 
 /** The commands that macros can be sent before. */
@@ -53,6 +56,8 @@ export interface MailServerModel {
   ipv6(address: string): string
   /** why it does not take a REPLYCODE; undefined if it does */
   replyFlaw(text: string): string | undefined
+  /** what a filter is shown of a command the server does not know */
+  unknownLine(line: string): string
   /** what it tells the client where the filter gives no text of its own */
   reply(what: CannedReply, at: MacroCommand, address?: string): string
   /** a reply with the filter's text, for one address at MAIL and RCPT */

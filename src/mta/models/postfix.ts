@@ -1,5 +1,5 @@
 import { ALL_ACTIONS, ALL_STEPS, PROTOCOL_VERSION } from '../../protocol/constants.ts'
-import type { CannedReply, MailServerModel } from './model.ts'
+import { OWN_NAME, type CannedReply, type MailServerModel } from './model.ts'
 import { PostfixQueuedMessage } from './postfix-queue.ts'
 
 const QUEUE_ID = ['i']
@@ -59,6 +59,8 @@ export const POSTFIX: MailServerModel = {
   leaves: { accepted: 'silently', refused: 'silently' },
   abortsBetweenMessages: true,
   ipv6: (address) => address,
+  // The first word; the whole line from 3.10 on (smtpd.c).
+  unknownLine: (line) => line.split(' ', 1)[0]!,
   replyFlaw(text) {
     if (!/^[45][0-9][0-9][ -]/.test(text)) return 'no code of 4xx or 5xx with a blank after it'
     if (/^.{4}[0-9]/s.test(text) && text[4] !== text[0]) {
@@ -67,6 +69,10 @@ export const POSTFIX: MailServerModel = {
     return undefined
   },
   reply: (what) => REPLIES[what],
-  ownReply: (text) => text,
+  // 421 at CONNECT: it hangs up with a text of its own.
+  ownReply: (text, at) =>
+    at === 'connect' && text.startsWith('421')
+      ? `421 ${OWN_NAME} Service unavailable - try again later`
+      : text,
   queue: (message) => new PostfixQueuedMessage(message),
 }

@@ -1,6 +1,6 @@
 import { ALL_ACTIONS, ALL_STEPS, PROTOCOL_VERSION } from '../../protocol/constants.ts'
 import { encodeText } from '../../protocol/text.ts'
-import type { MacroCommand, MailServerModel } from './model.ts'
+import { OWN_NAME, type MacroCommand, type MailServerModel } from './model.ts'
 import { SendmailQueuedMessage } from './sendmail-queue.ts'
 
 const CONTENT: ReadonlySet<MacroCommand> = new Set(['header', 'eoh', 'body', 'eom'])
@@ -36,6 +36,7 @@ export const SENDMAIL: MailServerModel = {
   maxCommandData: 65_535,
   leaves: { accepted: 'quit', refused: 'at the end' },
   abortsBetweenMessages: false,
+  unknownLine: (line) => line,
   ipv6: (address) => `IPv6:${allGroups(address)}`,
   // Sendmail falls back to its own text instead (MILTER_CHECK_REPLYCODE).
   replyFlaw(text) {
@@ -58,7 +59,9 @@ export const SENDMAIL: MailServerModel = {
     }
   },
   ownReply(text, at, address) {
-    // At CONNECT only the class of the reply counts.
+    // At CONNECT only the class of the reply counts, and 421 in one line (srvrsmtp.c).
+    if (at === 'connect' && text.startsWith('421 '))
+      return `421 4.7.0 ${OWN_NAME} closing connection`
     if (at === 'connect') return this.reply(text.startsWith('4') ? 'tempfail' : 'reject', at)
     return withAddress(withEnhancedCode(sevenBit(text)), at, address)
   },
@@ -70,19 +73,25 @@ function sevenBit(text: string): string {
   return Buffer.from(encodeText(text).map((byte) => byte & 0x7f)).toString('latin1')
 }
 
-/** At MAIL and RCPT the address comes before the text (err.c putoutmsg). */
+/**
+ * At MAIL and RCPT the address comes before the text, with these three codes alone (err.c fmtmsg; measured
+ * with every code from 400 to 599).
+ */
 function withAddress(text: string, at: MacroCommand, address: string | undefined): string {
   if (address === undefined || (at !== 'mail' && at !== 'rcpt')) return text
   return text.replace(
-    /^(\d{3}[ -](?:[245]\.\d{1,3}\.\d{1,3} )?)/,
+    /^((?:450|550|553)[ -](?:[245]\.\d{1,3}\.\d{1,3} )?)/,
     (start) => `${start}${address}... `,
   )
 }
 
-/** Where there is no enhanced status code Sendmail puts x.0.0 (err.c fmtmsg). */
+/**
+ * Where there is no enhanced status code with something after it Sendmail puts x.0.0, in the first line alone
+ * (err.c fmtmsg).
+ */
 function withEnhancedCode(text: string): string {
-  return text.replaceAll(
-    /^(([45])\d\d)([ -])(?![245]\.\d{1,3}\.\d{1,3}(?: |$))/gm,
+  return text.replace(
+    /^(([45])\d\d)([ -])(?![245]\.\d{1,3}\.\d{1,3} )/,
     (_all, code: string, kind: string, blank: string) => `${code}${blank}${kind}.0.0 `,
   )
 }

@@ -34,6 +34,8 @@ export class RawFilter {
   leadingSpace = false
   /** the steps to ask for instead: then every command is answered */
   steps: number | undefined
+  /** the answer to the offer instead, a whole frame */
+  negotiation: Buffer | undefined
   /** macros to ask for; none: what the server sends anyway */
   macroLists: MacroLists = new Map()
   /** answers to commands by their letter, whole frames; continue without one */
@@ -80,7 +82,7 @@ export class RawFilter {
         this.received.push([letter, bytes])
         switch (frames.command) {
           case Command.OPTNEG:
-            socket.write(this.#choice(decodeOffer(payload)))
+            socket.write(this.negotiation ?? this.#choice(decodeOffer(payload)))
             break
           case Command.HEADER: {
             const [name, value] = bytes.toString('latin1').split('\0') as [string, string]
