@@ -40,11 +40,12 @@ const workloads = {
   },
 
   // The first of three fields is changed, the second deleted, and for the third a new one is added.
+  // The new value is an address, because some of the fields hold addresses.
   edits: {
     message(mail) {
       const fields = mail.headers.fields().slice(0, Number(edits))
       for (const [number, field] of fields.entries()) {
-        if (number % 3 === 0) field.value = `changed ${number}`
+        if (number % 3 === 0) field.value = `<changed-${number}@example.org>`
         else if (number % 3 === 1) field.remove()
         else mail.headers.append('X-Added', `${number}`)
       }
