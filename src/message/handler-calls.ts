@@ -1,9 +1,10 @@
 import { InterruptedError } from '../errors.ts'
-import { isThenable, readable, verdictOf, whenSettled } from '../milter/answer.ts'
+import { isThenable, readable, verdictOf } from '../milter/answer.ts'
 import type { LiveConnectionContext } from '../milter/context.ts'
 import { handlerCalls, TracedCall } from '../milter/handler-call.ts'
 import { publishFailure, recordFailure } from '../milter/message-record.ts'
 import { errorVerdict, type FilterSettings } from '../milter/options.ts'
+import { RunningCall } from '../milter/running-call.ts'
 import type { Stage } from '../milter/stages.ts'
 import type { Later } from '../session/events.ts'
 import { CONTINUE, type Verdict } from '../session/verdict.ts'
@@ -34,11 +35,18 @@ const SHARE = 0.95
 /** Milliseconds for one call of a shadow: mail does not wait long for those that only look. */
 const SHADOW_LIMIT = 30_000
 
+const missed = (member: FilterMember, stage: FilterStage, limit: number): InterruptedError =>
+  new InterruptedError(
+    'DEADLINE_EXCEEDED',
+    `the filter ${JSON.stringify(member.name)} did not answer at ${stage} within ${limit} ms`,
+  )
+
 /** Calls the handlers of filters, one at a time, and turns whatever they do into a verdict. */
 export class HandlerCalls {
   readonly #settings: FilterSettings
-  /** ends the call that is waited for, without an answer */
-  #stop: ((reason: InterruptedError) => void) | undefined
+  /** what is waited for, and what is done when it no longer is */
+  #running: RunningCall<Verdict> | undefined
+  #stopped: ((reason: InterruptedError) => void) | undefined
 
   constructor(settings: FilterSettings) {
     this.#settings = settings
@@ -46,7 +54,7 @@ export class HandlerCalls {
 
   /** The call is not waited for any longer, nor what may follow it. It never settles then. */
   stop(reason: InterruptedError): void {
-    this.#stop?.(reason)
+    if (this.#running?.drop() === true) this.#stopped?.(reason)
   }
 
   run(
@@ -100,54 +108,39 @@ export class HandlerCalls {
     fail: (error: unknown) => Verdict,
     traced: TracedCall | undefined,
   ): Promise<Verdict> {
-    return new Promise((resolve) => {
-      let waiting = true
-      const end = (): void => {
-        waiting = false
-        clearTimeout(timer)
-        subject.close()
-        if (this.#stop === stop) this.#stop = undefined
-      }
-      const stop = (reason: InterruptedError): void => {
-        end()
-        traced?.cut(reason)
-      }
-      const limit = this.#limit(member, stage)
-      const late = (): void => {
-        end()
-        const reason = new InterruptedError(
-          'DEADLINE_EXCEEDED',
-          `the filter ${JSON.stringify(member.name)} did not answer at ${stage} within ${limit} ms`,
-        )
+    const over = (): void => {
+      subject.close()
+      if (this.#running === call) this.#running = this.#stopped = undefined
+    }
+    const limit = this.#limit(member, stage)
+    const call = new RunningCall<Verdict>(result, limit, () => missed(member, stage, limit), {
+      done: (value) => {
+        over()
+        return verdictOf(value, EVENTS[stage], stage) ?? CONTINUE
+      },
+      failed: (error) => {
+        over()
+        return fail(error)
+      },
+      cut: (reason) => {
+        over()
         subject.cut(reason)
-        resolve(fail(reason))
-      }
-      const timer = limit > 0 ? setTimeout(late, limit) : undefined
-      this.#stop = stop
-      whenSettled(
-        result,
-        (value) => {
-          if (!waiting) return
-          end()
-          try {
-            resolve(verdictOf(value, EVENTS[stage], stage) ?? CONTINUE)
-          } catch (error) {
-            resolve(fail(error))
-          }
-        },
-        (error: unknown) => {
-          if (waiting) {
-            end()
-            resolve(fail(error))
-            return
-          }
-          context.log.debug(
-            { filter: member.name, stage, err: readable(error) },
-            'a handler that was cut off failed later',
-          )
-        },
-      )
+        return fail(reason)
+      },
+      late: (failure) => {
+        if (failure === undefined) return
+        context.log.debug(
+          { filter: member.name, stage, err: readable(failure.error) },
+          'a handler that was cut off failed later',
+        )
+      },
     })
+    this.#running = call
+    this.#stopped = (reason) => {
+      over()
+      traced?.cut(reason)
+    }
+    return call.answer
   }
 
   /** Milliseconds for one call; 0 for no limit. */

@@ -221,8 +221,8 @@ export class Base implements FilterObjectSource {
       return this.#answer(handler.call(this.#object, name as never, value as never))
     }
 
-    overrunning(count: number): void {
-      this.#object.#overrunning = count
+    overrunning(change: 1 | -1): void {
+      this.#object.#overrunning += change
     }
 
     #begin(context: LiveConnectionContext): void {

@@ -30,8 +30,8 @@ export interface FilterObject {
   readonly callsFilters?: boolean
   /** the handler that was called last is not waited for any longer */
   cutOff?(reason: InterruptedError): void
-  /** how many handlers are still running though they are no longer waited for */
-  overrunning?(count: number): void
+  /** one more (1) handler is still running though it is no longer waited for, or one fewer (-1) */
+  overrunning?(change: 1 | -1): void
   /** the message is over, in whatever way; what was kept for it can go */
   messageOver?(): void
 }

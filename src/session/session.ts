@@ -17,17 +17,12 @@ import { Inbox } from './inbox.ts'
 import { ALWAYS_HELD, type SessionLimits } from './limits.ts'
 import { MacroStore } from './macro-store.ts'
 import { Outbox } from './outbox.ts'
-import { GOES_ON, MESSAGE_STEPS, ORDER, repeats, type MessageCommand } from './order.ts'
 import { callFor } from './message-events.ts'
+import { isLastWord, MessageLife } from './message-life.ts'
+import { GOES_ON, MESSAGE_STEPS, type MessageCommand } from './order.ts'
 import { agree, type Terms, type Wishes } from './terms.ts'
 import { negotiatedTwice, noMemory, notNegotiated, outOfOrder } from './violations.ts'
 import { CONTINUE, endsMessage, TEMPFAIL, type Verdict } from './verdict.ts'
-
-/**
- * A message begins with MAIL; it is settled once the filter has said its last word on it, and cut when a handler
- * was not waited for: then it gets the same answers, and `abort` when it ends.
- */
-type Message = 'none' | 'open' | 'settled' | 'cut'
 
 /**
  * The filter's side of one connection: bytes in, calls out, answers in, bytes out. It does no I/O,
@@ -49,13 +44,7 @@ export class Session {
   /** an event of the present SMTP session has reached the filter */
   #begun = false
   #connected = false
-  #message: Message = 'none'
-  #order = 0
-  #skipping = false
-  /** what a settled message is answered with, should the mail server go on with it */
-  #settled: Verdict = CONTINUE
-  /** a verdict that a stage without replies could not give, owed to the next message */
-  #owed: Verdict | undefined
+  readonly #message = new MessageLife()
 
   #busy = false
   /** the handler of this command was not waited for */
@@ -86,7 +75,7 @@ export class Session {
 
   /** A message has begun and is not finished, or a handler is running. */
   get working(): boolean {
-    return this.#busy || this.#message === 'open'
+    return this.#busy || this.#message.phase === 'open'
   }
 
   get handling(): boolean {
@@ -140,7 +129,7 @@ export class Session {
 
   /** Keeps the mail server waiting at end of message; anywhere else Sendmail would drop the filter. */
   progress(): void {
-    if (this.#message !== 'open' || this.#order !== ORDER[Command.EOM]) return
+    if (!this.#message.ending) return
     // Postfix takes any other frame for the end of the body.
     if (this.#sendingBody) return
     this.#out.push(FRAMES.progress)
@@ -161,7 +150,7 @@ export class Session {
   /** A command that ends what is being handled is acted on before its turn. */
   #heedInterruption(): void {
     if (this.#inbox.quitAhead) this.#interrupt('disconnect')
-    else if (this.#inbox.abortAhead && this.#message === 'open') this.#interrupt('abort')
+    else if (this.#inbox.abortAhead && this.#message.phase === 'open') this.#interrupt('abort')
   }
 
   #interrupt(reason: 'abort' | 'disconnect' | 'shutdown'): void {
@@ -171,9 +160,8 @@ export class Session {
 
   /** At a shutdown the mail server still reads, and gets its answers to the message that was cut. */
   #answersOn(): boolean {
-    return (
-      this.#ending === 'shutdown' && (this.#message === 'cut' || this.#message === 'settled')
-    )
+    const { phase } = this.#message
+    return this.#ending === 'shutdown' && (phase === 'cut' || phase === 'settled')
   }
 
   /** Works off whole frames until there are no more, or a handler needs time. */
@@ -361,8 +349,8 @@ export class Session {
 
   /** A handler failed where no reply is due: the message must not pass as if it had not. */
   #owe(verdict: Verdict): void {
-    if (this.#message === 'open') this.#settle(verdict)
-    else this.#owed = verdict
+    if (this.#message.phase === 'open') this.#settle(verdict)
+    else this.#message.owe(verdict)
   }
 
   // ---- in a message
@@ -372,9 +360,9 @@ export class Session {
     this.#abandon(() => {
       this.macros.begin(Command.MAIL)
       this.#openMessage()
-      this.#order = ORDER[Command.MAIL]!
-      if (this.#message === 'settled') {
-        this.#respond(Step.NR_MAIL, this.#settled)
+      this.#message.advance(Command.MAIL)
+      if (this.#message.phase === 'settled') {
+        this.#respond(Step.NR_MAIL, this.#message.settled)
         return
       }
       if (this.#declines(Step.NOMAIL)) {
@@ -389,11 +377,9 @@ export class Session {
 
   #openMessage(): void {
     this.#begun = true
-    this.#message = 'open'
-    this.#order = 0
-    this.#skipping = false
+    const owed = this.#message.begin()
     this.#events.messageBegins()
-    if (this.#owed !== undefined) this.#settle(this.#owed)
+    if (owed !== undefined) this.#settle(owed)
   }
 
   /** MAIL was declined, so a message begins with whatever comes first. */
@@ -408,8 +394,8 @@ export class Session {
       return
     }
     if (command === Command.RCPT) this.macros.begin(command)
-    if (this.#message !== 'open') {
-      this.#respond(silent, this.#settled)
+    if (this.#message.phase !== 'open') {
+      this.#respond(silent, this.#message.settled)
       return
     }
     if (this.#declines(declined)) {
@@ -429,31 +415,25 @@ export class Session {
 
   /** An empty chunk is forgiven (halon-extras/milter sends one for an empty body). */
   #body(): Later<Verdict> {
-    if (this.#skipping || this.#frame.size === 0) return CONTINUE
+    if (this.#message.skipping || this.#frame.size === 0) return CONTINUE
     return this.#events.body(this.#frame)
   }
 
   /** Takes the verdict on an event of the open message, and answers the event. */
   #conclude(command: number, silent: number, verdict: Verdict): void {
     if (verdict.kind === 'skip') {
-      this.#skipping = true
+      this.#message.skip()
       this.#respond(silent, this.#agreed(Step.SKIP) ? verdict : CONTINUE)
       return
     }
-    const onlyThisRecipient =
-      command === Command.RCPT && (verdict.kind === 'reject' || verdict.kind === 'tempfail')
     const unsaid = this.#agreed(silent)
-    if (this.#cut) {
-      this.#message = 'cut'
-      this.#settled = verdict.kind === 'accept' ? CONTINUE : verdict
-    } else if (endsMessage(verdict) && (!onlyThisRecipient || unsaid)) this.#settle(verdict)
+    if (this.#cut) this.#message.cut(verdict)
+    else if (isLastWord(command, verdict, unsaid)) this.#settle(verdict)
     if (!unsaid) this.#out.push(verdict.frame)
   }
 
-  /** The filter has said its last word; should more of the message come, that word is repeated. */
   #settle(verdict: Verdict): void {
-    this.#settled = verdict.kind === 'accept' ? CONTINUE : verdict
-    this.#message = 'settled'
+    this.#message.settle(verdict)
     this.#events.messageOver(verdict)
   }
 
@@ -467,10 +447,11 @@ export class Session {
       return
     }
     const hasChunk = this.#frame.size > 0
-    if (this.#message === 'cut') {
-      this.#endCut(this.#settled)
-    } else if (this.#message === 'settled') {
-      this.#endMessage({ verdict: this.#settled, edits: [] })
+    const { phase, settled } = this.#message
+    if (phase === 'cut') {
+      this.#endCut(settled)
+    } else if (phase === 'settled') {
+      this.#endMessage({ verdict: settled, edits: [] })
     } else if (hasChunk && !this.#declines(Step.NOBODY)) {
       this.#after(this.#body(), (verdict) => {
         if (this.#cut) this.#endCut(verdict)
@@ -515,15 +496,12 @@ export class Session {
   // ---- order
 
   #inOrder(command: number): boolean {
-    if (this.#message === 'none') {
+    if (this.#message.phase === 'none') {
       if (!this.#startsWithoutMail()) return false
       this.macros.beginWithoutMail()
       this.#openMessage()
     }
-    const order = ORDER[command]!
-    if (order < this.#order || (order === this.#order && !repeats(command))) return false
-    this.#order = order
-    return true
+    return this.#message.advance(command)
   }
 
   /**
@@ -531,15 +509,15 @@ export class Session {
    * the message is given up and the command deferred.
    */
   #outOfOrder(command: number, silent: number): void {
-    this.#events.violation(outOfOrder(command, this.#message === 'none'), false)
+    this.#events.violation(outOfOrder(command, this.#message.phase === 'none'), false)
     this.#abandon(() => this.#respond(silent, TEMPFAIL))
   }
 
   /** Ends the message that is open, if any, without a verdict; then goes on with `next`. */
   #abandon(next: () => void): void {
-    if (this.#message === 'settled') this.#closeMessage()
-    if (this.#message === 'none') return next()
-    const verdict = this.#message === 'cut' ? this.#settled : undefined
+    if (this.#message.phase === 'settled') this.#closeMessage()
+    if (this.#message.phase === 'none') return next()
+    const verdict = this.#message.phase === 'cut' ? this.#message.settled : undefined
     this.#after(this.#events.abort(), () => {
       this.#closeMessage(verdict)
       next()
@@ -547,9 +525,9 @@ export class Session {
   }
 
   #closeMessage(verdict?: Verdict): void {
-    if (this.#message === 'open' || this.#message === 'cut') this.#events.messageOver(verdict)
-    this.#message = 'none'
-    this.#order = 0
+    const { phase } = this.#message
+    if (phase === 'open' || phase === 'cut') this.#events.messageOver(verdict)
+    this.#message.end()
     this.macros.endMessage()
   }
 
@@ -557,7 +535,7 @@ export class Session {
   #closeScope(next: () => void, clearMacros = true): void {
     if (clearMacros) this.macros.clear()
     this.#connected = false
-    this.#owed = undefined
+    this.#message.forget()
     if (!this.#begun) return next()
     this.#begun = false
     this.#after(this.#events.close('quit'), next)

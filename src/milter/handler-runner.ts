@@ -1,0 +1,292 @@
+import type { InterruptedError } from '../errors.ts'
+import type { HeaderView } from '../protocol/commands.ts'
+import type { Later } from '../session/events.ts'
+import { CONTINUE, type Verdict } from '../session/verdict.ts'
+import { isThenable, readable, tapped, verdictOf, whenSettled } from './answer.ts'
+import { channels } from './channels.ts'
+import type { LiveConnectionContext, LiveMessageContext } from './context.ts'
+import type { AnyHandler, FilterObject } from './filter-object.ts'
+import { handlerCalls, TracedCall } from './handler-call.ts'
+import { logFailure, missedDeadline } from './interruption.ts'
+import { keptTooLong, marksOf, NO_MARKS, type Marks } from './marks.ts'
+import {
+  publishFailure,
+  publishHandler,
+  recordFailure,
+  type MessageRecord,
+} from './message-record.ts'
+import type { FilterSettings } from './options.ts'
+import { RunningCall, type CallEnds } from './running-call.ts'
+import type { Stage } from './stages.ts'
+
+/**
+ * Calls the handlers of one filter object, one at a time, and turns whatever they do (answer, throw, hang,
+ * return nonsense) into an answer. This is the only place that knows handlers, deadlines and the error policy;
+ * what waits for a promise is a {@link RunningCall}.
+ */
+export class HandlerRunner {
+  readonly filter: FilterObject
+  /** of the message, if somebody listens */
+  record: MessageRecord | undefined
+  /** the latest answer was not the filter's own: its edits do not count */
+  failed = false
+  readonly #settings: FilterSettings
+  /** what is waited for and may be cut off */
+  #running: { cut(reason: InterruptedError): void } | undefined
+  /** of a handler, if somebody traces */
+  #traced: TracedCall | undefined
+
+  constructor(filter: FilterObject, settings: FilterSettings) {
+    this.filter = filter
+    this.#settings = settings
+  }
+
+  marks(stage: Stage): Marks {
+    const handler = this.filter.handlers[stage]
+    return handler === undefined ? NO_MARKS : marksOf(handler)
+  }
+
+  /** The handler that runs is answered for, by the configured policy. */
+  cut(reason: InterruptedError): void {
+    this.#running?.cut(reason)
+  }
+
+  // ---- events that are answered with a verdict
+
+  call(stage: Stage, context: LiveConnectionContext, args: readonly unknown[]): Later<Verdict> {
+    return this.#observed()
+      ? this.#timed(stage, context, args)
+      : this.#ask(stage, context, args)
+  }
+
+  /** `call` for the handler of header, of which most calls are: no list of arguments, no search for it. */
+  callField(message: LiveMessageContext, name: string, value: string | Buffer): Later<Verdict> {
+    const { filter } = this
+    const handler = filter.handlers.header
+    if (handler === undefined || filter.callHeader === undefined || this.#observed()) {
+      return this.call('header', message, [name, value])
+    }
+    this.failed = false
+    let result: unknown
+    try {
+      result = filter.callHeader(handler, message, name, value)
+    } catch (error) {
+      return this.#fail('header', message, error)
+    }
+    return this.#answered('header', message, result)
+  }
+
+  /** For filters that take fields as they lie. */
+  takeField(message: LiveMessageContext, field: HeaderView): Verdict {
+    this.failed = false
+    try {
+      this.filter.takeField!(message, field)
+      return CONTINUE
+    } catch (error) {
+      return this.#fail('header', message, error)
+    }
+  }
+
+  #ask(stage: Stage, context: LiveConnectionContext, args: readonly unknown[]): Later<Verdict> {
+    const { filter } = this
+    const handler = filter.handlers[stage]
+    this.failed = false
+    if (handler === undefined) return CONTINUE
+    let result: unknown
+    try {
+      result = filter.call(handler, context, args)
+    } catch (error) {
+      return this.#fail(stage, context, error)
+    }
+    return this.#answered(stage, context, result)
+  }
+
+  #answered(stage: Stage, context: LiveConnectionContext, result: unknown): Later<Verdict> {
+    if (result === undefined || result === CONTINUE) return CONTINUE
+    try {
+      if (!isThenable(result)) return this.#checked(stage, context, result)
+    } catch (error) {
+      return this.#fail(stage, context, error)
+    }
+    if (stage === 'body' && this.marks(stage).lent) {
+      this.#leave(result)
+      return this.#fail(stage, context, keptTooLong())
+    }
+    return this.#wait(
+      stage,
+      context,
+      result,
+      (value) => this.#checked(stage, context, value),
+      (error) => this.#fail(stage, context, error),
+    )
+  }
+
+  /** A return value as a verdict. */
+  #checked(stage: Stage, context: LiveConnectionContext, value: unknown): Verdict {
+    if (value === undefined) return CONTINUE
+    if (this.marks(stage).noReply) {
+      context.log.warn({ stage }, 'a handler marked noReply returned something; it is ignored')
+      return CONTINUE
+    }
+    try {
+      return verdictOf(value, stage) ?? CONTINUE
+    } catch (error) {
+      return this.#fail(stage, context, error)
+    }
+  }
+
+  #fail(stage: Stage, context: LiveConnectionContext, thrown: unknown): Verdict {
+    this.failed = true
+    const error = readable(thrown)
+    const verdict = this.#settings.onError
+    logFailure(context.log, stage, error, verdict)
+    if (this.record !== undefined) this.record.stage = stage
+    this.#traced?.failed(error)
+    recordFailure(context, stage, error)
+    return verdict
+  }
+
+  // ---- calls that are answered with something else, or with nothing
+
+  /**
+   * For negotiate.
+   * @param combine makes an answer of what was returned
+   * @param failed the answer if it or `combine` fails
+   */
+  request<T>(
+    handler: AnyHandler,
+    context: LiveConnectionContext,
+    args: readonly unknown[],
+    combine: (given: unknown) => T,
+    failed: (error: unknown) => T,
+  ): Later<T> {
+    const fail = (error: unknown): T => {
+      this.#traced?.failed(readable(error))
+      return failed(error)
+    }
+    return this.#trace('negotiate', context, () => {
+      try {
+        const request = this.filter.call(handler, context, args)
+        if (!isThenable(request)) return combine(request)
+        return this.#wait('negotiate', context, request, combine, fail)
+      } catch (error) {
+        return fail(error)
+      }
+    })
+  }
+
+  /** For abort and close: told, not asked, and never cut off but by their deadline. */
+  notify(
+    stage: 'abort' | 'close',
+    context: LiveConnectionContext,
+    args: readonly unknown[],
+  ): Later<void> {
+    const handler = this.filter.handlers[stage]
+    if (handler === undefined) return undefined
+    const failed = (thrown: unknown): void => {
+      const error = readable(thrown)
+      context.log.error({ stage, err: error }, 'a handler failed')
+      this.#traced?.failed(error)
+      publishFailure(context, stage, error)
+    }
+    return this.#trace(stage, context, () => {
+      try {
+        const result = this.filter.call(handler, context, args)
+        if (!isThenable(result)) return undefined
+        return this.#wait(stage, context, result, () => undefined, failed, false)
+      } catch (error) {
+        failed(error)
+        return undefined
+      }
+    })
+  }
+
+  // ---- observed calls
+
+  /** Somebody listens: only then is there a clock, and a promise around the answer. */
+  #observed(): boolean {
+    return (
+      this.record !== undefined ||
+      channels.handler.hasSubscribers ||
+      handlerCalls.hasSubscribers
+    )
+  }
+
+  /** @param ask calls the handler */
+  #trace<T>(stage: Stage, context: LiveConnectionContext, ask: () => Later<T>): Later<T> {
+    if (!handlerCalls.hasSubscribers || this.filter.callsFilters) return ask()
+    this.#traced = new TracedCall(context, stage)
+    return this.#traced.run(ask)
+  }
+
+  #timed(
+    stage: Stage,
+    context: LiveConnectionContext,
+    args: readonly unknown[],
+  ): Later<Verdict> {
+    const { record } = this
+    if (record !== undefined) record.stage = stage
+    const isHandled = this.filter.handlers[stage] !== undefined
+    const began = performance.now()
+    const ask = (): Later<Verdict> => this.#ask(stage, context, args)
+    return tapped(isHandled ? this.#trace(stage, context, ask) : ask(), (verdict) => {
+      const milliseconds = performance.now() - began
+      record?.took(stage, milliseconds, verdict)
+      if (isHandled) publishHandler(context.id, stage, milliseconds)
+    })
+  }
+
+  // ---- handlers that take their time
+
+  #wait<T>(
+    stage: Stage,
+    context: LiveConnectionContext,
+    result: PromiseLike<unknown>,
+    done: (value: unknown) => T,
+    failed: (error: unknown) => T,
+    interruptible = true,
+  ): Promise<T> {
+    const { filter } = this
+    const ends: CallEnds<T> = {
+      done: (value) => {
+        over()
+        return done(value)
+      },
+      failed: (error) => {
+        over()
+        return failed(error)
+      },
+      cut: (reason) => {
+        over()
+        filter.overrunning?.(1)
+        context.scope.interrupt(reason)
+        filter.cutOff?.(reason)
+        return failed(reason)
+      },
+      late: (failure) => {
+        filter.overrunning?.(-1)
+        if (failure !== undefined) {
+          context.log.debug(
+            { stage, err: readable(failure.error) },
+            'a handler that was cut off failed later',
+          )
+        }
+      },
+    }
+    const limit = this.#settings.deadlines[stage]
+    const call = new RunningCall(result, limit, () => missedDeadline(stage, limit), ends)
+    const over = (): void => {
+      if (this.#running === call) this.#running = undefined
+    }
+    if (interruptible) this.#running = call
+    return call.answer
+  }
+
+  /** A handler that is still running and that nobody waits for. */
+  #leave(result: PromiseLike<unknown>): void {
+    const { filter } = this
+    const ended = (): void => filter.overrunning?.(-1)
+    filter.overrunning?.(1)
+    whenSettled(result, ended, ended)
+  }
+}

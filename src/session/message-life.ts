@@ -1,0 +1,105 @@
+import { Command } from '../protocol/constants.ts'
+import { ORDER, repeats } from './order.ts'
+import { CONTINUE, endsMessage, type Verdict } from './verdict.ts'
+
+/**
+ * A message begins with MAIL; it is settled once the filter has said its last word on it, and cut when a handler
+ * was not waited for: then it gets the same answers, and `abort` when it ends.
+ */
+export type MessagePhase = 'none' | 'open' | 'settled' | 'cut'
+
+/**
+ * The life of the messages of one SMTP session, one after the other: which command may come now, and what a
+ * verdict means for the rest. It knows neither bytes nor handlers.
+ */
+export class MessageLife {
+  #phase: MessagePhase = 'none'
+  #order = 0
+  #skipping = false
+  #settled: Verdict = CONTINUE
+  #owed: Verdict | undefined
+
+  get phase(): MessagePhase {
+    return this.#phase
+  }
+
+  /** What a settled or cut message is answered with, should the mail server go on with it. */
+  get settled(): Verdict {
+    return this.#settled
+  }
+
+  /** The filter wants no more of the body. */
+  get skipping(): boolean {
+    return this.#skipping
+  }
+
+  /** End of message has come, and is not answered yet. */
+  get ending(): boolean {
+    return this.#phase === 'open' && this.#order === ORDER[Command.EOM]
+  }
+
+  /** @returns the verdict that is owed to this message: it is settled before its first event */
+  begin(): Verdict | undefined {
+    this.#phase = 'open'
+    this.#order = 0
+    this.#skipping = false
+    return this.#owed
+  }
+
+  /** Whether a command may come at this point of the message; if so, the message is there now. */
+  advance(command: number): boolean {
+    const order = ORDER[command]!
+    if (order < this.#order || (order === this.#order && !repeats(command))) return false
+    this.#order = order
+    return true
+  }
+
+  skip(): void {
+    this.#skipping = true
+  }
+
+  /** The filter has said its last word; should more of the message come, that word is repeated. */
+  settle(verdict: Verdict): void {
+    this.#phase = 'settled'
+    this.#repeat(verdict)
+  }
+
+  /** A handler was not waited for; `verdict` was given in its place. */
+  cut(verdict: Verdict): void {
+    this.#phase = 'cut'
+    this.#repeat(verdict)
+  }
+
+  #repeat(verdict: Verdict): void {
+    this.#settled = verdict.kind === 'accept' ? CONTINUE : verdict
+  }
+
+  end(): void {
+    this.#phase = 'none'
+    this.#order = 0
+  }
+
+  /** A verdict that an event without a reply could not give. */
+  owe(verdict: Verdict): void {
+    this.#owed = verdict
+  }
+
+  /** The SMTP session is over, and with it what was owed in it. */
+  forget(): void {
+    this.#owed = undefined
+  }
+}
+
+/**
+ * Whether a verdict is the last word on the message.
+ * @param unsaid the event gets no reply
+ */
+export function isLastWord(command: number, verdict: Verdict, unsaid: boolean): boolean {
+  if (!endsMessage(verdict)) return false
+  // Said at RCPT, a refusal is for this recipient alone.
+  return (
+    unsaid ||
+    command !== Command.RCPT ||
+    (verdict.kind !== 'reject' && verdict.kind !== 'tempfail')
+  )
+}
