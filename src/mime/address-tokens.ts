@@ -14,9 +14,22 @@ export interface Token {
 const BLANKS = /[ \t\r\n]+/y
 const WORD = /[^ \t\r\n"()<>[\]:;@\\,]+/y
 const QUOTED = /"(?:[^"\\]|\\[^])*"/y
-const LITERAL = /\[(?:[^[\]\\\r\n]|\\[^])*\]/y
+/**
+ * With nothing in it that parts or ends anything elsewhere: what is put in quotes behind a `[` must not become a
+ * literal with it.
+ */
+const LITERAL = /\[[^[\]\\\r\n"(),;<>]*\]/y
 /** As most readers take it: blanks and special characters may be in it (Python's get_encoded_word). */
 const ENCODED = /=\?[^?\s]+\?[bq]\?[^?\r\n]*\?=/iy
+
+/** `<@a,@b:` */
+const ROUTE = /<[ \t\r\n]*@[^"()<>;:\\]*:/y
+
+/** Where a source route ends that begins at a `<`; -1 if there is none. */
+export function routeEnd(text: string, at: number): number {
+  ROUTE.lastIndex = at
+  return ROUTE.test(text) ? ROUTE.lastIndex : -1
+}
 
 /** @param encoded whether encoded words are words of their own, as in a message */
 export function addressTokens(text: string, encoded: boolean): Token[] {
@@ -26,6 +39,7 @@ export function addressTokens(text: string, encoded: boolean): Token[] {
   const noLiteral = text.lastIndexOf(']') + 1
   /** in brackets there are no encoded words */
   let angle = false
+  let route = -1
   const push = (kind: Token['kind'], end: number, open = false, isEncoded = false): void => {
     tokens.push({
       kind,
@@ -65,15 +79,17 @@ export function addressTokens(text: string, encoded: boolean): Token[] {
       }
       push('word', end)
     } else {
-      if ('<>,;'.includes(one)) angle = one === '<'
+      if (one === '<') route = routeEnd(text, at)
+      if ('<>,;'.includes(one) && at >= route) angle = false
+      if (one === '<') angle = true
       push('special', at + 1)
     }
   }
   return tokens
 }
 
-/** Comments nest. */
-function commentEnd(text: string, start: number): number {
+/** Where a comment ends; -1 if it does not. Comments nest. */
+export function commentEnd(text: string, start: number): number {
   let depth = 0
   for (let i = start; i < text.length; i++) {
     const one = text[i]

@@ -21,7 +21,7 @@ import {
   type Pieces,
   type Style,
 } from './encoded-words.ts'
-import { addressText, commentText } from './mailboxes.ts'
+import { addressText, commentText, wholeEscapes } from './mailboxes.ts'
 import { parameterOf, parseParameters } from './parameters.ts'
 
 /** Fields as text, each by its grammar: it says where an encoded word can stand (RFC 2047, section 5). */
@@ -109,7 +109,7 @@ function quotedText({ kind, text, encoded }: Token): string {
   if (!encoded && kind !== 'quoted') return text
   const escape = (plain: string): string =>
     plain.replaceAll(/["\\]/g, '\\$&').replaceAll(/[\r\n\0]/g, ' ')
-  const inner = decodeEncodedWords(encoded ? text : text.slice(1, -1), undefined, escape)
+  const inner = decodeEncodedWords(encoded ? text : text.slice(1, -1), wholeEscapes, escape)
   return encoded && inner === text ? text : `"${inner}"`
 }
 

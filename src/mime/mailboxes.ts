@@ -1,6 +1,6 @@
 import { UsageError } from '../errors.ts'
 import { decodeEncodedWords, LOOKS_ENCODED, trimBlanks } from './encoded-words.ts'
-import { addressTokens, type Token } from './address-tokens.ts'
+import { addressTokens, commentEnd, routeEnd, type Token } from './address-tokens.ts'
 
 /**
  * Lists of addresses (RFC 5322, section 3.4, with the obsolete forms of section 4.4). In a message an
@@ -142,11 +142,11 @@ class Reader {
     let i = start + 1
     while (blank(this.#tokens[i])) i++
     let inner = i
-    if (special(this.#tokens[i], '@')) {
-      // A source route, which means nothing any more (RFC 5322, section 4.4).
-      let end = i
-      while (end < this.#tokens.length && !special(this.#tokens[end], ':>')) end++
-      if (special(this.#tokens[end], ':')) inner = i = end + 1
+    // A source route means nothing any more (RFC 5322, section 4.4).
+    const route = routeEnd(this.#text, this.#tokens[start]!.start)
+    if (route !== -1) {
+      while (this.#tokens[i] !== undefined && this.#tokens[i]!.start < route) i++
+      inner = i
     }
     while (i < this.#tokens.length && !special(this.#tokens[i], '<>,;')) {
       if (this.#tokens[i]!.open) this.#wrong('a quote, bracket or comment has no end')
@@ -185,7 +185,7 @@ class Reader {
     this.#pending = []
     if (this.#done) {
       this.#done = false
-      for (const one of tokens) this.#comment(one)
+      this.#parts(tokens, false)
       if (!tokens.every(blank)) this.#wrong('something stands behind an address')
       return
     }
@@ -225,6 +225,15 @@ class Reader {
   }
 
   #name(tokens: readonly Token[]): string {
+    this.#parts(tokens, true)
+    return nameOf(tokens, this.#text, this.#encoded)
+  }
+
+  /**
+   * Notes the names between comments.
+   * @param quotes whether other characters than those of words need quotes there
+   */
+  #parts(tokens: readonly Token[], quotes: boolean): void {
     let part: Token[] = []
     const end = (): void => {
       while (part.length > 0 && part.at(-1)!.kind === 'blank') part.pop()
@@ -234,7 +243,9 @@ class Reader {
           tokens: part,
           start: part[0]!.start,
           end: part.at(-1)!.end,
-          loose: part.some(({ kind }) => kind === 'special' || kind === 'literal'),
+          loose: part.some(
+            (one) => (quotes && isLoose(one)) || (one.encoded && SPECIALS.test(one.text)),
+          ),
         })
       }
       part = []
@@ -246,9 +257,12 @@ class Reader {
       } else if (one.kind !== 'blank' || part.length > 0) part.push(one)
     }
     end()
-    return nameOf(tokens, this.#text, this.#encoded)
   }
 }
+
+const isLoose = ({ kind }: Token): boolean => kind === 'special' || kind === 'literal'
+/** What readers forgive in an encoded word parts or ends something in a text, where there are none. */
+const SPECIALS = /[ \t"()<>[\]:;@\\,]/
 
 const NO_ADDRESS = { address: '', local: '', domain: '' } as const
 
@@ -329,29 +343,34 @@ export function nameOf(tokens: readonly Token[], text: string, encoded: boolean)
   let name = ''
   let run: Token[] = []
   let afterComment = false
+  const add = (said: string): void => {
+    // A line break in a name would be one of the header; nobody means anything by such characters.
+    // oxlint-disable-next-line eslint/no-control-regex -- they are what is taken out
+    const clean = said.replaceAll(/[\0-\x1f\x7f]/g, ' ')
+    const piece = afterComment ? clean.replace(/^ +/, '') : clean
+    name += piece
+    if (piece !== '') afterComment = false
+  }
   const endRun = (): void => {
     if (run.length === 0) return
     const plain = text.slice(run[0]!.start, run.at(-1)!.end).replaceAll(/[ \t\r\n]+/g, ' ')
-    const next = encoded ? decodeEncodedWords(plain) : plain
-    name += afterComment && run[0]!.kind === 'blank' ? next.slice(1) : next
-    afterComment = false
+    add(encoded ? decodeEncodedWords(plain) : plain)
     run = []
   }
   for (const one of tokens) {
     if (one.kind === 'comment') {
       endRun()
-      if (!name.endsWith(' ')) name += ' '
+      // One blank for it and those around it.
+      name = `${trimBlanks(name)} `
       afterComment = true
     } else if (one.kind === 'quoted') {
       endRun()
       const inner = one.text.slice(1, one.open ? undefined : -1)
-      name += encoded && !one.open ? decodeEncodedWords(inner, unquote) : unquote(inner)
+      add(encoded && !one.open ? decodeEncodedWords(inner, unquote) : unquote(inner))
     } else run.push(one)
   }
   endRun()
-  // A line break in a name would be one of the header; nobody means anything by such characters.
-  // oxlint-disable-next-line eslint/no-control-regex -- they are what is taken out
-  return trimBlanks(name.replaceAll(/[\0-\x1f\x7f]/g, ' '))
+  return trimBlanks(name)
 }
 
 // ---- as text
@@ -378,7 +397,16 @@ export function commentText(comment: string): string {
     const safe = text.replaceAll(/[()\\]/g, '\\$&').replaceAll(/[\r\n\0]/g, ' ')
     return LOOKS_ENCODED.test(safe) ? safe.replaceAll('=?', '=\\?') : safe
   }
-  return decodeEncodedWords(comment, undefined, escape)
+  const text = decodeEncodedWords(comment, wholeEscapes, escape)
+  // A word may hold a bracket of its own, which counts among those of the comment.
+  return commentEnd(text, 0) === text.length ? text : comment
+}
+
+/** A backslash before an encoded word must not take away the meaning of one that what it says begins with. */
+export const wholeEscapes = (plain: string): string => {
+  let end = plain.length
+  while (plain[end - 1] === '\\') end--
+  return (plain.length - end) % 2 === 1 ? `${plain}\\` : plain
 }
 
 /** The text of what stands in a message: it parses back to the same mailboxes. */
