@@ -7,6 +7,7 @@ import type { ConnectionTimeouts } from './connection.ts'
 import type { Entrance } from './entrance.ts'
 import { formatPeer, plainAddress } from './networks.ts'
 import { readProxyHeader, type ProxyHeader } from './proxy-header.ts'
+import type { Occupant } from './pressure.ts'
 import type { Listed } from './roster.ts'
 import { reasonOf } from './tls.ts'
 import { codeOf } from './unix-socket.ts'
@@ -21,7 +22,7 @@ export interface ArrivalEvents {
 const EMPTY = Buffer.alloc(0)
 
 /** A connection that has not passed the {@link Entrance} yet. */
-export class Arrival implements Listed {
+export class Arrival implements Listed, Occupant {
   place = 0
   readonly #socket: Socket
   readonly #entrance: Entrance
@@ -156,6 +157,10 @@ export class Arrival implements Listed {
 
   // ---- for the server, as those of a Connection
 
+  get peer(): string | undefined {
+    return this.#peer
+  }
+
   readonly working = false
 
   silence(now: number): number {
@@ -164,6 +169,12 @@ export class Arrival implements Listed {
 
   parting(): number {
     return 0
+  }
+
+  readonly hadMessage = false
+
+  unused(now: number): number {
+    return now - this.#began
   }
 
   checkTimes(now: number, { frame }: ConnectionTimeouts): void {

@@ -6,6 +6,7 @@ import type { CloseReason, Transport } from '../session/events.ts'
 import type { Session } from '../session/session.ts'
 import { clock } from './clock.ts'
 import { formatPeer } from './networks.ts'
+import type { Occupant } from './pressure.ts'
 import type { Listed } from './roster.ts'
 import { readShared, stopReading } from './shared-reads.ts'
 import { writeAll } from './shared-writes.ts'
@@ -21,7 +22,7 @@ export interface ConnectionTimeouts {
 }
 
 /** One socket and the session that runs on it. */
-export class Connection implements Transport, Listed {
+export class Connection implements Transport, Listed, Occupant {
   place = 0
   readonly acknowledgesLate: boolean
   readonly peer: string | undefined
@@ -35,6 +36,9 @@ export class Connection implements Transport, Listed {
   /** when a frame was first seen whose rest had not come, 0 for never, and how many were before it */
   #frameBegan = 0
   #framesBefore = 0
+  /** when it was seen that a message was there, and how many there had been by then */
+  #used = this.#opened
+  #messages = 0
   /** when this side said that it is over */
   #left = 0
   /** since when the other side has taken nothing of what is to be sent */
@@ -162,6 +166,30 @@ export class Connection implements Transport, Listed {
     return now - this.#spoke
   }
 
+  /** As far as it was looked at, as `silence`. */
+  unused(now: number): number {
+    const { inMessage, handling, messages } = this.#session
+    if (inMessage || handling || messages !== this.#messages) {
+      this.#messages = messages
+      this.#used = now
+    }
+    return now - this.#used
+  }
+
+  get hadMessage(): boolean {
+    return this.#session.messages > 0
+  }
+
+  /** Bytes of memory that are counted for it. */
+  get held(): number {
+    return this.#session.held
+  }
+
+  /** Gives up a frame that others have no memory for. */
+  relieve(): void {
+    this.#session.relieve()
+  }
+
   /** Milliseconds since this side has said that it is over; 0 if it has not. */
   parting(now: number): number {
     return this.#left === 0 ? 0 : now - this.#left
@@ -181,6 +209,7 @@ export class Connection implements Transport, Listed {
   checkTimes(now: number, limits: ConnectionTimeouts): void {
     const session = this.#session
     const silence = this.silence(now)
+    this.unused(now)
     if (this.#blocked > 0) this.#heedReading(now)
     if (session.closed) {
       // Closed by us, and the other side does not close, whatever it still sends.

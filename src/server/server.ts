@@ -18,6 +18,7 @@ import {
   type ServeOptions,
   type ServerSettings,
 } from './options.ts'
+import { idleOf } from './pressure.ts'
 import { Roster } from './roster.ts'
 import type { TlsOptions } from './tls.ts'
 
@@ -27,6 +28,8 @@ const TOO_MANY = {
   accept: 'too many connections: their mail passes unfiltered',
   dropped: 'too many connections: closed',
 }
+const MADE_ROOM = 'too many connections: one without a message is closed for another'
+const MADE_MEMORY = 'all memory is in use: a connection without a message is closed'
 
 /** A filter that says the same to all mail. */
 const answering =
@@ -53,6 +56,7 @@ export class MilterServer implements AsyncDisposable {
   readonly #connections = new Roster<Connection>()
   readonly #overflow = new Roster<Connection>()
   #sweep: NodeJS.Timeout | undefined
+  #relieving = false
   #closing: Promise<void> | undefined
   #close: CloseOptions = {}
   #closed: (() => void) | undefined
@@ -65,6 +69,11 @@ export class MilterServer implements AsyncDisposable {
     this.#filter = filterSettings(options)
     this.#settings = serverSettings(options)
     this.#entrance = Entrance.of(options, this.#settings.timeouts, this.#filter)
+    this.#filter.memory.onExhausted = () => {
+      if (this.#relieving) return
+      this.#relieving = true
+      setImmediate(() => this.#relieve())
+    }
     this.finished = new Promise((resolve) => {
       this.#closed = resolve
     })
@@ -207,9 +216,8 @@ export class MilterServer implements AsyncDisposable {
     // From the first connection on: a server that is given its connections is never told to start.
     this.#sweep ??= setInterval(() => this.#checkTimes(), SWEEP_INTERVAL).unref()
     if (this.#entrance === undefined) this.#admit(socket)
-    else if (this.#arrivals.size < this.#settings.maxConnections) {
-      this.#receive(socket, this.#entrance)
-    } else this.#drop(socket)
+    else if (this.#hasRoom(this.#arrivals)) this.#receive(socket, this.#entrance)
+    else this.#drop(socket)
   }
 
   #receive(socket: Socket, entrance: Entrance): void {
@@ -225,18 +233,48 @@ export class MilterServer implements AsyncDisposable {
   }
 
   #admit(socket: Socket, peer?: string): void {
-    const { maxConnections } = this.#settings
-    if (this.#connections.size < maxConnections) {
+    if (this.#hasRoom(this.#connections)) {
       this.#serve(socket, this.#connections, this.#factory, peer)
       return
     }
-    if (this.#overflow.size >= maxConnections) {
+    if (!this.#hasRoom(this.#overflow)) {
       this.#drop(socket)
       return
     }
     const { overload } = this.#filter
     this.#tellOverload(overload.answer, false)
     this.#serve(socket, this.#overflow, answering(overload), peer)
+  }
+
+  /** One more may come; perhaps one that does nothing has to go for it. */
+  #hasRoom<T extends Arrival | Connection>(roster: Roster<T>): boolean {
+    const { maxConnections } = this.#settings
+    if (roster.size < maxConnections) return true
+    const now = clock()
+    const [idle] = idleOf(roster, now)
+    if (idle === undefined) return false
+    const { logger, sparse } = this.#filter
+    const fields = { maxConnections, peer: idle.peer, unused: idle.unused(now) }
+    sparse.write(logger, 'warn', fields, MADE_ROOM)
+    idle.abandon('overload')
+    // Its socket is closed in a moment, and its place is needed now.
+    roster.remove(idle)
+    return true
+  }
+
+  /** Messages need the memory that others hold: those that have none, and then frames beyond the usual size. */
+  #relieve(): void {
+    this.#relieving = false
+    const { logger, sparse, memory } = this.#filter
+    const now = clock()
+    const holding = [...this.#connections, ...this.#overflow].filter(({ held }) => held > 0)
+    for (const idle of idleOf(holding, now)) {
+      if (!memory.exhausted) return
+      const fields = { maxMemory: memory.limit, peer: idle.peer, unused: idle.unused(now) }
+      sparse.write(logger, 'warn', fields, MADE_MEMORY)
+      idle.abandon('overload')
+    }
+    for (const connection of holding) connection.relieve()
   }
 
   #drop(socket: Socket): void {

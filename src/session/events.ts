@@ -7,8 +7,11 @@ import type { Verdict } from './verdict.ts'
 /** A value now, or later. A promise given to the session must never reject. */
 export type Later<T> = T | Promise<T>
 
-/** How a connection, or with QUIT_NC one SMTP session on it, came to its end. */
-export type CloseReason = 'quit' | 'eof' | 'error' | 'timeout' | 'shutdown'
+/**
+ * How a connection, or with QUIT_NC one SMTP session on it, came to its end. `overload`: it had no message, and
+ * others needed its place.
+ */
+export type CloseReason = 'quit' | 'eof' | 'error' | 'timeout' | 'shutdown' | 'overload'
 
 /** Why a handler is not waited for any longer. */
 export type InterruptReason = 'abort' | 'disconnect' | 'shutdown'

@@ -34,6 +34,11 @@ export class MacroStore {
     return this.#held
   }
 
+  /** Macros of a MAIL have come, and no event of its message: the filter may have declined them all. */
+  get messageAhead(): boolean {
+    return (this.#fresh & (1 << MAIL_SLOT)) !== 0
+  }
+
   /** Takes a MACRO frame. Frames for HEADER, BODY and UNKNOWN are ignored, as by libmilter. */
   define({ bytes, start, end }: Payload): void {
     const slot = slotOf(bytes[start])

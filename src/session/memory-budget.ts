@@ -11,6 +11,11 @@ export class MemoryBudget {
   readonly #limitForBodies: number
   #reserved = 0
   #passing = 0
+  /**
+   * Called when all of it is in use, each time that more comes. It should only take note: somebody is in the
+   * middle of something.
+   */
+  onExhausted: () => void = () => {}
 
   constructor(limit: number) {
     this.limit = limit
@@ -34,6 +39,7 @@ export class MemoryBudget {
   reserve(bytes: number): boolean {
     if (this.#reserved + bytes > this.limit) return false
     this.#reserved += bytes
+    if (this.exhausted) this.onExhausted()
     return true
   }
 
@@ -57,5 +63,6 @@ export class MemoryBudget {
    */
   pass(bytes: number): void {
     this.#passing += bytes
+    if (bytes > 0 && this.exhausted) this.onExhausted()
   }
 }

@@ -18,6 +18,8 @@ export class MessageLife {
   #skipping = false
   #settled: Verdict = CONTINUE
   #owed: Verdict | undefined
+  /** messages that have begun */
+  count = 0
 
   get phase(): MessagePhase {
     return this.#phase
@@ -43,6 +45,7 @@ export class MessageLife {
     this.#phase = 'open'
     this.#order = 0
     this.#skipping = false
+    this.count++
     return this.#owed
   }
 

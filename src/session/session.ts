@@ -82,6 +82,21 @@ export class Session {
     return this.#busy
   }
 
+  /** The mail server is in the middle of a message, whatever the filter has said to it. */
+  get inMessage(): boolean {
+    return this.#message.phase !== 'none' || this.macros.messageAhead
+  }
+
+  /** Messages that have begun. */
+  get messages(): number {
+    return this.#message.count
+  }
+
+  /** Bytes that are counted for this connection. */
+  get held(): number {
+    return this.#held
+  }
+
   /** Part of a frame has arrived, and its rest has not. */
   get midFrame(): boolean {
     return this.#frame.partial
@@ -185,6 +200,11 @@ export class Session {
     if (!this.#paused || this.#inbox.size > this.#limits.maxPending / 2) return
     this.#paused = false
     this.#transport.resume()
+  }
+
+  /** Others need memory. */
+  relieve(): void {
+    this.#boundMemory()
   }
 
   #boundMemory(): void {
