@@ -1,5 +1,5 @@
 // Sends a copy of all mail to an archive. Neither the message nor a bounce tells of it.
-import { defineFilter, runMilter, type MessageFilter } from 'tsmilter'
+import { defineFilter, isMain, runMilter, type MessageFilter } from 'tsmilter'
 
 export const alwaysBcc = (archive: string): MessageFilter =>
   defineFilter({
@@ -15,6 +15,6 @@ export const alwaysBcc = (archive: string): MessageFilter =>
 const filter = alwaysBcc('archive@example.net')
 export default filter
 
-if (import.meta.filename === process.argv[1]) {
+if (isMain(import.meta)) {
   await runMilter('always-bcc', { factory: filter, socket: 'inet:8890@localhost' })
 }

@@ -1,6 +1,6 @@
 // Adds a disclaimer to mail that leaves: to the text and to the HTML of a message, in their own charsets, and
 // only once, however often people answer. What is signed or encrypted stays as it is.
-import { defineFilter, runMilter } from 'tsmilter'
+import { defineFilter, isMain, runMilter } from 'tsmilter'
 import { addFooter } from 'tsmilter/mime'
 
 const FOOTER = {
@@ -24,6 +24,6 @@ const disclaimer = defineFilter({
 
 export default disclaimer
 
-if (import.meta.filename === process.argv[1]) {
+if (isMain(import.meta)) {
   await runMilter('disclaimer', { factory: disclaimer, socket: 'inet:8890@localhost' })
 }

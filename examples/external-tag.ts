@@ -1,6 +1,6 @@
 // Marks mail from outside: puts [EXTERNAL] before the subject, unless the sender has logged in.
 // The body is not needed, so the mail server does not send it.
-import { defineFilter, runMilter } from 'tsmilter'
+import { defineFilter, isMain, runMilter } from 'tsmilter'
 
 const TAG = '[EXTERNAL]'
 
@@ -20,6 +20,6 @@ const externalTag = defineFilter({
 
 export default externalTag
 
-if (import.meta.filename === process.argv[1]) {
+if (isMain(import.meta)) {
   await runMilter('external-tag', { factory: externalTag, socket: 'inet:8890@localhost' })
 }

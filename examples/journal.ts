@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import { open, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { defineFilter, runMilter, type MessageFilter } from 'tsmilter'
+import { defineFilter, isMain, runMilter, type MessageFilter } from 'tsmilter'
 
 export const journal = (directory: string): MessageFilter =>
   defineFilter({
@@ -33,6 +33,6 @@ export const journal = (directory: string): MessageFilter =>
 const filter = journal('/var/spool/journal')
 export default filter
 
-if (import.meta.filename === process.argv[1]) {
+if (isMain(import.meta)) {
   await runMilter('journal', { factory: filter, socket: 'inet:8890@localhost' })
 }

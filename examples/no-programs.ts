@@ -1,6 +1,6 @@
 // Takes programs and other dangerous attachments out of mail and puts a notice in their place; signed mail
 // with one in it, and mail that programs read in different ways, is refused.
-import { defineFilter, reply, runMilter } from 'tsmilter'
+import { defineFilter, isMain, reply, runMilter } from 'tsmilter'
 import { defang } from 'tsmilter/mime'
 
 const noPrograms = defineFilter({
@@ -19,6 +19,6 @@ const noPrograms = defineFilter({
 
 export default noPrograms
 
-if (import.meta.filename === process.argv[1]) {
+if (isMain(import.meta)) {
   await runMilter('no-programs', { factory: noPrograms, socket: 'inet:8890@localhost' })
 }

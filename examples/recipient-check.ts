@@ -1,6 +1,6 @@
 // Asks a directory whether each recipient exists. Unknown ones are refused, each for itself. While the
 // directory is down or slow, the recipients it would be asked for are told to come back later.
-import { CONTINUE, defineFilter, reply, runMilter, type MessageFilter } from 'tsmilter'
+import { CONTINUE, defineFilter, isMain, reply, runMilter, type MessageFilter } from 'tsmilter'
 
 /** Whether there is that mailbox; throws if it cannot tell. */
 export type Lookup = (address: string, signal: AbortSignal) => Promise<boolean>
@@ -31,6 +31,6 @@ export const overHttp =
 const filter = recipientCheck(overHttp('http://localhost:8080/mailboxes/'))
 export default filter
 
-if (import.meta.filename === process.argv[1]) {
+if (isMain(import.meta)) {
   await runMilter('recipient-check', { factory: filter, socket: 'inet:8890@localhost' })
 }

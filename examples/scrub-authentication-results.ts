@@ -1,6 +1,6 @@
 // Removes Authentication-Results fields that claim to be ours: whoever sends us mail can write one
 // (RFC 8601, section 5). Let this filter run before those that add the true one.
-import { defineFilter, runMilter, type HeaderField, type MessageFilter } from 'tsmilter'
+import { defineFilter, isMain, runMilter, type HeaderField, type MessageFilter } from 'tsmilter'
 
 /** @param own the authserv-id of this host, if it is not its name */
 export const scrubAuthenticationResults = (own?: string): MessageFilter =>
@@ -33,7 +33,7 @@ function authservId({ raw }: HeaderField): string | undefined {
 const filter = scrubAuthenticationResults()
 export default filter
 
-if (import.meta.filename === process.argv[1]) {
+if (isMain(import.meta)) {
   const socket = 'inet:8890@localhost'
   await runMilter('scrub-authentication-results', { factory: filter, socket })
 }

@@ -1,8 +1,10 @@
 /** `tsmilter`: everything a filter needs. Loads nothing but Node's own modules. */
+import './node-version.ts'
 
 // Running a filter
 export { serve } from './server/serve.ts'
 export { runMilter, type RunOptions } from './server/run-milter.ts'
+export { isMain } from './server/is-main.ts'
 export { defineConfig, type Config, type Duration, type Size } from './server/config.ts'
 export type { MilterServer } from './server/server.ts'
 export type { CloseOptions, ServeOptions } from './server/options.ts'

@@ -16,6 +16,7 @@ const read = (path: string): string => readFileSync(join(root, path), 'utf8')
 
 /** From the ground up; a floor may import only from those before it, and from itself. */
 const FLOORS = [
+  'node-version.ts',
   'errors.ts',
   'protocol',
   'session',
@@ -35,6 +36,7 @@ const FLOORS = [
 ]
 /** The floors that import nothing but Node and each other. */
 const CORE = new Set([
+  'node-version.ts',
   'errors.ts',
   'protocol',
   'session',
@@ -220,6 +222,7 @@ describe('the package', () => {
       'formatForPostfix',
       'formatListenAddress',
       'headerLeadingSpace',
+      'isMain',
       'lent',
       'noCallback',
       'noReply',

@@ -1,3 +1,5 @@
+import '../node-version.ts'
+
 export { parseMime, MimeMessage, type MimeOptions } from './message.ts'
 export { MimePart } from './part.ts'
 export type { Guess } from './guesses.ts'

@@ -2,6 +2,8 @@
  * `tsmilter/mta`: the mail server's side. A client for any milter in any language, and models of what
  * Postfix and Sendmail do with its edits.
  */
+import '../node-version.ts'
+
 export { MtaClient } from './client.ts'
 export type { ConnectOptions, MacroStageName, MtaClientOptions } from './client.ts'
 export type { Channel, ChannelListener, ClientTls, OpenChannel } from './channel.ts'

@@ -2,6 +2,8 @@
  * `tsmilter/protocol`: the milter protocol as data, in both directions and without I/O. For tools
  * and mail servers; a filter does not need it.
  */
+import '../node-version.ts'
+
 export * from './constants.ts'
 export { decodeText, encodeText } from './text.ts'
 export {

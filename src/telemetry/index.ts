@@ -2,6 +2,8 @@
  * `tsmilter/telemetry`: logs, metrics and health of filters, from the events that {@link observe} tells.
  * The packages pino and prom-client are loaded when a function that needs them is called.
  */
+import '../node-version.ts'
+
 export { logMessages, type MessageLogOptions } from './message-log.ts'
 export { createLogger, type LogFormat, type LoggerOptions } from './logger.ts'
 export {

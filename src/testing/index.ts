@@ -2,6 +2,8 @@
  * `tsmilter/testing`: what a filter does to a message, found out with a function call. No mail
  * server, no socket; for any test runner.
  */
+import '../node-version.ts'
+
 export { deliver, openSession, TestSession } from './deliver.ts'
 export type { TestOutcome, TestTransaction } from './deliver.ts'
 export { difference } from './difference.ts'
