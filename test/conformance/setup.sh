@@ -21,6 +21,10 @@ has clamd || wanted="$wanted clamav-daemon"
 has clamav-milter || wanted="$wanted clamav-milter"
 has haproxy || wanted="$wanted haproxy"
 [ -e /usr/share/doc/sendmail-doc/libmilter/html/sample.html ] || wanted="$wanted sendmail-doc"
+# The unit file is played with systemd's own lists of system calls.
+has systemd-analyze || wanted="$wanted systemd"
+ldconfig -p | grep -q 'libseccomp\.so\.2' || wanted="$wanted libseccomp2"
+[ -x /usr/bin/python3 ] || wanted="$wanted python3"
 [ -n "$wanted" ] || exit 0
 if [ "$(id -u)" != 0 ]; then
   echo "setup.sh: needs root to get:$wanted" >&2
