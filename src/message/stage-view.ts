@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { InterruptedError } from '../errors.ts'
 import type { LiveConnectionContext } from '../milter/context.ts'
 import { childLogger, type Logger } from '../milter/log.ts'
@@ -66,7 +67,11 @@ export class StageFacts<Context extends LiveConnectionContext>
   }
 
   get signal(): AbortSignal {
-    this.#signal ??= AbortSignal.any([this.context.signal, this.#scope.signal])
+    if (this.#signal === undefined) {
+      this.#signal = AbortSignal.any([this.context.signal, this.#scope.signal])
+      // As in Scope.
+      setMaxListeners(0, this.#signal)
+    }
     return this.#signal
   }
 

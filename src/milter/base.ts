@@ -39,6 +39,10 @@ import type { Logger } from './log.ts'
 export class Base implements FilterObjectSource {
   #context: LiveConnectionContext | undefined
   #overrunning = 0
+  /** of the latest callback that was cut off, as long as any of them runs */
+  #left: LiveConnectionContext | undefined
+  /** a callback has been called and has not returned or awaited yet */
+  #starting = false
   #reply: Verdict<'reject' | 'tempfail'> | undefined
 
   // ---- callbacks, to be overridden
@@ -66,46 +70,72 @@ export class Base implements FilterObjectSource {
   unknown(_line: string): ConnectionAnswer {}
 
   // ---- what holds now
+  // While a callback that missed its deadline still runs, nobody can tell who asks after an `await`: then
+  // what belongs to a message is not shown, rather than another message's.
 
-  /** The context of the callback that runs: of the message, or between messages of the connection. */
+  /**
+   * The context of the callback that runs: of the message, or between messages of the connection.
+   * @throws UsageError HANDLER_OVERRAN after an `await`, while an earlier callback that missed its deadline runs
+   */
   get context(): ConnectionContext {
-    if (this.#context === undefined) throw tooLate('the context of a filter', 'a callback')
-    return this.#context
+    if (!this.#isSure()) throw overran('context', 'ask for it before the first "await"')
+    return this.#latest()
   }
 
   /** A number of its own for each connection of this process. */
   get id(): number {
-    return this.context.id
+    return this.#latest().id
   }
 
   get connection(): Connection {
-    return this.context.connection
+    return this.#latest().connection
   }
 
   /** Version, actions and steps agreed with the mail server. */
   get negotiated(): Choice {
-    return this.context.negotiated
+    return this.#latest().negotiated
   }
 
+  /** Lines carry the queue id where it is known whose they are. */
   get log(): Logger {
-    return this.context.log
+    return this.#isSure() ? this.#latest().log : this.#latest().connectionLog
   }
 
+  /**
+   * Fires when the work of the callback that runs is pointless. Ask before the first `await`: after it, while an
+   * earlier callback that missed its deadline still runs, this is the signal of that one, so that it ends.
+   */
   get signal(): AbortSignal {
-    return this.context.signal
+    return this.#isSure() ? this.#latest().signal : (this.#left ?? this.#latest()).signal
   }
 
+  /** @throws UsageError HANDLER_OVERRAN as `context` */
   get queueId(): string | undefined {
     return this.context.queueId
   }
 
+  /** @throws UsageError HANDLER_OVERRAN as `context` */
   get macros(): ReadonlyMap<string, string> {
     return this.context.macros
   }
 
-  /** The value of a macro, with or without braces. */
+  /**
+   * The value of a macro, with or without braces.
+   * @throws UsageError HANDLER_OVERRAN as `context`
+   */
   macro(name: string): string | undefined {
     return this.context.macro(name)
+  }
+
+  /** The one of the latest callback. */
+  #latest(): LiveConnectionContext {
+    if (this.#context === undefined) throw tooLate('the context of a filter', 'a callback')
+    return this.#context
+  }
+
+  /** Whoever asks is the callback that was called last. */
+  #isSure(): boolean {
+    return this.#starting || this.#overrunning === 0
   }
 
   /**
@@ -166,12 +196,7 @@ export class Base implements FilterObjectSource {
   }
 
   #guard(what: string): void {
-    if (this.#overrunning > 0) {
-      throw new UsageError(
-        'HANDLER_OVERRAN',
-        `${what}: a callback of this object ran into its deadline and still runs, so nobody can tell which message this is for; make it stop when "this.signal" fires`,
-      )
-    }
+    if (this.#overrunning > 0) throw overran(what, 'make it stop when "this.signal" fires')
   }
 
   #editor(what: string): LiveMessageContext {
@@ -208,7 +233,11 @@ export class Base implements FilterObjectSource {
       args: readonly unknown[],
     ): unknown {
       this.#begin(context)
-      return this.#answer(handler.apply(this.#object, args as never[]))
+      try {
+        return this.#answer(handler.apply(this.#object, args as never[]))
+      } finally {
+        this.#object.#starting = false
+      }
     }
 
     callHeader(
@@ -218,16 +247,24 @@ export class Base implements FilterObjectSource {
       value: string | Buffer,
     ): unknown {
       this.#begin(context)
-      return this.#answer(handler.call(this.#object, name as never, value as never))
+      try {
+        return this.#answer(handler.call(this.#object, name as never, value as never))
+      } finally {
+        this.#object.#starting = false
+      }
     }
 
     overrunning(change: 1 | -1): void {
-      this.#object.#overrunning += change
+      const object = this.#object
+      object.#overrunning += change
+      if (change === 1) object.#left = object.#context
+      else if (object.#overrunning === 0) object.#left = undefined
     }
 
     #begin(context: LiveConnectionContext): void {
       this.#object.#context = context
       this.#object.#reply = undefined
+      this.#object.#starting = true
       this.#count++
     }
 
@@ -257,3 +294,9 @@ export class Base implements FilterObjectSource {
     }
   }
 }
+
+const overran = (what: string, advice: string): UsageError =>
+  new UsageError(
+    'HANDLER_OVERRAN',
+    `${what}: a callback of this object ran into its deadline and still runs, so nobody can tell which message this is for; ${advice}`,
+  )

@@ -1,4 +1,4 @@
-import { UsageError } from '../errors.ts'
+import { UsageError, type InterruptedError } from '../errors.ts'
 import type { AddressFamily, HeaderView, Peer } from '../protocol/commands.ts'
 import { Step } from '../protocol/constants.ts'
 import type { Choice } from '../protocol/negotiation.ts'
@@ -28,7 +28,10 @@ export interface NegotiateContext {
   readonly id: number
   /** lines carry the connection's id, and the queue id once there is one */
   readonly log: Logger
-  /** fires when the connection is over or the handler's deadline has passed */
+  /**
+   * Fires when the connection is over, or this handler has missed its deadline. Each call of a handler has a
+   * signal of its own: a deadline does not end what an earlier handler has started.
+   */
   readonly signal: AbortSignal
 }
 
@@ -47,7 +50,10 @@ export interface ConnectionContext extends NegotiateContext {
   readonly queueId: string | undefined
 }
 
-/** Of one message; the next message has another. `signal` also fires when it is abandoned. */
+/**
+ * Of one message; the next message has another. `signal` also fires when it is abandoned. A handler that has
+ * missed its deadline keeps its context; what comes of the message after that has another one.
+ */
 export interface MessageContext extends ConnectionContext {}
 
 export interface SenderContext extends MessageContext {
@@ -117,18 +123,51 @@ const NOBODY: Peer = {
 
 /** The context of negotiate, connect, helo, unknown and close. */
 export class LiveConnectionContext implements ConnectionContext {
-  readonly scope: Scope = new Scope()
+  scope: Scope = new Scope()
   /** For telemetry: the name of the filter that has decided, where filters have names. */
   decidedBy: string | undefined
   /** For telemetry: the code of the error of the latest handler that failed. */
   failure: string | undefined
   protected readonly state: ConnectionState
+  #over = false
   #log: Logger | undefined
   #logged: string | undefined
 
   constructor(state: ConnectionState) {
     this.state = state
   }
+
+  // ---- set by the conversation
+
+  /**
+   * The handler that was called with this context is not waited for any longer, and keeps it.
+   * @returns the context of what comes next; this one, where nothing does
+   */
+  split(reason: InterruptedError): LiveConnectionContext {
+    if (this.scope.over) return this
+    const next = this.successor()
+    next.scope = this.scope.split(reason)
+    next.decidedBy = this.decidedBy
+    next.failure = this.failure
+    return next
+  }
+
+  protected successor(): LiveConnectionContext {
+    // What its handler sees from now on would be of messages it knows nothing of.
+    this.finish()
+    return new LiveConnectionContext(this.state)
+  }
+
+  /** It is over: macros of what comes next are not its own. */
+  finish(): void {
+    this.#over = true
+  }
+
+  protected get over(): boolean {
+    return this.#over
+  }
+
+  // ---- for handlers
 
   get id(): number {
     return this.state.id
@@ -153,16 +192,21 @@ export class LiveConnectionContext implements ConnectionContext {
   }
 
   macro(name: string): string | undefined {
-    return this.state.macros.get(name)
+    return this.#over ? undefined : this.state.macros.get(name)
   }
 
   get macros(): ReadonlyMap<string, string> {
-    return this.state.macros.all()
+    return this.#over ? new Map<string, string>() : this.state.macros.all()
   }
 
   get queueId(): string | undefined {
     // Sendmail sends the empty value where it has none.
     return bounded(this.macro('i')) || undefined
+  }
+
+  /** Without the queue id, for who cannot know whose it is. */
+  get connectionLog(): Logger {
+    return childLogger(this.state.logger, { connection: this.id })
   }
 
   get log(): Logger {
@@ -184,15 +228,26 @@ export class LiveMessageContext
   extends LiveConnectionContext
   implements EndOfMessageContext, HeaderContext, RecipientContext
 {
-  readonly #number = ++lastMessage
+  readonly #number: number
+  /** with handlers that were cut off and may still run */
+  readonly #before: LiveMessageContext | undefined
   #words: readonly string[] = []
   #field: HeaderView | undefined
   #edits: EditList | undefined
   #onProgress: (() => void) | undefined
-  #over = false
   #lastQueueId: string | undefined
 
+  constructor(state: ConnectionState, before?: LiveMessageContext) {
+    super(state)
+    this.#before = before
+    this.#number = before === undefined ? ++lastMessage : before.#number
+  }
+
   // ---- set by the conversation
+
+  protected override successor(): LiveMessageContext {
+    return new LiveMessageContext(this.state, this)
+  }
 
   at(words: readonly string[]): this {
     this.#words = words
@@ -216,10 +271,11 @@ export class LiveMessageContext
     this.#onProgress = undefined
   }
 
-  finish(): void {
+  override finish(): void {
     this.#lastQueueId = this.queueId
-    this.#over = true
+    super.finish()
     this.endEdits()
+    this.#before?.finish()
   }
 
   override get message(): number {
@@ -242,7 +298,7 @@ export class LiveMessageContext
 
   get raw(): { readonly name: Buffer; readonly value: Buffer; readonly exact: boolean } {
     const field = this.#field
-    if (this.#over || field === undefined) throw tooLate('raw', 'header')
+    if (this.over || field === undefined) throw tooLate('raw', 'header')
     const exact = keepsLeadingSpace(this.state.terms)
     const value = field.valueBytes
     return {
@@ -252,16 +308,8 @@ export class LiveMessageContext
     }
   }
 
-  override macro(name: string): string | undefined {
-    return this.#over ? undefined : super.macro(name)
-  }
-
-  override get macros(): ReadonlyMap<string, string> {
-    return this.#over ? new Map() : super.macros
-  }
-
   override get queueId(): string | undefined {
-    return this.#over ? this.#lastQueueId : super.queueId
+    return this.over ? this.#lastQueueId : super.queueId
   }
 
   addHeader(name: Text, value: Text): void {
@@ -316,7 +364,7 @@ export class LiveMessageContext
   }
 
   #editing(what: string): EditList {
-    if (this.#edits === undefined) throw tooLate(what, 'eom', this.#over)
+    if (this.#edits === undefined) throw tooLate(what, 'eom', this.over)
     return this.#edits
   }
 }

@@ -20,7 +20,7 @@ import { ConnectionState } from './connection-state.ts'
 import { decodeAs } from './decoding.ts'
 import { EditList } from './edits.ts'
 import { filterObject, type FilterFactory, type FilterObject } from './filter-object.ts'
-import { HandlerRunner } from './handler-runner.ts'
+import { HandlerRunner, type Contexts } from './handler-runner.ts'
 import { interruption } from './interruption.ts'
 import type { Marks } from './marks.ts'
 import {
@@ -41,14 +41,14 @@ const NO_ARGS: readonly unknown[] = []
 const NO_EDITS: readonly Buffer[] = []
 
 /** A filter on one connection: the session's events as calls of its handlers, with their contexts. */
-export class Conversation implements SessionEvents {
+export class Conversation implements SessionEvents, Contexts {
   readonly id: number = ++lastId
   readonly session: Session
 
   readonly #factory: FilterFactory
   readonly #settings: FilterSettings
   readonly #transport: Transport
-  readonly #state: ConnectionState
+  #state: ConnectionState
   #context: LiveConnectionContext
   #message: LiveMessageContext | undefined
   /** of the present SMTP session, once there is something to call */
@@ -249,8 +249,9 @@ export class Conversation implements SessionEvents {
     // The next SMTP session on this connection has nothing of this one.
     const reset = (): void => {
       this.#runner = this.#headerMarks = undefined
+      context.finish()
+      this.#state = new ConnectionState(this.id, this.#settings.logger, this.session)
       this.#context = new LiveConnectionContext(this.#state)
-      this.#state.peer = this.#state.helo = undefined
     }
     if (done instanceof Promise) return done.then(reset)
     reset()
@@ -278,11 +279,18 @@ export class Conversation implements SessionEvents {
     )
   }
 
+  // ---- Contexts
+
+  replace(context: LiveConnectionContext, next: LiveConnectionContext): void {
+    if (context === this.#context) this.#context = next
+    else if (next instanceof LiveMessageContext) this.#message = next
+  }
+
   // ---- the filter
 
   /** Of the SMTP session's filter object; should the factory fail, of one that gives the policy's answer. */
   #calls(): HandlerRunner {
-    return (this.#runner ??= new HandlerRunner(this.#made(), this.#settings))
+    return (this.#runner ??= new HandlerRunner(this.#made(), this.#settings, this))
   }
 
   #made(): FilterObject {

@@ -19,6 +19,12 @@ import type { FilterSettings } from './options.ts'
 import { RunningCall, type CallEnds } from './running-call.ts'
 import type { Stage } from './stages.ts'
 
+/** Who has the contexts. */
+export interface Contexts {
+  /** A handler was cut off, which keeps its context: `next` is for those after it. */
+  replace(context: LiveConnectionContext, next: LiveConnectionContext): void
+}
+
 /**
  * Calls the handlers of one filter object, one at a time, and turns whatever they do (answer, throw, hang,
  * return nonsense) into an answer. This is the only place that knows handlers, deadlines and the error policy;
@@ -31,14 +37,16 @@ export class HandlerRunner {
   /** the latest answer was not the filter's own: its edits do not count */
   failed = false
   readonly #settings: FilterSettings
+  readonly #contexts: Contexts
   /** what is waited for and may be cut off */
   #running: { cut(reason: InterruptedError): void } | undefined
   /** of a handler, if somebody traces */
   #traced: TracedCall | undefined
 
-  constructor(filter: FilterObject, settings: FilterSettings) {
+  constructor(filter: FilterObject, settings: FilterSettings, contexts: Contexts) {
     this.filter = filter
     this.#settings = settings
+    this.#contexts = contexts
   }
 
   marks(stage: Stage): Marks {
@@ -67,6 +75,7 @@ export class HandlerRunner {
       return this.call('header', message, [name, value])
     }
     this.failed = false
+    message.scope.begin()
     let result: unknown
     try {
       result = filter.callHeader(handler, message, name, value)
@@ -92,6 +101,7 @@ export class HandlerRunner {
     const handler = filter.handlers[stage]
     this.failed = false
     if (handler === undefined) return CONTINUE
+    context.scope.begin()
     let result: unknown
     try {
       result = filter.call(handler, context, args)
@@ -259,9 +269,10 @@ export class HandlerRunner {
       cut: (reason) => {
         over()
         filter.overrunning?.(1)
-        context.scope.interrupt(reason)
         filter.cutOff?.(reason)
-        return failed(reason)
+        const answer = failed(reason)
+        this.#contexts.replace(context, context.split(reason))
+        return answer
       },
       late: (failure) => {
         filter.overrunning?.(-1)
