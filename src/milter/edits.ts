@@ -68,7 +68,7 @@ export class EditList {
     const bytes = headerName(name)
     this.#push(this.#headers, Action.ADDHDRS, {
       type: 'insheader',
-      index: headerIndex(index),
+      index: headerIndex(index, 0),
       name: bytes,
       value: this.#headerValue(bytes, value),
     })
@@ -78,7 +78,7 @@ export class EditList {
     const bytes = headerName(name)
     this.#push(this.#headers, Action.CHGHDRS, {
       type: 'chgheader',
-      index: headerIndex(index),
+      index: headerIndex(index, 1),
       name: bytes,
       value: value === null ? '' : this.#headerValue(bytes, value),
     })
@@ -255,11 +255,15 @@ export function headerName(name: Text): Buffer {
   return bytes
 }
 
-function headerIndex(index: number): number {
-  if (!Number.isInteger(index) || index < 0 || index > 0x7fffffff) {
+/**
+ * @param least libmilter takes 0 for a field of a name, too, and mail servers make different things of it:
+ * Postfix and Sendmail the first one, Stalwart nothing
+ */
+function headerIndex(index: number, least: 0 | 1): number {
+  if (!Number.isInteger(index) || index < least || index > 0x7fffffff) {
     throw new UsageError(
       'INVALID_INDEX',
-      `${index} is not a header index; use a whole number from 0 to 2147483647 (insert: 0 is the top; change and delete: 1 is the first of its name)`,
+      `${index} is not a header index; use a whole number from ${least} to 2147483647 (insert: 0 is the top; change and delete: 1 is the first of its name)`,
     )
   }
   return index

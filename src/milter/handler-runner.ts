@@ -1,14 +1,14 @@
 import type { InterruptedError } from '../errors.ts'
 import type { HeaderView } from '../protocol/commands.ts'
 import type { Later } from '../session/events.ts'
-import { CONTINUE, type Verdict } from '../session/verdict.ts'
+import { CONTINUE, endsMessage, isVerdict, type Verdict } from '../session/verdict.ts'
 import { isThenable, readable, tapped, verdictOf, whenSettled } from './answer.ts'
 import { channels } from './channels.ts'
 import type { LiveConnectionContext, LiveMessageContext } from './context.ts'
 import type { AnyHandler, FilterObject } from './filter-object.ts'
 import { handlerCalls, TracedCall } from './handler-call.ts'
 import { logFailure, missedDeadline } from './interruption.ts'
-import { keptTooLong, marksOf, NO_MARKS, type Marks } from './marks.ts'
+import { answeredUnasked, keptTooLong, marksOf, NO_MARKS, type Marks } from './marks.ts'
 import {
   publishFailure,
   publishHandler,
@@ -134,15 +134,27 @@ export class HandlerRunner {
   /** A return value as a verdict. */
   #checked(stage: Stage, context: LiveConnectionContext, value: unknown): Verdict {
     if (value === undefined) return CONTINUE
-    if (this.marks(stage).noReply) {
-      context.log.warn({ stage }, 'a handler marked noReply returned something; it is ignored')
-      return CONTINUE
-    }
     try {
+      if (this.marks(stage).noReply) return this.#unasked(stage, context, value)
       return verdictOf(value, stage) ?? CONTINUE
     } catch (error) {
       return this.#fail(stage, context, error)
     }
+  }
+
+  /**
+   * What a handler marked noReply has returned. A refusal cannot be given, and must not be lost: the handler has
+   * failed. Any other value means nothing, as that of a function which is an expression.
+   */
+  #unasked(stage: Stage, context: LiveConnectionContext, value: unknown): Verdict {
+    if (isVerdict(value) && endsMessage(value)) throw answeredUnasked(stage, value)
+    this.#settings.sparse.write(
+      context.log,
+      'warn',
+      { stage },
+      `the handler of ${stage} is marked noReply and returned something, which is ignored`,
+    )
+    return CONTINUE
   }
 
   #fail(stage: Stage, context: LiveConnectionContext, thrown: unknown): Verdict {

@@ -61,7 +61,10 @@ export interface Handlers {
   /** A refusal here is for this recipient only; "accept" and "discard" are for the message. */
   envrcpt?(ctx: RecipientContext, recipient: string, ...parameters: string[]): MessageAnswer
   data?(ctx: MessageContext): MessageAnswer
-  /** One header field. `value` has no leading space; folds are LF and blank. */
+  /**
+   * One header field. `value` begins behind the colon and one space, if there is one: so both mail servers have it. A
+   * second space or a tab is part of it; folds are LF and blank.
+   */
   header?(ctx: HeaderContext, name: string, value: string): MessageAnswer
   eoh?(ctx: MessageContext): MessageAnswer
   /** A piece of the body, 65,535 bytes at most, cut anywhere. It may be kept. */

@@ -93,8 +93,9 @@ export function checkMarks(stage: Stage, marks: Marks): void {
 /**
  * The handler never answers its event, so the mail server does not wait for one: that saves a round
  * trip each time. Returning a verdict does not compile. Where the mail server cannot do without an
- * answer, "continue" is given for it. Should the handler fail, the message gets the configured
- * verdict at the next stage that has an answer.
+ * answer, "continue" is given for it. Should the handler fail, or return a verdict that ends the message, the message
+ * gets the one of `onError`, at its next event that has an answer. At `connect` that is every message of the SMTP
+ * session, at `helo` or `unknown` between messages the next one.
  */
 export function noReply<
   This,
@@ -181,6 +182,13 @@ export const keptTooLong = (): UsageError =>
   new UsageError(
     'INVALID_HANDLER',
     'a body handler marked lent has given a promise; its chunk is overwritten as soon as it returns, so it must be synchronous',
+  )
+
+/** Of a handler that answers where nobody listens. */
+export const answeredUnasked = (stage: Stage, verdict: Verdict): UsageError =>
+  new UsageError(
+    'INVALID_VERDICT',
+    `the handler of ${stage} is marked noReply and returned ${verdict.kind.toUpperCase()}; its event has no reply, so return nothing, or take the mark away`,
   )
 
 /** What a handler with bytes looks like to the rest: its bytes are text again. */

@@ -17,7 +17,9 @@ export class MessageLife {
   #order = 0
   #skipping = false
   #settled: Verdict = CONTINUE
+  /** to the next message */
   #owed: Verdict | undefined
+  #owedToAll: Verdict | undefined
   /** messages that have begun */
   count = 0
 
@@ -40,13 +42,15 @@ export class MessageLife {
     return this.#phase === 'open' && this.#order === ORDER[Command.EOM]
   }
 
-  /** @returns the verdict that is owed to this message: it is settled before its first event */
+  /** @returns the verdict that is owed to this message: then it is settled before its first event */
   begin(): Verdict | undefined {
+    const owed = this.#owedToAll ?? this.#owed
+    this.#owed = undefined
     this.#phase = 'open'
     this.#order = 0
     this.#skipping = false
     this.count++
-    return this.#owed
+    return owed
   }
 
   /** Whether a command may come at this point of the message; if so, the message is there now. */
@@ -82,14 +86,22 @@ export class MessageLife {
     this.#order = 0
   }
 
-  /** A verdict that an event without a reply could not give. */
-  owe(verdict: Verdict): void {
-    this.#owed = verdict
+  /**
+   * The handler of an event that is of no message and gets no reply has failed: mail must not pass as if it had
+   * not. At CONNECT that is all mail of the session, as an answer there would be for all of it. At HELO and
+   * UNKNOWN it is the message the event came in, or the next one; a debt that is paid is none, or one failure would
+   * defer everything on a connection that lasts for hours.
+   * @returns whether the open message is to be settled with the verdict
+   */
+  owe(command: number, verdict: Verdict): boolean {
+    if (command === Command.CONNECT) this.#owedToAll = verdict
+    else if (this.#phase === 'none') this.#owed = verdict
+    return this.#phase === 'open'
   }
 
   /** The SMTP session is over, and with it what was owed in it. */
   forget(): void {
-    this.#owed = undefined
+    this.#owed = this.#owedToAll = undefined
   }
 }
 

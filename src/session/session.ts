@@ -337,7 +337,7 @@ export class Session {
     this.macros.begin(Command.CONNECT)
     this.#connected = true
     this.#begun = true
-    this.#event(Step.NOCONNECT, Step.NR_CONN, () => this.#events.connect(peer))
+    this.#event(Command.CONNECT, Step.NOCONNECT, Step.NR_CONN, () => this.#events.connect(peer))
   }
 
   #helo(): void {
@@ -345,32 +345,32 @@ export class Session {
     this.#abandon(() => {
       this.macros.begin(Command.HELO)
       this.#begun = true
-      this.#event(Step.NOHELO, Step.NR_HELO, () => this.#events.helo(name))
+      this.#event(Command.HELO, Step.NOHELO, Step.NR_HELO, () => this.#events.helo(name))
     })
   }
 
   #unknown(): void {
     const line = decodeLine(this.#frame)
     this.#begun = true
-    this.#event(Step.NOUNKNOWN, Step.NR_UNKN, () => this.#events.unknown(line))
+    this.#event(Command.UNKNOWN, Step.NOUNKNOWN, Step.NR_UNKN, () => this.#events.unknown(line))
   }
 
   /** An event outside the order of a message. */
-  #event(declined: number, silent: number, handle: () => Later<Verdict>): void {
+  #event(
+    command: number,
+    declined: number,
+    silent: number,
+    handle: () => Later<Verdict>,
+  ): void {
     if (this.#declines(declined)) {
       this.#respond(silent, CONTINUE)
       return
     }
     this.#after(handle(), (verdict) => {
-      if (this.#agreed(silent) && endsMessage(verdict)) this.#owe(verdict)
+      const unsaid = this.#agreed(silent) && endsMessage(verdict)
+      if (unsaid && this.#message.owe(command, verdict)) this.#settle(verdict)
       this.#respond(silent, verdict)
     })
-  }
-
-  /** A handler failed where no reply is due: the message must not pass as if it had not. */
-  #owe(verdict: Verdict): void {
-    if (this.#message.phase === 'open') this.#settle(verdict)
-    else this.#message.owe(verdict)
   }
 
   // ---- in a message

@@ -216,14 +216,36 @@ describe('noReply', () => {
     assert.equal(refused.answers(), 'continue continue continue continue')
   })
 
-  it('ignores what a handler returns in spite of it, and says so', () => {
+  it('takes a refusal that nobody can hear for a failure', () => {
     const wire = Wire.negotiated(() => ({
       header: noReply((() => REJECT) as unknown as () => void),
     }))
     wire.send(mail(), header(), eom())
-    assert.equal(wire.answers(), 'continue continue')
-    assert.match(wire.log[0]!.message, /noReply returned something/)
+    assert.equal(wire.answers(), 'continue tempfail')
+    const { code, message } = wire.errors()[0]!.fields['err'] as Error & { code: string }
+    assert.equal(code, 'INVALID_VERDICT')
+    assert.match(message, /header is marked noReply and returned REJECT/)
   })
+
+  for (const [what, value] of [
+    ['a number', 1],
+    ['CONTINUE', CONTINUE],
+    ['SKIP', SKIP],
+    ['a promise of text', Promise.resolve('x')],
+  ] as const) {
+    it(`ignores ${what}, and says so once for each stage`, async () => {
+      const careless = noReply((() => value) as unknown as () => void)
+      const wire = Wire.negotiated(() => ({ header: careless, body: careless }))
+      for (let i = 0; i < 3; i++) wire.send(mail(), header(), header(), body(), eom())
+      await wire.settle()
+      assert.equal(wire.answers(), Array(6).fill('continue').join(' '))
+      const lines = value === CONTINUE ? [] : ['header', 'body']
+      assert.deepEqual(
+        wire.log.map(({ fields }) => fields['stage']),
+        lines,
+      )
+    })
+  }
 
   it('owes the failure of a handler to the next answer of the message, and only to it', () => {
     let fail = true
@@ -253,6 +275,50 @@ describe('noReply', () => {
     }))
     wire.send(connect(), helo(), mail(), mail())
     assert.equal(wire.answers(), 'continue tempfail tempfail')
+  })
+
+  for (const [stage, event] of [
+    ['helo', helo()],
+    ['unknown', unknown()],
+  ] as const) {
+    it(`owes one failure at ${stage} to one message`, () => {
+      let fail = true
+      const wire = Wire.negotiated(() => ({
+        [stage]: noReply(() => {
+          if (fail) throw new Error('broken')
+        }),
+        envfrom: () => {},
+      }))
+      wire.send(event)
+      fail = false
+      wire.send(mail(), rcpt(), eom(), mail(), rcpt(), eom())
+      assert.equal(wire.answers(), 'tempfail tempfail tempfail continue continue continue')
+    })
+  }
+
+  it('owes the failure at unknown in a message to this one', () => {
+    let fail = true
+    const wire = Wire.negotiated(() => ({
+      unknown: noReply(() => {
+        if (fail) throw new Error('broken')
+      }),
+      envfrom: () => {},
+    }))
+    wire.send(mail(), unknown())
+    fail = false
+    wire.send(eom(), mail(), eom())
+    assert.equal(wire.answers(), 'continue tempfail continue continue')
+  })
+
+  it('owes nothing further for a message that has had the last word', () => {
+    const wire = Wire.negotiated(() => ({
+      envfrom: () => ACCEPT,
+      unknown: noReply(() => {
+        throw new Error('broken')
+      }),
+    }))
+    wire.send(mail(), unknown(), eom(), mail(), eom())
+    assert.equal(wire.answers(), 'accept continue accept continue')
   })
 })
 

@@ -379,6 +379,8 @@ describe('what cannot be sent', () => {
       'INVALID_INDEX',
       /whole number/,
     ],
+    ['a change at 0', (ctx) => ctx.changeHeader('X', 0, 'v'), 'INVALID_INDEX', /from 1 to/],
+    ['a deletion at 0', (ctx) => ctx.deleteHeader('X', 0), 'INVALID_INDEX', /from 1 to/],
     [
       'an index of 2^31',
       (ctx) => ctx.insertHeader(2 ** 31, 'X', 'v'),
