@@ -8,6 +8,11 @@ import type { BodyStore } from './body-store.ts'
 import type { EditGuard } from './edit-guard.ts'
 import type { MailHeaders } from './headers.ts'
 
+interface TreeBody {
+  readonly bytes: Buffer
+  readonly store: BodyStore
+}
+
 /** The tree of a mail, and how edits of the tree become edits of the mail. */
 export class MailTree {
   readonly message: MimeMessage
@@ -15,22 +20,29 @@ export class MailTree {
   readonly #bodyBytes: Buffer
   readonly #store: BodyStore
 
-  constructor(
-    fields: readonly FieldRecord[],
-    body: { readonly bytes: Buffer; readonly store: BodyStore },
-    options: MimeOptions,
-    guard: EditGuard,
-  ) {
+  private constructor(message: MimeMessage, header: Buffer, body: TreeBody) {
+    this.message = message
+    this.#header = header
     this.#bodyBytes = body.bytes
     this.#store = body.store
-    this.#header = formatHeader(fields)
-    const bytes = Buffer.concat([this.#header, EMPTY_LINE, body.bytes])
-    this.message = MimeMessage.of(bytes, options, {
+  }
+
+  /** Read in turns with all else the process does. @throws UsageError INVALID_OPTION as `parseMime` */
+  static async read(
+    fields: readonly FieldRecord[],
+    body: TreeBody,
+    options: MimeOptions,
+    guard: EditGuard,
+  ): Promise<MailTree> {
+    const header = formatHeader(fields)
+    const bytes = Buffer.concat([header, EMPTY_LINE, body.bytes])
+    const message = await MimeMessage.read(bytes, options, {
       // What is not granted is left out as a whole when the handler is done: half an edit of a tree,
       // such as a new Content-Type without the body it describes, would destroy the message.
       permit: (what) => void guard.permit(`mime ${what}`, Action.CHGBODY),
-      headerEnd: this.#header.length,
+      headerEnd: header.length,
     })
+    return new MailTree(message, header, body)
   }
 
   /**

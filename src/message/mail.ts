@@ -217,7 +217,8 @@ export class LiveMail
     this.#needReads('mime', 'headers')
     const bytes = await body.bytes()
     const fields = this.#headers?.records(this.#given.fields) ?? this.#given.fields
-    this.#treeNow = new MailTree(fields, { bytes, store: body.store }, options, this)
+    const given = { bytes, store: body.store }
+    this.#treeNow = await MailTree.read(fields, given, options, this)
     return this.#treeNow
   }
 

@@ -1,3 +1,4 @@
+import { decodeText } from '../protocol/text.ts'
 import { ZipBudget } from './archive.ts'
 import {
   NOT_LOOKED_AT,
@@ -11,11 +12,11 @@ import { DANGEROUS_EXTENSIONS, HTML_EXTENSIONS } from './file-extensions.ts'
 import { dangerousName, extensionOf, extensionSet, LONGEST_NAME } from './file-names.ts'
 import { isHtmlPart, isLeftActive, seemsHtml } from './html-parts.ts'
 import { isMessageType } from './media-type.ts'
-import { parseMime, type MimeMessage } from './message.ts'
+import { MimeMessage } from './message.ts'
 import { contentReadings, type ContentReading } from './content-readings.ts'
 import { parameterReadings } from './part-readings.ts'
 import type { MimePart } from './part.ts'
-import { isIdentity } from './transfer-encoding.ts'
+import { decodeTransferInTurns, isIdentity } from './transfer-encoding.ts'
 import { Turns } from './turns.ts'
 
 /** More are not told of one part. */
@@ -27,6 +28,13 @@ const MOST_FINDINGS = 100
  */
 const READ_AGAIN = 24
 const READ_IN_ANY_CASE = 1_048_576
+
+/**
+ * Bytes of fields Content-Type and Content-Disposition that are read in all ways, as a share of the message:
+ * a byte of them costs as much as a hundred of others. In real mail they are less than a tenth.
+ */
+const FIELDS = 0.5
+const FIELDS_IN_ANY_CASE = 262_144
 
 /** What a part belongs to. */
 interface Place {
@@ -58,6 +66,7 @@ export class Checks {
   /** findings and where they are */
   readonly #told = new Set<string>()
   #left: number
+  #fieldsLeft: number
   #spent = false
 
   constructor(message: MimeMessage, policy: AttachmentChecks) {
@@ -69,6 +78,7 @@ export class Checks {
     this.#otherExtensions = others
     this.#extensions = policy.htmlFiles === 'allow' ? others : extensions
     this.#budget = new ZipBudget(policy.limits)
+    this.#fieldsLeft = FIELDS_IN_ANY_CASE + FIELDS * sizeOf(message)
     this.#left = READ_IN_ANY_CASE + READ_AGAIN * sizeOf(message)
     this.#rules = {
       policy,
@@ -97,8 +107,7 @@ export class Checks {
   }
 
   async #others(message: MimeMessage, place: Place): Promise<void> {
-    for (const reading of message.eachReading()) {
-      await this.#turns.next()
+    for await (const reading of message.eachReading(this.#turns)) {
       if (this.#spent) return
       await this.#tree(reading, { ...place, other: true }, false)
     }
@@ -115,6 +124,7 @@ export class Checks {
     const encoded: [part: MimePart, place: Place][] = []
     for (const part of message.walk()) {
       await this.#turns.next()
+      await part.readInTurns(this.#turns)
       if (this.#spent) return
       const { parent } = part
       if (parent !== undefined && (attached.has(parent) || isMessageType(parent.type))) {
@@ -136,6 +146,7 @@ export class Checks {
         attached: place.attached || attached.has(part),
       }
       if (!this.#isNew(part, here)) continue
+      if (!(await this.#readFields(part))) return
       const names = part.filenames
       const named = place.part === undefined ? { ...here, names } : here
       await this.#part(part, names, named)
@@ -143,6 +154,19 @@ export class Checks {
     }
     // Behind all that can be taken out by itself.
     for (const [part, here] of encoded) await this.#encoded(part, here)
+  }
+
+  /** Reads its fields in turns, each once for all readings; whether there was room for it. */
+  async #readFields(part: MimePart): Promise<boolean> {
+    for (const field of part.describing()) {
+      if (field.isRead) continue
+      this.#fieldsLeft -= field.size
+      if (this.#fieldsLeft < 0) this.#tooMany()
+      if (this.#spent) return false
+      void field.readings
+      await this.#turns.next()
+    }
+    return true
   }
 
   /** Whether a part was looked at before, in another reading of the message. */
@@ -169,19 +193,22 @@ export class Checks {
   /** Whether there is room for going through so many bytes. */
   #spend(count: number): boolean {
     this.#left -= count
-    if (this.#left < 0 && !this.#spent) {
-      this.#spent = true
-      const place = {
-        part: undefined,
-        names: [],
-        path: [],
-        attached: false,
-        id: '',
-        other: true,
-      }
-      this.#add({ name: '', reason: 'TOO_MANY_READINGS', where: 'structure', path: [] }, place)
-    }
+    if (this.#left < 0) this.#tooMany()
     return !this.#spent
+  }
+
+  #tooMany(): void {
+    if (this.#spent) return
+    this.#spent = true
+    const place = {
+      part: undefined,
+      names: [],
+      path: [],
+      attached: false,
+      id: '',
+      other: true,
+    }
+    this.#add({ name: '', reason: 'TOO_MANY_READINGS', where: 'structure', path: [] }, place)
   }
 
   async #part(part: MimePart, names: readonly string[], place: Place): Promise<void> {
@@ -246,7 +273,8 @@ export class Checks {
   async #encoded(part: MimePart, place: Place): Promise<void> {
     if (part.children.length === 0 || this.#policy.messages === false) return
     if (!this.#spend(part.raw.length)) return
-    const message = parseMime(part.bytes())
+    const bytes = await decodeTransferInTurns(part.raw, part.encoding, this.#turns)
+    const message = await MimeMessage.read(bytes, {}, {}, this.#turns)
     // The tree of the message around it has less room left than a message of its own; what both have is
     // looked at once.
     await this.#readings(message, { ...place, id: `${place.id}>`, attached: true, other: true })
@@ -257,7 +285,7 @@ export class Checks {
     if (this.#policy.messages === false) return
     await this.#turns.next()
     const id = `${place.id}>${path.slice(place.path.length).join('>')}>`
-    await this.#readings(parseMime(bytes), {
+    await this.#readings(await MimeMessage.read(bytes, {}, {}, this.#turns), {
       ...place,
       id,
       path: path.length === 0 ? place.path : path,
@@ -269,11 +297,11 @@ export class Checks {
     { name, reason, where, path, kind }: Parameters<Tell>[0],
     { part, names, attached, id, other }: Place,
   ): void {
+    const count = this.#counts.get(part) ?? 0
+    if (count >= MOST_FINDINGS) return
     const key = JSON.stringify([id, name, reason, where, path])
     if (other && this.#told.has(key)) return
     this.#told.add(key)
-    const count = this.#counts.get(part) ?? 0
-    if (count >= MOST_FINDINGS) return
     this.#counts.set(part, count + 1)
     const finding = { part, names, name, reason, where, path, attached }
     this.#findings.push(kind === undefined ? finding : { ...finding, kind })
@@ -291,8 +319,9 @@ export class Checks {
     }
     // A multipart has parameters that hold addresses, and is shown as a file by nobody.
     if (part.isMultipart) return
+    const known = new Set(names)
     for (const value of parameterReadings(part)) {
-      if (names.includes(value)) continue
+      if (known.has(value)) continue
       const reason = dangerousName(value.slice(-LONGEST_NAME), extensions)
       if (reason === 'DANGEROUS_EXTENSION' || reason === 'DOUBLE_EXTENSION') add(value, reason)
     }
@@ -328,11 +357,10 @@ const isEncodedMessage = (part: MimePart): boolean =>
 
 /** HTML that programs show as the text of the message, or as one version of it: it may have a name. */
 function isBodyText(part: MimePart): boolean {
-  const fields = part.headers.getAll('Content-Disposition')
+  if (part.type !== 'text/html') return false
   // What is not `inline` counts as a file (RFC 2183, section 2.8).
-  if (part.type !== 'text/html' || !fields.every((one) => /^\s*(?:inline\b|$)/i.test(one))) {
-    return false
-  }
+  const fields = part.fields('Content-Disposition').map((raw) => decodeText(raw))
+  if (!fields.every((one) => /^\s*(?:inline\b|$)/i.test(one))) return false
   for (let one = part; one.parent !== undefined; one = one.parent) {
     const { parent } = one
     if (isMessageType(parent.type)) return true

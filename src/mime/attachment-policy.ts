@@ -5,6 +5,7 @@ import { isHtmlPart } from './html-parts.ts'
 import { isMessageType } from './media-type.ts'
 import type { MimeMessage } from './message.ts'
 import type { MimePart } from './part.ts'
+import { Turns } from './turns.ts'
 
 /** What is done with dangerous attachments. */
 export type AttachmentAction = 'replace' | 'remove' | 'keep-aside' | 'reject' | 'quarantine'
@@ -83,17 +84,21 @@ export async function defang(
   const htmlFiles = policy.htmlFiles ?? (policy.html === undefined ? 'report' : 'clean')
   const findings = await checkAttachments(message, { ...policy, htmlFiles })
   const edits = action !== 'reject' && action !== 'quarantine'
-  const removals = edits ? removalsOf(findings, policy.sealed === 'replace') : []
+  const turns = new Turns()
+  const removals = edits ? await removalsOf(findings, policy.sealed === 'replace', turns) : []
   // Kept first: if that fails nothing is lost.
   const kept: (string | undefined)[] = []
   for (const removal of removals) {
     const keep = action === 'keep-aside' ? policy.keep : undefined
     kept.push(await keep?.(removal.part.bytes(), removal))
   }
-  const notices = removals.map((removal, i) =>
-    (policy.notice ?? defaultNotice)(removal, kept[i]).toWellFormed(),
-  )
+  const notices: string[] = []
+  for (const [i, removal] of removals.entries()) {
+    await turns.next()
+    notices.push((policy.notice ?? defaultNotice)(removal, kept[i]).toWellFormed())
+  }
   for (const [i, { part }] of removals.entries()) {
+    await turns.next()
     part.sealedBy?.unseal()
     if (action === 'remove' && part.parent?.isMultipart === true) part.remove()
     else {
@@ -112,7 +117,7 @@ export async function defang(
     action: findings.length === 0 ? 'none' : action,
     remaining: findings.filter((finding) => !gone.has(finding)),
     removed: removals.length,
-    cleaned: edits ? await cleaned(message, policy) : 0,
+    cleaned: edits ? await cleaned(message, policy, turns) : 0,
   }
 }
 
@@ -136,9 +141,14 @@ function checked(policy: AttachmentPolicy): AttachmentAction {
 }
 
 /** The parts that are to go; a part in another one goes with it. */
-function removalsOf(findings: readonly Finding[], sealedToo: boolean): Removal[] {
+async function removalsOf(
+  findings: readonly Finding[],
+  sealedToo: boolean,
+  turns: Turns,
+): Promise<Removal[]> {
   const targets = new Map<MimePart, Finding[]>()
   for (const finding of findings) {
+    await turns.next()
     const sealed = finding.part?.sealedBy
     if (finding.part === undefined || (sealed !== undefined && !sealedToo)) continue
     const target = sealed ?? finding.part
@@ -149,7 +159,9 @@ function removalsOf(findings: readonly Finding[], sealedToo: boolean): Removal[]
   const removals: { part: MimePart; names: string[]; findings: Finding[] }[] = []
   const byPart = new Map<MimePart, (typeof removals)[number]>()
   // From the top down: what holds a part is before it.
-  for (const [part, list] of [...targets].toSorted(([a], [b]) => a.depth - b.depth)) {
+  const depths = Array.from(targets, ([part, list]) => ({ part, list, depth: part.depth }))
+  for (const { part, list } of depths.toSorted((a, b) => a.depth - b.depth)) {
+    await turns.next()
     let holder: MimePart | undefined = part.parent
     while (holder !== undefined && !byPart.has(holder)) holder = holder.parent
     if (holder !== undefined) {
@@ -167,12 +179,18 @@ function removalsOf(findings: readonly Finding[], sealedToo: boolean): Removal[]
 async function cleaned(
   message: MimeMessage,
   { html, messages }: AttachmentPolicy,
+  turns: Turns,
 ): Promise<number> {
   if (html === undefined) return 0
   let count = 0
-  const parts = [...message.walk()]
+  const parts: MimePart[] = []
+  for (const part of message.walk()) {
+    await turns.next()
+    parts.push(part)
+  }
   const attached = new Set<MimePart>()
   for (const part of parts) {
+    await turns.next()
     const { parent } = part
     if (parent !== undefined && (attached.has(parent) || isMessageType(parent.type))) {
       attached.add(part)

@@ -94,8 +94,19 @@ export function decodeRareCharset(name: string, bytes: Buffer): string | undefin
 }
 
 /** iconv-lite has these among its charsets. Mail that names them is read by nobody in this way. */
-const isCharset = ({ encodingExists }: Iconv, name: string): boolean =>
-  !/^(?:hex|base64)$/.test(name.replaceAll(/[^0-9a-z]|:\d{4}$/g, '')) && encodingExists(name)
+function isCharset({ encodingExists }: Iconv, name: string): boolean {
+  let known = charsets.get(name)
+  if (known === undefined) {
+    if (charsets.size >= 100) charsets.clear()
+    const bare = name.replaceAll(/[^0-9a-z]|:\d{4}$/g, '')
+    known = !/^(?:hex|base64)$/.test(bare) && encodingExists(name)
+    charsets.set(name, known)
+  }
+  return known
+}
+
+/** Which of them were asked for; kept within bounds as `decoders`. */
+const charsets = new Map<string, boolean>()
 
 /** The text of bytes in any charset. What nobody knows is read as {@link decodeCharsetNow} does. */
 export async function decodeAnyCharset(charset: string, bytes: Buffer): Promise<string> {

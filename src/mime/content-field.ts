@@ -37,6 +37,16 @@ export class ContentField {
     return (this.#lenient ??= parseLeniently(this.#raw))
   }
 
+  /** How many bytes of it are read. */
+  get size(): number {
+    return this.#raw.length
+  }
+
+  /** Whether {@link readings} are there already. */
+  get isRead(): boolean {
+    return this.#readings !== undefined
+  }
+
   /** All that some program makes of its parameters, by name. */
   get readings(): ReadonlyMap<string, readonly string[]> {
     return (this.#readings ??= parameterReadings(this.#raw))

@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer'
 import { withoutVoidEscapes } from './charset.ts'
 import { charsetInHtml } from './html-charset.ts'
 import type { Guess } from './guesses.ts'
@@ -42,7 +43,7 @@ export function readingOfCharset(
   const mark = bytes.toString('latin1', 0, 2)
   if (html && (mark === '\xff\xfe' || mark === '\xfe\xff')) return OPAQUE
   const name = (label ?? charsetInHtml(type, bytes) ?? '').trim().toLowerCase()
-  const plain = bytes.every((byte) => byte < 0x80)
+  const plain = isAscii(bytes)
   if (ASCII_NAMES.has(name)) return { sure: plain && !shifted, ascii: !shifted }
   if (DOS.test(name)) return SURE
   const decoder = decoderOf(name)

@@ -1,6 +1,9 @@
+import { decodeText } from '../protocol/text.ts'
+import { readField } from './field-text.ts'
 import type { MimePart } from './part.ts'
 import {
   decodeTransferInPieces,
+  decodeTransferInTurns,
   isIdentity,
   transferEncoding,
   type TransferEncoding,
@@ -33,9 +36,9 @@ function decodingsOf(field: string): readonly Decoding[] {
 export function* contentReadings(part: MimePart): Generator<ContentReading> {
   const usual = part.isMultipart ? '7bit' : part.encoding
   yield readingOf(part, usual)
-  const others = part.headers
-    .getAll('Content-Transfer-Encoding')
-    .flatMap(decodingsOf)
+  const others = part
+    .fields('Content-Transfer-Encoding')
+    .flatMap((raw) => decodingsOf(readField('Content-Transfer-Encoding', decodeText(raw))))
     .filter(
       (one) => one !== usual && !(one !== 'uuencode' && isIdentity(one) && isIdentity(usual)),
     )
@@ -51,17 +54,9 @@ function readingOf(part: MimePart, decoding: Decoding): ContentReading {
     const { raw } = part
     return { start: raw, whole: () => Promise.resolve(raw) }
   }
-  const pieces = (): Generator<Buffer> => decodeTransferInPieces(part.raw, decoding)
-  const start = (pieces().next().value ?? Buffer.alloc(0)) as Buffer
+  const { raw } = part
+  const start = (decodeTransferInPieces(raw, decoding).next().value ??
+    Buffer.alloc(0)) as Buffer
   let whole: Promise<Buffer> | undefined
-  return { start, whole: (turns) => (whole ??= joined(pieces(), turns)) }
-}
-
-async function joined(pieces: Iterable<Buffer>, turns: Turns): Promise<Buffer> {
-  const all: Buffer[] = []
-  for (const piece of pieces) {
-    await turns.next()
-    all.push(piece)
-  }
-  return Buffer.concat(all)
+  return { start, whole: (turns) => (whole ??= decodeTransferInTurns(raw, decoding, turns)) }
 }

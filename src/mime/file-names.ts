@@ -61,6 +61,9 @@ export function dangerousName(
   extensions: Extensions = DANGEROUS_EXTENSIONS,
 ): NameDanger | undefined {
   const wanted = extensionSet(extensions)
+  if (SIMPLE.test(name) && name.length <= LONGEST_NAME) {
+    return dangerousEnd(trimmed(name), wanted)
+  }
   if (/[\u202d\u202e]/.test(name)) return 'DIRECTION_OVERRIDE'
   // Joiners and marks of direction are common in names that are not Latin: taken out, not complained of.
   const seen = trimmed(name.replaceAll(/\p{Default_Ignorable_Code_Point}/gu, ''))
@@ -76,6 +79,9 @@ export function dangerousName(
   if (/[\0-\x08\n-\x1f\x7f]/.test(name)) return 'CONTROL_CHARACTER'
   return path.includes('..') ? 'PATH_STEPS_UP' : undefined
 }
+
+/** ASCII without a path, a stream or a control character, as most names are. */
+const SIMPLE = /^[ !-.0-9;-[\]-~]*$/
 
 function dangerousEnd(file: string, wanted: ReadonlySet<string>): NameDanger | undefined {
   const dot = file.lastIndexOf('.')

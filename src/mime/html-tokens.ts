@@ -1,3 +1,5 @@
+import { Turns } from './turns.ts'
+
 /**
  * HTML as tokens with their offsets, by the tokenizer of parse5. Changes are edits of the source: what no
  * edit covers stays as it is.
@@ -46,14 +48,17 @@ const MOST_FOREIGN = 5_000
 type Parse5 = typeof import('parse5-html-rewriting-stream')
 let parse5: Promise<Parse5> | undefined
 
-/** Reads a text; tells where the last token ended. Rejects with what the visitor throws. */
+/** So much is read at one go, in characters; then others have a turn. */
+const PIECE = 32_768
+
+/** Reads a text in turns with all else; tells where the last token ended. Rejects with what the visitor throws. */
 export async function readHtml(html: string, visitor: HtmlVisitor): Promise<number> {
   const { RewritingStream } = await (parse5 ??= import('parse5-html-rewriting-stream'))
   const stream = new RewritingStream()
   let last = 0
   let foreign = 0
-  await new Promise<void>((resolve, reject) => {
-    let stopped = false
+  let stopped = false
+  const read = new Promise<void>((resolve, reject) => {
     const stop = (): void => {
       stopped = true
       stream.stop()
@@ -100,9 +105,23 @@ export async function readHtml(html: string, visitor: HtmlVisitor): Promise<numb
     })
     stream.on('finish', resolve)
     stream.on('error', reject)
-    stream.end(html)
   })
+  await Promise.all([read, feed()])
   return last
+
+  async function feed(): Promise<void> {
+    const turns = new Turns()
+    for (let at = 0; at < html.length;) {
+      if (stopped) break
+      let end = at + PIECE
+      // A line end stays whole.
+      if (html[end] === '\n' && html[end - 1] === '\r') end++
+      stream.write(html.slice(at, end))
+      at = end
+      await turns.next()
+    }
+    stream.end()
+  }
 }
 
 interface Span {

@@ -1,6 +1,12 @@
 import { UsageError } from '../errors.ts'
 import { encodeText } from '../protocol/text.ts'
-import { parseStructure, USUAL, type Reading } from './parser.ts'
+import {
+  parseStructure,
+  parseStructureInTurns,
+  USUAL,
+  type ParsedMessage,
+  type Reading,
+} from './parser.ts'
 import { lineEndOf } from './line-end.ts'
 import { MimePart } from './part.ts'
 import {
@@ -9,6 +15,7 @@ import {
   type MimeProblem,
   type MimeProblemCode,
 } from './problems.ts'
+import { Turns } from './turns.ts'
 
 /** A whole message as a tree. */
 export class MimeMessage extends MimePart {
@@ -20,8 +27,13 @@ export class MimeMessage extends MimePart {
   readonly #given: Buffer | undefined
 
   /** For the library: see {@link parseMime}. */
-  constructor(bytes: Buffer, limits: MimeLimits, reading: Reading, source: MessageSource) {
-    const { root, problems } = parseStructure(bytes, limits, reading, source.headerEnd)
+  constructor(
+    bytes: Buffer,
+    limits: MimeLimits,
+    reading: Reading,
+    source: MessageSource,
+    { root, problems }: ParsedMessage,
+  ) {
     const permit = source.permit ?? nothing
     super({ bytes, eol: lineEndOf(bytes), limits, reading, permit }, root)
     this.problems = problems
@@ -37,7 +49,22 @@ export class MimeMessage extends MimePart {
 
   /** For the library. @throws UsageError as {@link parseMime} */
   static of(bytes: Buffer, options: MimeOptions, source: MessageSource): MimeMessage {
-    return new MimeMessage(bytes, checkedLimits(options.limits), USUAL, source)
+    const limits = checkedLimits(options.limits)
+    const parsed = parseStructure(bytes, limits, USUAL, source.headerEnd)
+    return new MimeMessage(bytes, limits, USUAL, source, parsed)
+  }
+
+  /** For the library: the same, in turns with all else the process does. */
+  static async read(
+    bytes: Buffer,
+    options: MimeOptions = {},
+    source: MessageSource = {},
+    turns: Turns = new Turns(),
+  ): Promise<MimeMessage> {
+    const limits = checkedLimits(options.limits)
+    const { headerEnd } = source
+    const parsed = await parseStructureInTurns(bytes, limits, USUAL, headerEnd, turns)
+    return new MimeMessage(bytes, limits, USUAL, source, parsed)
   }
 
   /**
@@ -48,11 +75,35 @@ export class MimeMessage extends MimePart {
    * a message without such faults. They are to be looked at, not to be edited.
    */
   otherReadings(): MimeMessage[] {
-    return [...this.eachReading()]
+    const readings: MimeMessage[] = []
+    const differences = this.#differences()
+    for (let next = differences.next(); next.done !== true;) {
+      const { bytes, reading, source } = this.#otherwise(next.value)
+      const parsed = parseStructure(bytes, this.#limits, reading, source.headerEnd)
+      const message = new MimeMessage(bytes, this.#limits, reading, source, parsed)
+      readings.push(message)
+      next = differences.next(message)
+    }
+    return readings
   }
 
-  /** For the library: the same one by one, as each is a pass over the message. */
-  *eachReading(): Generator<MimeMessage> {
+  /** For the library: the same one by one, in turns with all else the process does. */
+  async *eachReading(turns: Turns): AsyncGenerator<MimeMessage> {
+    const differences = this.#differences()
+    for (let next = differences.next(); next.done !== true;) {
+      await turns.next()
+      const { bytes, reading, source } = this.#otherwise(next.value)
+      const { headerEnd } = source
+      const limits = this.#limits
+      const parsed = await parseStructureInTurns(bytes, limits, reading, headerEnd, turns)
+      const message = new MimeMessage(bytes, limits, reading, source, parsed)
+      yield message
+      next = differences.next(message)
+    }
+  }
+
+  /** What is to be read otherwise; is given the message read so. */
+  *#differences(): Generator<Difference, void, MimeMessage> {
     const found = new Set<Difference>()
     const add = ({ problems }: MimeMessage): Difference[] => {
       const codes = new Set(problems.map(({ code }) => code))
@@ -66,23 +117,28 @@ export class MimeMessage extends MimePart {
       const all = Object.assign({}, ...found) as Difference
       const differences = found.size > 1 ? [...fresh, all] : fresh
       fresh = []
-      for (const difference of differences) {
-        const reading = this.#readWith(difference)
-        yield reading
-        fresh.push(...add(reading))
-      }
+      for (const difference of differences) fresh.push(...add(yield difference))
     }
   }
 
-  #readWith({ crEndsLine, ...difference }: Difference): MimeMessage {
-    const bytes = crEndsLine === true ? withoutBareCr(this.#bytes) : this.#bytes
+  #otherwise({ crEndsLine, ...difference }: Difference): Otherwise {
     const source = {
       permit: refuse,
       headerEnd: crEndsLine === true ? undefined : this.#headerEnd,
       given: this.#bytes,
     }
-    return new MimeMessage(bytes, this.#limits, { ...USUAL, ...difference }, source)
+    return {
+      bytes: crEndsLine === true ? withoutBareCr(this.#bytes) : this.#bytes,
+      reading: { ...USUAL, ...difference },
+      source,
+    }
   }
+}
+
+interface Otherwise {
+  readonly bytes: Buffer
+  readonly reading: Reading
+  readonly source: MessageSource
 }
 
 interface Difference extends Partial<Reading> {
@@ -105,10 +161,12 @@ const DIFFERENCES: Partial<Record<MimeProblemCode, Difference>> = {
 /** CR that stand before no LF become LF: all else stays in its place. */
 function withoutBareCr(bytes: Buffer): Buffer {
   const copy = Buffer.from(bytes)
-  for (let at = bytes.indexOf(CR); at !== -1; at = bytes.indexOf(CR, at)) {
-    const start = at
-    while (bytes[at] === CR) at++
-    if (bytes[at] !== LF) copy.fill(LF, start, at)
+  let beforeFeed = false
+  for (let at = bytes.length - 1; at >= 0; at--) {
+    const byte = bytes[at]
+    if (byte === LF) beforeFeed = true
+    else if (byte !== CR) beforeFeed = false
+    else if (!beforeFeed) copy[at] = LF
   }
   return copy
 }

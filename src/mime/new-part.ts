@@ -1,7 +1,7 @@
 import { UsageError } from '../errors.ts'
 import { encodeText } from '../protocol/text.ts'
 import { formatParameters } from './content-type.ts'
-import { LineHeaders } from './part-headers.ts'
+import { LineHeaders, type PartHeaders } from './part-headers.ts'
 import {
   encodeTransfer,
   fits,
@@ -106,12 +106,28 @@ export function checkMultipart(type: string): void {
   )
 }
 
+export const isContentField = (name: string): boolean => /^content-/i.test(name)
+
+interface Wrapped {
+  readonly headers: PartHeaders
+  readonly type: string
+  readonly raw: Buffer
+}
+
 /** A multipart around a part, with no other field; and what its Content-Type is, folded with LF. */
 export function wrapping(
   type: string,
-  inner: Buffer,
+  part: Wrapped,
   eol: string,
 ): { readonly field: string; readonly bytes: Buffer } {
+  // In a digest what has no type is a message; elsewhere it is text.
+  const untyped = type.toLowerCase() === 'multipart/digest' ? 'message/rfc822' : 'text/plain'
+  const moved =
+    part.headers.has('Content-Type') || part.type === untyped
+      ? ''
+      : `Content-Type: ${part.type}${eol}`
+  const lines = part.headers.lines(isContentField, eol)
+  const inner = Buffer.concat([Buffer.from(moved), lines, Buffer.from(eol), part.raw])
   const boundary = newBoundary(inner)
   const field = formatParameters(type, { boundary })
   const bytes = Buffer.concat([

@@ -12,31 +12,50 @@ import { wordReadings } from './word-readings.ts'
 /** A parameter as one program cuts it out, its name as it stands: `filename*0*`. */
 type Cut = readonly [name: string, value: string]
 
+/** What is known of the parameters of one name. */
+interface Named {
+  /** those whose texts were made */
+  readonly values: Set<string>
+  readonly texts: Set<string>
+}
+
 /** By name without what RFC 2231 adds to it. @param raw everything after the colon */
 export function parameterReadings(raw: Buffer): ReadonlyMap<string, readonly string[]> {
-  const readings = new Map<string, Set<string>>()
-  const seen = new Set<string>()
+  const all = new Map<string, Named>()
+  const add = (name: string, values: Iterable<string>): void => {
+    let named = all.get(name)
+    if (named === undefined) all.set(name, (named = { values: new Set(), texts: new Set() }))
+    for (const value of values) {
+      // Of most values all programs make the same.
+      if (named.values.has(value)) continue
+      named.values.add(value)
+      addTexts(value, named.texts)
+    }
+  }
+  const seen: Cut[][] = []
   for (const cuts of cutsOf(raw)) {
-    // Of most fields all programs make the same.
-    const key = cuts.map((cut) => cut.join('=')).join(';')
-    if (seen.has(key)) continue
-    seen.add(key)
+    if (seen.some((other) => isSame(other, cuts))) continue
+    seen.push(cuts)
     const groups = new Map<string, Cut[]>()
     for (const cut of cuts) {
       const star = cut[0].indexOf('*')
-      const name = star === -1 ? cut[0] : cut[0].slice(0, star)
+      if (star === -1) {
+        add(cut[0], [cut[1]])
+        continue
+      }
+      const name = cut[0].slice(0, star)
       const group = groups.get(name)
       if (group === undefined) groups.set(name, [cut])
       else group.push(cut)
     }
-    for (const [name, group] of groups) {
-      let texts = readings.get(name)
-      if (texts === undefined) readings.set(name, (texts = new Set()))
-      for (const value of valuesOf(group)) for (const text of textsOf(value)) texts.add(text)
-    }
+    for (const [name, group] of groups) add(name, valuesOf(group))
   }
-  return new Map([...readings].map(([name, texts]) => [name, [...texts]]))
+  return new Map(Array.from(all, ([name, { texts }]) => [name, [...texts]]))
 }
+
+const isSame = (one: readonly Cut[], other: readonly Cut[]): boolean =>
+  one.length === other.length &&
+  one.every(([name, value], i) => name === other[i]![0] && value === other[i]![1])
 
 // ---- where a parameter begins and ends
 
@@ -60,13 +79,13 @@ function cutsOf(raw: Buffer): Cut[][] {
 
 /** As this package cuts it, and what it knows of others. The first semicolon is missing in some mail. */
 function usualCuts(raw: Buffer): Cut[] {
-  const { parameters } = parseParameters(Buffer.concat([SEMICOLON, raw]))
+  const { parameters } = parseParameters(Buffer.concat([NO_VALUE, raw]))
   return parameters.flatMap(({ name, value, others }) =>
     [value, ...others].map((text): Cut => [name, text]),
   )
 }
 
-const SEMICOLON = Buffer.from(';')
+const NO_VALUE = Buffer.from(';')
 
 /**
  * As postal-mime and mailparser cut it: a quote begins and ends what is quoted wherever it stands, and
@@ -93,13 +112,16 @@ function toggled(text: string, mailparser: boolean): Cut[] {
   }
   let blank = ''
   for (let at = 0; at < text.length; at++) {
-    const one = text[at]!
     if (name === undefined) {
-      if (one === '=') {
+      at = indexOfEither(text, '=', ';', at)
+      if (text[at] === '=') {
         name = text.slice(start, at).trim().toLowerCase()
         blank = ''
-      } else if (one === ';') end(at)
-    } else if (mailparser && isClosed && one !== ';') continue
+      } else if (at < text.length) end(at)
+      continue
+    }
+    const one = text[at]!
+    if (mailparser && isClosed && one !== ';') continue
     else if (one === '\\' && (isQuoted || mailparser)) {
       at++
       if (!isClosed) value += text[at] ?? ''
@@ -114,11 +136,26 @@ function toggled(text: string, mailparser: boolean): Cut[] {
     else {
       if (value !== '') value += blank
       blank = ''
-      value += one
+      // As much as means nothing.
+      const from = at
+      while (at + 1 < text.length && !MEANS[text.charCodeAt(at + 1)]) at++
+      value += text.slice(from, at + 1)
     }
   }
   end(text.length)
   return cuts
+}
+
+/** What may mean something in a value. */
+const MEANS: Readonly<Record<number, true>> = Object.fromEntries(
+  Array.from('\\"; \t', (one) => [one.charCodeAt(0), true]),
+)
+
+function indexOfEither(text: string, one: string, other: string, from: number): number {
+  const [a, b] = [one.charCodeAt(0), other.charCodeAt(0)]
+  let at = from
+  while (at < text.length && text.charCodeAt(at) !== a && text.charCodeAt(at) !== b) at++
+  return at
 }
 
 /**
@@ -132,9 +169,9 @@ function pythonCuts(text: string, blind: boolean): Cut[][] {
   let start = 0
   let quotes = 0
   for (let at = 0; at <= text.length; at++) {
-    const one = text[at]
-    if (!blind && one === '"' && (at === start || text[at - 1] !== '\\')) quotes++
-    if (at < text.length && (one !== ';' || (quotes % 2 === 1 && at > start))) continue
+    const one = text.charCodeAt(at)
+    if (!blind && one === QUOTE && (at === start || text[at - 1] !== '\\')) quotes++
+    if (at < text.length && (one !== SEMICOLON || (quotes % 2 === 1 && at > start))) continue
     const piece = text.slice(start, at)
     const equals = piece.indexOf('=')
     if (equals !== -1) {
@@ -151,6 +188,9 @@ function pythonCuts(text: string, blind: boolean): Cut[][] {
   return [cuts, strict]
 }
 
+const QUOTE = 0x22
+const SEMICOLON = 0x3b
+
 const strictValue = (name: string, value: string): string =>
   (name.endsWith('*') ? STRICT_EXTENDED : STRICT).exec(value)![0]
 
@@ -160,8 +200,10 @@ const STRICT_EXTENDED =
 
 function unquoted(value: string): string {
   if (value.length < 2) return value
-  if (value.startsWith('"') && value.endsWith('"'))
-    return value.slice(1, -1).replaceAll('\\\\', '\\').replaceAll('\\"', '"')
+  if (value.startsWith('"') && value.endsWith('"')) {
+    const inner = value.slice(1, -1)
+    return inner.includes('\\') ? inner.replaceAll('\\\\', '\\').replaceAll('\\"', '"') : inner
+  }
   return value.startsWith('<') && value.endsWith('>') ? value.slice(1, -1) : value
 }
 
@@ -291,26 +333,27 @@ function addJoined(sections: readonly Section[], values: Set<string>): void {
 const bytesOf = (text: string): Buffer => Buffer.from(text, 'utf8')
 
 const percentDecoded = (text: string): Buffer =>
-  Buffer.from(
-    bytesOf(text)
-      .toString('latin1')
-      .replaceAll(/%([0-9a-f]{2})/gi, (_all, hex: string) =>
-        String.fromCharCode(Number.parseInt(hex, 16)),
-      ),
-    'latin1',
-  )
+  !text.includes('%')
+    ? Buffer.from(text, 'utf8')
+    : Buffer.from(
+        bytesOf(text)
+          .toString('latin1')
+          .replaceAll(/%([0-9a-f]{2})/gi, (_all, hex: string) =>
+            String.fromCharCode(Number.parseInt(hex, 16)),
+          ),
+        'latin1',
+      )
 
 // ---- RFC 2047, and what ends a name
 
-function* textsOf(value: string): Generator<string> {
+function addTexts(value: string, texts: Set<string>): void {
   const words = value.includes('=?') ? [decodeEncodedWords(value), ...wordReadings(value)] : []
   for (const text of new Set([...words, value])) {
-    yield text
-    const bare = unquoted(text.trim())
-    if (bare !== text) yield bare
+    texts.add(text)
+    texts.add(unquoted(text.trim()))
     if (!text.includes('\0')) continue
     // Programs in C end it there, others pass over it.
-    yield text.slice(0, text.indexOf('\0'))
-    yield text.replaceAll('\0', '')
+    texts.add(text.slice(0, text.indexOf('\0')))
+    texts.add(text.replaceAll('\0', ''))
   }
 }

@@ -200,28 +200,29 @@ class Reader {
     const { inner, value } = this.#quoted()
     // Junk between the quote and the semicolon.
     const rest = this.until(';').trimEnd()
-    const others = new Set<string>()
+    const others: string[] = []
     // Backslashes of a path that somebody wrote as they are.
-    if (inner !== value) others.add(inner)
-    if (rest.trim() !== '') others.add(value + rest.replaceAll('"', ''))
+    if (inner !== value) others.push(inner)
+    if (rest.trim() !== '') others.push(value + rest.replaceAll('"', ''))
     // A quote that was never closed: others stop at the semicolon.
-    if (inner.includes(';') && !this.more) others.add(inner.slice(0, inner.indexOf(';')))
-    others.delete(value)
-    return { name, value, others: others.size === 0 ? NONE : [...others] }
+    if (inner.includes(';') && !this.more) others.push(inner.slice(0, inner.indexOf(';')))
+    return { name, value, others: beside(value, others) }
   }
 
   #plain(name: string): Parameter {
     const all = this.until(';').trim()
     const value = all.endsWith('"') && !all.slice(0, -1).includes('"') ? all.slice(0, -1) : all
-    const others = new Set<string>()
     const bare = withoutComments(value).trim()
-    if (bare !== value) others.add(bare)
     // A strict reader stops at the first blank.
-    const token = /^[^ \t]*/.exec(bare)![0]
-    if (token !== value) others.add(token)
-    others.delete(value)
-    return { name, value, others: others.size === 0 ? NONE : [...others] }
+    const token = BLANK.test(bare) ? /^[^ \t]*/.exec(bare)![0] : bare
+    return { name, value, others: beside(value, [bare, token]) }
   }
+}
+
+/** Each once, without the value itself. */
+function beside(value: string, others: readonly string[]): readonly string[] {
+  if (others.every((other) => other === value)) return NONE
+  return [...new Set(others)].filter((other) => other !== value)
 }
 
 /** The value of a parameter as most programs read it; undefined if there is none. */
@@ -240,9 +241,12 @@ export function readingsOf({ parameters }: ParameterizedValue, name: string): st
   const others = parameters
     .filter((one) => one.name === name || one.name === `${name}*`)
     .flatMap((one) => one.others)
-    .flatMap((text) => [decodeEncodedWords(text), text])
+    .flatMap(decodedAndRaw)
   return [...new Set([...extended, ...continued, ...plain, ...others])]
 }
+
+const decodedAndRaw = (text: string): readonly string[] =>
+  text.includes('=?') ? [decodeEncodedWords(text), text] : [text]
 
 interface WholeValues {
   readonly extended: readonly string[]
@@ -257,7 +261,7 @@ function wholeValues(parameters: readonly Parameter[], name: string): WholeValue
   for (const { name: full, value } of parameters) {
     if (!full.startsWith(name)) continue
     const rest = full.slice(name.length)
-    if (rest === '') plain.push(...new Set([decodeEncodedWords(value), value]))
+    if (rest === '') plain.push(...decodedAndRaw(value))
     else if (rest === '*') extended.push(decodeExtended(value))
     else {
       const match = /^\*(\d{1,9})(\*?)$/.exec(rest)
@@ -283,7 +287,7 @@ function joined(sections: readonly Section[]): string[] {
     if (section.number === inOrder.length) inOrder.push(section)
   }
   const readings = [inOrder, byNumber, sections].map(join).filter((text) => text !== '')
-  return [...new Set(readings.flatMap((text) => [decodeEncodedWords(text), text]))]
+  return [...new Set(readings.flatMap(decodedAndRaw))]
 }
 
 function join(sections: readonly Section[]): string {
@@ -309,11 +313,13 @@ function decodeExtended(value: string): string {
 }
 
 const percentDecoded = (text: string): Buffer =>
-  Buffer.from(
-    Buffer.from(text, 'utf8')
-      .toString('latin1')
-      .replaceAll(/%([0-9a-f]{2})/gi, (_all, hex: string) =>
-        String.fromCharCode(Number.parseInt(hex, 16)),
-      ),
-    'latin1',
-  )
+  !text.includes('%')
+    ? Buffer.from(text, 'utf8')
+    : Buffer.from(
+        Buffer.from(text, 'utf8')
+          .toString('latin1')
+          .replaceAll(/%([0-9a-f]{2})/gi, (_all, hex: string) =>
+            String.fromCharCode(Number.parseInt(hex, 16)),
+          ),
+        'latin1',
+      )

@@ -5,6 +5,7 @@ import { readingsOf } from './parameters.ts'
 import type { MimeLimits, MimeProblem, MimeProblemCode } from './problems.ts'
 import type { ContentFacts, ContentFields, PartSpan, Span } from './span.ts'
 import { isIdentity, transferEncoding } from './transfer-encoding.ts'
+import type { Turns } from './turns.ts'
 
 /**
  * The structure of a message as offsets, in one pass and without recursion. A line that begins with
@@ -52,8 +53,35 @@ export function parseStructure(
   /** where the header of the message ends, if that is known */
   headerEnd?: number,
 ): ParsedMessage {
-  return new Parser(bytes, limits, reading).parse(headerEnd)
+  const steps = new Parser(bytes, limits, reading).steps(headerEnd)
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done === true) return value
+  }
 }
+
+/** The same, in turns with all else the process does. */
+export async function parseStructureInTurns(
+  bytes: Buffer,
+  limits: MimeLimits,
+  reading: Reading,
+  headerEnd: number | undefined,
+  turns: Turns,
+): Promise<ParsedMessage> {
+  const steps = new Parser(bytes, limits, reading).steps(headerEnd)
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done === true) return value
+    await turns.next()
+  }
+}
+
+/** Fields of one name that describe a part. */
+const MOST_FIELDS = 100
+
+/** So many bytes or parts are read at one go. */
+const STEP_BYTES = 131_072
+const STEP_PARTS = 100
 
 /** More are not told of one message. */
 const MOST_PROBLEMS = 1_000
@@ -116,9 +144,12 @@ class Parser {
     this.#reading = reading
   }
 
-  parse(headerEnd: number | undefined): ParsedMessage {
+  /** Yields where it may be interrupted. */
+  *steps(headerEnd: number | undefined): Generator<undefined, ParsedMessage> {
     const root = this.#begin(0, 'text/plain')
-    let at = this.#enter(root, headerEnd)
+    let at = yield* this.#enter(root, headerEnd)
+    let since = at
+    let parts = this.#parts
     // Where all are closed, a delimiter may still come that others take for one.
     while (this.#open.size > 0 || this.#closed.size > 0) {
       const line = this.#nextDashes(at)
@@ -126,10 +157,15 @@ class Parser {
       const lineEnd = this.#lineEnd(line)
       const found = this.#delimiterAt(line, lineEnd)
       at = lineEnd
+      if (at - since > STEP_BYTES || this.#parts - parts > STEP_PARTS) {
+        yield
+        since = at
+        parts = this.#parts
+      }
       if (found === undefined) continue
       const next = this.#delimit(found, line, lineEnd)
-      if (next === -1) break
-      at = next
+      if (next === 'full') break
+      if (next !== undefined) at = yield* this.#enter(next)
     }
     this.#endAll(0, this.#bytes.length)
     if (this.#bytes.includes('\r--')) this.#problem('BARE_CR', root)
@@ -219,12 +255,11 @@ class Parser {
   }
 
   /** Reads the header of a part, and of the messages in it; gives where its content goes on. */
-  #enter(first: PartSpan, headerEnd?: number): number {
+  *#enter(first: PartSpan, headerEnd?: number): Generator<undefined, number> {
     let part = first
     for (;;) {
-      const fields = this.#readHeader(part, part === first ? headerEnd : undefined)
-      if (hasBareCr(this.#bytes.subarray(part.start, part.bodyStart)))
-        this.#problem('BARE_CR', part)
+      const fields = yield* this.#readHeader(part, part === first ? headerEnd : undefined)
+      if (hasBareCr(this.#bytes, part.start, part.bodyStart)) this.#problem('BARE_CR', part)
       this.#assigned = part.bodyStart
       part.fields = fields
       part.facts = this.#factsOf(part, fields)
@@ -271,11 +306,12 @@ class Parser {
     return multipart ? 'multipart' : 'message'
   }
 
-  #readHeader(part: PartSpan, knownEnd: number | undefined): FieldSpans {
+  *#readHeader(part: PartSpan, knownEnd: number | undefined): Generator<undefined, FieldSpans> {
     const bytes = this.#bytes
     const fields: FieldSpans = { types: NO_SPANS, encodings: NO_SPANS, dispositions: NO_SPANS }
     let field: keyof FieldSpans | undefined
     let at = part.start
+    let since = at
     const end = (headerEnd: number, bodyStart: number): FieldSpans => {
       part.headerEnd = headerEnd
       part.bodyStart = bodyStart
@@ -321,10 +357,19 @@ class Parser {
         if (field !== undefined) {
           const span = { start: bytes.indexOf(COLON, at) + 1, end: lineEnd }
           if (fields[field] === NO_SPANS) fields[field] = [span]
-          else fields[field].push(span)
+          else if (fields[field].length < MOST_FIELDS) fields[field].push(span)
+          else {
+            // Programs take the first or the last.
+            this.#problem('TOO_MANY_FIELDS', part)
+            fields[field][MOST_FIELDS - 1] = span
+          }
         }
       }
       at = lineEnd
+      if (at - since > STEP_BYTES) {
+        yield
+        since = at
+      }
     }
     if (part.start < bytes.length) this.#problem('NO_EMPTY_LINE', part)
     return end(bytes.length, bytes.length)
@@ -391,8 +436,12 @@ class Parser {
     if (levels.length === 0) this.#open.delete(boundary)
   }
 
-  /** Takes a delimiter; gives where to go on, or -1 if there are too many parts. */
-  #delimit({ level, closes }: Found, line: number, lineEnd: number): number {
+  /** Takes a delimiter; gives the part that begins there, if one does and there is room for it. */
+  #delimit(
+    { level, closes }: Found,
+    line: number,
+    lineEnd: number,
+  ): PartSpan | 'full' | undefined {
     const { part } = this.#levels[level]!
     const start = this.#startOfDelimiter(line, lineEnd)
     const delimiter: Span = { start, end: lineEnd }
@@ -406,11 +455,11 @@ class Parser {
         this.#closeBoundary(this.#levels[level]!)
         this.#levels[level]!.boundary = undefined
       }
-      return lineEnd
+      return undefined
     }
     if (this.#parts >= this.#limits.parts) {
       this.#problem('TOO_MANY_PARTS', part)
-      return -1
+      return 'full'
     }
     // Where a delimiter behind the closing one counts, that one was none.
     part.closing = undefined
@@ -418,7 +467,7 @@ class Parser {
     const child = this.#begin(lineEnd, digest ? 'message/rfc822' : 'text/plain')
     part.delimiters!.push(delimiter)
     part.children.push(child)
-    return this.#enter(child)
+    return child
   }
 
   /** All levels from one on are over, and what is in them. */
@@ -437,10 +486,11 @@ class Parser {
 }
 
 /** CR that stand before no LF. */
-function hasBareCr(bytes: Buffer): boolean {
-  for (let at = bytes.indexOf(CR); at !== -1; at = bytes.indexOf(CR, at)) {
-    while (bytes[at] === CR) at++
-    if (at < bytes.length && bytes[at] !== LF) return true
+function hasBareCr(bytes: Buffer, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) {
+    if (bytes[at] !== CR) continue
+    while (bytes[at] === CR && at < end) at++
+    if (at < end && bytes[at] !== LF) return true
   }
   return false
 }

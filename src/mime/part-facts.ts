@@ -64,8 +64,8 @@ export abstract class PartFacts {
       : field.lenient
   }
 
-  /** Everything after the colon, of each field of a name that describes content. */
-  protected fields(name: ContentFieldName): Buffer[] {
+  /** For the library: everything after the colon, of each field of a name that describes content. */
+  fields(name: ContentFieldName): Buffer[] {
     return this.headers.raw(name)
   }
 

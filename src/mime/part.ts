@@ -5,15 +5,23 @@ import { charsetInHtml } from './html-charset.ts'
 import { fieldAt, type ContentField } from './content-field.ts'
 import { contentGuesses } from './content-guesses.ts'
 import { withParameter } from './content-type.ts'
+import { readEncoded, readEncodedInTurns, type EncodedMessage } from './encoded-message.ts'
 import type { Guess } from './guesses.ts'
 import { lineEndOf } from './line-end.ts'
 import { isMessageType, mustNotBeEncoded } from './media-type.ts'
-import { buildPart, checkMultipart, wrapping, type NewPart } from './new-part.ts'
+import {
+  buildPart,
+  checkMultipart,
+  isContentField,
+  wrapping,
+  type NewPart,
+} from './new-part.ts'
 import { parseStructure, type Reading } from './parser.ts'
 import { MultipartWriter } from './multipart-writer.ts'
 import { parseParameters } from './parameters.ts'
 import { fieldSpans, PartFacts, type ContentFieldName } from './part-facts.ts'
 import { LineHeaders, withoutEol, type PartHeaders } from './part-headers.ts'
+import { textPartsOf } from './text-parts.ts'
 import { protectionOf, type Protection } from './protection.ts'
 import type { PartSpan, Span } from './span.ts'
 import { checkGuesses, newText, sameText } from './text-edit.ts'
@@ -27,6 +35,7 @@ import {
   type TransferEncoding,
 } from './transfer-encoding.ts'
 import type { TreeContext } from './tree-context.ts'
+import type { Turns } from './turns.ts'
 
 /** A part in a multipart, and the delimiter above it; none for one that is new. */
 interface Entry {
@@ -47,6 +56,8 @@ export class MimePart extends PartFacts {
   #parent: MimePart | undefined
   #headers: LineHeaders | undefined
   #entries: Entry[] | undefined
+  /** the parts of `#entries`, as they are asked for again and again */
+  #children: readonly MimePart[] | undefined
   /** the body as it stands, where it is another one */
   #body: Buffer | undefined
   /** the message in an encoded part */
@@ -76,7 +87,8 @@ export class MimePart extends PartFacts {
     if (this.#body !== undefined) return NO_PARTS
     const inner = this.#encodedMessage
     if (inner !== undefined) return [inner]
-    return this.#list.map(({ part }) => part)
+    this.#children ??= this.#list.map(({ part }) => part)
+    return this.#children
   }
 
   get #list(): Entry[] {
@@ -89,15 +101,26 @@ export class MimePart extends PartFacts {
 
   /** A message is not to be encoded, and is all the same; it is looked into like others. */
   get #encodedMessage(): MimePart | undefined {
-    if (this.#inner !== undefined) return this.#inner
-    if (this.#span.children.length > 0 || !isMessageType(this.type)) return undefined
-    if (isIdentity(this.encoding) || this.depth + 2 > this.#tree.limits.depth) return undefined
-    const bytes = decodeTransfer(this.raw, this.encoding)
-    const limits = { ...this.#tree.limits, depth: this.#tree.limits.depth - this.depth - 1 }
-    const { root } = parseStructure(bytes, limits, this.#tree.reading)
-    const tree = { ...this.#tree, bytes, eol: lineEndOf(bytes) }
-    this.#inner = new MimePart(tree, root, this)
+    if (this.#holdsEncoded) this.#setInner(readEncoded(this, this.#tree))
     return this.#inner
+  }
+
+  /** Whether it holds an encoded message that was not looked into yet. */
+  get #holdsEncoded(): boolean {
+    if (this.#inner !== undefined || this.#span.children.length > 0) return false
+    const encoded = isMessageType(this.type) && !isIdentity(this.encoding)
+    return encoded && this.depth + 2 <= this.#tree.limits.depth
+  }
+
+  #setInner({ bytes, root }: EncodedMessage): void {
+    this.#inner = new MimePart({ ...this.#tree, bytes, eol: lineEndOf(bytes) }, root, this)
+  }
+
+  /** For the library: an encoded message in it is read in turns, before {@link children} does. */
+  async readInTurns(turns: Turns): Promise<void> {
+    if (this.#body !== undefined || !this.#holdsEncoded) return
+    const message = await readEncodedInTurns(this, this.#tree, turns)
+    if (this.#holdsEncoded) this.#setInner(message)
   }
 
   /** 0 for the message. */
@@ -129,19 +152,7 @@ export class MimePart extends PartFacts {
 
   /** The parts that are the text of this message, plain and HTML; not those of attached messages. */
   get textParts(): MimePart[] {
-    const parts: MimePart[] = []
-    const waiting: MimePart[] = [this]
-    for (let part = waiting.pop(); part !== undefined; part = waiting.pop()) {
-      if (part.isMultipart) {
-        for (const child of part.children.toReversed()) waiting.push(child)
-      } else if (
-        (part.type === 'text/plain' || part.type === 'text/html') &&
-        !part.isAttachment
-      ) {
-        parts.push(part)
-      }
-    }
-    return parts
+    return textPartsOf<MimePart>(this)
   }
 
   // ---- what its header says
@@ -161,7 +172,7 @@ export class MimePart extends PartFacts {
     return this.#headers?.edited === true ? super.type : this.#span.facts.type
   }
 
-  protected override fields(name: ContentFieldName): Buffer[] {
+  override fields(name: ContentFieldName): Buffer[] {
     if (this.#headers?.edited === true) return super.fields(name)
     return fieldSpans(this.#span.fields, name).map(({ start, end }) =>
       withoutEol(this.#tree.bytes.subarray(start, end)),
@@ -312,6 +323,7 @@ export class MimePart extends PartFacts {
   #setBody(body: Buffer): void {
     this.#body = body
     this.#entries = undefined
+    this.#children = undefined
     this.#inner = undefined
   }
 
@@ -333,9 +345,8 @@ export class MimePart extends PartFacts {
     }
     const made = parent.#made(part)
     parent.#edit('replaceWith')
-    parent.#entries = parent.#list.map((entry) =>
-      entry.part === this ? { ...entry, part: made } : entry,
-    )
+    const { at, delimiter } = parent.#entryOf(this)
+    parent.#list[at] = { delimiter, part: made }
     this.#parent = undefined
     return made
   }
@@ -371,13 +382,20 @@ export class MimePart extends PartFacts {
       )
     }
     parent.#edit('remove')
-    parent.#entries = parent.#list.filter(({ part }) => part !== this)
+    parent.#list.splice(parent.#entryOf(this).at, 1)
     this.#parent = undefined
+  }
+
+  /** Where a part of it stands in the list, which is about to be changed. */
+  #entryOf(part: MimePart): { readonly at: number; readonly delimiter: Span | undefined } {
+    this.#children = undefined
+    const at = this.#list.findIndex((entry) => entry.part === part)
+    return { at, delimiter: this.#list[at]!.delimiter }
   }
 
   /** A new part at the end of a multipart. @throws UsageError as {@link insert} */
   append(part: NewPart): MimePart {
-    return this.insert(this.children.length, part)
+    return this.insert(this.#list.length, part)
   }
 
   /**
@@ -393,7 +411,8 @@ export class MimePart extends PartFacts {
     }
     const made = this.#made(part)
     this.#edit('insert')
-    this.#entries = this.#list.toSpliced(index, 0, { part: made, delimiter: undefined })
+    this.#list.splice(index, 0, { part: made, delimiter: undefined })
+    this.#children = undefined
     return made
   }
 
@@ -432,19 +451,7 @@ export class MimePart extends PartFacts {
     if (parent === undefined) this.#tree.permit('wrap')
     else parent.#edit('wrap')
     const { eol } = this.#tree
-    // In a digest what has no type is a message; elsewhere it is text.
-    const untyped = type.toLowerCase() === 'multipart/digest' ? 'message/rfc822' : 'text/plain'
-    const moved =
-      this.headers.has('Content-Type') || this.type === untyped
-        ? ''
-        : `Content-Type: ${this.type}${eol}`
-    const inner = Buffer.concat([
-      Buffer.from(moved),
-      this.headers.lines(isContentField, eol),
-      Buffer.from(eol),
-      this.raw,
-    ])
-    const { field, bytes } = wrapping(type, inner, eol)
+    const { field, bytes } = wrapping(type, this, eol)
     // What it holds stays sealed as it was: only the fields move.
     const { headers } = this
     this.#editing = true
@@ -457,6 +464,7 @@ export class MimePart extends PartFacts {
     this.#span = parseStructure(bytes, this.#tree.limits).root
     this.#body = undefined
     this.#entries = undefined
+    this.#children = undefined
     this.#inner = undefined
     return this.children[0]!
   }
@@ -589,5 +597,3 @@ export class MimePart extends PartFacts {
 }
 
 const NO_PARTS: readonly MimePart[] = []
-
-const isContentField = (name: string): boolean => /^content-/i.test(name)

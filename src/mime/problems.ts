@@ -15,6 +15,8 @@ export const MIME_PROBLEMS = {
   ENCODED_MULTIPART: 'a multipart with a Content-Transfer-Encoding, which is not allowed',
   TOO_DEEP: 'parts in parts beyond limits.depth: what is deeper is one piece',
   TOO_MANY_PARTS: 'more parts than limits.parts: the rest belongs to the last one',
+  TOO_MANY_FIELDS:
+    'more than 100 fields of one name that describes content: of those above, only the last is read',
   FIELD_TOO_LONG:
     'a Content-Type or Content-Disposition of more than 16 KiB: no more of it is read',
   HEADER_TOO_LARGE: 'a header of more than limits.headerBytes: the rest counts as content',

@@ -1,4 +1,6 @@
+import { isAscii } from 'node:buffer'
 import { mustNotBeEncoded } from './media-type.ts'
+import type { Turns } from './turns.ts'
 
 /** Content-Transfer-Encoding: what stands in a message, and the bytes it means (RFC 2045, section 6). */
 
@@ -60,6 +62,21 @@ export function* decodeTransferInPieces(
     else yield piece
     start = end
   }
+}
+
+/** All of it, in turns with all else the process does. */
+export async function decodeTransferInTurns(
+  bytes: Buffer,
+  encoding: TransferEncoding,
+  turns: Turns,
+): Promise<Buffer> {
+  if (isIdentity(encoding)) return bytes
+  const pieces: Buffer[] = []
+  for (const piece of decodeTransferInPieces(bytes, encoding)) {
+    pieces.push(piece)
+    await turns.next()
+  }
+  return Buffer.concat(pieces)
 }
 
 const LF = 0x0a
@@ -265,9 +282,7 @@ export function leastEncoding(bytes: Buffer, eol = '\n'): TransferEncoding {
 
 /** Whether bytes can stand in a message without being encoded, where it says 7bit or 8bit. */
 export const fits = (bytes: Buffer, encoding: TransferEncoding, eol: string): boolean =>
-  isText(bytes) &&
-  isCanonical(bytes, eol) &&
-  (encoding !== '7bit' || bytes.every((byte) => byte < 0x80))
+  isText(bytes) && isCanonical(bytes, eol) && (encoding !== '7bit' || isAscii(bytes))
 
 /**
  * The encoding for other bytes in a part: its own, if that carries them. Not every way takes binary, so

@@ -62,6 +62,10 @@ const CASES: Record<MimeProblemCode, Case> = {
     message: crlf(`Content-Disposition: inline; x=${'x'.repeat(17_000)}`, '', 'x'),
     at: 0,
   },
+  TOO_MANY_FIELDS: {
+    message: crlf(...Array.from({ length: 101 }, () => 'Content-Type: a/b'), '', 'x'),
+    at: 0,
+  },
   HEADER_TOO_LARGE: {
     message: crlf(`A: ${'x'.repeat(100)}`, '', 'x'),
     at: 0,

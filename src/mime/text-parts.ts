@@ -1,0 +1,24 @@
+/** What is asked of a part in a tree of such. */
+interface Node<Part> {
+  readonly type: string
+  readonly isMultipart: boolean
+  readonly isAttachment: boolean
+  readonly children: readonly Part[]
+}
+
+/** The parts that are the text of a message, plain and HTML; not those of attached messages. */
+export function textPartsOf<Part extends Node<Part>>(message: Part): Part[] {
+  const parts: Part[] = []
+  const waiting: Part[] = [message]
+  for (let part = waiting.pop(); part !== undefined; part = waiting.pop()) {
+    if (part.isMultipart) {
+      for (const child of part.children.toReversed()) waiting.push(child)
+    } else if (
+      (part.type === 'text/plain' || part.type === 'text/html') &&
+      !part.isAttachment
+    ) {
+      parts.push(part)
+    }
+  }
+  return parts
+}
