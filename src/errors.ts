@@ -42,7 +42,7 @@ const CODES = {
   MESSAGE_TOO_LARGE: 'a message with more than the limits of the filter allow',
   MEMORY_EXHAUSTED: 'a message, or a frame, for which there is no memory left',
   SPILL_FAILED: 'a large body that cannot be kept in a temporary file',
-  BODY_GONE: 'a body that is read after its message was over',
+  BODY_GONE: 'a body that is read after the handler was over',
   HANDLER_OVERRAN:
     'an edit by an object that still has an overrun handler of an earlier message',
   SEALED_PART: 'an edit inside a part that was signed or encrypted',

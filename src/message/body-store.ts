@@ -130,7 +130,7 @@ export class BodyStore implements AsyncIterable<Buffer> {
   async #spill(fits: boolean): Promise<void> {
     const reason = fits ? 'size' : 'memory'
     try {
-      if (this.#disposed) throw gone()
+      if (this.#disposed) throw bodyGone()
       if (this.#file === undefined) {
         this.#file = await openNameless(this.#limits.temporaryDirectory)
         this.#tell(reason, false)
@@ -151,7 +151,7 @@ export class BodyStore implements AsyncIterable<Buffer> {
       this.#chunks = []
       this.#joined = undefined
       this.#failure = this.#disposed
-        ? gone()
+        ? bodyGone()
         : new MilterError(
             'SPILL_FAILED',
             `a body that cannot stay in memory cannot be written to a file either, in ${this.#limits.temporaryDirectory}: ${(cause as Error).message}`,
@@ -200,10 +200,10 @@ export class BodyStore implements AsyncIterable<Buffer> {
       return
     }
     for (let at = 0; at < this.#written;) {
-      if (this.#disposed) throw gone()
+      if (this.#disposed) throw bodyGone()
       const piece = Buffer.allocUnsafe(Math.min(PIECE, this.#written - at))
       const { bytesRead } = await this.#read(piece, at)
-      if (bytesRead === 0) throw gone()
+      if (bytesRead === 0) throw bodyGone()
       at += bytesRead
       yield piece.subarray(0, bytesRead)
     }
@@ -213,7 +213,7 @@ export class BodyStore implements AsyncIterable<Buffer> {
     try {
       return await this.#file!.read(piece, 0, piece.length, at)
     } catch (cause) {
-      if (this.#disposed) throw gone()
+      if (this.#disposed) throw bodyGone()
       throw new MilterError(
         'SPILL_FAILED',
         `a body cannot be read from its temporary file: ${(cause as Error).message}`,
@@ -263,8 +263,8 @@ function copyOf(bytes: Buffer): Buffer {
   return copy
 }
 
-const gone = (): MilterError =>
+export const bodyGone = (): MilterError =>
   new MilterError(
     'BODY_GONE',
-    'the message is over, and its body with it; read what is needed before the handler ends',
+    'the handler is over, and the body with it; read what is needed before the handler ends, and wait for it there',
   )

@@ -1,7 +1,7 @@
 import { UsageError } from '../errors.ts'
 import { Action } from '../protocol/constants.ts'
 import { encodeText } from '../protocol/text.ts'
-import type { BodyStore } from './body-store.ts'
+import { bodyGone, type BodyStore } from './body-store.ts'
 import type { EditGuard } from './edit-guard.ts'
 
 /** A new body from a stream: pieces of bytes, or of text. */
@@ -25,6 +25,7 @@ export class MailBody implements AsyncIterable<Buffer> {
   /** the body is there and on its way to a file */
   #writing: Promise<void> | undefined
   #replacements = 0
+  #over = false
 
   constructor(store: BodyStore, supply: BodySupply) {
     this.#given = store
@@ -44,17 +45,32 @@ export class MailBody implements AsyncIterable<Buffer> {
 
   /**
    * All of it. Do not change the bytes.
-   * @throws MilterError BODY_GONE after the message, SPILL_FAILED
+   * @throws MilterError BODY_GONE after the handler, whatever the size; SPILL_FAILED
    */
   async bytes(): Promise<Buffer> {
+    this.#refuseLate()
     await this.#written()
-    return await this.#store.bytes()
+    const bytes = await this.#store.bytes()
+    this.#refuseLate()
+    return bytes
   }
 
   /** @throws MilterError as {@link bytes} */
   async *[Symbol.asyncIterator](): AsyncGenerator<Buffer> {
+    this.#refuseLate()
     await this.#written()
-    yield* this.#store
+    for await (const piece of this.#store) {
+      this.#refuseLate()
+      yield piece
+    }
+  }
+
+  /**
+   * A body in memory could still be read and one in a file perhaps not: a filter that reads late would work
+   * in tests and fail with large mail.
+   */
+  #refuseLate(): void {
+    if (this.#over) throw bodyGone()
   }
 
   /** A failure is known to the store. */
@@ -124,6 +140,11 @@ export class MailBody implements AsyncIterable<Buffer> {
     // The body that counts may be an earlier one.
     await this.#writing
     return this.#store
+  }
+
+  /** For the library: the handler is over, and nothing is read any more. */
+  close(): void {
+    this.#over = true
   }
 
   get pending(): boolean {

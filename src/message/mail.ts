@@ -6,7 +6,7 @@ import type { MimeMessage, MimeOptions } from '../mime/message.ts'
 import { decodeText } from '../protocol/text.ts'
 import { MailAddresses } from './addresses.ts'
 import { MailBody } from './body.ts'
-import type { BodyStore } from './body-store.ts'
+import { bodyGone, type BodyStore } from './body-store.ts'
 import type { FilterMember, ReadKind, StageContext } from './definition.ts'
 import type { EditGuard } from './edit-guard.ts'
 import { MailSender, Recipients } from './envelope.ts'
@@ -58,7 +58,7 @@ export interface Mail<State = undefined> extends HeadersMail<State> {
   /**
    * The message exactly as it came (in a composition: as the filters before have left it), in one
    * piece of memory.
-   * @throws MilterError BODY_GONE, SPILL_FAILED
+   * @throws MilterError BODY_GONE after the handler, SPILL_FAILED
    */
   raw(): Promise<Buffer>
   /** The same piece by piece, for messages of any size. */
@@ -70,7 +70,7 @@ export interface Mail<State = undefined> extends HeadersMail<State> {
    *
    * Where the mail server does not grant a new body, an edit fails or is left out, as `onNotGranted`
    * says; then no field of the tree is changed either.
-   * @throws MilterError BODY_GONE, SPILL_FAILED
+   * @throws MilterError BODY_GONE after the handler, SPILL_FAILED
    */
   mime(options?: MimeOptions): Promise<MimeMessage>
 }
@@ -138,7 +138,10 @@ export class LiveMail
   get body(): MailBody {
     this.#needBody('body')
     this.#needReads('body', 'body')
-    this.#body ??= new MailBody(this.#given.body, this)
+    if (this.#body === undefined) {
+      this.#body = new MailBody(this.#given.body, this)
+      if (this.#over) this.#body.close()
+    }
     return this.#body
   }
 
@@ -197,17 +200,30 @@ export class LiveMail
   async raw(): Promise<Buffer> {
     this.#needBody('raw')
     this.#needReads('raw', 'body')
-    return Buffer.concat([this.rawHeader(), EMPTY_LINE, await this.#given.body.bytes()])
+    this.#refuseLate()
+    const body = await this.#given.body.bytes()
+    this.#refuseLate()
+    return Buffer.concat([this.rawHeader(), EMPTY_LINE, body])
   }
 
   async *rawChunks(): AsyncGenerator<Buffer> {
     this.#needBody('rawChunks')
     this.#needReads('rawChunks', 'body')
+    this.#refuseLate()
     yield Buffer.concat([this.rawHeader(), EMPTY_LINE])
-    yield* this.#given.body
+    for await (const piece of this.#given.body) {
+      this.#refuseLate()
+      yield piece
+    }
+  }
+
+  /** As {@link MailBody} does: the same for a body in memory and for one in a file. */
+  #refuseLate(): void {
+    if (this.#over) throw bodyGone()
   }
 
   async mime(options: MimeOptions = {}): Promise<MimeMessage> {
+    this.#refuseLate()
     this.#tree ??= this.#makeTree(options)
     return (await this.#tree).message
   }
@@ -302,5 +318,6 @@ export class LiveMail
   /** The handler is over, in whatever way. */
   override close(): void {
     this.#over = true
+    this.#body?.close()
   }
 }
