@@ -5,6 +5,7 @@ import {
   bitNames,
   type Command,
   OLDEST_PROTOCOL_VERSION,
+  PROTOCOL_VERSION,
   Reply,
   Step,
 } from '../protocol/constants.ts'
@@ -97,6 +98,9 @@ export class MtaClient implements AsyncDisposable {
   /** this side has ended the connection */
   #ended = false
   #choice: Choice | undefined
+  /** what the server makes of it */
+  #version: number = PROTOCOL_VERSION
+  #steps = 0
   #session: SmtpSession | undefined
   /** settles when the message before is done */
   #delivery: Promise<void> = Promise.resolve()
@@ -185,26 +189,16 @@ export class MtaClient implements AsyncDisposable {
   }
 
   #check(offered: Offer, choice: Choice): void {
-    const { version, actions, steps } = choice
-    if (version > offered.version) {
-      throw this.#fail(
-        'CHOICE_NOT_OFFERED',
-        `version ${version}; ${offered.version} was offered`,
-      )
+    const { negotiation } = this.model
+    const flaw = negotiation.flaw(choice, offered)
+    if (flaw !== undefined) throw this.#fail('CHOICE_NOT_OFFERED', flaw)
+    if (choice.version < OLDEST_PROTOCOL_VERSION) {
+      this.#violation('VERSION_TOO_OLD', `version ${choice.version}`)
     }
-    if (version < OLDEST_PROTOCOL_VERSION) {
-      this.#violation('VERSION_TOO_OLD', `version ${version}`)
-    }
-    const extraActions = actions & ~offered.actions
-    if (extraActions !== 0) {
-      throw this.#fail('CHOICE_NOT_OFFERED', `the actions ${bitNames(Action, extraActions)}`)
-    }
-    const extraSteps = steps & ~offered.steps
-    if (extraSteps !== 0) {
-      const which = `the steps ${bitNames(Step, extraSteps)}`
-      if (this.model.refusesUnofferedSteps) throw this.#fail('CHOICE_NOT_OFFERED', which)
-      this.#violation('CHOICE_NOT_OFFERED', which)
-    }
+    const oddity = negotiation.oddity(choice, offered)
+    if (oddity !== undefined) this.#violation('CHOICE_NOT_OFFERED', oddity)
+    this.#version = negotiation.version(choice, offered)
+    this.#steps = negotiation.steps(choice)
   }
 
   /** Raw bytes, for what no mail server would send. */
@@ -220,10 +214,19 @@ export class MtaClient implements AsyncDisposable {
 
   /** What was agreed on for a command: whether it is sent at all, and whether it gets a reply. */
   handling(type: CommandMessage['type']): 'declined' | 'silent' | 'answered' {
-    const { steps = 0, version = 6 } = this.#choice ?? {}
-    const [declined, silent, since] = STEPS[type] ?? [0, 0, 0]
-    if ((steps & declined) !== 0 || version < since) return 'declined'
-    return NEVER_ANSWERED.has(type) || (steps & silent) !== 0 ? 'silent' : 'answered'
+    const [declined, silent] = STEPS[type] ?? [0, 0, 0]
+    if (this.agreed(declined) || !this.knows(type)) return 'declined'
+    return NEVER_ANSWERED.has(type) || this.agreed(silent) ? 'silent' : 'answered'
+  }
+
+  /** Whether the command exists in the version that was agreed on. */
+  knows(type: CommandMessage['type']): boolean {
+    return this.#version >= (STEPS[type]?.[2] ?? 0)
+  }
+
+  /** Whether the server goes by this bit of {@link Step}. */
+  agreed(step: number): boolean {
+    return (this.#steps & step) !== 0
   }
 
   /**
@@ -436,6 +439,8 @@ export class MtaClient implements AsyncDisposable {
         return { type: 'reject' }
       }
     }
+    if (code === Reply.OPTNEG)
+      return { type: 'optneg', choice: this.model.negotiation.read(where) }
     const reply = decodeReply(code, where)
     if (reply.type === 'replycode') {
       const nul = payload.indexOf(0)

@@ -1,4 +1,4 @@
-import { MilterError } from '../errors.ts'
+import { MilterError, ProtocolError } from '../errors.ts'
 import type { CommandMessage } from '../protocol/commands.ts'
 import { CHUNK_SIZE, Action, Command, MacroStage, Step } from '../protocol/constants.ts'
 import { wireMacroName } from '../protocol/macros.ts'
@@ -117,7 +117,7 @@ class Delivery {
   readonly #refused: { address: string; reply: string }[] = []
   readonly #violationStart: number
   #queued: QueuedMessage | undefined
-  /** a new body in parts, or the like: the server gives the filter up, with this reply */
+  /** why the server fails the message for an edit: a new body in parts, or the like */
   #spoilt: string | undefined
 
   constructor(session: SmtpSession, client: MtaClient, transaction: CompleteTransaction) {
@@ -162,9 +162,7 @@ class Delivery {
     }
     const last = await this.step('eom', { type: 'eom', chunk: EMPTY })
     this.#session.messageEnds()
-    if (this.#spoilt !== undefined) {
-      throw this.#client.fail('EDIT_REFUSED', this.#spoilt)
-    }
+    if (this.#spoilt !== undefined) return this.#refusedEdit(this.#spoilt)
     return last === undefined || last.kind === 'accept'
       ? this.#passed('eom')
       : this.#decided(last)
@@ -200,7 +198,7 @@ class Delivery {
     recipient: CompleteTransaction['recipients'][number],
   ): Promise<Decision | undefined> {
     const words = [`<${recipient.address}>`, ...recipient.parameters]
-    const shown = ((this.#client.choice?.steps ?? 0) & Step.RCPT_REJ) !== 0
+    const shown = this.#client.agreed(Step.RCPT_REJ)
     const refused = recipient.refused
     if (refused === undefined) return await this.step('rcpt', { type: 'rcpt', words }, words[0])
     // The server's own refusal stands, whatever the filter says to it.
@@ -249,7 +247,7 @@ class Delivery {
   }
 
   get #leadingSpace(): boolean {
-    return ((this.#client.choice?.steps ?? 0) & Step.HDR_LEADSPC) !== 0
+    return this.#client.agreed(Step.HDR_LEADSPC)
   }
 
   /** A command with its macros, and what its answer means. SKIP is to go on, where it cannot be. */
@@ -276,15 +274,18 @@ class Delivery {
     const { model, options, choice } = this.#client
     // Macros of the content go with their command only; the others also where it is declined.
     if (CONTENT.has(stage) && this.#client.handling(stage) === 'declined') return
+    if (!this.#client.knows(stage)) return
     const asked = choice?.macros?.get(MACRO_STAGES[stage])
     const configured = options.macroLists?.[LIST_OF[stage]]
     const wanted = stage === 'unknown' ? [] : this.#list(stage, asked, configured)
     if (wanted.length === 0 && !model.sendsEmptyMacros) return
     const pairs = this.#macros.pairs(stage, wanted)
-    this.#client.macros(
-      COMMANDS[stage],
-      Object.fromEntries(pairs.map(([name, value]) => [wireMacroName(name), value])),
-    )
+    // A name that was asked for twice comes twice.
+    this.#client.notify({
+      type: 'macro',
+      command: COMMANDS[stage],
+      pairs: pairs.map(([name, value]) => [wireMacroName(name), value]),
+    })
   }
 
   #list(
@@ -356,6 +357,15 @@ class Delivery {
     const result = (this.#queued ?? this.#receive()).result()
     const verdict = result.quarantine === undefined ? 'accept' : 'quarantine'
     return this.#outcome(verdict, this.#macros.acceptance, stage, result)
+  }
+
+  /** Postfix gives the filter up for it, Sendmail only the message. */
+  #refusedEdit(reason: string): Outcome {
+    const { model } = this.#client
+    if (model.failsFilterForEdits) throw this.#client.fail('EDIT_REFUSED', reason)
+    const failure = new ProtocolError('EDIT_REFUSED', `the filter sent ${reason}`)
+    const reply = model.reply('tempfail', 'eom')
+    return { ...this.#outcome('tempfail', reply, 'eom', undefined), failure }
   }
 
   #failed(error: MilterError): Outcome {

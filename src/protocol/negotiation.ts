@@ -1,4 +1,4 @@
-import { Command, MacroStage, Reply } from './constants.ts'
+import { Command, MacroStage, Reply, V1_ACTIONS, V1_STEPS } from './constants.ts'
 import { encodeFrame, type Payload } from './frame.ts'
 import { bareMacroName, formatMacroList, type MacroLists } from './macros.ts'
 import { endOfString, malformed, stringParts } from './strings.ts'
@@ -37,21 +37,36 @@ export function decodeOffer(payload: Payload): Offer {
   }
 }
 
+/**
+ * What an offer means: one of no actions or no steps stands for those of version 1 (libmilter
+ * `st_optionneg`). Postfix and Sendmail never make one, whatever their settings; every filter built with
+ * libmilter answers it with these bits.
+ */
+export function offeredBits(offer: Offer): Offer {
+  const { version, actions, steps } = offer
+  return { version, actions: actions || V1_ACTIONS, steps: steps || V1_STEPS }
+}
+
 /** @throws ProtocolError MALFORMED_PAYLOAD */
 export function decodeChoice(payload: Payload): Choice {
+  return { ...decodeOffer(payload), macros: new Map(macroLists(payload)) }
+}
+
+/**
+ * The macro lists of a choice, in their order. There can be several for a stage: the last one holds.
+ * @throws ProtocolError MALFORMED_PAYLOAD
+ */
+export function* macroLists(payload: Payload): Generator<[MacroStage, readonly string[]]> {
   const { bytes, end } = payload
-  const macros = new Map<MacroStage, readonly string[]>()
   let start = payload.start + OFFER_SIZE
-  const offer = decodeOffer(payload)
   while (start < end) {
     if (end - start < 5) throw malformed('OPTNEG', 'a macro list is cut off')
     const stage = bytes.readUInt32BE(start) as MacroStage
     const stop = endOfString(bytes, start + 4, end)
     const names = decodeText(bytes, start + 4, stop).split(/[\s,]+/)
-    macros.set(stage, names.filter((name) => name !== '').map(bareMacroName))
+    yield [stage, names.filter((name) => name !== '').map(bareMacroName)]
     start = stop + 1
   }
-  return { ...offer, macros }
 }
 
 export function encodeOffer(offer: Offer): Buffer {

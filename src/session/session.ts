@@ -7,7 +7,7 @@ import {
 } from '../protocol/commands.ts'
 import { Command, Step } from '../protocol/constants.ts'
 import type { FrameDecoder } from '../protocol/frame.ts'
-import { decodeOffer, encodeChoice, type Offer } from '../protocol/negotiation.ts'
+import { decodeOffer, encodeChoice, offeredBits, type Offer } from '../protocol/negotiation.ts'
 import { FRAMES } from '../protocol/replies.ts'
 import { malformed } from '../protocol/strings.ts'
 import { boundLine, boundMacros } from './bounds.ts'
@@ -302,7 +302,7 @@ export class Session {
     if (this.#terms !== undefined) {
       throw negotiatedTwice()
     }
-    const offer = decodeOffer(this.#frame)
+    const offer = offeredBits(decodeOffer(this.#frame))
     this.#after(this.#events.negotiate(offer), (wishes) => this.#agree(offer, wishes))
   }
 

@@ -9,11 +9,9 @@ import {
   OLDEST_PROTOCOL_VERSION,
   PROTOCOL_VERSION,
   Step,
-  V1_ACTIONS,
-  V1_STEPS,
 } from '../protocol/constants.ts'
 import { NO_MACRO_LISTS, type MacroLists } from '../protocol/macros.ts'
-import type { Choice, Offer } from '../protocol/negotiation.ts'
+import { offeredBits, type Choice, type Offer } from '../protocol/negotiation.ts'
 
 /** What a filter would like, whatever the mail server offers. */
 export interface Wishes {
@@ -45,7 +43,7 @@ export interface Terms extends Choice {
 /**
  * The intersection of wishes and offer; never a bit that was not offered (Sendmail drops a filter
  * for one). What is missing is emulated, so only a missing required action is an error.
- * Follows libmilter `st_optionneg` in reading an offer of no bits as the bits of version 1.
+ * An offer of no bits is read as libmilter reads it ({@link offeredBits}).
  * @throws ProtocolError VERSION_TOO_OLD, ACTIONS_NOT_OFFERED
  */
 export function agree(offer: Offer, wishes: Wishes): Terms {
@@ -56,8 +54,9 @@ export function agree(offer: Offer, wishes: Wishes): Terms {
     )
   }
   const version = Math.min(offer.version, PROTOCOL_VERSION)
-  const offeredActions = offeredBits(offer.actions, V1_ACTIONS, ALL_ACTIONS)
-  const offeredSteps = offeredBits(offer.steps, V1_STEPS, ALL_STEPS | SIZE_STEPS)
+  const meant = offeredBits(offer)
+  const offeredActions = meant.actions & ALL_ACTIONS
+  const offeredSteps = meant.steps & (ALL_STEPS | SIZE_STEPS)
   const missing = wishes.required & ~offeredActions
   if (missing !== 0) {
     throw new ProtocolError(
@@ -82,10 +81,6 @@ const SIZE_STEP: Readonly<Record<DataSize, number>> = {
   [DataSize.K64]: 0,
   [DataSize.K256]: Step.MDS_256K,
   [DataSize.M1]: Step.MDS_1M,
-}
-
-function offeredBits(bits: number, whenZero: number, known: number): number {
-  return (bits === 0 ? whenZero : bits) & known
 }
 
 function agreedSize(offered: number, wished: DataSize): DataSize {

@@ -122,7 +122,25 @@ describe('a client whose filter goes away', () => {
 describe('what a mail server gives a filter up for', () => {
   const cases: [what: string, script: Script, code: string, only?: 'postfix' | 'sendmail'][] = [
     ['an action that was not offered', { choice: { actions: 0x1000 } }, 'CHOICE_NOT_OFFERED'],
-    ['a version that was not offered', { choice: { version: 7 } }, 'CHOICE_NOT_OFFERED'],
+    [
+      'a version that was not offered',
+      { choice: { version: 7 } },
+      'CHOICE_NOT_OFFERED',
+      'postfix',
+    ],
+    // SMFI_VERSION is what Sendmail holds it against (test/mail-servers/random-negotiation.test.ts).
+    [
+      'a version above that of libmilter',
+      { choice: { version: 0x0100_0002 } },
+      'CHOICE_NOT_OFFERED',
+    ],
+    ['version 1', { choice: { version: 1 } }, 'CHOICE_NOT_OFFERED', 'sendmail'],
+    [
+      'bytes behind the answer that are no macro list',
+      { choice: frame(Reply.OPTNEG, `${'\0'.repeat(12)}\0`) },
+      'MALFORMED_PAYLOAD',
+      'postfix',
+    ],
     [
       'a step that was not offered',
       { choice: { steps: 0x200000 } },
@@ -224,6 +242,39 @@ describe('what a mail server gives a filter up for', () => {
       })
     }
   }
+
+  it('an offer of nothing may be answered with the bits of version 1, as libmilter does', async () => {
+    for (const mta of ['postfix', 'sendmail'] as const) {
+      const { client } = await clientOf(
+        { choice: { actions: 0x0f, steps: 0x3f & ~Step.NOMAIL } },
+        { mta, offer: { actions: 0, steps: 0 } },
+      )
+      const outcome = await client.deliver({})
+      assert.equal(outcome.failure, undefined)
+      assert.deepEqual(outcome.violations, [])
+      assert.equal(outcome.verdict, 'accept')
+      const more = await clientOf({ choice: { actions: 0x10 } }, { mta, offer: { actions: 0 } })
+      assert.equal((await more.client.deliver({})).failure?.code, 'CHOICE_NOT_OFFERED')
+    }
+  })
+
+  it('a new body that was not asked for: Sendmail defers the message and keeps the filter', async () => {
+    const answers = {
+      E: withContinue(edit({ type: 'replbody', chunk: Buffer.from('new') })),
+    }
+    const { client } = await clientOf(
+      { choice: { actions: 0 }, answers },
+      { mta: 'sendmail', onFailure: 'accept' },
+    )
+    for (let i = 0; i < 2; i++) {
+      const outcome = await client.deliver({})
+      assert.deepEqual(
+        [outcome.verdict, outcome.reply, outcome.failure?.code],
+        ['tempfail', '451 4.3.2 Please try again later', 'EDIT_REFUSED'],
+      )
+    }
+    assert.equal(client.failure, undefined)
+  })
 
   it('and what becomes of mail then can be chosen', async () => {
     const script: Script = { answers: { M: frame(0x7a) } }

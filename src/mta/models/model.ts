@@ -1,6 +1,7 @@
 import type { Offer } from '../../protocol/negotiation.ts'
 import type { EditMessage } from '../../protocol/replies.ts'
 import type { Field } from '../message.ts'
+import type { NegotiationRules } from './negotiation.ts'
 
 /** What the modelled servers call themselves. */
 export const OWN_NAME = 'mx.example.net'
@@ -46,8 +47,10 @@ export interface MailServerModel {
   readonly refusesPayloadOfVerdicts: boolean
   /** the longest data of a command it sends; it fails the filter for a longer one */
   readonly maxCommandData: number
-  /** step bits that were not offered are a failure */
-  readonly refusesUnofferedSteps: boolean
+  /** an edit it fails the message for is a failure of the filter too, so that its default action holds */
+  readonly failsFilterForEdits: boolean
+  /** how it takes the answer to its offer */
+  readonly negotiation: NegotiationRules
   /** how a filter is let go that has settled the session at CONNECT or HELO, and has accepted or refused */
   readonly leaves: Readonly<Record<'accepted' | 'refused', 'quit' | 'silently' | 'at the end'>>
   /** ABORT before each message but the first of a session, whatever became of the one before */

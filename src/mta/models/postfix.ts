@@ -1,5 +1,6 @@
 import { ALL_ACTIONS, ALL_STEPS, PROTOCOL_VERSION } from '../../protocol/constants.ts'
 import { OWN_NAME, type CannedReply, type MailServerModel } from './model.ts'
+import { POSTFIX_NEGOTIATION } from './negotiation.ts'
 import { PostfixQueuedMessage } from './postfix-queue.ts'
 
 const QUEUE_ID = ['i']
@@ -53,7 +54,8 @@ export const POSTFIX: MailServerModel = {
   skipAtHeader: 'header',
   takesProgressAnywhere: true,
   refusesPayloadOfVerdicts: true,
-  refusesUnofferedSteps: false,
+  failsFilterForEdits: true,
+  negotiation: POSTFIX_NEGOTIATION,
   // Fields are cut before (postfix-queue.ts), and nothing else grows so long.
   maxCommandData: Infinity,
   leaves: { accepted: 'silently', refused: 'silently' },

@@ -1,6 +1,7 @@
 import { ALL_ACTIONS, ALL_STEPS, PROTOCOL_VERSION } from '../../protocol/constants.ts'
 import { encodeText } from '../../protocol/text.ts'
 import { OWN_NAME, type MacroCommand, type MailServerModel } from './model.ts'
+import { SENDMAIL_NEGOTIATION } from './negotiation.ts'
 import { SendmailQueuedMessage } from './sendmail-queue.ts'
 
 const CONTENT: ReadonlySet<MacroCommand> = new Set(['header', 'eoh', 'body', 'eom'])
@@ -31,7 +32,8 @@ export const SENDMAIL: MailServerModel = {
   skipAtHeader: 'body',
   takesProgressAnywhere: false,
   refusesPayloadOfVerdicts: false,
-  refusesUnofferedSteps: true,
+  failsFilterForEdits: false,
+  negotiation: SENDMAIL_NEGOTIATION,
   // MilterMaxDataSize (milter.c milter_write).
   maxCommandData: 65_535,
   leaves: { accepted: 'quit', refused: 'at the end' },

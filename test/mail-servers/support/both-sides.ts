@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict'
 import { MtaClient, type MtaClientOptions, type Outcome } from '../../../src/mta/index.ts'
-import { decodeMacros, encodeText, type MacroLists } from '../../../src/protocol/index.ts'
+import {
+  decodeMacros,
+  encodeText,
+  type EditMessage,
+  type MacroLists,
+} from '../../../src/protocol/index.ts'
 import { difference } from '../../../src/testing/index.ts'
 import { until } from '../../support/resources.ts'
 import type { MailServer, StartOptions } from './mail-server.ts'
@@ -22,6 +27,9 @@ export interface Play {
   readonly steps?: number
   /** the answer to the offer; given whole, whatever was offered */
   readonly negotiation?: Buffer | undefined
+  /** NR bits that the filter keeps to */
+  readonly silent?: number
+  readonly edits?: readonly EditMessage[]
   readonly messages?: number
   readonly original?: Buffer
   readonly macroLists?: MacroLists
@@ -50,9 +58,10 @@ export class BothSides {
   static async start(
     kind: { start(options: StartOptions): Promise<MailServer> },
     options: MtaClientOptions = {},
+    start: Partial<StartOptions> = {},
   ): Promise<BothSides> {
     const filter = await RawFilter.start()
-    const server = await kind.start({ milters: [filter.address], timeout: 2 })
+    const server = await kind.start({ milters: [filter.address], timeout: 2, ...start })
     return new BothSides(filter, server, options)
   }
 
@@ -67,7 +76,8 @@ export class BothSides {
     filter.answers = play.answers ?? {}
     filter.steps = play.steps ?? 0
     filter.negotiation = play.negotiation
-    filter.edits = []
+    filter.silent = play.silent ?? 0
+    filter.edits = play.edits ?? []
     filter.macroLists = play.macroLists ?? new Map()
     const there = await this.#real(play)
     const here = await this.#played(play)

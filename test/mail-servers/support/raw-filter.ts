@@ -22,6 +22,19 @@ export interface Shown {
 
 const CONTINUE = encodeReply({ type: 'continue' })
 
+/** The bit that leaves out the answer, by the letter of the command. */
+const NO_REPLY_STEP: Readonly<Record<string, number>> = {
+  C: Step.NR_CONN,
+  H: Step.NR_HELO,
+  M: Step.NR_MAIL,
+  R: Step.NR_RCPT,
+  T: Step.NR_DATA,
+  U: Step.NR_UNKN,
+  L: Step.NR_HDR,
+  N: Step.NR_EOH,
+  B: Step.NR_BODY,
+}
+
 /**
  * A filter without a library's good manners: answers end of message with whatever edits it is given,
  * on any bytes, legal or not. Only the codec is used.
@@ -34,6 +47,8 @@ export class RawFilter {
   leadingSpace = false
   /** the steps to ask for instead: then every command is answered */
   steps: number | undefined
+  /** the NR bits it keeps to where `steps` says that every command is answered */
+  silent = 0
   /** the answer to the offer instead, a whole frame */
   negotiation: Buffer | undefined
   /** macros to ask for; none: what the server sends anyway */
@@ -103,11 +118,15 @@ export class RawFilter {
           default:
             break
         }
-        if (this.steps !== undefined && !'OEDAQK'.includes(letter)) {
+        if (this.steps !== undefined && !'OEDAQK'.includes(letter) && !this.#keepsQuiet(letter)) {
           socket.write(this.answers[letter] ?? CONTINUE)
         }
       }
     })
+  }
+
+  #keepsQuiet(letter: string): boolean {
+    return (this.silent & (NO_REPLY_STEP[letter] ?? 0)) !== 0
   }
 
   #choice(offer: { actions: number }): Buffer {

@@ -1,0 +1,101 @@
+import { ProtocolError } from '../../errors.ts'
+import {
+  Action,
+  bitNames,
+  MacroStage,
+  OLDEST_PROTOCOL_VERSION,
+  PROTOCOL_VERSION,
+  Step,
+} from '../../protocol/constants.ts'
+import type { Payload } from '../../protocol/frame.ts'
+import {
+  decodeChoice,
+  decodeOffer,
+  macroLists,
+  offeredBits,
+  type Choice,
+  type Offer,
+} from '../../protocol/negotiation.ts'
+import { malformed } from '../../protocol/strings.ts'
+
+/** How a mail server takes a filter's answer to its offer. */
+export interface NegotiationRules {
+  /** @throws ProtocolError MALFORMED_PAYLOAD where the server gives the filter up */
+  read(payload: Payload): Choice
+  /** why the server gives the filter up; undefined if it does not */
+  flaw(choice: Choice, offer: Offer): string | undefined
+  /** what it should not have been answered, and the server bears */
+  oddity(choice: Choice, offer: Offer): string | undefined
+  /** the version whose commands it sends */
+  version(choice: Choice, offer: Offer): number
+  /** the step bits it goes by */
+  steps(choice: Choice): number
+}
+
+const extraActions = (choice: Choice, offer: Offer): string | undefined => {
+  const extra = choice.actions & ~offeredBits(offer).actions
+  return extra === 0 ? undefined : `the actions ${bitNames(Action, extra)}`
+}
+
+const extraSteps = (choice: Choice, offer: Offer): string | undefined => {
+  const extra = choice.steps & ~offeredBits(offer).steps
+  return extra === 0 ? undefined : `the steps ${bitNames(Step, extra)}`
+}
+
+/** Postfix (`src/milter/milter8.c` milter8_connect); measured by `test/mail-servers/random-negotiation`. */
+export const POSTFIX_NEGOTIATION: NegotiationRules = {
+  read(payload) {
+    const choice = decodeChoice(payload)
+    if (choice.macros!.size > 0 && payload.bytes[payload.end - 1] !== 0)
+      throw malformed('OPTNEG', 'a macro list without a NUL at its end')
+    return choice
+  },
+  flaw: (choice, offer) =>
+    choice.version > offer.version
+      ? `version ${choice.version}; ${offer.version} was offered`
+      : extraActions(choice, offer),
+  oddity: extraSteps,
+  // It warns of one that never was, and goes by its own.
+  version: ({ version }, offer) =>
+    version < OLDEST_PROTOCOL_VERSION ? offer.version : version,
+  steps: (choice) => choice.steps,
+}
+
+/** SMFI_VERSION of Sendmail 8.17: the version of libmilter's interface, which an answer is held against. */
+const INTERFACE_VERSION = 0x01000001
+
+/** Sendmail (`sendmail/milter.c` milter_negotiate); measured by `test/mail-servers/random-negotiation`. */
+export const SENDMAIL_NEGOTIATION: NegotiationRules = {
+  read: readLists,
+  flaw: (choice, offer) => {
+    const version = choice.version | 0
+    if (version === 1 || version > INTERFACE_VERSION)
+      return `version ${choice.version}; ${offer.version} was offered`
+    return extraActions(choice, offer) ?? extraSteps(choice, offer)
+  },
+  oddity: ({ version }, offer) =>
+    version > offer.version ? `version ${version}; ${offer.version} was offered` : undefined,
+  // What a version does not have counts as declined; the number is read with a sign.
+  version: () => PROTOCOL_VERSION,
+  steps: ({ version, steps }) =>
+    steps | ((version | 0) < 3 ? Step.NOUNKNOWN : 0) | ((version | 0) < 4 ? Step.NODATA : 0),
+}
+
+/**
+ * Lists are read as far as they can be, and no further than a stage that does not exist. The one for EOM
+ * counts only beside one for EOH, and without it none is sent there (milter_data tests the wrong bit).
+ */
+function readLists(payload: Payload): Choice {
+  const macros = new Map<MacroStage, readonly string[]>()
+  try {
+    for (const [stage, names] of macroLists(payload)) {
+      if (stage > MacroStage.EOH) break
+      macros.set(stage, names)
+    }
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error
+  }
+  if (!macros.has(MacroStage.EOH)) macros.delete(MacroStage.EOM)
+  else if (!macros.has(MacroStage.EOM)) macros.set(MacroStage.EOM, [])
+  return { ...decodeOffer(payload), macros }
+}
