@@ -43,6 +43,12 @@ export interface MtaClientOptions {
   readonly onFailure?: 'tempfail' | 'accept' | 'reject' | undefined
   /** Macros to send at a command instead of the server's default ones, as its settings allow. */
   readonly macroLists?: Partial<Record<MacroStageName, readonly string[]>> | undefined
+  /**
+   * Show the server's own Received field in `outcome.message`, where it stands, as a placeholder that is
+   * always the same. The filter does not see it, as it does not see the real one.
+   * @default false
+   */
+  readonly received?: boolean | undefined
 }
 
 export const CLIENT_OPTIONS: readonly (keyof MtaClientOptions)[] = [
@@ -51,6 +57,7 @@ export const CLIENT_OPTIONS: readonly (keyof MtaClientOptions)[] = [
   'timeouts',
   'onFailure',
   'macroLists',
+  'received',
 ]
 
 /** Postfix has two more, of which the model knows nothing. */
@@ -353,10 +360,8 @@ export class MtaClient implements AsyncDisposable {
 
   /** Ends the session as the mail server does, and waits until the filter has closed. */
   async quit(): Promise<void> {
-    if (this.#failure === undefined && !this.#ended) {
-      this.#session?.beforeQuit()
-      this.leave()
-    }
+    if (!this.#ended) this.#session?.beforeQuit()
+    this.leave()
     const timer = setTimeout(() => this.destroy(), this.timeouts.command)
     await this.#closed
     clearTimeout(timer)
@@ -364,6 +369,7 @@ export class MtaClient implements AsyncDisposable {
 
   /** Nothing more is sent, after a last QUIT or without one. */
   leave(how: 'quit' | 'silently' = 'quit'): void {
+    if (this.#ended || this.#failure !== undefined) return
     if (how === 'quit') this.#send({ type: 'quit' })
     this.#ended = true
     this.#channel!.end()

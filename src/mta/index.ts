@@ -23,6 +23,7 @@ export type {
   QueuedMessage,
   ReceivedMessage,
 } from './models/model.ts'
+export type { NegotiationRules } from './models/negotiation.ts'
 export { POSTFIX } from './models/postfix.ts'
 export { SENDMAIL } from './models/sendmail.ts'
 export type { Outcome, OutcomeVerdict } from './outcome.ts'

@@ -11,9 +11,17 @@ export interface Outcome {
   readonly verdict: OutcomeVerdict
   /** what the client is told, lines parted by CRLF: `550 5.7.1 No lotteries here` */
   readonly reply: string
+  /**
+   * the server has hung up after that reply (421); for what else is delivered in the session, the outcome has the
+   * same reply, and the filter is shown nothing
+   */
+  readonly closed: boolean
   /** the command that decided; eom where the message went all the way */
   readonly stage: MacroCommand
-  /** as the mail server queues it, without the trace field it adds; undefined if it does not */
+  /**
+   * as the mail server queues it, without the Received field it adds (the option `received` shows where that
+   * stands); undefined if it does not
+   */
   readonly message: Buffer | undefined
   /** without angle brackets; '' for the null sender */
   readonly sender: string

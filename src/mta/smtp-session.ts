@@ -6,7 +6,12 @@ import type { EditMessage, ReplyMessage } from '../protocol/replies.ts'
 import { decodeText } from '../protocol/text.ts'
 import type { MtaClient } from './client.ts'
 import { MacroValues } from './macro-values.ts'
-import type { MacroCommand, MessageResult, QueuedMessage } from './models/model.ts'
+import {
+  OWN_RECEIVED,
+  type MacroCommand,
+  type MessageResult,
+  type QueuedMessage,
+} from './models/model.ts'
 import type { Outcome, OutcomeVerdict } from './outcome.ts'
 import { Trace } from './trace.ts'
 import {
@@ -30,6 +35,7 @@ export class SmtpSession {
   readonly #client: MtaClient
   /** a verdict on the whole session */
   #decision: Decision | undefined
+  #hungUp = false
   #helo: string | null | undefined
   #connected = false
   #messages = 0
@@ -96,9 +102,21 @@ export class SmtpSession {
     this.#abort()
   }
 
-  /** The server ends the session before there was a message: Postfix resets it, with ABORT. */
-  hangsUp(): void {
-    if (this.#messages === 0 && this.#client.model.abortsBetweenMessages) this.#abort()
+  /** The server ends the session, and with it everything that would come: Postfix resets it, with ABORT. */
+  hangUp(decision: Decision): void {
+    if (this.#hungUp) return
+    this.#hungUp = true
+    if (this.#decision === undefined) {
+      if (this.#messages === 0 && this.#client.model.abortsBetweenMessages) this.#abort()
+      this.beforeQuit()
+      this.#decision = decision
+    }
+    this.#client.leave()
+  }
+
+  /** With 421; for later messages of the session the client is told nothing more. */
+  get hungUp(): boolean {
+    return this.#hungUp
   }
 
   #abort(): void {
@@ -144,9 +162,7 @@ class Delivery {
     for (const line of this.transaction.unknown) {
       const shown = this.#client.model.unknownLine(line)
       const answer = await this.step('unknown', { type: 'unknown', line: shown })
-      if (answer === undefined || !endsSession(answer)) continue
-      this.#session.hangsUp()
-      return this.#refusal(answer)
+      if (answer !== undefined && endsSession(answer)) return this.#refusal(answer)
     }
     this.#session.messageBegins()
     const decision = await this.#envelope()
@@ -162,10 +178,11 @@ class Delivery {
     }
     const last = await this.step('eom', { type: 'eom', chunk: EMPTY })
     this.#session.messageEnds()
-    if (this.#spoilt !== undefined) return this.#refusedEdit(this.#spoilt)
-    return last === undefined || last.kind === 'accept'
-      ? this.#passed('eom')
-      : this.#decided(last)
+    const passes = last === undefined || last.kind === 'accept'
+    // Sendmail fails only a message that would pass; Postfix does not read on to the verdict.
+    if (this.#spoilt !== undefined && (passes || this.#client.model.failsFilterForEdits))
+      return this.#refusedEdit(this.#spoilt)
+    return passes ? this.#passed('eom') : this.#decided(last)
   }
 
   async #envelope(): Promise<Decision | undefined> {
@@ -349,12 +366,15 @@ class Delivery {
     return this.#outcome('discard', this.#macros.acceptance, decision.stage, undefined)
   }
 
-  #refusal({ stage, reply }: Decision): Outcome {
+  #refusal(decision: Decision): Outcome {
+    if (endsSession(decision)) this.#session.hangUp(decision)
+    const { stage, reply } = decision
     return this.#outcome(reply.startsWith('4') ? 'tempfail' : 'reject', reply, stage, undefined)
   }
 
   #passed(stage: MacroCommand): Outcome {
-    const result = (this.#queued ?? this.#receive()).result()
+    const { received = false } = this.#client.options
+    const result = (this.#queued ?? this.#receive()).result(received ? OWN_RECEIVED : undefined)
     const verdict = result.quarantine === undefined ? 'accept' : 'quarantine'
     return this.#outcome(verdict, this.#macros.acceptance, stage, result)
   }
@@ -404,6 +424,7 @@ class Delivery {
     return {
       verdict,
       reply,
+      closed: this.#session.hungUp,
       stage,
       message: result?.message,
       sender: envelope.sender.address,

@@ -5,11 +5,12 @@ import { createTwoFilesPatch } from 'diff'
 import fc from 'fast-check'
 import { parseMessage } from '../../src/mta/message.ts'
 import { envelopeAddress } from '../../src/mta/models/envelope.ts'
-import type {
-  AddedFields,
-  EnvelopeAddress,
-  QueuedMessage,
-  ReceivedMessage,
+import {
+  OWN_RECEIVED,
+  type AddedFields,
+  type EnvelopeAddress,
+  type QueuedMessage,
+  type ReceivedMessage,
 } from '../../src/mta/models/model.ts'
 import { PostfixQueuedMessage } from '../../src/mta/models/postfix-queue.ts'
 import { SendmailQueuedMessage } from '../../src/mta/models/sendmail-queue.ts'
@@ -18,11 +19,14 @@ import type { MailServer } from './support/mail-server.ts'
 import { RawFilter } from './support/raw-filter.ts'
 import { SmtpClient } from './support/smtp.ts'
 import type { Delivered } from './support/sink.ts'
-import { eachServer, withoutReceived } from './support/stack.ts'
+import { eachServer, withReceived } from './support/stack.ts'
 
 /** How many cases; TSMILTER_EDIT_CASES asks for more (or fewer), TSMILTER_SEED repeats a run. */
 const CASES = Number(process.env['TSMILTER_EDIT_CASES'] ?? 500)
 const SEED = Number(process.env['TSMILTER_SEED'] ?? Date.now() % 1_000_000)
+
+/** In the place of the server's own, so that its place is compared too. */
+const RECEIVED = `${OWN_RECEIVED.raw.toString('latin1')}\r\n`
 
 /**
  * The same random edits go through the real server and through its model: what arrives must be equal
@@ -134,7 +138,7 @@ async function sendThrough(
       recipients: arrived.recipients
         .map((to) => described(envelopeAddress(to.split(' '))))
         .sort(),
-      message: withoutReceived(arrived).toString('latin1'),
+      message: withReceived(arrived, RECEIVED).toString('latin1'),
     },
     delivered: arrived,
   }
@@ -169,7 +173,7 @@ async function modelled(
     const failure = queued.apply(edit, { leadingSpace: one.leadingSpace, mayReplaceBody: true })
     if (failure?.effect === 'tempfail') return { reply: '451', shown }
   }
-  const { sender, recipients, message } = queued.result()
+  const { sender, recipients, message } = queued.result(OWN_RECEIVED)
   if (recipients.length === 0) return { reply: '250', shown, recipients: [] }
   return {
     reply: '250',

@@ -40,6 +40,8 @@ eachServer('random replies', (kind) => {
         answers: { [stage]: frame },
         original: SHORT,
         unknown: stage === 'U' ? UNKNOWN : [],
+        // After 421 there is no session for a second one.
+        messages: text.startsWith('421') ? 2 : 1,
       })
     } catch (error) {
       throw new Error(

@@ -3,12 +3,14 @@ import { describe, it } from 'node:test'
 import {
   ACCEPT,
   Base,
+  defineFilter,
   DISCARD,
   REJECT,
   reply,
   symlist,
   TEMPFAIL,
   type Handlers,
+  type Mail,
   type MessageContext,
 } from '../../src/index.ts'
 import type { MailServerName } from '../../src/mta/models/model.ts'
@@ -360,4 +362,122 @@ describe('a session', () => {
       ].join('\n'),
     )
   })
+})
+
+describe("the mail server's own Received", () => {
+  const OWN = 'Received: by mx.example.net (placeholder); Tue, 24 Nov 2026 10:00:00 +0000\r\n'
+  const message = 'Received: from a\r\nSubject: x\r\n\r\nhello\r\n'
+
+  for (const mta of ['postfix', 'sendmail'] as const) {
+    const delivered = async (
+      handler: (mail: Mail) => void,
+      received?: boolean,
+    ): Promise<string> => {
+      const filter = defineFilter({ name: 'places', message: handler })
+      const outcome = await deliver(filter, {
+        mta,
+        message: {
+          headers: {
+            Received: 'from a',
+            From: 'a@b.test',
+            Date: 'x',
+            'Message-ID': '<1@b.test>',
+          },
+        },
+        received,
+      })
+      assert.deepEqual(outcome.errors, [])
+      return outcome.message!.toString('latin1')
+    }
+
+    it(`${mta}: is not shown unless asked for`, async () => {
+      assert.doesNotMatch(await delivered(() => {}), /placeholder/)
+    })
+
+    it(`${mta}: shows what stands above and below it`, async () => {
+      assertStart(await delivered(() => {}, true), OWN, 'Received: from a\r\n')
+      const prepended = await delivered((mail) => mail.headers.prepend('X-Top', 'y'), true)
+      assertStart(prepended, 'X-Top: y\r\n', OWN, 'Received: from a\r\n')
+      const inserted = await delivered((mail) => {
+        const [first] = mail.headers
+        mail.headers.insertBefore(first!, 'X-Below', 'y')
+      }, true)
+      assertStart(inserted, OWN, 'X-Below: y\r\n', 'Received: from a\r\n')
+    })
+
+    it(`${mta}: is not shown to the filter, and no edit reaches it`, async () => {
+      const text = await delivered((mail) => {
+        assert.deepEqual(
+          mail.headers.getAll('Received').map((one) => one.trim()),
+          ['from a'],
+        )
+        mail.headers.delete('Received')
+      }, true)
+      assertStart(text, OWN, 'From: a@b.test\r\n')
+    })
+  }
+
+  it('goes with a session too', async () => {
+    await using session = await openSession(() => ({}), { received: true })
+    for (let i = 0; i < 2; i++) {
+      const outcome = await session.deliver({ message })
+      assert.equal(outcome.message!.toString('latin1'), OWN + message)
+    }
+  })
+})
+
+const assertStart = (text: string, ...lines: string[]): void =>
+  assert.equal(text.slice(0, lines.join('').length), lines.join(''))
+
+describe('421', () => {
+  const HANGS_UP = reply(421, '4.3.2', 'Closing')
+  const stages = [
+    'connect',
+    'helo',
+    'envfrom',
+    'envrcpt',
+    'data',
+    'eoh',
+    'eom',
+    'unknown',
+  ] as const
+  for (const mta of SERVERS) {
+    for (const stage of stages) {
+      it(`${mta}: ends the session at ${stage}, and nothing more reaches the filter`, async () => {
+        let calls = 0
+        let closed = 0
+        const filter = (): Handlers => ({
+          [stage]: () => {
+            calls++
+            return HANGS_UP
+          },
+          close: () => void closed++,
+        })
+        await using session = await openSession(filter, { mta })
+        const first = await session.deliver({ unknown: ['XFOO'] })
+        assert.match(first.reply, /^421 /)
+        assert.deepEqual([first.verdict, first.closed], ['tempfail', true])
+        const sent = session.client.trace.entries.length
+        const second = await session.deliver({ unknown: ['XFOO'] })
+        assert.deepEqual(
+          [second.verdict, second.closed, second.reply, second.stage, second.failure],
+          ['tempfail', true, first.reply, first.stage, undefined],
+        )
+        assert.equal(second.trace.entries.length, 0)
+        assert.ok(sent > 0)
+        assert.equal(calls, 1)
+        await session.close()
+        assert.equal(closed, 1)
+      })
+    }
+
+    it(`${mta}: is alone in that`, async () => {
+      await using session = await openSession(() => ({ envfrom: () => TEMPFAIL }), { mta })
+      for (let i = 0; i < 2; i++) {
+        const outcome = await session.deliver({})
+        assert.deepEqual([outcome.verdict, outcome.closed], ['tempfail', false])
+        assert.ok(outcome.trace.entries.length > 0)
+      }
+    })
+  }
 })

@@ -1,10 +1,16 @@
 import type { Offer } from '../../protocol/negotiation.ts'
 import type { EditMessage } from '../../protocol/replies.ts'
-import type { Field } from '../message.ts'
+import { Field } from '../message.ts'
 import type { NegotiationRules } from './negotiation.ts'
 
 /** What the modelled servers call themselves. */
 export const OWN_NAME = 'mx.example.net'
+
+/** Stands for the Received field that a server adds itself: always the same, so that tests can compare it. */
+export const OWN_RECEIVED: Field = Field.of(
+  'Received',
+  ` by ${OWN_NAME} (placeholder); Tue, 24 Nov 2026 10:00:00 +0000`,
+)
 
 export type MailServerName = 'postfix' | 'sendmail'
 
@@ -129,8 +135,11 @@ export interface QueuedMessage {
   readonly body: Buffer
   /** Carries out one edit. */
   apply(edit: EditMessage, terms: EditTerms): EditFailure | undefined
-  /** The end of the edits: the message as the server would hand it on, without its trace field. */
-  result(): MessageResult
+  /**
+   * The end of the edits: the message as the server would hand it on.
+   * @param received stands for its own trace field, where that is; without it that is left out
+   */
+  result(received?: Field): MessageResult
 }
 
 export interface MessageResult {

@@ -110,15 +110,20 @@ export class PostfixQueuedMessage implements QueuedMessage {
     }
   }
 
-  result(): MessageResult {
+  result(received?: Field): MessageResult {
     const body =
       this.#newBody === undefined ? this.body : bodyLines(Buffer.concat(this.#newBody))
     return {
       sender: this.#sender,
       recipients: this.#recipients.map(({ address, parameters }) => ({ address, parameters })),
-      message: Buffer.concat([formatFields(this.shown()), CRLF, body]),
+      message: Buffer.concat([formatFields(this.#written(received)), CRLF, body]),
       quarantine: this.#quarantine,
     }
+  }
+
+  #written(received: Field | undefined): Field[] {
+    if (received === undefined) return this.shown()
+    return this.#headers.map(({ own, field }) => (own ? received : field))
   }
 
   /** How far Postfix looks for a field: to the first line that is none, such as a filter can add. */

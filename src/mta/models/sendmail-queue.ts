@@ -123,16 +123,18 @@ export class SendmailQueuedMessage implements QueuedMessage {
     }
   }
 
-  result(): MessageResult {
+  result(received?: Field): MessageResult {
+    const own = this.#received
     const body = this.#newBody === undefined ? this.body : bodyLines(this.#newBody)
     return {
       sender: this.#sender,
       recipients: this.#recipients.filter(({ removed }) => !removed).map(asEnvelopeAddress),
       message: Buffer.concat([
         formatFields(
-          this.#nodes
-            .filter((node) => this.#isWritten(node))
-            .map((node) => this.#written(node)),
+          this.#nodes.flatMap((node) => {
+            if (node === own) return received ?? []
+            return this.#isWritten(node) ? this.#written(node) : []
+          }),
         ),
         CRLF,
         body,
@@ -143,7 +145,7 @@ export class SendmailQueuedMessage implements QueuedMessage {
 
   #isWritten(node: Node): boolean {
     const { value, late, when } = node
-    if (value === undefined || node === this.#received) return false
+    if (value === undefined) return false
     // Expanded when it is written, and left out if that gives nothing (putheader).
     if (late && value.length === 0) return false
     return when === 'always' || (when === 'resent' && this.#resent)

@@ -118,7 +118,11 @@ export class RawFilter {
           default:
             break
         }
-        if (this.steps !== undefined && !'OEDAQK'.includes(letter) && !this.#keepsQuiet(letter)) {
+        if (
+          this.steps !== undefined &&
+          !'OEDAQK'.includes(letter) &&
+          !this.#keepsQuiet(letter)
+        ) {
           socket.write(this.answers[letter] ?? CONTINUE)
         }
       }

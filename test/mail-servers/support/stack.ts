@@ -143,14 +143,20 @@ const bytesOf = (text: string | Buffer): Buffer =>
   typeof text === 'string' ? Buffer.from(text, 'latin1') : text
 
 /** A delivered message without the one Received field of the mail server itself. */
-export function withoutReceived({ data }: Delivered): Buffer {
+export const withoutReceived = (delivered: Delivered): Buffer => withReceived(delivered, '')
+
+/** A delivered message with something else in the place of the mail server's own Received field. */
+export function withReceived({ data }: Delivered, placeholder: string): Buffer {
   const text = data.toString('latin1')
   // A filter may have put another one above it, and a client below.
   const own = [...text.matchAll(/^Received: [^\r\n]*(?:\r\n[ \t][^\r\n]*)*\r\n/gm)].find(
     ([field]) => /\bby mx\./.test(field),
   )
   if (own === undefined) throw new Error('the mail server added no Received field')
-  return Buffer.from(text.slice(0, own.index) + text.slice(own.index + own[0].length), 'latin1')
+  return Buffer.from(
+    text.slice(0, own.index) + placeholder + text.slice(own.index + own[0].length),
+    'latin1',
+  )
 }
 
 export const FROM = '<alice@example.test>'
