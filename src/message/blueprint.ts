@@ -15,7 +15,10 @@ export interface Blueprint {
   readonly members: readonly FilterMember[]
   readonly handlers: HandlerTable
   readonly actions: number
+  /** with which a message is collected: each filter is asked only about one that its own limits allow */
   readonly limits: MessageLimits
+  /** recipients that all filters allow that are asked */
+  readonly fewestRecipients: number
   /** the stages that some filter has */
   readonly declared: ReadonlySet<FilterStage>
   /** the header is sent */
@@ -126,6 +129,9 @@ export function blueprintOf(members: readonly FilterMember[]): Blueprint {
     handlers: tableOf((stage) => handlers.get(stage)),
     actions: members.reduce((all, { shadow, actions }) => (shadow ? all : all | actions), 0),
     limits: largestLimits(members.map(({ limits }) => limits)),
+    fewestRecipients: Math.min(
+      ...members.filter(({ shadow }) => !shadow).map(({ limits }) => limits.recipients),
+    ),
     declared: new Set(FILTER_STAGES.filter(has)),
     readsHeaders: reads('headers'),
     answersRecipients: answered('recipient'),

@@ -1,6 +1,7 @@
 import { UsageError } from '../errors.ts'
 import { tooLate, type LiveMessageContext } from '../milter/context.ts'
 import { envelopeText } from '../milter/edits.ts'
+import type { MessageLimits } from '../milter/message-limits.ts'
 import { Action, bitNames } from '../protocol/constants.ts'
 import type { MimeMessage, MimeOptions } from '../mime/message.ts'
 import { decodeText } from '../protocol/text.ts'
@@ -83,6 +84,7 @@ export class LiveMail
   readonly #given: MailState
   readonly #hasBody: boolean
   readonly #supply: MessageSupply
+  readonly #limits: MessageLimits
   #headers: MailHeaders | undefined
   #addresses: MailAddresses | undefined
   #sender: MailSender | undefined
@@ -99,11 +101,13 @@ export class LiveMail
     given: MailState,
     hasBody: boolean,
     supply: MessageSupply,
+    limits: MessageLimits,
   ) {
     super(context, member)
     this.#given = given
     this.#hasBody = hasBody
     this.#supply = supply
+    this.#limits = limits
     this.#quarantine = given.quarantine
   }
 
@@ -285,7 +289,7 @@ export class LiveMail
   }
 
   newStore(): BodyStore {
-    return this.#supply.newStore()
+    return this.#supply.newStore(this.#limits)
   }
 
   // ---- for the pipeline

@@ -103,8 +103,9 @@ export class OpenMessage implements EarlyMessage {
     this.#spoilt ??= error
   }
 
-  newStore(): BodyStore {
-    const store = new BodyStore(this.#limits, this.#memory)
+  /** @param limits of the filter that makes it */
+  newStore(limits: MessageLimits = this.#limits): BodyStore {
+    const store = new BodyStore(limits, this.#memory)
     this.#stores.push(store)
     if (this.#over) void store.dispose()
     return store

@@ -107,12 +107,15 @@ export class Pipeline implements FilterObject {
   recipient(ctx: LiveMessageContext, words: EnvelopeWords): Later<Verdict> {
     const message = this.#opened()
     const recipient = new EnvelopeAddress(words)
-    const { recipients } = this.#limits
     if (message.refused) return this.#refuse(ctx, message)
-    if (message.recipients.length >= recipients) {
-      // Where nobody hears the answer the message fails; else the client sends the rest by itself.
-      if (this.#blueprint.answersRecipients) return TOO_MANY_RECIPIENTS
-      message.spoil(tooLarge(`more than ${recipients} recipients (limits.recipients)`))
+    const { answersRecipients, fewestRecipients } = this.#blueprint
+    const { length } = message.recipients
+    // Where nobody hears the answer the message fails; else the client sends the rest by itself.
+    if (answersRecipients) {
+      const most = this.#settings.limits.recipients ?? fewestRecipients
+      if (length >= most) return TOO_MANY_RECIPIENTS
+    } else if (length >= this.#limits.recipients) {
+      message.spoil(tooManyRecipients(this.#limits))
       return CONTINUE
     }
     if (!this.#blueprint.declared.has('recipient')) {
@@ -143,13 +146,10 @@ export class Pipeline implements FilterObject {
   takeField(ctx: LiveMessageContext, view: HeaderView): void {
     const message = this.#opened()
     if (message.refused) return
-    const { headers, headerBytes } = this.#limits
+    const limits = this.#limits
     message.headerBytes += view.size
-    if (message.fields.length >= headers) {
-      message.spoil(tooLarge(`more than ${headers} header fields (limits.headers)`))
-    } else if (message.headerBytes > headerBytes) {
-      message.spoil(tooLarge(`a header of more than ${headerBytes} bytes (limits.headerBytes)`))
-    }
+    if (message.fields.length >= limits.headers) message.spoil(tooManyFields(limits))
+    else if (message.headerBytes > limits.headerBytes) message.spoil(headerTooLarge(limits))
     if (message.spoilt !== undefined) return
     const record = recordOf(view, !keepsLeadingSpace(ctx.negotiated))
     const { fields } = message
@@ -330,11 +330,14 @@ export class Pipeline implements FilterObject {
     message: OpenMessage,
   ): Later<Verdict | undefined> {
     const { definition } = member
-    if (message.spoilt !== undefined) {
-      const verdict = this.#calls.failed(member, stage, ctx, message.spoilt)
+    const limits = this.#limitsOf(member)
+    const failure =
+      message.spoilt ?? (limits === this.#limits ? undefined : excess(message, member, limits))
+    if (failure !== undefined) {
+      const verdict = this.#calls.failed(member, stage, ctx, failure)
       return this.#judge(member, stage, ctx, message, verdict)
     }
-    const mail = new LiveMail(ctx, member, message.state, stage === 'message', message)
+    const mail = new LiveMail(ctx, member, message.state, stage === 'message', message, limits)
     const answer = this.#calls.run(member, stage, ctx, mail, () => {
       const result: unknown =
         stage === 'headers' ? definition.headers!(mail) : definition.message!(mail)
@@ -346,6 +349,11 @@ export class Pipeline implements FilterObject {
       return answer.then((verdict) => this.#taken(member, stage, ctx, message, mail, verdict))
     }
     return this.#taken(member, stage, ctx, message, mail, answer)
+  }
+
+  #limitsOf(member: FilterMember): MessageLimits {
+    if (this.#blueprint.members.length === 1) return this.#limits
+    return { ...member.limits, ...this.#settings.limits }
   }
 
   /** The edits count if the handler has not failed and lets the message pass. */
@@ -421,6 +429,34 @@ const TOO_MANY_RECIPIENTS = reply(452, '4.5.3', 'Too many recipients')
 
 const tooLarge = (what: string): MilterError =>
   new MilterError('MESSAGE_TOO_LARGE', `the message has ${what}`)
+const tooManyRecipients = ({ recipients }: MessageLimits): MilterError =>
+  tooLarge(`more than ${recipients} recipients (limits.recipients)`)
+const tooManyFields = ({ headers }: MessageLimits): MilterError =>
+  tooLarge(`more than ${headers} header fields (limits.headers)`)
+const headerTooLarge = ({ headerBytes }: MessageLimits): MilterError =>
+  tooLarge(`a header of more than ${headerBytes} bytes (limits.headerBytes)`)
+
+/**
+ * Of a message that was collected with larger limits: what a filter that has lower ones of its own fails on, as it
+ * would alone. What it does not read does not count for it.
+ */
+function excess(
+  { state }: OpenMessage,
+  { reads }: FilterMember,
+  limits: MessageLimits,
+): MilterError | undefined {
+  const { recipients, fields, body } = state
+  if (recipients.length > limits.recipients) return tooManyRecipients(limits)
+  if (reads.has('headers')) {
+    if (fields.length > limits.headers) return tooManyFields(limits)
+    const bytes = fields.reduce((sum, field) => sum + field.size - LINE_END, 0)
+    if (bytes > limits.headerBytes) return headerTooLarge(limits)
+  }
+  if (!reads.has('body') || body.size <= limits.bodySize) return undefined
+  return tooLarge(`a body of more than ${limits.bodySize} bytes (limits.bodySize)`)
+}
+
+const LINE_END = 2
 
 const OF_MESSAGES: readonly FilterStage[] = ['sender', 'recipient', 'headers', 'message']
 

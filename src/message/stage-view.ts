@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import type { InterruptedError } from '../errors.ts'
 import type { LiveConnectionContext } from '../milter/context.ts'
+import type { MessageLimits } from '../milter/message-limits.ts'
 import { childLogger, type Logger } from '../milter/log.ts'
 import { Scope } from '../milter/scope.ts'
 import type { FilterMember, RecipientStage, StageContext } from './definition.ts'
@@ -11,8 +12,8 @@ import type { BodyStore } from './body-store.ts'
 
 /** What a message has beside its content, for all its filters. */
 export interface MessageSupply {
-  /** a store that goes with the message */
-  newStore(): BodyStore
+  /** a store that goes with the message, and has the limits of the filter that makes it */
+  newStore(limits: MessageLimits): BodyStore
   /** the state of a filter, made when it is first asked for */
   stateOf(member: FilterMember): unknown
 }

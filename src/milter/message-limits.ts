@@ -51,7 +51,7 @@ export function givenLimits(given: Partial<MessageLimits> = {}): Partial<Message
   return limits
 }
 
-/** What several filters on one message can live with: the largest of each. */
+/** With what a message for several filters is collected: the largest of each. */
 export function largestLimits(all: readonly MessageLimits[]): MessageLimits {
   const [first = DEFAULTS, ...others] = all
   return others.reduce(

@@ -678,6 +678,78 @@ describe('limits', () => {
     )
   })
 
+  for (const [what, limits, message] of [
+    ['fields', { headers: 2 }, 'A: 1\r\nB: 2\r\nC: 3\r\n\r\n'],
+    ['bytes of a header', { headerBytes: 100 }, `A: ${'x'.repeat(100)}\r\n\r\n`],
+    ['recipients', { recipients: 1 }, 'A: 1\r\n\r\n'],
+    ['bytes of a body', { bodySize: 100 }, `A: 1\r\n\r\n${'x'.repeat(101)}`],
+  ] as const) {
+    it(`of ${what} are each filter's own in a composition`, async () => {
+      const called: string[] = []
+      const one = (name: string, own?: object): MessageFilter =>
+        defineFilter({
+          name,
+          limits: own,
+          onError: 'continue',
+          message(mail) {
+            called.push(name)
+            mail.headers.append(`X-${name}`, 'yes')
+          },
+        })
+      const outcome = await deliver(compose(one('First'), one('Lower', limits), one('Last')), {
+        message,
+        to: ['a@example.net', 'b@example.net'],
+      })
+      assert.equal(outcome.verdict, 'accept')
+      assert.deepEqual(called, ['First', 'Last'])
+      assert.deepEqual(
+        outcome.errors.map((error) => (error as { code: string }).code),
+        ['MESSAGE_TOO_LARGE'],
+      )
+      assert.match(String(outcome.message), /X-First: yes\r\nX-Last: yes/)
+    })
+  }
+
+  it('of a filter in a composition hold for what others and it make of a message', async () => {
+    const called: string[] = []
+    const grow = defineFilter({
+      name: 'grow',
+      message: async (mail) => {
+        await mail.body.replace('x'.repeat(200))
+      },
+    })
+    const small = (name: string, to?: string): MessageFilter =>
+      defineFilter({
+        name,
+        limits: { bodySize: 100 },
+        onError: 'continue',
+        message: async (mail) => {
+          called.push(name)
+          if (to !== undefined) await mail.body.replace(to)
+        },
+      })
+    const message = 'A: 1\r\n\r\nhello\r\n'
+    const outcome = await deliver(compose(grow, small('before')), { message })
+    assert.deepEqual(called, [])
+    assert.match(String(outcome.errors), /a body of more than 100 bytes/)
+    const own = await deliver(compose(small('own', 'y'.repeat(101)), grow), { message })
+    assert.deepEqual(called, ['own'])
+    assert.match(String(own.errors), /more than 100 bytes/)
+    assert.match(String(own.message), /x{200}/)
+  })
+
+  it('of recipients: the lowest of a composition counts, shadows left out', async () => {
+    const ask = (name: string, recipients: number): MessageFilter =>
+      defineFilter({ name, limits: { recipients }, recipient: nothing })
+    const { refused } = await deliver(
+      compose(ask('most', 5), ask('least', 2), shadow(ask('none', 1))),
+      { to: ['a', 'b', 'c'].map((name) => `${name}@example.net`) },
+    )
+    assert.deepEqual(refused, [
+      { address: 'c@example.net', reply: '452 4.5.3 Too many recipients' },
+    ])
+  })
+
   it('of memory: a larger body goes through a file, byte for byte', async () => {
     const body = Buffer.alloc(200_000, 'line\r\n')
     for (const mta of SERVERS) {
