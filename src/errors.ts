@@ -36,6 +36,7 @@ const CODES = {
   INVALID_TEXT: 'text that cannot be written as bytes',
   INVALID_VERDICT: 'a return value that is not a verdict of this stage',
   INVALID_HANDLER: 'a filter whose handlers or their marks contradict each other',
+  FACTORY_FAILED: 'a filter that cannot be made',
   INVALID_OPTION: 'an option with a value it does not take',
   TOO_LONG: 'data that does not fit into one frame',
   TOO_MANY_EDITS: 'more edits of one message than the limit',

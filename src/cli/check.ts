@@ -14,7 +14,8 @@ const MISUSE: ReadonlySet<ErrorCode> = new Set(['INVALID_LISTEN_ADDRESS', 'INVAL
 
 /**
  * Asks a milter, in whatever language, whether it is there and speaks the protocol: negotiates as a
- * mail server would, and quits. It sends no message, so it does not show in the filter's figures.
+ * mail server would, and quits. It sends no message, so it does not show in the filter's figures. One that answers,
+ * but can only refuse mail, is not well.
  *
  * @param timeout milliseconds for the connection, and again for the answer
  * @throws ListenError INVALID_LISTEN_ADDRESS
@@ -29,6 +30,12 @@ export async function checkMilter(
   try {
     await using client = await MtaClient.connect(address, { timeouts: timeout, tls })
     const { version, actions, steps } = await client.negotiate()
+    if (await refusesAll(client)) {
+      return {
+        healthy: false,
+        line: `${address} answers, but refuses all mail: its filter cannot be made, or it has no room for more connections; its log says which`,
+      }
+    }
     const took = Math.max(1, Math.round(performance.now() - began))
     const words = [
       `version ${version}`,
@@ -41,6 +48,29 @@ export async function checkMilter(
     return { healthy: false, line: `${address} does not answer: ${error.message}` }
   }
 }
+
+/**
+ * A milter of this package whose filter cannot be made, or that has too many connections, wants to hear of the client
+ * and of the sender only, and refuses both. No other is told of a client here.
+ */
+async function refusesAll(client: MtaClient): Promise<boolean> {
+  const wanted = EVENTS.filter((event) => client.handling(event) !== 'declined')
+  if (wanted.join() !== 'connect,mail') return false
+  const answer = await client.command({
+    type: 'connect',
+    peer: {
+      hostname: 'localhost',
+      family: 'inet',
+      address: '127.0.0.1',
+      rawAddress: '127.0.0.1',
+      port: 0,
+    },
+  })
+  return answer !== undefined && !PASSING.has(answer.type)
+}
+
+const EVENTS = ['connect', 'helo', 'mail', 'rcpt', 'header', 'eoh', 'body'] as const
+const PASSING: ReadonlySet<string> = new Set(['continue', 'accept'])
 
 const namesOf = (names: Readonly<Record<string, number>>, bits: number): string =>
   bits === 0 ? 'none' : bitNames(names, bits).replaceAll('|', ' ')

@@ -49,7 +49,10 @@ export async function main(
     .description(
       'Asks a milter, in whatever language, whether it is there and speaks the protocol: for health checks.',
     )
-    .argument('<address>', 'inet:PORT@HOST, inet6:PORT@HOST or unix:PATH')
+    .argument(
+      '<address>',
+      'inet:PORT@HOST, inet6:PORT@HOST, unix:PATH, or as Postfix writes it',
+    )
     .option('-t, --timeout <seconds>', 'for the connection, and for the answer', seconds, 5)
     .option('--tls', 'speak TLS, on any kind of socket', false)
     .option('--tls-ca <path>', 'who has signed the certificate of the milter; implies --tls')

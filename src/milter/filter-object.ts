@@ -1,6 +1,7 @@
 import { UsageError, type InterruptedError } from '../errors.ts'
 import type { Handlers } from './handlers.ts'
 import type { HeaderView } from '../protocol/commands.ts'
+import { nearest } from './nearest.ts'
 import type { LiveConnectionContext, LiveMessageContext } from './context.ts'
 import type { FilterSettings } from './options.ts'
 import { isStage, STAGE_NAMES, type Stage } from './stages.ts'
@@ -125,7 +126,7 @@ export function tableOf(handlerOf: (stage: Stage) => AnyHandler | undefined): Ha
 function refuseUnknownNames(handlers: object): void {
   for (const [name, value] of Object.entries(handlers)) {
     if (typeof value !== 'function' || isStage(name)) continue
-    const meant = ALIASES.get(name) ?? closest(name)
+    const meant = meantStage(name) ?? nearest(name, STAGE_NAMES)
     throw new UsageError(
       'INVALID_HANDLER',
       `${name} is not a callback of a milter${meant === undefined ? '.' : `; did you mean ${meant}?`} There are: ${STAGE_NAMES.join(', ')}`,
@@ -147,15 +148,5 @@ const ALIASES: ReadonlyMap<string, Stage> = new Map([
   ['end', 'eom'],
 ])
 
-/** A stage with the same letters, or with one or two more or fewer. */
-function closest(name: string): Stage | undefined {
-  const letters = sorted(name)
-  return STAGE_NAMES.find((stage) => {
-    const other = sorted(stage)
-    return letters === other || letters.includes(other) || other.includes(letters)
-  })
-}
-
-function sorted(name: string): string {
-  return name.toLowerCase().split('').sort().join('')
-}
+/** A callback by the name it has elsewhere. */
+export const meantStage = (name: string): Stage | undefined => ALIASES.get(name)

@@ -1,7 +1,7 @@
 import { connect as connectSocket, isIP, type NetConnectOpts, type Socket } from 'node:net'
 import { checkServerIdentity, connect as connectTls } from 'node:tls'
 import { MilterError } from '../errors.ts'
-import { parseListenAddress, type ListenAddress } from '../server/listen-address.ts'
+import { parseMilterAddress, type ListenAddress } from '../server/listen-address.ts'
 import { checkPem, invalidTls, reasonOf, type Pem } from '../server/tls.ts'
 
 /** Bytes to a filter, whatever carries them. */
@@ -37,14 +37,14 @@ export interface ClientTls {
 /**
  * A channel over TCP or a unix socket.
  *
- * @param address in libmilter's spelling, such as `inet:8890@127.0.0.1` or `unix:/path`
+ * @param address in libmilter's spelling, such as `inet:8890@127.0.0.1` or `unix:/path`, or in Postfix's
  * @param timeout milliseconds until it must be open, the handshake of TLS included
  * @param tls speaks TLS. It rejects with UsageError INVALID_OPTION if that cannot be
  */
 export function socketChannel(address: string, timeout: number, tls?: ClientTls): OpenChannel {
   return (listener) =>
     new Promise((resolve, reject) => {
-      const target = parseListenAddress(address)
+      const target = parseMilterAddress(address)
       const socket = tls === undefined ? connectSocket(endpoint(target)) : secure(target, tls)
       socket.setNoDelay(true)
       let open = false

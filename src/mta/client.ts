@@ -134,7 +134,8 @@ export class MtaClient implements AsyncDisposable {
   }
 
   /**
-   * @param address in libmilter's spelling, such as `inet:8890@127.0.0.1` or `unix:/path`
+   * @param address in libmilter's spelling, such as `inet:8890@127.0.0.1` or `unix:/path`, or in Postfix's,
+   * `inet:127.0.0.1:8890`
    * @throws MilterError CONNECT_FAILED
    * @throws ListenError INVALID_LISTEN_ADDRESS
    * @throws UsageError INVALID_OPTION

@@ -25,38 +25,73 @@ export const MAX_SOCKET_PATH = 107
  * @throws ListenError INVALID_LISTEN_ADDRESS, with the right spelling where it can be guessed
  */
 export function parseListenAddress(spec: string): ListenAddress {
+  return understood(spec, 'cannot listen on', () => parse(spec))
+}
+
+/**
+ * Reads the address of a milter to connect to: in libmilter's spelling, which is Sendmail's, as
+ * {@link parseListenAddress}, or in that of Postfix, `inet:host:port`.
+ *
+ * @throws ListenError INVALID_LISTEN_ADDRESS, with the right spelling where it can be guessed
+ */
+export function parseMilterAddress(spec: string): ListenAddress {
+  return understood(spec, 'cannot connect to', () => {
+    const postfix = /^inet:(\[[^\]@]+\]|[^:@[\]]+):(\d+)$/i.exec(String(spec))
+    if (postfix !== null) return parse(`tcp://${postfix[1]}:${postfix[2]}`)
+    const address = parse(spec)
+    if (address.type === 'fd') throw new Mistake('a descriptor is nothing to connect to')
+    return address
+  })
+}
+
+/** Why an address is none. */
+class Mistake extends Error {}
+
+function understood(spec: unknown, cannot: string, read: () => ListenAddress): ListenAddress {
+  try {
+    return read()
+  } catch (error) {
+    if (!(error instanceof Mistake)) throw error
+    const message = `${cannot} ${JSON.stringify(spec)}: ${error.message}`
+    throw new ListenError('INVALID_LISTEN_ADDRESS', message)
+  }
+}
+
+function parse(spec: string): ListenAddress {
   if (typeof spec !== 'string' || spec === '') {
-    throw invalid(
-      spec,
+    throw new Mistake(
       "it is empty; write for example 'inet:8890@localhost' or 'unix:/run/filter.sock'",
     )
   }
   const url = /^(tcp|unix):\/\/(.*)$/is.exec(spec)
   if (url !== null) {
-    return url[1]!.toLowerCase() === 'unix' ? unix(spec, url[2]!) : fromUrl(spec, url[2]!)
+    return url[1]!.toLowerCase() === 'unix' ? unix(url[2]!) : fromUrl(url[2]!)
   }
   const colon = spec.indexOf(':')
   if (colon === -1) {
-    if (/^\d+$/.test(spec)) throw invalid(spec, `a port alone is written 'inet:${spec}'`)
-    return unix(spec, spec)
+    if (/^\d+$/.test(spec)) throw new Mistake(`a port alone is written 'inet:${spec}'`)
+    return unix(spec)
   }
   const rest = spec.slice(colon + 1)
   switch (spec.slice(0, colon).toLowerCase()) {
     case '':
     case 'unix':
     case 'local':
-      return unix(spec, rest)
+      return unix(rest)
     case 'inet':
-      return tcp(spec, rest, 4)
+      return tcp(rest, 4)
     case 'inet6':
-      return tcp(spec, rest, 6)
+      return tcp(rest, 6)
     case 'fd':
       if (!/^\d{1,9}$/.test(rest))
-        throw invalid(spec, "after 'fd:' comes the number of a descriptor, such as 'fd:3'")
+        throw new Mistake("after 'fd:' comes the number of a descriptor, such as 'fd:3'")
       return { type: 'fd', fd: Number(rest) }
     default:
-      throw invalid(
-        spec,
+      if (/^[\w.-]+:\d+$/.test(spec)) {
+        const host = spec.slice(0, colon)
+        throw new Mistake(`host and port are written 'inet:${rest}@${host}'`)
+      }
+      throw new Mistake(
         `${JSON.stringify(spec.slice(0, colon))} is not a kind of address; use inet:PORT@HOST, inet6:PORT@HOST, unix:PATH or fd:N${spec.includes('/') ? ` (a path with a colon: 'unix:${spec}')` : ''}`,
       )
   }
@@ -81,74 +116,61 @@ export function formatForPostfix(address: ListenAddress): string {
   return `inet:${host}:${address.port}`
 }
 
-function unix(spec: string, path: string): ListenAddress {
-  if (path === '') throw invalid(spec, 'the path is missing')
+function unix(path: string): ListenAddress {
+  if (path === '') throw new Mistake('the path is missing')
   const size = Buffer.byteLength(path)
   if (size > MAX_SOCKET_PATH) {
-    throw invalid(
-      spec,
+    throw new Mistake(
       `the path has ${size} bytes; a socket's path has at most ${MAX_SOCKET_PATH}`,
     )
   }
-  if (path.includes('\0')) throw invalid(spec, 'the path holds a NUL')
+  if (path.includes('\0')) throw new Mistake('the path holds a NUL')
   return { type: 'unix', path }
 }
 
-function tcp(spec: string, rest: string, family: 4 | 6): ListenAddress {
+function tcp(rest: string, family: 4 | 6): ListenAddress {
   const at = rest.indexOf('@')
   const name = family === 6 ? 'inet6' : 'inet'
   if (at === -1) {
     const postfix = /^(\[.*\]|[^:]*):(\w+)$/.exec(rest)
     if (postfix !== null) {
       const host = postfix[1]!.replace(/^\[(.*)\]$/, '$1')
-      throw invalid(
-        spec,
+      throw new Mistake(
         `this is Postfix's order; here the port comes first: '${isIPv6(host) ? 'inet6' : name}:${postfix[2]}@${host}'`,
       )
     }
     if (isIP(rest) !== 0 || /[.]/.test(rest))
-      throw invalid(spec, `the port is missing: '${name}:PORT@${rest}'`)
+      throw new Mistake(`the port is missing: '${name}:PORT@${rest}'`)
   }
   const port = at === -1 ? rest : rest.slice(0, at)
   const host = at === -1 ? '' : rest.slice(at + 1).replace(/^\[(.*)\]$/, '$1')
   if (at !== -1 && host === '')
-    throw invalid(spec, `the host after '@' is missing; leave the '@' out for loopback`)
+    throw new Mistake(`the host after '@' is missing; leave the '@' out for loopback`)
   if ((family === 4 && isIPv6(host)) || (family === 6 && isIPv4(host))) {
     const other = family === 4 ? 'inet6' : 'inet'
-    throw invalid(
-      spec,
-      `${host} is not an address of ${name}; write '${other}:${port}@${host}'`,
-    )
+    throw new Mistake(`${host} is not an address of ${name}; write '${other}:${port}@${host}'`)
   }
   return {
     type: 'tcp',
     host: host || (family === 6 ? '::1' : '127.0.0.1'),
-    port: portNumber(spec, port),
+    port: portNumber(port),
     family,
   }
 }
 
-function fromUrl(spec: string, rest: string): ListenAddress {
+function fromUrl(rest: string): ListenAddress {
   const match = /^(\[[^\]]+\]|[^:@]+):(\d+)\/?$/.exec(rest)
-  if (match === null) throw invalid(spec, "a tcp URL is 'tcp://HOST:PORT'")
+  if (match === null) throw new Mistake("a tcp URL is 'tcp://HOST:PORT'")
   const host = match[1]!.replace(/^\[(.*)\]$/, '$1')
-  return { type: 'tcp', host, port: portNumber(spec, match[2]!), family: isIPv6(host) ? 6 : 4 }
+  return { type: 'tcp', host, port: portNumber(match[2]!), family: isIPv6(host) ? 6 : 4 }
 }
 
-function portNumber(spec: string, text: string): number {
+function portNumber(text: string): number {
   const port = Number(text)
   if (!/^\d+$/.test(text) || port > 65_535) {
-    throw invalid(
-      spec,
+    throw new Mistake(
       `${JSON.stringify(text)} is not a port; use a number from 0 (any free port) to 65535`,
     )
   }
   return port
-}
-
-function invalid(spec: unknown, why: string): ListenError {
-  return new ListenError(
-    'INVALID_LISTEN_ADDRESS',
-    `cannot listen on ${JSON.stringify(spec)}: ${why}`,
-  )
 }

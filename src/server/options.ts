@@ -1,5 +1,7 @@
 import type { FilterOptions } from '../milter/options.ts'
-import { MAX_TIMER, textList, wholeNumber } from '../milter/option-values.ts'
+import { UsageError } from '../errors.ts'
+import { didYouMean } from '../milter/nearest.ts'
+import { invalidOption, MAX_TIMER, textList, wholeNumber } from '../milter/option-values.ts'
 import type { ConnectionTimeouts } from './connection.ts'
 import type { EntranceOptions } from './entrance.ts'
 import type { SocketPermissions } from './unix-socket.ts'
@@ -85,5 +87,84 @@ export function serverSettings(options: Omit<ServeOptions, 'listen'>): ServerSet
       frame: wholeNumber('timeouts.frame', timeouts?.frame ?? 60_000, 1, MAX_TIMER),
       write: wholeNumber('timeouts.write', timeouts?.write ?? 60_000, 1, MAX_TIMER),
     },
+  }
+}
+
+/** All there are, with those within them. */
+export const SERVE_OPTIONS: OptionNames<ServeOptions> = {
+  listen: true,
+  unixSocket: ['mode', 'owner', 'group'],
+  backlog: true,
+  maxConnections: true,
+  timeouts: ['idle', 'frame', 'write'],
+  signal: true,
+  actions: true,
+  requiredActions: true,
+  dataSize: true,
+  onError: true,
+  deadlines: true,
+  progressInterval: true,
+  maxEdits: true,
+  maxFrameSize: true,
+  maxPending: true,
+  maxMemory: true,
+  overload: true,
+  limits: true,
+  logger: true,
+  allow: true,
+  proxies: true,
+  tls: true,
+}
+
+/** True for those that are checked where they are read. */
+export type OptionNames<Options> = {
+  readonly [Name in keyof Options]-?: true | readonly string[]
+}
+
+/** What an option is called at another function. */
+const ELSEWHERE: Readonly<Record<string, string>> = { listen: 'socket', socket: 'listen' }
+
+/**
+ * An option that is misspelt would do nothing; TypeScript says so too, JavaScript would not.
+ *
+ * @param what the function
+ * @throws UsageError INVALID_OPTION
+ */
+export function checkOptions<Options extends object>(
+  what: string,
+  options: Options,
+  names: OptionNames<Options>,
+): void {
+  if (typeof options !== 'object' || options === null) {
+    throw invalidOption(`s of ${what}`, options, 'an object')
+  }
+  refuseOthers(what, '', options, Object.keys(names))
+  for (const [name, inner] of Object.entries<true | readonly string[]>(names)) {
+    const value: unknown = (options as Record<string, unknown>)[name]
+    if (inner === true || value === undefined) continue
+    if (typeof value !== 'object' || value === null) {
+      throw invalidOption(name, value, `an object with ${inner.join(', ')}`)
+    }
+    refuseOthers(what, `${name}.`, value, inner)
+  }
+}
+
+function refuseOthers(
+  what: string,
+  prefix: string,
+  given: object,
+  names: readonly string[],
+): void {
+  for (const name of Object.keys(given)) {
+    if (names.includes(name)) continue
+    const other = ELSEWHERE[name]
+    const hint =
+      prefix === '' && other !== undefined && names.includes(other)
+        ? `; here it is called ${other}.`
+        : didYouMean(name, names)
+    throw new UsageError(
+      'INVALID_OPTION',
+      `${prefix}${name} is no option of ${what}${hint || '.'} There are: ${names.map((one) => prefix + one).join(', ')}`,
+    )
   }
 }

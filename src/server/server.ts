@@ -1,9 +1,10 @@
 import type { Socket } from 'node:net'
 import { UsageError } from '../errors.ts'
 import { channels } from '../milter/channels.ts'
-import type { FilterFactory } from '../milter/filter-object.ts'
+import type { Filter, FilterFactory } from '../milter/filter-object.ts'
 import { filterSettings, type FilterSettings } from '../milter/options.ts'
 import type { Overload, OverloadAnswer } from '../milter/overload.ts'
+import { tryFactory } from '../milter/trial.ts'
 import type { MemoryBudget } from '../session/memory-budget.ts'
 import { Arrival } from './arrival.ts'
 import { clock } from './clock.ts'
@@ -13,6 +14,8 @@ import { parseListenAddress } from './listen-address.ts'
 import { Listener } from './listener.ts'
 import {
   addressList,
+  checkOptions,
+  SERVE_OPTIONS,
   serverSettings,
   type CloseOptions,
   type ServeOptions,
@@ -35,6 +38,9 @@ const MADE_MEMORY = 'all memory is in use: a connection without a message is clo
 const answering =
   ({ verdict }: Overload): FilterFactory =>
   () => ({ connect: () => verdict, envfrom: () => verdict })
+
+/** Milliseconds between two tries of a factory that fails. */
+const RETRY_INTERVAL = 1_000
 
 /** A sweep over all connections finds those whose time is over; this is how fine it is. */
 const SWEEP_INTERVAL = 1_000
@@ -61,12 +67,17 @@ export class MilterServer implements AsyncDisposable {
   #close: CloseOptions = {}
   #closed: (() => void) | undefined
   #unfollow: (() => void) | undefined
+  /** the factory has thrown when it was called last */
+  #failing = false
+  /** when it was called for no session */
+  #tried = -Infinity
   /** Settles when the server has closed, for whatever reason. */
   readonly finished: Promise<void>
 
   constructor(factory: FilterFactory, options: Omit<ServeOptions, 'listen'>) {
-    this.#factory = factory
     this.#filter = filterSettings(options)
+    tryFactory(factory, this.#filter)
+    this.#factory = () => this.#make(factory)
     this.#settings = serverSettings(options)
     this.#entrance = Entrance.of(options, this.#settings.timeouts, this.#filter)
     this.#filter.memory.onExhausted = () => {
@@ -131,6 +142,35 @@ export class MilterServer implements AsyncDisposable {
       )
     }
     this.#entrance.renewTls(tls)
+  }
+
+  /**
+   * False while the filter cannot be made: the factory has thrown in the latest session, and all mail gets `onError`.
+   * Asked then, it tries again, once a second at most, so that it becomes true without mail.
+   */
+  get healthy(): boolean {
+    if (!this.#failing) return true
+    const now = clock()
+    if (now - this.#tried >= RETRY_INTERVAL) {
+      this.#tried = now
+      try {
+        this.#factory()
+      } catch {
+        // It was logged when it was for a session.
+      }
+    }
+    return !this.#failing
+  }
+
+  #make(factory: FilterFactory): Filter {
+    try {
+      const filter = factory()
+      this.#failing = false
+      return filter
+    } catch (error) {
+      this.#failing = true
+      throw error
+    }
   }
 
   /** Connections being served, without those only told to try again later. */
@@ -332,6 +372,7 @@ export async function startServer(
   factory: FilterFactory,
   options: ServeOptions,
 ): Promise<MilterServer> {
+  checkOptions('serve', options, SERVE_OPTIONS)
   if (typeof factory !== 'function') {
     throw new UsageError(
       'INVALID_HANDLER',

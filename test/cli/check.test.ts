@@ -9,6 +9,7 @@ import { describe, it } from 'node:test'
 import { main } from '../../src/cli/main.ts'
 import { serve, silentLogger } from '../../src/index.ts'
 import { sourcePath, temporaryDirectory } from '../conformance/support/program.ts'
+import { until } from '../support/resources.ts'
 import { CA, CLIENT, SERVER } from '../support/certificates.ts'
 
 interface Result {
@@ -71,6 +72,40 @@ describe('tsmilter check', () => {
     assert.deepEqual(calls, [])
     const quiet = await run('check', '--quiet', server.addresses[0]!)
     assert.deepEqual(quiet, { code: 0, out: '', err: '' })
+  })
+
+  it('understands addresses as Postfix writes them', async () => {
+    await using server = await serve(() => ({}), { listen: 'inet:0@127.0.0.1' })
+    const port = /\d+/.exec(server.addresses[0]!)![0]
+    for (const host of ['127.0.0.1', 'localhost']) {
+      const { code, out } = await run('check', `inet:${host}:${port}`)
+      assert.match(out, /answers after/)
+      assert.equal(code, 0)
+    }
+    const wrong = await run('check', `127.0.0.1:${port}`)
+    assert.equal(wrong.code, 2)
+    assert.match(wrong.err, /^cannot connect to .*'inet:\d+@127\.0\.0\.1'\n$/)
+  })
+
+  it('fails where a filter cannot be made any more, and is well when it can', async () => {
+    let broken = false
+    await using server = await serve(
+      () => {
+        if (broken) throw new Error('no directory')
+        return { eom: () => {} }
+      },
+      { listen: 'inet:0@127.0.0.1', logger: silentLogger() },
+    )
+    assert.equal((await run('check', server.addresses[0]!)).code, 0)
+    broken = true
+    const { code, err } = await run('check', server.addresses[0]!)
+    assert.equal(code, 1)
+    assert.match(err, /answers, but refuses all mail/)
+    assert.equal(server.healthy, false)
+    broken = false
+    // It tries for itself, once a second at most.
+    await until(() => server.healthy)
+    assert.equal((await run('check', server.addresses[0]!)).code, 0)
   })
 
   it('is a command', async () => {
@@ -163,7 +198,7 @@ describe('tsmilter check', () => {
   it('explains what it was not asked rightly', async () => {
     for (const [args, reason] of [
       [['check'], /missing required argument 'address'/],
-      [['check', 'inet:127.0.0.1:8890'], /inet:8890@127\.0\.0\.1/],
+      [['check', '127.0.0.1:8890'], /inet:8890@127\.0\.0\.1/],
       [['check', '--timeout', 'soon', 'inet:1@127.0.0.1'], /It takes seconds/],
       [['chekc'], /unknown command 'chekc'/],
     ] as const) {

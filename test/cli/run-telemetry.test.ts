@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { join } from 'node:path'
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { project, send, start, until, type Running } from './support/command.ts'
 
 const PID = `
@@ -104,6 +104,29 @@ describe('tsmilter run', () => {
     assert.equal(await counted(), 5)
   })
 
+  it('is neither well nor ready while its filter cannot be made', async () => {
+    const directory = project({
+      'moody.mjs': `
+        import { existsSync } from 'node:fs'
+        export default () => {
+          if (existsSync('broken')) throw new Error('no directory')
+          return { eom() {} }
+        }`,
+    })
+    const args = ['moody.mjs', '--listen', 'inet:0@127.0.0.1', '--telemetry', '127.0.0.1:0']
+    await using running = await start(args, directory)
+    assert.equal((await send(running.address)).verdict, 'accept')
+    const pages = async (): Promise<string> =>
+      (await Promise.all(['/healthz', '/readyz'].map((path) => page(running, path)))).join(' ')
+    assert.equal(await pages(), '200,ok\n 200,ok\n')
+    writeFileSync(join(directory, 'broken'), '')
+    assert.equal((await send(running.address)).verdict, 'tempfail')
+    await until('both say filter', async () => (await pages()) === '503,filter\n 503,filter\n')
+    // It finds out by itself: a balancer would send no more mail.
+    rmSync(join(directory, 'broken'))
+    await until('both are well', async () => (await pages()) === '200,ok\n 200,ok\n')
+  })
+
   it('refuses options it does not understand', async () => {
     const directory = project({ 'pid.mjs': PID })
     for (const [option, value] of [
@@ -126,6 +149,8 @@ describe('tsmilter run', () => {
     running.signal('SIGTERM')
     await running.says(/INFO  stopping signal=SIGTERM/)
     assert.deepEqual(await page(running, '/readyz'), [503, 'stopping\n'])
+    // Whoever looks whether it lives must not kill it for that.
+    assert.deepEqual(await page(running, '/healthz'), [200, 'ok\n'])
     assert.equal((await send(running.address)).verdict, 'accept')
     // The second signal ends that, too.
     assert.equal(await running.stop(), 0)

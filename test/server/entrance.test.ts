@@ -58,6 +58,8 @@ async function start(
     ...options,
   })
   atEnd(() => server.close({ deadline: 0 }))
+  // One is made before it listens.
+  seen.made = 0
   return Object.assign(seen, { server })
 }
 

@@ -4,6 +4,7 @@ import {
   formatForPostfix,
   formatListenAddress,
   parseListenAddress,
+  parseMilterAddress,
   type ListenAddress,
 } from '../../src/server/listen-address.ts'
 
@@ -64,6 +65,7 @@ describe('addresses (PROTOCOL 7.1, PYMILTER 11.16)', () => {
     ['inet:8890@::1', /write 'inet6:8890@::1'/],
     ['inet6:8890@127.0.0.1', /write 'inet:8890@127.0.0.1'/],
     ['bogus:x', /"bogus" is not a kind of address/],
+    ['localhost:8890', /host and port are written 'inet:8890@localhost'/],
     ['/a:b', /a path with a colon: 'unix:\/a:b'/],
     ['unix:', /the path is missing/],
     [`/${'x'.repeat(107)}`, /the path has 108 bytes; a socket's path has at most 107/],
@@ -80,6 +82,39 @@ describe('addresses (PROTOCOL 7.1, PYMILTER 11.16)', () => {
       })
     })
   }
+
+  for (const [spec, address] of [
+    ...good.filter(([, { type }]) => type !== 'fd'),
+    ['inet:localhost:8890', tcp(8890, 'localhost')],
+    ['inet:127.0.0.1:8890', tcp(8890, '127.0.0.1')],
+    ['INET:mx.example.org:8890', tcp(8890, 'mx.example.org')],
+    ['inet:[::1]:8890', tcp(8890, '::1', 6)],
+  ] as const) {
+    it(`${spec.slice(0, 40)} is where a milter may be`, () => {
+      assert.deepEqual(parseMilterAddress(spec), address)
+    })
+  }
+
+  it('where no milter can be say what is wrong with them, and nothing of listening', () => {
+    for (const [spec, advice] of [
+      ['localhost:8890', /^cannot connect to "localhost:8890": .*'inet:8890@localhost'/],
+      ['inet:localhost', /is not a port/],
+      ['inet:127.0.0.1', /the port is missing/],
+      ['inet:localhost:99999', /is not a port/],
+      ['fd:3', /a descriptor is nothing to connect to/],
+      ['', /is empty/],
+    ] as const) {
+      assert.throws(
+        () => parseMilterAddress(spec),
+        (error: Error & { code: string }) => {
+          assert.equal(error.code, 'INVALID_LISTEN_ADDRESS')
+          assert.match(error.message, advice)
+          assert.doesNotMatch(error.message, /listen/)
+          return true
+        },
+      )
+    }
+  })
 
   it('are written for Postfix in its order', () => {
     assert.equal(formatForPostfix(tcp(8890, 'localhost')), 'inet:localhost:8890')

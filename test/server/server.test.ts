@@ -598,6 +598,8 @@ describe('strangers on the port', () => {
         {},
         log,
       )
+      // One is made before it listens.
+      made = 0
       const socket = stranger(server)
       socket.on('error', () => {})
       socket.end(bytes)

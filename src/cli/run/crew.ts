@@ -87,6 +87,12 @@ export class Crew {
     )
   }
 
+  /** Those that get mail can make their filter, all of them or `some`. */
+  works(some: boolean): boolean {
+    const working = ({ failing }: WorkerProcess): boolean => !failing
+    return some ? this.ready.some(working) : this.ready.every(working)
+  }
+
   /** What each worker has counted. */
   async metrics(): Promise<MetricsSnapshot[]> {
     const all = await Promise.all([...this.#workers].map((worker) => worker.metrics()))

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { UsageError } from '../../errors.ts'
+import { MilterError, UsageError } from '../../errors.ts'
 import { compose, type MessageFilter } from '../../message/define-filter.ts'
 import type { FilterFactory } from '../../milter/filter-object.ts'
 import type { Logger } from '../../milter/log.ts'
@@ -108,6 +108,8 @@ class LoadError extends Error {}
 
 /** Why filters cannot be run, in one line. */
 export function oneLine(error: unknown): string {
+  if (error instanceof MilterError && error.code === 'FACTORY_FAILED')
+    return explain(error.cause)
   return error instanceof LoadError || error instanceof UsageError
     ? flat(error.message)
     : explain(error)

@@ -36,7 +36,8 @@ export type ToWorker =
 export type FromWorker =
   | { readonly type: 'loaded'; readonly settings: RunSettings; readonly name: string }
   | { readonly type: 'failed'; readonly reason: string; readonly misused: boolean }
-  | { readonly type: 'alive' }
+  /** again and again */
+  | { readonly type: 'alive'; readonly healthy: boolean }
   | { readonly type: 'echo'; readonly id: number }
   /** when it is asked to, and before it ends */
   | { readonly type: 'counted'; readonly metrics: MetricsSnapshot }

@@ -145,18 +145,20 @@ export class Supervisor {
     return await this.#tally.with(counted.then((all) => all.flat()))
   }
 
-  /** True, or what is missing, in one word. */
-  get health(): true | 'starting' | 'stopping' | 'workers' {
-    if (this.#stopping) return 'stopping'
+  /** True, or what is missing, in one word. Who stops is well: it is not to be killed for it. */
+  get health(): true | 'starting' | 'workers' | 'filter' {
+    if (this.#stopping) return true
     if (this.#crew === undefined) return 'starting'
-    return this.#crew.healthy || 'workers'
+    if (!this.#crew.healthy) return 'workers'
+    return this.#crew.works(false) || 'filter'
   }
 
   /** Whether connections are served; not all workers have to be there for that. */
-  get readiness(): true | 'starting' | 'stopping' | 'workers' {
+  get readiness(): true | 'starting' | 'stopping' | 'workers' | 'filter' {
     if (this.#stopping) return 'stopping'
     if (this.#crew === undefined) return 'starting'
-    return this.#crew.ready.length > 0 || 'workers'
+    if (this.#crew.ready.length === 0) return 'workers'
+    return this.#crew.works(true) || 'filter'
   }
 
   /** A new crew in place of the one there is, if there is one. */

@@ -1,3 +1,4 @@
+import { nearest } from '../../milter/nearest.ts'
 import { READS_VARIABLE } from '../../server/shared-reads.ts'
 import { OPTION_TABLE, PREFIX, variableOf } from './option-table.ts'
 
@@ -18,29 +19,12 @@ export function unknownVariables(
   const known = [...OPTION_TABLE.map(variableOf), ...OTHERS]
   return Object.keys(environment)
     .filter((name) => name.startsWith(PREFIX) && !known.includes(name))
-    .map((variable) => ({ variable, meant: nearest(variable, known) }))
+    .map((variable) => ({ variable, meant: nearestVariable(variable, known) }))
 }
 
-/** The name that needs the fewest letters changed, if they are few and no other name needs as few. */
-function nearest(name: string, known: readonly string[]): string | undefined {
-  const [first, second] = known
-    .map((other) => ({ other, changes: changesBetween(name, other) }))
-    .sort((a, b) => a.changes - b.changes)
-  const few = Math.floor((name.length - PREFIX.length) / 3)
-  const obvious = first!.changes <= few && first!.changes < second!.changes
-  return obvious ? first!.other : undefined
-}
-
-/** Letters that have to be added, taken out or replaced to make one of the other (Levenshtein). */
-function changesBetween(one: string, other: string): number {
-  let row = Array.from({ length: other.length + 1 }, (_, i) => i)
-  for (let i = 1; i <= one.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= other.length; j++) {
-      const replaced = row[j - 1]! + (one[i - 1] === other[j - 1] ? 0 : 1)
-      next.push(Math.min(replaced, row[j]! + 1, next[j - 1]! + 1))
-    }
-    row = next
-  }
-  return row[other.length]!
+/** The prefix is right, or it would not be here. */
+function nearestVariable(variable: string, known: readonly string[]): string | undefined {
+  const rest = (name: string): string => name.slice(PREFIX.length)
+  const meant = nearest(rest(variable), known.map(rest))
+  return meant === undefined ? undefined : PREFIX + meant
 }

@@ -2,8 +2,6 @@
 // primary has accepted. It speaks with the primary only; signals are the primary's business.
 import type { Socket } from 'node:net'
 import { UsageError } from '../../errors.ts'
-import { filterObject, type FilterFactory } from '../../milter/filter-object.ts'
-import { filterSettings, type FilterOptions } from '../../milter/options.ts'
 import { MilterServer } from '../../server/server.ts'
 import { createLogger } from '../../telemetry/logger.ts'
 import { logMessages } from '../../telemetry/message-log.ts'
@@ -72,25 +70,16 @@ async function load(message: ToWorker & { type: 'load' }): Promise<void> {
     const made = new MilterServer(factory, { ...settings, tls, logger })
     const memory = (): MilterServer['memory'] => made.memory
     if (telemetry !== undefined) metrics = await collectMetrics({ logger, memory })
-    tryFactory(factory, { ...settings, logger })
     server = made
     tell({ type: 'loaded', settings, name: factory.name })
     setInterval(
-      () => tell({ type: 'alive' }),
+      () => tell({ type: 'alive', healthy: made.healthy }),
       Math.min(HEARTBEAT, Math.max(10, settings.hangTimeout / 4)),
     )
   } catch (error) {
     const misused = error instanceof UsageError
     tell({ type: 'failed', reason: oneLine(error), misused }, () => process.exit(1))
   }
-}
-
-/**
- * Makes one object: a factory that throws, or a callback with a name that is none, would be found by the first
- * session otherwise, when the version before is gone. Filters of defineFilter were checked when they were made.
- */
-function tryFactory(factory: FilterFactory, options: FilterOptions): void {
-  if (!('members' in factory)) filterObject(factory(), filterSettings(options))
 }
 
 /** As documented; @types/node does not have it. */

@@ -13,7 +13,7 @@ const SCHEMA = z.discriminatedUnion('type', [
     name: TEXT,
   }),
   z.object({ type: z.literal('failed'), reason: TEXT, misused: z.boolean() }),
-  z.object({ type: z.literal('alive') }),
+  z.object({ type: z.literal('alive'), healthy: z.boolean() }),
   z.object({ type: z.literal('echo'), id: ID }),
   z.object({ type: z.literal('taken'), id: ID }),
   z.object({ type: z.literal('counted'), metrics: z.array(z.looseObject({})) }),

@@ -64,6 +64,7 @@ export class WorkerProcess {
   readonly #untaken = new Map<number, Socket>()
   #ready = false
   #stopping = false
+  #failing = false
   #heard = performance.now()
   #lostAt = -Infinity
   #counted: MetricsSnapshot | undefined
@@ -113,6 +114,11 @@ export class WorkerProcess {
   /** It has loaded, and says so again and again; it may be stopping. */
   get running(): boolean {
     return this.#ready
+  }
+
+  /** Its filter cannot be made at the moment: all mail gets `onError`. */
+  get failing(): boolean {
+    return this.#failing
   }
 
   /** How many connections have not arrived; a worker that is busy has more of them. */
@@ -219,6 +225,7 @@ export class WorkerProcess {
         for (const resolve of this.#waiting.splice(0)) resolve()
         return
       case 'alive':
+        this.#failing = !message.healthy
     }
   }
 
