@@ -19,15 +19,17 @@ RUN ln -s /app/node_modules/tsmilter/bin/tsmilter.js /usr/local/bin/tsmilter
 
 # Filters are mounted here, or copied by an image that begins with FROM tsmilter.
 WORKDIR /app/filters
-# In a container the network is its own: who gets to the ports is decided outside.
+# In a container the network is its own: who gets to the ports is decided outside. What a configuration or an
+# option says goes before these.
 ENV NODE_ENV=production \
-    TSMILTER_LISTEN=inet:8890@0.0.0.0 \
+    TSMILTER_FILTERS=config.ts \
+    TSMILTER_LISTEN_DEFAULT=inet:8890@0.0.0.0 \
     TSMILTER_TELEMETRY=0.0.0.0:9464 \
     TSMILTER_LOG_FORMAT=json
 EXPOSE 8890 9464
 USER node
 HEALTHCHECK --interval=10s --timeout=10s --start-period=30s \
-    CMD ["tsmilter", "check", "--quiet", "inet:8890@127.0.0.1"]
+    CMD ["tsmilter", "check", "--quiet", "--healthz", "inet:8890@127.0.0.1"]
 # Without a shell: the primary is process 1, and SIGTERM and SIGHUP are for it.
 ENTRYPOINT ["tsmilter", "run"]
 CMD ["config.ts"]

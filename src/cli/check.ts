@@ -1,6 +1,8 @@
+import { isIPv6 } from 'node:net'
 import { MilterError, type ErrorCode } from '../errors.ts'
 import type { ClientTls } from '../mta/channel.ts'
 import { MtaClient } from '../mta/client.ts'
+import { hostAndPort } from '../telemetry/http.ts'
 import { Action, bitNames, Step } from '../protocol/constants.ts'
 
 export interface Check {
@@ -46,6 +48,29 @@ export async function checkMilter(
   } catch (error) {
     if (!(error instanceof MilterError) || MISUSE.has(error.code)) throw error
     return { healthy: false, line: `${address} does not answer: ${error.message}` }
+  }
+}
+
+/**
+ * What `/healthz` of a `tsmilter run` on this machine says, which the limits on its milter ports do not concern;
+ * undefined if nobody answers there.
+ *
+ * @param listen the option `telemetry`
+ */
+export async function askHealth(
+  listen: string | undefined,
+  timeout: number,
+): Promise<Check | undefined> {
+  if (listen === undefined || listen === '') return undefined
+  const { host, port } = hostAndPort(listen)
+  const name = { '0.0.0.0': '127.0.0.1', '::': '::1' }[host] ?? host
+  const url = `http://${isIPv6(name) ? `[${name}]` : name}:${port}/healthz`
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(timeout) })
+    const line = `${url} says ${(await response.text()).trim().slice(0, 100)}`
+    return { healthy: response.ok, line }
+  } catch {
+    return undefined
   }
 }
 

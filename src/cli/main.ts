@@ -1,7 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { MilterError } from '../errors.ts'
 import type { ClientTls } from '../mta/channel.ts'
-import { checkMilter } from './check.ts'
+import { askHealth, checkMilter } from './check.ts'
 import { readPemFiles } from './pem-files.ts'
 import {
   defaultText,
@@ -12,6 +12,7 @@ import {
   VALUE_NAMES,
   variableOf,
 } from './run/option-table.ts'
+import { FILTERS_VARIABLE, words } from './run/unknown-variables.ts'
 
 /** Where a command writes; tests have their own. */
 export interface Output {
@@ -62,13 +63,18 @@ export async function main(
       '--tls-name <name>',
       'what the certificate of the milter is for, if not the host of the address; implies --tls',
     )
+    .option(
+      '--healthz',
+      'ask /healthz at TSMILTER_TELEMETRY first, and the address only if nobody answers there',
+      false,
+    )
     .option('-q, --quiet', 'only the exit code: 0 it answers, 1 it does not, 2 misused', false)
     .action(async (address: string, options: CheckFlags) => {
-      const { healthy, line } = await checkMilter(
-        address,
-        options.timeout * 1_000,
-        await clientTls(options),
-      )
+      const timeout = options.timeout * 1_000
+      const { healthy, line } =
+        (options.healthz
+          ? await askHealth(process.env['TSMILTER_TELEMETRY'], timeout)
+          : undefined) ?? (await checkMilter(address, timeout, await clientTls(options)))
       if (!options.quiet) output[healthy ? 'out' : 'err'](`${line}\n`)
       if (!healthy) code = FAILED
     })
@@ -79,8 +85,8 @@ export async function main(
       'Runs filters behind a mail server: supervised, and reloaded without loss at SIGHUP.',
     )
     .argument(
-      '<filter...>',
-      'modules with a filter as default export; or one with defineConfig',
+      '[filter...]',
+      `modules with a filter as default export; or one with defineConfig (default: those of ${FILTERS_VARIABLE})`,
     )
   const several = (value: string, before: readonly string[] = []): string[] => [
     ...before,
@@ -99,7 +105,9 @@ export async function main(
     const flags = new Map(OPTION_TABLE.map((row) => [row.name, options[camelCase(row.name)]]))
     // With all it needs only where it is needed.
     const { runFilters } = await import('./run/run.ts')
-    const result = await runFilters(filters, flags)
+    const named = filters.length > 0 ? filters : words(process.env[FILTERS_VARIABLE])
+    if (named.length === 0) run.error("error: missing required argument 'filter'")
+    const result = await runFilters(named, flags)
     if (result.ended === 'stopped') return
     output.err(`${result.reason}\n`)
     code = result.ended === 'failed' ? FAILED : MISUSED
@@ -119,6 +127,7 @@ export async function main(
 interface CheckFlags {
   readonly timeout: number
   readonly quiet: boolean
+  readonly healthz: boolean
   readonly tls: boolean
   readonly tlsCa?: string
   readonly tlsCert?: string

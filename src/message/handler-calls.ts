@@ -2,6 +2,7 @@ import { InterruptedError } from '../errors.ts'
 import { isThenable, readable, verdictOf } from '../milter/answer.ts'
 import type { LiveConnectionContext } from '../milter/context.ts'
 import { handlerCalls, TracedCall } from '../milter/handler-call.ts'
+import { logFailure } from '../milter/interruption.ts'
 import { publishFailure, recordFailure } from '../milter/message-record.ts'
 import { errorVerdict, type FilterSettings } from '../milter/options.ts'
 import { RunningCall } from '../milter/running-call.ts'
@@ -165,10 +166,8 @@ export class HandlerCalls {
     const { onError } = member.definition
     const own = onError === undefined ? this.#settings.onError : errorVerdict(onError)
     const verdict = member.shadow ? CONTINUE : own
-    context.log.error(
-      { filter: member.name, stage, err: error, verdict: verdict.kind },
-      'a handler failed',
-    )
+    const { sparse } = this.#settings
+    logFailure(context.log, sparse, { filter: member.name, stage }, error, verdict)
     // A shadow decides nothing.
     const tell = member.shadow ? publishFailure : recordFailure
     tell(context, stage, error, member.name)

@@ -260,6 +260,8 @@ export class Conversation implements SessionEvents, Contexts {
 
   interrupt(reason: InterruptReason): void {
     const error = interruption(reason)
+    const record = this.#runner?.record
+    if (record !== undefined) record.cutOff = error.code
     this.#message?.scope.abort(() => error)
     if (reason !== 'abort') this.#context.scope.abort(() => error)
     this.#runner?.cut(error)

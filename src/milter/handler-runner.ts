@@ -161,7 +161,7 @@ export class HandlerRunner {
     this.failed = true
     const error = readable(thrown)
     const verdict = this.#settings.onError
-    logFailure(context.log, stage, error, verdict)
+    logFailure(context.log, this.#settings.sparse, { stage }, error, verdict)
     if (this.record !== undefined) this.record.stage = stage
     this.#traced?.failed(error)
     recordFailure(context, stage, error)

@@ -1,7 +1,8 @@
-import { InterruptedError, type ErrorCode } from '../errors.ts'
+import { InterruptedError, MilterError, type ErrorCode } from '../errors.ts'
 import type { InterruptReason } from '../session/events.ts'
 import type { Verdict } from '../session/verdict.ts'
 import type { Logger } from './log.ts'
+import type { SparseLog } from './sparse-log.ts'
 import type { Stage } from './stages.ts'
 
 /** How an interruption is told to handlers. */
@@ -24,9 +25,30 @@ export function missedDeadline(stage: Stage, limit: number): InterruptedError {
   )
 }
 
-/** A filter is not to blame for a client that leaves: every RSET in a handler's time is one. */
-export function logFailure(log: Logger, stage: Stage, error: unknown, verdict: Verdict): void {
-  if (error instanceof InterruptedError && error.code !== 'DEADLINE_EXCEEDED') {
-    log.info({ stage, code: error.code, verdict: verdict.kind }, 'a handler was cut off')
-  } else log.error({ stage, err: error, verdict: verdict.kind }, 'a handler failed')
+/**
+ * A filter is not to blame for a client that leaves: every RSET in a handler's time is one. And a disk that is full
+ * fails each large message, so it has one line a minute.
+ *
+ * @param fields where it was
+ */
+export function logFailure(
+  log: Logger,
+  sparse: SparseLog,
+  fields: { readonly stage: string; readonly filter?: string },
+  error: unknown,
+  { kind: verdict }: Verdict,
+): void {
+  const code = error instanceof MilterError ? error.code : undefined
+  if (code !== undefined && CUT_OFF.has(code)) {
+    log.info({ ...fields, code, verdict }, 'a handler was cut off')
+  } else if (code === 'SPILL_FAILED') {
+    sparse.write(log, 'error', { ...fields, err: error, verdict }, NO_ROOM)
+  } else log.error({ ...fields, err: error, verdict }, 'a handler failed')
 }
+
+const NO_ROOM = 'a body could not be kept in a temporary file'
+const CUT_OFF: ReadonlySet<ErrorCode> = new Set([
+  'MESSAGE_ABORTED',
+  'DISCONNECTED',
+  'SHUTTING_DOWN',
+])

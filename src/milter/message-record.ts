@@ -31,6 +31,8 @@ export class MessageRecord {
   bodyBytes = 0
   edits: EditCounts = NO_EDIT_COUNTS
   quarantine: string | undefined
+  /** why what was going on was not waited for: no handler may have failed, but a new body half sent */
+  cutOff: string | undefined
   #handlerMilliseconds = 0
   #recipients = 0
   #refused = 0
@@ -56,6 +58,8 @@ export class MessageRecord {
     const last = isAbandoned(context) ? undefined : verdict
     const kind = messageVerdict(last)
     const sender = this.sender ?? context.macro('mail_addr')
+    const decided = decision(context, last)
+    const cutOff = last?.kind === 'tempfail' ? this.cutOff : undefined
     const event: MessageDone = {
       connection: context.id,
       message: context.message,
@@ -66,7 +70,8 @@ export class MessageRecord {
       recipients: isTold(context) ? this.#recipients : undefined,
       refusedRecipients: this.#refused,
       verdict: kind,
-      ...decision(context, last),
+      ...decided,
+      reason: decided.reason ?? cutOff,
       stage: this.stage,
       edits: kind === 'accept' ? this.edits : NO_EDIT_COUNTS,
       quarantine: kind === 'accept' ? bounded(this.quarantine, MAX_REASON) : undefined,

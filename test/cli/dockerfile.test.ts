@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { describe, it } from 'node:test'
 import { sourcePath, temporaryDirectory } from '../conformance/support/program.ts'
@@ -28,9 +29,26 @@ const of = (name: string): string[] =>
   image.filter(([other]) => other === name).map(([, rest]) => rest)
 const command = (text: string): string[] => JSON.parse(/\[.*\]/.exec(text)![0]) as string[]
 
+interface Container {
+  run(args?: string[], variables?: Record<string, string>): Promise<Running>
+  /** by the health check of the image */
+  isHealthy(port: string): boolean
+}
+
+const addressOf = ({ said }: Running): string => /"addresses":"([^"]+)"/.exec(said)![1]!
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
 describe('the Dockerfile', () => {
-  it('makes an image whose commands exist, are healthy, and stop at SIGTERM', async () => {
-    // What the image has, at the same places below a directory.
+  /** What the image has, at the same places below a directory. Gives the command of the container. */
+  function build(config: string): Container {
     const root = temporaryDirectory()
     for (const copy of of('COPY')) {
       const words = copy.replace('--from=build ', '').split(' ')
@@ -50,7 +68,7 @@ describe('the Dockerfile', () => {
     symlinkSync(join(root, link[1]!), join(root, link[2]!))
     const cwd = join(root, of('WORKDIR')[0]!)
     mkdirSync(cwd)
-    writeFileSync(join(cwd, 'config.ts'), CONFIG)
+    writeFileSync(join(cwd, 'config.ts'), config)
 
     // Here the network is not its own.
     const here = (text: string, port: string): string =>
@@ -62,25 +80,60 @@ describe('the Dockerfile', () => {
       const [name, value] = pair.split('=')
       env[name!] = here(value!, '0')
     }
-    const [program, ...args] = [...command(of('ENTRYPOINT')[0]!), ...command(of('CMD')[0]!)]
-    const child = spawn(program!, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
-    await once(child, 'spawn')
-    const running = new Running(child)
-    atEnd(() => running[Symbol.asyncDispose]())
-    await running.says(/"msg":"ready"/)
-
-    const address = /"addresses":"(inet:(\d+)@[^"]+)"/.exec(running.said)!
-    const isHealthy = (): boolean => {
-      const [check, ...words] = command(of('HEALTHCHECK')[0]!).map((w) => here(w, address[2]!))
-      return spawnSync(check!, words, { cwd, env }).status === 0
+    return {
+      async run(args = command(of('CMD')[0]!), variables = {}) {
+        Object.assign(env, variables)
+        const [program, ...words] = [...command(of('ENTRYPOINT')[0]!), ...args]
+        const child = spawn(program!, words, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
+        await once(child, 'spawn')
+        const running = new Running(child)
+        atEnd(() => running[Symbol.asyncDispose]())
+        await running.says(/"msg":"ready"/)
+        return running
+      },
+      isHealthy(port) {
+        const [check, ...words] = command(of('HEALTHCHECK')[0]!).map((w) => here(w, port))
+        return spawnSync(check!, words, { cwd, env }).status === 0
+      },
     }
-    assert.equal(isHealthy(), true)
-    assert.equal(field(await send(address[1]!), 'X-Seen'), 'in a container')
+  }
+
+  it('makes an image whose commands exist, are healthy, and stop at SIGTERM', async () => {
+    const container = build(CONFIG)
+    const running = await container.run()
+    const address = addressOf(running)
+    const port = /\d+/.exec(address)![0]
+    assert.equal(container.isHealthy(port), true)
+    assert.equal(field(await send(address), 'X-Seen'), 'in a container')
     await running.says(/"msg":"message accepted"/)
     for (const line of running.said.trim().split('\n')) JSON.parse(line)
     assert.equal(await running.stop(), 0)
-    assert.equal(isHealthy(), false)
+    assert.equal(container.isHealthy(port), false)
     assert.deepEqual(of('USER'), ['node'])
+  })
+
+  it('listens where a configuration says', async () => {
+    const path = join(temporaryDirectory(), 'filter.sock')
+    const container = build(CONFIG.replace('filters:', `listen: 'unix:${path}', filters:`))
+    const running = await container.run()
+    assert.equal(addressOf(running), `unix:${path}`)
+    assert.equal(field(await send(`unix:${path}`), 'X-Seen'), 'in a container')
+  })
+
+  it('takes options alone', async () => {
+    const running = await build(CONFIG).run(['--workers', '2'])
+    assert.match(running.said, /"workers":2/)
+    assert.equal(field(await send(addressOf(running)), 'X-Seen'), 'in a container')
+  })
+
+  it('is healthy though its health check may not connect', async () => {
+    const telemetry = `127.0.0.1:${await freePort()}`
+    const container = build(CONFIG.replace('filters:', "allow: '192.0.2.1', filters:"))
+    const running = await container.run(undefined, { TSMILTER_TELEMETRY: telemetry })
+    const port = /\d+/.exec(addressOf(running))![0]
+    assert.equal(container.isHealthy(port), true)
+    await running.stop()
+    assert.equal(container.isHealthy(port), false)
   })
 
   it('is given by .dockerignore what it compiles', () => {

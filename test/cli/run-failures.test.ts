@@ -86,7 +86,9 @@ describe('a full disk', { skip: notLinux }, () => {
     const idle = descriptorsOf(worker)
     await send(running.address, large)
     await until('the end of its file', () => descriptorsOf(worker) <= idle)
-    assert.equal(running.count(/ERROR/), 3)
+    // One line a minute, whatever mail comes; each message has its own.
+    assert.equal(running.count(/ERROR a body could not be kept in a temporary file/), 1)
+    assert.equal(running.count(/ERROR/), 1)
     assert.equal(await running.stop(), 0)
   }
 

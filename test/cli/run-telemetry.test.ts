@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { join } from 'node:path'
 import { rmSync, writeFileSync } from 'node:fs'
-import { project, send, start, until, type Running } from './support/command.ts'
+import { field, project, send, start, until, type Running } from './support/command.ts'
 
 const PID = `
 import { defineFilter, REJECT } from 'tsmilter'
@@ -52,6 +52,24 @@ describe('tsmilter run', () => {
       assert.match(level, /^(?:info|warn)$/)
       assert.equal(new Date(time).toISOString(), time)
     }
+  })
+
+  it('has numbers for sessions in its lines that are unique with the id of the process', async () => {
+    const directory = project({ 'pid.mjs': PID })
+    const args = ['pid.mjs', '--listen', 'inet:0@127.0.0.1', '--workers', '2']
+    await using running = await start(args, directory)
+    const pids = new Set<string>()
+    for (let n = 0; n < 4; n++) pids.add(field(await send(running.address), 'X-Pid'))
+    assert.equal(pids.size, 2)
+    await running.says(/INFO  message accepted /, 4)
+    const sessions = (pattern: RegExp): string[] =>
+      [...running.said.matchAll(pattern)].map(([, pid, connection]) => `${pid} ${connection}`)
+    const lines = sessions(/message accepted pid=(\d+) connection=(\d+) /g)
+    assert.equal(new Set(lines).size, 4)
+    assert.deepEqual(new Set(lines.map((line) => line.split(' ')[0])), pids)
+    // Those of the filter are of the same sessions.
+    const own = sessions(/a word of the filter pid=(\d+) connection=(\d+) /g)
+    assert.deepEqual(own.toSorted(), lines.toSorted())
   })
 
   it('logs content if it is asked to', async () => {

@@ -118,6 +118,12 @@ describe('a primary that is killed', () => {
     const pids = /pids="(\d+) (\d+)"/.exec(running.said)!.slice(1).map(Number)
     running.signal('SIGKILL')
     await until('the end of the workers', () => !pids.some(alive))
+    for (const pid of pids) {
+      assert.match(
+        running.said,
+        new RegExp(`ERROR the primary process has ended: .* pid=${pid}\n`),
+      )
+    }
   })
 })
 

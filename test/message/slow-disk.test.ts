@@ -38,6 +38,21 @@ describe('a slow disk', () => {
     })
   }
 
+  it('is no failure of a filter when the mail server leaves meanwhile', async () => {
+    const filter = defineFilter({ name: 'reads', limits: IN_FILES, message: () => {} })
+    const wire = Wire.negotiated(filter)
+    const slow = slowDisk()
+    wire.send(mail(), rcpt(), header('Subject', ' s'), body('one'), eom())
+    assert.equal(wire.session.handling, true)
+    wire.session.end('eof')
+    await slow
+    await until(() => wire.session.closed)
+    assert.deepEqual(
+      wire.log.filter(({ level }) => level === 'error' || level === 'warn'),
+      [],
+    )
+  })
+
   it('is waited for where the body that counts is an earlier one', async () => {
     const large = 'line\r\n'.repeat(1_000)
     let opened = 0

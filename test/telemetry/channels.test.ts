@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { defineFilter } from '../../src/message/define-filter.ts'
 import type { MessageDone, TelemetryEvents } from '../../src/milter/channels.ts'
@@ -336,6 +337,35 @@ describe('the message channel', () => {
     assert.deepEqual([event!.verdict, event!.reason, event!.edits], ['tempfail', 'EIO', {}])
     assert.equal(of(kept, 'tsmilter:handler:error').length, 1)
   })
+
+  for (const [how, reason] of [
+    ['eof', 'DISCONNECTED'],
+    ['shutdown', 'SHUTTING_DOWN'],
+  ] as const) {
+    it(`tells why a message is deferred whose new body was cut off: ${how}`, async () => {
+      const kept = keep()
+      let go = (): void => {}
+      const cut = new Promise<void>((resolve) => (go = resolve))
+      async function* slow(): AsyncGenerator<Buffer> {
+        yield Buffer.from('half\r\n')
+        await cut
+        yield Buffer.from('rest\r\n')
+      }
+      const wire = Wire.negotiated(() => ({
+        eom: (ctx) => (ctx as LiveMessageContext).replaceBodyFrom(slow()),
+      }))
+      wire.send(mail(), rcpt(), eom())
+      await sleep(0)
+      wire.session.end(how)
+      go()
+      await wire.settle()
+      const [event] = of(kept, 'tsmilter:message')
+      assert.deepEqual([event!.verdict, event!.reason], ['tempfail', reason])
+      // It was no handler's fault.
+      assert.deepEqual(of(kept, 'tsmilter:handler:error'), [])
+      assert.deepEqual(wire.log, [])
+    })
+  }
 
   it('knows client and sender by macros if the filter does not ask for them', () => {
     const cases: readonly [string, string, string | undefined][] = [

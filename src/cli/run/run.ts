@@ -7,7 +7,7 @@ import { Notifier } from './notify.ts'
 import { writePidFile } from './pid-file.ts'
 import { givenOptions, processSettings, runSettings } from './settings.ts'
 import { Supervisor } from './supervisor.ts'
-import { unknownVariables } from './unknown-variables.ts'
+import { LISTEN_VARIABLE, unknownVariables, words } from './unknown-variables.ts'
 import { StartError } from './worker-process.ts'
 
 /** How it ended: stopped as it was told, not started, not asked rightly. */
@@ -63,7 +63,8 @@ export async function runFilters(
     if (identity !== undefined && identity.uid === undefined) {
       log.warn('--group alone: the workers have another group, but stay root; give --user, too')
     }
-    const inherited = inheritedSockets(env)
+    const systemd = inheritedSockets(env)
+    const inherited = systemd.length > 0 ? systemd : words(env[LISTEN_VARIABLE])
     if (settings.pidFile !== undefined) removePidFile = await writePidFile(settings.pidFile)
     supervisor = new Supervisor(
       {

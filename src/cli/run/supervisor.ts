@@ -17,7 +17,7 @@ export interface Launch {
   readonly filters: readonly string[]
   readonly given: readonly Given[]
   readonly identity: Identity | undefined
-  /** addresses of what systemd has opened, for a configuration that does not say where to listen */
+  /** addresses for who does not say where to listen: of what systemd has opened, or of a container */
   readonly inherited: readonly string[]
   /** for the first worker */
   readonly startTimeout: number

@@ -9,8 +9,16 @@ export interface UnknownVariable {
   readonly meant: string | undefined
 }
 
+/** The modules to run if the command line names none, with spaces between them. */
+export const FILTERS_VARIABLE = 'TSMILTER_FILTERS'
+/** Where to listen if nobody says so, neither the command line, nor a configuration, nor systemd. */
+export const LISTEN_VARIABLE = 'TSMILTER_LISTEN_DEFAULT'
+
+export const words = (text: string | undefined): string[] =>
+  text?.split(/\s+/).filter((word) => word !== '') ?? []
+
 /** Not options, and read all the same. */
-const OTHERS = [READS_VARIABLE]
+const OTHERS = [FILTERS_VARIABLE, LISTEN_VARIABLE, READS_VARIABLE]
 
 /** Variables that begin as options do and are not read by anybody: mistakes in writing, mostly. */
 export function unknownVariables(

@@ -2,6 +2,7 @@
 // primary has accepted. It speaks with the primary only; signals are the primary's business.
 import type { Socket } from 'node:net'
 import { UsageError } from '../../errors.ts'
+import { childLogger, type Logger } from '../../milter/log.ts'
 import { MilterServer } from '../../server/server.ts'
 import { createLogger } from '../../telemetry/logger.ts'
 import { logMessages } from '../../telemetry/message-log.ts'
@@ -17,6 +18,7 @@ const HEARTBEAT = 1_000
 let server: MilterServer | undefined
 /** only if they are shown somewhere: counting costs */
 let metrics: Metrics | undefined
+let log: Logger | undefined
 let stopping = false
 
 const tell = (message: FromWorker, then: () => void = () => {}): void => {
@@ -55,7 +57,9 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR2'] as const) {
 
 // Nobody gives it connections any more, and nobody would stop it.
 process.on('disconnect', () => {
-  if (!stopping) void stop(30_000, 2_000)
+  if (stopping) return
+  log?.error('the primary process has ended: this worker finishes its sessions and ends')
+  void stop(30_000, 2_000)
 })
 
 async function load(message: ToWorker & { type: 'load' }): Promise<void> {
@@ -64,7 +68,12 @@ async function load(message: ToWorker & { type: 'load' }): Promise<void> {
     const { logLevel, logFormat, telemetry } = processSettings(message.given)
     const { factory, config, source, ...loaded } = await loadFilters(message.filters)
     const settings = runSettings(message.given, config, source)
-    const logger = loaded.logger ?? (await createLogger({ level: logLevel, format: logFormat }))
+    // `connection` is a number of this process: with its id, one of all workers.
+    const own = { pid: process.pid }
+    log =
+      loaded.logger ??
+      childLogger(await createLogger({ level: logLevel, format: logFormat }), own)
+    const logger = log
     logMessages(logger, { content: settings.logContent })
     const tls = settings.tls && (await readTls(settings.tls))
     const made = new MilterServer(factory, { ...settings, tls, logger })
