@@ -274,7 +274,9 @@ export class Conversation implements SessionEvents, Contexts {
     // Port scanners and health checks of all kinds come by; only what follows a negotiation is odd.
     this.#settings.sparse.write(
       this.#context.log,
-      this.session.terms === undefined ? 'info' : 'warn',
+      this.session.terms === undefined && error.code !== 'ACTIONS_NOT_OFFERED'
+        ? 'info'
+        : 'warn',
       { peer: this.#transport.peer, code: error.code, reason: error.message },
       fatal ? 'protocol error, connection closed' : 'protocol error, command deferred',
       PROTOCOL_LINES,

@@ -1,5 +1,6 @@
 import type { InterruptedError } from '../errors.ts'
 import { whenSettled } from './answer.ts'
+import { isDebugged } from './debugger.ts'
 
 /** What the end of a call means to who has called: one of the first three comes, once. */
 export interface CallEnds<T> {
@@ -36,7 +37,11 @@ export class RunningCall<T> {
   ) {
     this.#ends = ends
     this.answer = new Promise((resolve) => (this.#resolve = resolve))
-    if (limit > 0) this.#timer = setTimeout(() => this.cut(missed()), limit)
+    if (limit > 0) {
+      this.#timer = setTimeout(() => {
+        if (!isDebugged()) this.cut(missed())
+      }, limit)
+    }
     whenSettled(
       result,
       (value) => {

@@ -250,8 +250,12 @@ function lengthAt(bytes: Buffer, at: number): number {
   )
 }
 
-/** A length field of four printable letters is a text protocol on the wrong port. */
+/** A length field of four printable letters is a text protocol on the wrong port, and TLS begins with its version. */
 function hintOfText(bytes: Buffer, offset: number): string {
+  // A record of a handshake, of SSL 3 or TLS (RFC 8446, section 5.1).
+  if (bytes[offset] === 0x16 && bytes[offset + 1] === 0x03) {
+    return ' (a TLS handshake: the other side speaks TLS, and this port does not; the option tls is for that)'
+  }
   for (let i = offset; i < offset + 4; i++) {
     if (bytes[i]! < 0x20 || bytes[i]! > 0x7e) return ''
   }

@@ -19,6 +19,11 @@ export interface ArrivalEvents {
   gone(): void
 }
 
+/** What OpenSSL calls it when what comes is no TLS at all. */
+const NO_TLS = /WRONG_VERSION_NUMBER|HTTP_REQUEST|HTTPS_PROXY_REQUEST|PACKET_LENGTH_TOO_LONG/
+const PLAIN =
+  ' (it does not speak TLS, as Postfix and Sendmail do not: something beside them has to, or leave the option tls out)'
+
 const EMPTY = Buffer.alloc(0)
 
 /** A connection that has not passed the {@link Entrance} yet. */
@@ -121,7 +126,8 @@ export class Arrival implements Listed, Occupant {
     if (this.#decided || (silent && codeOf(error) === 'ECONNRESET')) return
     // Of a certificate that was not accepted, the error says only that the connection has ended.
     const reason = String(socket.authorizationError ?? reasonOf(error))
-    this.#refuse('TLS_FAILED', `the TLS handshake has failed: ${reason}`)
+    const hint = NO_TLS.test(String(codeOf(error))) ? PLAIN : ''
+    this.#refuse('TLS_FAILED', `the TLS handshake has failed: ${reason}${hint}`)
   }
 
   // ---- how it ends

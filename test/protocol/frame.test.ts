@@ -138,6 +138,12 @@ describe('frames', () => {
     )
   })
 
+  it('of TLS are recognised as such', () => {
+    for (const hello of ['16030100f8010000f4', '1603010200010001fc0303']) {
+      assert.throws(() => frames([Buffer.from(hello, 'hex')]), /a TLS handshake: .*option tls/)
+    }
+  })
+
   it('cost no memory for what they announce, only for what came', () => {
     const decoders = Array.from({ length: 200 }, () => new FrameDecoder(1_048_576))
     const before = process.memoryUsage().arrayBuffers

@@ -404,6 +404,18 @@ describe('the option tls', () => {
     })
   }
 
+  it('tells who speaks no TLS at all that it does not', async () => {
+    const seen = await start({ tls: SERVER })
+    for (const bytes of [encodeCommand(helo()), Buffer.from('GET / HTTP/1.1\r\n\r\n')]) {
+      const socket = await dial(seen.server)
+      socket.write(bytes)
+      await once(socket, 'close')
+    }
+    await until(() => seen.refused.length === 2)
+    const reasons = seen.log.map(({ fields }) => String(fields['reason']))
+    assert.match(reasons[0]!, /it does not speak TLS, as Postfix and Sendmail do not/)
+  })
+
   it('refuses older versions', async () => {
     const seen = await start({ tls: SERVER })
     const socket = await dial(seen.server)

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isDebugged } from '../../milter/debugger.ts'
 import type { Logger } from '../../milter/log.ts'
 import { MAX_TIMER } from '../../milter/option-values.ts'
 import type { MetricsSnapshot } from '../../telemetry/metrics.ts'
@@ -198,7 +199,7 @@ export class Crew {
       last = now
       for (const worker of this.#workers) {
         worker.findLost()
-        if (!worker.running || worker.silence(now) <= hangTimeout) continue
+        if (!worker.running || worker.silence(now) <= hangTimeout || isDebugged()) continue
         this.#context.log.error(
           { pid: worker.pid, hangTimeout },
           'a worker hangs and is killed (hangTimeout)',

@@ -121,8 +121,14 @@ function explain(error: unknown): string {
   const frame = /^ +at .*?(file:\/\/[^\s()]+?:\d+|(?<=[ (])\/[^\s()]+?:\d+):\d+\)?$/m
   const place = frame.exec(error.stack ?? '')?.[1]
   const where = place?.startsWith('file:') ? fileURLToPath(place) : place
-  return flat(`${error.name}: ${error.message}${where === undefined ? '' : ` (${where})`}`)
+  const hint =
+    (error as { code?: unknown }).code === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX' ? ERASABLE : ''
+  return flat(
+    `${error.name}: ${error.message}${hint}${where === undefined ? '' : ` (${where})`}`,
+  )
 }
+
+const ERASABLE = `; Node ${process.versions.node} runs TypeScript by taking its types away, so there are no enums, namespaces and parameter properties: write an object with "as const", or compile the filter ("erasableSyntaxOnly" of tsconfig.json finds them)`
 
 const flat = (text: string): string => text.replaceAll(/\s+/g, ' ').trim().slice(0, 1_000)
 
