@@ -10,6 +10,8 @@ export type EnvelopeWords = readonly [raw: string, ...parameters: string[]]
 
 /** Bytes that the objects of an address take, about. */
 const OBJECTS = 256
+/** Bytes of a word beside its characters. */
+const WORD = 32
 
 /** An address of the envelope. Immutable: another address is another object. */
 export class EnvelopeAddress {
@@ -53,7 +55,7 @@ export class EnvelopeAddress {
   /** For the library: bytes of memory, about; a character takes one or two. */
   get held(): number {
     let held = OBJECTS
-    for (const word of this.words) held += 2 * word.length
+    for (const word of this.words) held += WORD + 2 * word.length
     return held
   }
 

@@ -121,7 +121,8 @@ export class Conversation implements SessionEvents, Contexts {
     if (channels.messageStart.hasSubscribers) {
       channels.messageStart.publish({ connection: this.id, message: this.#message.message })
     }
-    if (channels.message.hasSubscribers) this.#calls().record = new MessageRecord()
+    if (channels.message.hasSubscribers)
+      this.#calls().record = new MessageRecord(this.#settings.memory)
   }
 
   mail(words: readonly string[]): Later<Verdict> {

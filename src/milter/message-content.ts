@@ -1,3 +1,4 @@
+import type { MemoryBudget } from '../session/memory-budget.ts'
 import { bounded } from './bounded-text.ts'
 import { invalidOption } from './option-values.ts'
 
@@ -18,6 +19,9 @@ export const CONTENT_NAME: RegExp = /^[!-9;-~]{1,200}$/
 
 /** So many of a name are told. */
 const MOST = 20
+/** Bytes of memory that a value takes, and each of its characters at most. */
+const STRING = 32
+const CHARACTER = 2
 
 /** How many have asked for each. */
 const asked = new Map<string, number>()
@@ -49,13 +53,23 @@ export function askForContent(names: readonly string[]): () => void {
 export class ContentRecord {
   readonly told: Record<string, string[]> = Object.create(null) as Record<string, string[]>
 
-  private constructor() {
+  readonly #memory: MemoryBudget
+  #held = 0
+
+  private constructor(memory: MemoryBudget) {
+    this.#memory = memory
     for (const name of asked.keys()) this.told[name] = []
   }
 
   /** Undefined if nobody wants to know. */
-  static ifAsked(): ContentRecord | undefined {
-    return asked.size === 0 ? undefined : new ContentRecord()
+  static ifAsked(memory: MemoryBudget): ContentRecord | undefined {
+    return asked.size === 0 ? undefined : new ContentRecord(memory)
+  }
+
+  /** It was told. */
+  end(): void {
+    this.#memory.release(this.#held)
+    this.#held = 0
   }
 
   addRecipient(address: string): void {
@@ -70,6 +84,12 @@ export class ContentRecord {
 
   #add(key: string, value: string): void {
     const values = this.told[key]
-    if (values !== undefined && values.length < MOST) values.push(bounded(value))
+    if (values === undefined || values.length >= MOST) return
+    const kept = bounded(value)
+    const bytes = STRING + CHARACTER * kept.length
+    // The message matters more than what is told of it.
+    if (!this.#memory.reserve(bytes)) return
+    this.#held += bytes
+    values.push(kept)
   }
 }

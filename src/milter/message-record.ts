@@ -1,5 +1,6 @@
 import { InterruptedError } from '../errors.ts'
 import { Step } from '../protocol/constants.ts'
+import type { MemoryBudget } from '../session/memory-budget.ts'
 import type { Verdict } from '../session/verdict.ts'
 import { bounded } from './bounded-text.ts'
 import {
@@ -27,7 +28,7 @@ export class MessageRecord {
   sender: string | undefined
   /** asked about at the moment */
   recipient: string | undefined
-  readonly content: ContentRecord | undefined = ContentRecord.ifAsked()
+  readonly content: ContentRecord | undefined
   bodyBytes = 0
   edits: EditCounts = NO_EDIT_COUNTS
   quarantine: string | undefined
@@ -37,6 +38,10 @@ export class MessageRecord {
   #recipients = 0
   #refused = 0
   readonly #began = performance.now()
+
+  constructor(memory: MemoryBudget) {
+    this.content = ContentRecord.ifAsked(memory)
+  }
 
   /** An event has been answered. */
   took(stage: Stage, milliseconds: number, verdict: Verdict): void {
@@ -81,6 +86,7 @@ export class MessageRecord {
       handlerMilliseconds: this.#handlerMilliseconds,
     }
     channels.message.publish(event)
+    this.content?.end()
   }
 }
 

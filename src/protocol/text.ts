@@ -45,19 +45,45 @@ export function latin1Decoder(methods: object): Latin1Decoder {
 export const decodeLatin1: Latin1Decoder = latin1Decoder(Buffer.prototype)
 
 function decodeBeyondAscii(bytes: Buffer, start: number, end: number): string {
-  let text = ''
-  let clean = start
   let i = start
-  while (i < end) {
-    const length = sequenceLength(bytes, i, end)
-    if (length > 0) {
-      i += length
-      continue
-    }
-    text += bytes.toString('utf8', clean, i) + String.fromCharCode(ESCAPE + bytes[i]!)
-    clean = ++i
+  let length = 1
+  while (i < end && length > 0) {
+    length = sequenceLength(bytes, i, end)
+    i += length
   }
-  return text + bytes.toString('utf8', clean, end)
+  return length > 0 ? bytes.toString('utf8', start, end) : decodeEscaping(bytes, start, end)
+}
+
+/**
+ * By units of UTF-16 in one piece of memory: a string that is put together of a piece for each byte keeps all of
+ * them, fifty times its size.
+ */
+function decodeEscaping(bytes: Buffer, start: number, end: number): string {
+  const units = Buffer.allocUnsafe(2 * (end - start))
+  let size = 0
+  for (let i = start; i < end;) {
+    const length = sequenceLength(bytes, i, end)
+    if (length === 0) {
+      size = units.writeUInt16LE(ESCAPE + bytes[i]!, size)
+      i++
+    } else {
+      const point = codePoint(bytes, i, length)
+      if (point < 0x10000) size = units.writeUInt16LE(point, size)
+      else {
+        size = units.writeUInt16LE(0xd7c0 + (point >> 10), size)
+        size = units.writeUInt16LE(0xdc00 + (point & 0x3ff), size)
+      }
+      i += length
+    }
+  }
+  return units.toString('utf16le', 0, size)
+}
+
+/** Of a well-formed sequence. */
+function codePoint(bytes: Buffer, i: number, length: number): number {
+  let point = length === 1 ? bytes[i]! : bytes[i]! & (0xff >> (length + 1))
+  for (let k = 1; k < length; k++) point = (point << 6) | (bytes[i + k]! & 0x3f)
+  return point
 }
 
 /** The length of the well-formed UTF-8 sequence at `i` (Unicode table 3-7), or 0. */

@@ -36,8 +36,9 @@ export class Arrival implements Listed, Occupant {
   readonly #unix: boolean
   readonly #address: string | undefined
   #peer: string | undefined
-  /** of the PROXY header, as far as it has come; undefined while none is expected */
+  /** memory for the PROXY header, undefined while none is expected; and how many bytes of it have come */
   #header: Buffer | undefined
+  #headerCame = 0
   #headerSize = 0
   /** it has come in, or will not */
   #decided = false
@@ -78,8 +79,7 @@ export class Arrival implements Listed, Occupant {
   // ---- the PROXY header
 
   readonly #onData = (chunk: Buffer): void => {
-    const bytes = this.#header!.length === 0 ? chunk : Buffer.concat([this.#header!, chunk])
-    this.#header = bytes
+    const bytes = this.#collect(chunk)
     let header: ProxyHeader | undefined
     try {
       header = readProxyHeader(bytes)
@@ -97,6 +97,20 @@ export class Arrival implements Listed, Occupant {
     this.#header = undefined
     this.#headerSize = header.size
     this.#introduced(header)
+  }
+
+  /** All of the header that has come; its memory grows as FrameDecoder's does, also when it comes byte by byte. */
+  #collect(chunk: Buffer): Buffer {
+    const before = this.#headerCame
+    this.#headerCame += chunk.length
+    if (before === 0) this.#header = chunk
+    else if (this.#headerCame > this.#header!.length) {
+      const grown = Buffer.allocUnsafeSlow(2 * this.#headerCame)
+      this.#header!.copy(grown, 0, 0, before)
+      this.#header = grown
+    }
+    if (before > 0) chunk.copy(this.#header!, before)
+    return this.#header!.subarray(0, this.#headerCame)
   }
 
   #introduced({ local, source }: ProxyHeader): void {
@@ -154,7 +168,7 @@ export class Arrival implements Listed, Occupant {
   }
 
   readonly #onClose = (): void => {
-    if (!this.#decided && this.#header !== undefined && this.#header.length > 0) {
+    if (!this.#decided && this.#header !== undefined && this.#headerCame > 0) {
       this.#refuse('INVALID_PROXY_HEADER', 'the connection has ended within its PROXY header')
     }
     // Not decided yet where TLS has still to say why.

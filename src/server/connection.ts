@@ -3,6 +3,7 @@ import type { FilterFactory } from '../milter/filter-object.ts'
 import { Conversation } from '../milter/conversation.ts'
 import type { FilterSettings } from '../milter/options.ts'
 import type { CloseReason, Transport } from '../session/events.ts'
+import type { MemoryBudget } from '../session/memory-budget.ts'
 import type { Session } from '../session/session.ts'
 import { clock } from './clock.ts'
 import { formatPeer } from './networks.ts'
@@ -45,6 +46,9 @@ export class Connection implements Transport, Listed, Occupant {
   #blocked = 0
   /** bytes that it had not taken then */
   #unsent = 0
+  /** bytes of memory that are counted for what it has not read */
+  #unread = 0
+  readonly #memory: MemoryBudget
   #paused = false
   /** who waits for the other side to read */
   readonly #waiting: (() => void)[] = []
@@ -61,6 +65,7 @@ export class Connection implements Transport, Listed, Occupant {
     peer?: string,
   ) {
     this.#onClose = onClose
+    this.#memory = settings.memory
     this.#socket = socket
     const { remoteAddress, remotePort } = socket
     this.acknowledgesLate = remoteAddress !== undefined
@@ -82,11 +87,13 @@ export class Connection implements Transport, Listed, Occupant {
   /** The system has taken all that was written. */
   flows(): void {
     this.#blocked = 0
+    this.#countUnread(0)
     this.#read()
     this.#wake()
   }
 
   gone(): void {
+    this.#countUnread(0)
     this.#session.end('eof')
     this.#wake()
     this.#onClose(this)
@@ -107,12 +114,20 @@ export class Connection implements Transport, Listed, Occupant {
     if (!socket.writable) return
     const flowing = rest.length === 0 ? socket.write(first) : writeAll(socket, [first, ...rest])
     // Somebody who asks and never listens must not fill the memory with answers.
+    if (!flowing) this.#countUnread(socket.writableLength)
     if (!flowing && this.#blocked === 0) {
       this.#blocked = clock()
       this.#unsent = unsentBytes(socket)
       socket.once('drain', whenDrained)
       socket.pause()
     }
+  }
+
+  #countUnread(bytes: number): void {
+    if (bytes === this.#unread) return
+    const more = bytes - this.#unread
+    this.#unread = bytes
+    this.#memory.pass(more)
   }
 
   drained(): Promise<void> | undefined {
@@ -182,12 +197,12 @@ export class Connection implements Transport, Listed, Occupant {
 
   /** Bytes of memory that are counted for it. */
   get held(): number {
-    return this.#session.held
+    return this.#session.held + this.#unread
   }
 
   /** Gives up a frame that others have no memory for. */
   relieve(): void {
-    this.#session.relieve()
+    this.#session.boundMemory()
   }
 
   /** Milliseconds since this side has said that it is over; 0 if it has not. */

@@ -2,6 +2,8 @@ import type { Socket } from 'node:net'
 
 /** Bytes. Up to this many, frames are joined instead of handed over one by one. */
 const SIZE = 16_384
+/** Frames of fewer bytes are joined among others; larger ones are a write each. */
+const SMALL = 2_048
 let buffer: Buffer | undefined
 
 /**
@@ -33,10 +35,29 @@ export function writeAll(socket: Socket, frames: readonly Buffer[]): boolean {
   return flowing
 }
 
+/** Small ones joined: what has to wait takes some hundred bytes more for each write. */
 function writeEach(socket: Socket, frames: readonly Buffer[]): boolean {
-  socket.cork()
   let flowing = true
-  for (const frame of frames) flowing = socket.write(frame)
+  let small: Buffer[] = []
+  let size = 0
+  const flush = (): void => {
+    if (size > 0)
+      flowing = socket.write(small.length === 1 ? small[0]! : Buffer.concat(small, size))
+    small = []
+    size = 0
+  }
+  socket.cork()
+  for (const frame of frames) {
+    if (size + frame.length > SIZE) flush()
+    if (frame.length < SMALL) {
+      small.push(frame)
+      size += frame.length
+    } else {
+      flush()
+      flowing = socket.write(frame)
+    }
+  }
+  flush()
   socket.uncork()
   return flowing
 }

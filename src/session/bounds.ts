@@ -13,27 +13,69 @@ const MAX_LINE = 16_384
 const MAX_WORDS = 256
 /** Macros of one frame; mail servers send some twenty. */
 const MAX_PAIRS = 1_000
+/** Bytes of a command whose strings are too small to be counted. */
+const USUAL_LINE = 256
+/** Bytes that a character of a string takes at most, and a string beside its characters. */
+const CHARACTER = 2
+const STRING = 32
 
-/** @throws ProtocolError MALFORMED_PAYLOAD */
-export function boundLine(frame: FrameDecoder): void {
-  const { size, command } = frame
-  if (size <= MAX_WORDS) return
-  switch (command) {
-    case Command.CONNECT:
-    case Command.HELO:
-    case Command.MAIL:
-    case Command.RCPT:
-    case Command.UNKNOWN:
-      if (size > MAX_LINE) {
-        throw malformed(
-          letter(command),
-          `it has ${size} bytes, and no line of SMTP has more than ${MAX_LINE}`,
-        )
-      }
-      if (countNuls(frame) > MAX_WORDS) {
-        throw malformed(letter(command), `it has more than ${MAX_WORDS} words`)
-      }
+/**
+ * The strings of commands: how large they may be, and how many bytes those take that are kept. Those of CONNECT and
+ * HELO are as long as the SMTP session, those of MAIL and of the latest RCPT until the next one.
+ */
+export class CommandLines {
+  /** by command, of those that are larger than usual */
+  readonly #kept = new Map<number, number>()
+  #held = 0
+
+  /** Bytes of memory, about. */
+  get held(): number {
+    return this.#held
   }
+
+  /** @throws ProtocolError MALFORMED_PAYLOAD */
+  take(frame: FrameDecoder): void {
+    const { size, command } = frame
+    if (size <= USUAL_LINE && this.#held === 0) return
+    switch (command) {
+      case Command.CONNECT:
+      case Command.HELO:
+      case Command.MAIL:
+      case Command.RCPT:
+        this.#keep(command, size <= USUAL_LINE ? 0 : heldOf(frame))
+        return
+      case Command.UNKNOWN:
+        if (size > USUAL_LINE) heldOf(frame)
+    }
+  }
+
+  #keep(command: number, bytes: number): void {
+    this.#held += bytes - (this.#kept.get(command) ?? 0)
+    if (bytes > 0) this.#kept.set(command, bytes)
+    else this.#kept.delete(command)
+  }
+
+  clear(): void {
+    if (this.#held === 0) return
+    this.#kept.clear()
+    this.#held = 0
+  }
+}
+
+/** Bytes that the strings of a command take. @throws ProtocolError MALFORMED_PAYLOAD */
+function heldOf(frame: FrameDecoder): number {
+  const { size, command } = frame
+  if (size > MAX_LINE) {
+    throw malformed(
+      letter(command),
+      `it has ${size} bytes, and no line of SMTP has more than ${MAX_LINE}`,
+    )
+  }
+  const words = countNuls(frame)
+  if (words > MAX_WORDS) {
+    throw malformed(letter(command), `it has more than ${MAX_WORDS} words`)
+  }
+  return CHARACTER * size + STRING * (words + 1)
 }
 
 /** @throws ProtocolError MALFORMED_PAYLOAD */

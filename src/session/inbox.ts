@@ -1,8 +1,10 @@
 import { Command } from '../protocol/constants.ts'
 import { FrameDecoder, FrameScanner, type Payload } from '../protocol/frame.ts'
 
-/** Bytes in which small chunks that wait are joined. */
-const JOINED = 4096
+/** Bytes of a block in which small chunks that wait are joined; a chunk of as many waits as it is. */
+const BLOCK = 4096
+/** Bytes that a piece of memory takes as an object, about. */
+const OBJECT = 256
 
 /**
  * What has arrived and is not yet handled: the chunk being read, and those that came while a handler
@@ -20,6 +22,7 @@ export class Inbox {
   #tail: Buffer | undefined
   #tailSize = 0
   #waitingSize = 0
+  #waitingHeld = 0
   /** The present chunk is looked through at most once; those that wait, when they come. */
   #scanner: FrameScanner | undefined
   #scanned = false
@@ -37,7 +40,7 @@ export class Inbox {
 
   /** Bytes of memory that what has arrived takes. */
   get held(): number {
-    return this.#waitingSize + this.frame.held
+    return this.#waitingHeld + this.frame.held
   }
 
   /** Whether an ABORT has arrived and not been reached. Known only after `lookAhead`. */
@@ -62,22 +65,33 @@ export class Inbox {
     this.#scanned = false
   }
 
-  /** A chunk that has to wait, in memory that stays as it is. */
-  wait(chunk: Buffer): void {
-    this.#waitingSize += chunk.length
-    if (chunk.length < JOINED / 2) this.#join(chunk)
+  /** A copy of `memory[0..size)`, which has to wait. */
+  wait(memory: Buffer, size: number): void {
+    this.#waitingSize += size
+    if (size < BLOCK) this.#join(memory, size)
     else {
       this.#closeTail()
+      const chunk = this.#allocate(size)
+      memory.copy(chunk, 0, 0, size)
       this.#waiting.push(chunk)
     }
-    this.#scan({ bytes: chunk, start: 0, end: chunk.length })
+    this.#scan({ bytes: memory, start: 0, end: size })
   }
 
-  #join(chunk: Buffer): void {
-    if (this.#tail !== undefined && this.#tailSize + chunk.length > JOINED) this.#closeTail()
-    this.#tail ??= Buffer.allocUnsafeSlow(JOINED)
-    this.#tail.set(chunk, this.#tailSize)
-    this.#tailSize += chunk.length
+  #join(memory: Buffer, size: number): void {
+    for (let at = 0; at < size;) {
+      this.#tail ??= this.#allocate(BLOCK)
+      const count = Math.min(size - at, BLOCK - this.#tailSize)
+      memory.copy(this.#tail, this.#tailSize, at, at + count)
+      this.#tailSize += count
+      at += count
+      if (this.#tailSize === BLOCK) this.#closeTail()
+    }
+  }
+
+  #allocate(size: number): Buffer {
+    this.#waitingHeld += size + OBJECT
+    return Buffer.allocUnsafeSlow(size)
   }
 
   #closeTail(): void {
@@ -91,6 +105,7 @@ export class Inbox {
     if (this.#first === this.#waiting.length) this.#closeTail()
     const chunk = this.#waiting[this.#first]!
     this.#first++
+    this.#waitingHeld -= Math.max(chunk.length, BLOCK) + OBJECT
     // Half of the list at a time, so that each chunk is moved but once.
     if (this.#first * 2 >= this.#waiting.length) {
       this.#waiting = this.#waiting.slice(this.#first)
@@ -133,7 +148,7 @@ export class Inbox {
     this.#first = 0
     this.#tail = undefined
     this.#tailSize = 0
-    this.#waitingSize = 0
+    this.#waitingSize = this.#waitingHeld = 0
   }
 
   #scan(piece: Payload): void {

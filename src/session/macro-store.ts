@@ -3,6 +3,9 @@ import type { Payload } from '../protocol/frame.ts'
 import { bareMacroName, decodeMacroPairs } from '../protocol/macros.ts'
 import { decodeLatin1, decodeText } from '../protocol/text.ts'
 
+/** Bytes that a name and its value take as objects, about, and each of their characters at most. */
+const PAIR = 160
+const CHARACTER = 2
 /** Slots of more than this many bytes are counted as held. */
 const USUAL_SIZE = 4096
 /** Larger ones are read once as a whole instead of looked through for each name; macros of real mail rarely are. */
@@ -23,13 +26,13 @@ export class MacroStore {
    * they could be copied to (of a connection's start 5 of 50 us), and few of them are looked into.
    */
   readonly #slots: string[] = ['', '', '', '', '', '', '']
-  /** What large slots hold, by their number, once somebody has asked. */
-  #read: Map<number, ReadonlyMap<string, string>> | undefined
+  /** What large slots hold, by their number, once somebody has asked; and the bytes that takes. */
+  #read: Map<number, { values: ReadonlyMap<string, string>; held: number }> | undefined
   /** A bit for each slot that was filled since the command it belongs to came last. */
   #fresh = 0
   #held = 0
 
-  /** Bytes of slots that are larger than usual. */
+  /** Bytes of slots that are larger than usual, and of what was read of them. */
   get held(): number {
     return this.#held
   }
@@ -87,6 +90,7 @@ export class MacroStore {
     if (before > USUAL_SIZE) this.#held -= before
     if (pairs.length > USUAL_SIZE) this.#held += pairs.length
     this.#slots[slot] = pairs
+    this.#held -= this.#read?.get(slot)?.held ?? 0
     this.#read?.delete(slot)
   }
 
@@ -105,13 +109,16 @@ export class MacroStore {
   }
 
   #valuesOf(slot: number): ReadonlyMap<string, string> {
-    let values = this.#read?.get(slot)
-    if (values === undefined) {
-      values = new Map(decodedPairs(this.#slots[slot]!))
+    let read = this.#read?.get(slot)
+    if (read === undefined) {
+      const pairs = this.#slots[slot]!
+      const values = new Map(decodedPairs(pairs))
+      read = { values, held: CHARACTER * pairs.length + PAIR * values.size }
       this.#read ??= new Map()
-      this.#read.set(slot, values)
+      this.#read.set(slot, read)
+      this.#held += read.held
     }
-    return values
+    return read.values
   }
 
   /** All macros that hold now, by their names without braces. */

@@ -3,6 +3,8 @@ import type { Transport } from './events.ts'
 
 const NONE: readonly Buffer[] = []
 const EMPTY = Buffer.alloc(0)
+/** Bytes: what is sent in one piece of memory (`server/shared-writes.ts`), about. */
+const FULL = 15_360
 
 /**
  * The frames that answer what was read. Nearly always it is one, and an array that is emptied after each
@@ -11,8 +13,16 @@ const EMPTY = Buffer.alloc(0)
 export class Outbox {
   #first: Buffer | undefined
   #rest: Buffer[] | undefined
+  /** bytes */
+  #size = 0
+
+  /** It should be sent first, before more is put in. */
+  get full(): boolean {
+    return this.#size > FULL
+  }
 
   push(frame: Buffer): void {
+    this.#size += frame.length
     if (this.#first === undefined) this.#first = frame
     else if (this.#rest === undefined) this.#rest = [frame]
     else this.#rest.push(frame)
@@ -24,7 +34,14 @@ export class Outbox {
     const rest = this.#rest ?? NONE
     this.#first = undefined
     this.#rest = undefined
+    this.#size = 0
     transport.send(first, rest)
+  }
+
+  /** Sends; who does not read is waited for, since answers may be much larger than what was asked. */
+  sendFirst(transport: Transport): Promise<void> | undefined {
+    this.flush(transport)
+    return transport.drained()
   }
 
   /**

@@ -10,7 +10,7 @@ import type { FrameDecoder } from '../protocol/frame.ts'
 import { decodeOffer, encodeChoice, offeredBits, type Offer } from '../protocol/negotiation.ts'
 import { FRAMES } from '../protocol/replies.ts'
 import { malformed } from '../protocol/strings.ts'
-import { boundLine, boundMacros } from './bounds.ts'
+import { boundMacros, CommandLines } from './bounds.ts'
 import type { CloseReason, FinalAnswer, Later, SessionEvents, Transport } from './events.ts'
 import { leaveField } from './field-in-turn.ts'
 import { Inbox } from './inbox.ts'
@@ -39,6 +39,7 @@ export class Session {
   readonly #transport: Transport
   readonly #limits: SessionLimits
   readonly #out = new Outbox()
+  readonly #lines = new CommandLines()
 
   #terms: Terms | undefined
   /** an event of the present SMTP session has reached the filter */
@@ -114,10 +115,10 @@ export class Session {
   /** Bytes from the mail server, in memory that stays as it is. */
   receive(chunk: Buffer): void {
     if (this.#closed || this.#ending !== undefined) return
-    if (this.#busy) return this.#postpone(chunk)
+    if (this.#busy) return this.#postpone(chunk, chunk.length)
     this.#inbox.read(chunk)
     this.#run()
-    this.#boundMemory()
+    this.boundMemory()
   }
 
   /**
@@ -126,12 +127,12 @@ export class Session {
    */
   receiveLent(memory: Buffer, size: number): void {
     if (this.#closed || this.#ending !== undefined) return
-    if (this.#busy) return this.#postpone(Buffer.from(memory.subarray(0, size)))
+    if (this.#busy) return this.#postpone(memory, size)
     this.#inbox.readLent(memory, size)
     this.#run()
     // A handler is still looking at this chunk, or its rest waits for one.
     if (!this.#closed) this.#frame.hold()
-    this.#boundMemory()
+    this.boundMemory()
   }
 
   /** No more bytes will come. What is waiting reaches no handler any more. */
@@ -151,8 +152,8 @@ export class Session {
     this.#out.flush(this.#transport)
   }
 
-  #postpone(chunk: Buffer): void {
-    this.#inbox.wait(chunk)
+  #postpone(chunk: Buffer, size: number): void {
+    this.#inbox.wait(chunk, size)
     this.#countMemory()
     this.#heedInterruption()
     const { maxPending, memory } = this.#limits
@@ -186,6 +187,8 @@ export class Session {
         if (this.#ending !== undefined && !this.#answersOn()) break
         if (!this.#inbox.next()) break
         this.#dispatch(this.#frame.command)
+        if (this.#out.full && !this.#busy)
+          this.#after(this.#out.sendFirst(this.#transport), nothing)
       }
       this.#unpause()
     } catch (error) {
@@ -202,19 +205,15 @@ export class Session {
     this.#transport.resume()
   }
 
-  /** Others need memory. */
-  relieve(): void {
-    this.#boundMemory()
-  }
-
-  #boundMemory(): void {
+  /** Gives up a frame that is larger than usual, if others have no memory for it. */
+  boundMemory(): void {
     this.#countMemory()
     if (this.#held > ALWAYS_HELD && !this.#busy && this.#limits.memory.exhausted)
       this.#dropFrame()
   }
 
   #countMemory(): void {
-    const held = this.#closed ? 0 : this.#inbox.held + this.macros.held
+    const held = this.#closed ? 0 : this.#inbox.held + this.macros.held + this.#lines.held
     if (held === this.#held) return
     this.#limits.memory.pass(held - this.#held)
     this.#held = held
@@ -247,7 +246,7 @@ export class Session {
     if (this.#terms === undefined && command !== Command.OPTNEG && command !== Command.QUIT) {
       throw notNegotiated(command)
     }
-    boundLine(this.#frame)
+    this.#lines.take(this.#frame)
     switch (command) {
       case Command.OPTNEG:
         return this.#negotiate()
@@ -553,7 +552,10 @@ export class Session {
 
   /** Ends the SMTP session, then goes on with `next`; what was negotiated stays. */
   #closeScope(next: () => void, clearMacros = true): void {
-    if (clearMacros) this.macros.clear()
+    if (clearMacros) {
+      this.macros.clear()
+      this.#lines.clear()
+    }
     this.#connected = false
     this.#message.forget()
     if (!this.#begun) return next()

@@ -4,17 +4,20 @@ import fc from 'fast-check'
 import type { FilterFactory } from '../../src/milter/filter-object.ts'
 import { filterSettings, type FilterOptions } from '../../src/milter/options.ts'
 import { Command } from '../../src/protocol/constants.ts'
-import { encodeCommand } from '../../src/protocol/commands.ts'
+import { encodeCommand, type CommandMessage } from '../../src/protocol/commands.ts'
 import { encodeFrame } from '../../src/protocol/frame.ts'
 import { MemoryBudget } from '../../src/session/memory-budget.ts'
 import {
+  abort,
   body,
+  connect,
   eom,
   FULL_OFFER,
   helo,
   macros,
   mail,
   quit,
+  quitNc,
   rcpt,
   recordingLogger,
   Wire,
@@ -141,9 +144,81 @@ describe('what a connection holds', () => {
     assert.equal(memory.used, 0)
   })
 
+  it('is what handlers have asked of large sets of macros', () => {
+    const names = Array.from({ length: 900 }, (_, i) => [`n${i}`, ''] as const)
+    const { wire, memory } = wireOf(() => ({
+      helo: (ctx) => void ctx.macro('none'),
+      envfrom: () => {},
+    }))
+    wire.send(macros(Command.HELO, Object.fromEntries(names)))
+    const asTheyCame = memory.used
+    wire.send(helo())
+    assert.ok(memory.used - asTheyCame > 900 * 100, String(memory.used))
+    wire.send(macros(Command.HELO, {}), helo())
+    assert.equal(memory.used, 0)
+  })
+
+  it('is long strings of commands, as long as they are kept', () => {
+    const { wire, memory } = wireOf(() => ({
+      connect: () => {},
+      helo: () => {},
+      envfrom: () => {},
+      envrcpt: () => {},
+    }))
+    const grows = (...commands: CommandMessage[]): number => {
+      const before = memory.used
+      wire.send(...commands)
+      return memory.used - before
+    }
+    const name = '\udcff'.repeat(10_000)
+    const words = Array<string>(200).fill('x'.repeat(50))
+    assert.ok(grows(connect({ hostname: name })) >= 20_000)
+    assert.ok(grows(helo(name)) >= 20_000)
+    assert.equal(grows(helo(name)), 0, 'in place of the one before')
+    assert.ok(grows(mail(...words)) >= 10_000 + 200 * 24)
+    assert.ok(grows(rcpt(...words)) >= 10_000 + 200 * 24)
+    assert.equal(grows(rcpt(...words)), 0)
+    assert.ok(grows(rcpt()) <= -10_000)
+    assert.ok(grows(abort, mail()) <= -10_000)
+    assert.ok(grows(quitNc) <= -40_000)
+    assert.equal(memory.used, 0)
+    wire.send(connect({ hostname: name }), quit)
+    assert.equal(memory.used, 0)
+  })
+
+  it('is the memory that small pieces take, not their bytes', async () => {
+    let done = (): void => {}
+    const { wire, memory } = wireOf(() => ({
+      envfrom: () => new Promise<void>((resolve) => (done = resolve)),
+      body: () => {},
+    }))
+    wire.send(mail())
+    const before = memory.used
+    const bytes = encodeCommand(body('x'.repeat(20_000)))
+    wire.lent(bytes.subarray(0, 1))
+    assert.ok(memory.used - before >= 4_096, 'a block for one byte')
+    for (let at = 1; at < bytes.length; at += 2) wire.lent(bytes.subarray(at, at + 2))
+    const held = memory.used - before
+    assert.ok(held >= bytes.length && held < bytes.length + 3 * 4_096, String(held))
+    done()
+    await wire.settle()
+    assert.equal(wire.answers(), 'continue continue')
+    assert.equal(memory.used, 0)
+  })
+
   it('is given back whatever comes, and however it is cut', async () => {
     const piece = fc.oneof(
-      fc.constantFrom(helo(), mail(), rcpt(), body('x'.repeat(9_000)), eom(), quit),
+      fc.constantFrom(helo('x'.repeat(9_000)), mail('x'.repeat(900)), rcpt('x'.repeat(600))),
+      fc.constantFrom(
+        helo(),
+        mail(),
+        rcpt(),
+        quitNc,
+        abort,
+        body('x'.repeat(9_000)),
+        eom(),
+        quit,
+      ),
       fc.constant(macros(Command.RCPT, { a: 'x'.repeat(6_000) })),
       fc.constant(macros(Command.MAIL, { a: 'x'.repeat(9_000) })),
     )
