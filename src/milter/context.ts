@@ -267,6 +267,7 @@ export class LiveMessageContext
 
   /** The handler is done or was cut off: its edits are as they are. */
   endEdits(): void {
+    this.#edits?.letGo()
     this.#edits = undefined
     this.#onProgress = undefined
   }

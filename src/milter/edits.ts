@@ -3,6 +3,7 @@ import { Action, bitNames, Reply, Step } from '../protocol/constants.ts'
 import { encodeBody, encodeReply, type EditMessage } from '../protocol/replies.ts'
 import { FRAME_HEADER_SIZE } from '../protocol/frame.ts'
 import { decodeText, encodeText } from '../protocol/text.ts'
+import type { MemoryBudget } from '../session/memory-budget.ts'
 import type { Terms } from '../session/terms.ts'
 import { checkParameters, checkPath } from './envelope-path.ts'
 
@@ -25,7 +26,12 @@ export const NO_EDIT_COUNTS: EditCounts = Object.freeze({})
 export interface EditLimits {
   /** edits of one message */
   readonly maxEdits: number
+  /** where their bytes are counted until they are sent */
+  readonly memory: MemoryBudget
 }
+
+/** Bytes that a frame takes as an object, about. */
+const OBJECT = 128
 
 /**
  * The edits of one message, each checked when it is made. They are sent together with the verdict,
@@ -44,6 +50,8 @@ export class EditList {
   #body: Buffer[] | undefined
   #bodySource: AsyncIterable<Buffer> | undefined
   #count = 0
+  /** bytes that are counted */
+  #held = 0
 
   constructor(terms: Terms, limits: EditLimits, verbatim: boolean) {
     this.#terms = terms
@@ -127,7 +135,9 @@ export class EditList {
     this.#grant(Action.CHGBODY, 'replaceBody')
     this.#body ??= []
     const bytes = encodeText(data)
-    if (bytes.length > 0) this.#body.push(bytes)
+    if (bytes.length === 0) return
+    this.#body.push(bytes)
+    this.#hold(bytes.length)
   }
 
   /** A new body in pieces, instead of any other. */
@@ -171,6 +181,17 @@ export class EditList {
     return counts
   }
 
+  #hold(bytes: number): void {
+    this.#held += bytes + OBJECT
+    this.#limits.memory.pass(bytes + OBJECT)
+  }
+
+  /** They are on their way, or will not be sent. */
+  letGo(): void {
+    this.#limits.memory.pass(-this.#held)
+    this.#held = 0
+  }
+
   #push(list: Buffer[], action: number, message: EditMessage): void {
     list.push(this.#checked(action, message))
   }
@@ -178,6 +199,7 @@ export class EditList {
   #checked(action: number, message: EditMessage): Buffer {
     this.#grant(action, message.type)
     const frame = encodeReply(message)
+    this.#hold(frame.length)
     if (frame.length - FRAME_HEADER_SIZE > this.#terms.dataSize) {
       throw new UsageError(
         'TOO_LONG',

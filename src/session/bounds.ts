@@ -24,8 +24,8 @@ const STRING = 32
  * HELO are as long as the SMTP session, those of MAIL and of the latest RCPT until the next one.
  */
 export class CommandLines {
-  /** by command, of those that are larger than usual */
-  readonly #kept = new Map<number, number>()
+  /** by command, of those that are larger than usual; nearly always there is none */
+  #kept: Map<number, number> | undefined
   #held = 0
 
   /** Bytes of memory, about. */
@@ -50,14 +50,13 @@ export class CommandLines {
   }
 
   #keep(command: number, bytes: number): void {
+    this.#kept ??= new Map()
     this.#held += bytes - (this.#kept.get(command) ?? 0)
-    if (bytes > 0) this.#kept.set(command, bytes)
-    else this.#kept.delete(command)
+    this.#kept.set(command, bytes)
   }
 
   clear(): void {
-    if (this.#held === 0) return
-    this.#kept.clear()
+    this.#kept = undefined
     this.#held = 0
   }
 }

@@ -186,6 +186,26 @@ describe('what a connection holds', () => {
     assert.equal(memory.used, 0)
   })
 
+  it('is edits that have not been sent', async () => {
+    let done = (): void => {}
+    for (const fails of [false, true]) {
+      const { wire, memory } = wireOf(() => ({
+        envfrom: () => {},
+        eom: async (ctx) => {
+          ctx.addHeader('X', 'x'.repeat(10_000))
+          ctx.replaceBody('x'.repeat(20_000))
+          await new Promise<void>((resolve) => (done = resolve))
+          if (fails) throw new Error('after all')
+        },
+      }))
+      wire.send(mail(), eom())
+      assert.ok(memory.used >= 30_000, String(memory.used))
+      done()
+      await wire.settle()
+      assert.equal(memory.used, 0)
+    }
+  })
+
   it('is the memory that small pieces take, not their bytes', async () => {
     let done = (): void => {}
     const { wire, memory } = wireOf(() => ({
