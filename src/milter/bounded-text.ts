@@ -10,5 +10,8 @@ export function bounded<Text extends string | undefined>(
   most: number = MAX_NAME,
 ): Text {
   if (text === undefined || text.length <= most) return text
-  return Buffer.from(text.slice(0, most), 'utf16le').toString('utf16le') as Text
+  return copied(text.slice(0, most)) as Text
 }
+
+/** In memory of its own. */
+export const copied = (text: string): string => Buffer.from(text, 'utf16le').toString('utf16le')

@@ -1,5 +1,5 @@
 import type { MemoryBudget } from '../session/memory-budget.ts'
-import { bounded } from './bounded-text.ts'
+import { bounded, copied } from './bounded-text.ts'
 import { invalidOption } from './option-values.ts'
 
 /**
@@ -85,7 +85,8 @@ export class ContentRecord {
   #add(key: string, value: string): void {
     const values = this.told[key]
     if (values === undefined || values.length >= MOST) return
-    const kept = bounded(value)
+    // An address may be a part of a RCPT of many bytes, which would be kept with it.
+    const kept = copied(bounded(value))
     const bytes = STRING + CHARACTER * kept.length
     // The message matters more than what is told of it.
     if (!this.#memory.reserve(bytes)) return
