@@ -15,23 +15,37 @@ export interface Occupant {
 const BEFORE_FIRST = 3_000
 const BETWEEN = 10_000
 
-/**
- * Those that may go when there is no room for all, the first one first: of those that never had a message the
- * one that has been there for the longest time; then those between two messages. One that has something to do
- * is not among them.
- *
- * What they say meanwhile does not count: else a HELO a second would hold a place for ever.
- */
-export function idleOf<T extends Occupant>(all: Iterable<T>, now: number): T[] {
-  const idle: { readonly one: T; readonly rank: number }[] = []
-  for (const one of all) {
-    const unused = one.unused(now)
-    const { hadMessage } = one
-    if (unused < (hadMessage ? BETWEEN : BEFORE_FIRST)) continue
-    idle.push({ one, rank: hadMessage ? unused : unused + AHEAD })
-  }
-  return idle.sort((a, b) => b.rank - a.rank).map(({ one }) => one)
-}
-
 /** More milliseconds than any process has. */
 const AHEAD = 2 ** 50
+
+/**
+ * How early it may go when there is no room for all, 0 for not at all: those that never had a message go before
+ * those between two messages, and among each the one that has had none for the longest time. What they say meanwhile
+ * does not count: else a HELO a second would hold a place for ever.
+ */
+function rankOf(one: Occupant, now: number): number {
+  const unused = one.unused(now)
+  if (one.hadMessage) return unused < BETWEEN ? 0 : unused
+  return unused < BEFORE_FIRST ? 0 : AHEAD + unused
+}
+
+/** Who goes first; undefined if all have something to do. */
+export function firstToGo<T extends Occupant>(all: Iterable<T>, now: number): T | undefined {
+  let first: T | undefined
+  let highest = 0
+  for (const one of all) {
+    const rank = rankOf(one, now)
+    if (rank <= highest) continue
+    first = one
+    highest = rank
+  }
+  return first
+}
+
+/** All that may go, in turn. */
+export function idleOf<T extends Occupant>(all: Iterable<T>, now: number): T[] {
+  return Array.from(all, (one) => ({ one, rank: rankOf(one, now) }))
+    .filter(({ rank }) => rank > 0)
+    .sort((a, b) => b.rank - a.rank)
+    .map(({ one }) => one)
+}

@@ -21,7 +21,7 @@ import {
   type ServeOptions,
   type ServerSettings,
 } from './options.ts'
-import { idleOf } from './pressure.ts'
+import { firstToGo, idleOf } from './pressure.ts'
 import { Roster } from './roster.ts'
 import type { TlsOptions } from './tls.ts'
 
@@ -291,7 +291,7 @@ export class MilterServer implements AsyncDisposable {
     const { maxConnections } = this.#settings
     if (roster.size < maxConnections) return true
     const now = clock()
-    const [idle] = idleOf(roster, now)
+    const idle = firstToGo(roster, now)
     if (idle === undefined) return false
     const { logger, sparse } = this.#filter
     const fields = { maxConnections, peer: idle.peer, unused: idle.unused(now) }

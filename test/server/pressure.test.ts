@@ -5,7 +5,7 @@ import { observe } from '../../src/milter/channels.ts'
 import type { FilterFactory } from '../../src/milter/filter-object.ts'
 import { MtaClient } from '../../src/mta/client.ts'
 import type { CommandMessage } from '../../src/protocol/commands.ts'
-import { idleOf } from '../../src/server/pressure.ts'
+import { firstToGo, idleOf } from '../../src/server/pressure.ts'
 import type { ServeOptions } from '../../src/server/options.ts'
 import { REJECT } from '../../src/session/verdict.ts'
 import { serve } from '../../src/server/serve.ts'
@@ -277,5 +277,7 @@ describe('those that may go', () => {
       idleOf(all, 0).map((found) => all.indexOf(found as never)),
       [5, 1, 2, 4],
     )
+    assert.equal(firstToGo(all, 0), all[5])
+    assert.equal(firstToGo([all[3]!, all[6]!], 0), undefined)
   })
 })
