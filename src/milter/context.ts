@@ -141,10 +141,9 @@ export class LiveConnectionContext implements ConnectionContext {
 
   /**
    * The handler that was called with this context is not waited for any longer, and keeps it.
-   * @returns the context of what comes next; this one, where nothing does
+   * @returns the context of what comes next
    */
   split(reason: InterruptedError): LiveConnectionContext {
-    if (this.scope.over) return this
     const next = this.successor()
     next.scope = this.scope.split(reason)
     next.decidedBy = this.decidedBy
@@ -244,6 +243,11 @@ export class LiveMessageContext
   }
 
   // ---- set by the conversation
+
+  /** A message that is over has nothing more to come but its clean-up, which is by the same object. */
+  override split(reason: InterruptedError): LiveConnectionContext {
+    return this.scope.over ? this : super.split(reason)
+  }
 
   protected override successor(): LiveMessageContext {
     return new LiveMessageContext(this.state, this)

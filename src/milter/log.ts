@@ -40,6 +40,59 @@ export function silentLogger(): Logger {
   return fromSink(() => {}, {})
 }
 
+/**
+ * A logger for mail: what the given one throws ends with the line. It may be called where a handler has just
+ * failed, and mail must get its answer all the same. The first failure is a warning of the process.
+ */
+export function guardedLogger(logger: Logger): Logger {
+  let told = false
+  const failed = (error: unknown): void => {
+    if (told) return
+    told = true
+    process.emitWarning(
+      `the logger failed, lines are lost: ${textOf(error)}`,
+      'TsmilterWarning',
+    )
+  }
+  const guard = (inner: Logger): Logger => {
+    const at =
+      (level: LogLevel): LogMethod =>
+      (...line: unknown[]): void => {
+        try {
+          const write = inner[level] as (...line: unknown[]) => unknown
+          const written = write.apply(inner, line)
+          // A method that is async by mistake.
+          if (written instanceof Promise) written.catch(failed)
+        } catch (error) {
+          failed(error)
+        }
+      }
+    return {
+      debug: at('debug'),
+      info: at('info'),
+      warn: at('warn'),
+      error: at('error'),
+      child(fields) {
+        try {
+          return guard(childLogger(inner, fields))
+        } catch (error) {
+          failed(error)
+          return silentLogger()
+        }
+      },
+    }
+  }
+  return guard(logger)
+}
+
+function textOf(error: unknown): string {
+  try {
+    return error instanceof Error ? error.message : inspect(error)
+  } catch {
+    return 'with something that cannot be looked at'
+  }
+}
+
 /** `logger` with more fields on each line, whether it knows `child` or not. */
 export function childLogger(logger: Logger, fields: Record<string, unknown>): Logger {
   if (logger.child !== undefined) return logger.child(fields)

@@ -1,7 +1,7 @@
 import { ALL_ACTIONS, DataSize } from '../protocol/constants.ts'
 import { MemoryBudget } from '../session/memory-budget.ts'
 import { ACCEPT, CONTINUE, REJECT, TEMPFAIL, type Verdict } from '../session/verdict.ts'
-import { textLogger, type Logger } from './log.ts'
+import { guardedLogger, textLogger, type Logger } from './log.ts'
 import { givenLimits, type MessageLimits } from './message-limits.ts'
 import { invalidOption, MAX_TIMER, wholeNumber } from './option-values.ts'
 import { overloadOf, type Overload, type OverloadAnswer } from './overload.ts'
@@ -82,7 +82,7 @@ export interface FilterOptions {
    */
   readonly limits?: Partial<MessageLimits> | undefined
   /**
-   * Where log lines go: anything with the methods of pino.
+   * Where log lines go: anything with the methods of pino. One that throws costs lines, and no mail.
    * @default warnings and errors as text on standard error
    */
   readonly logger?: Logger | undefined
@@ -142,7 +142,7 @@ export function filterSettings(options: FilterOptions = {}): FilterSettings {
     ),
     overload: overloadOf(options.overload ?? 'tempfail'),
     limits: givenLimits(options.limits),
-    logger: options.logger ?? textLogger(),
+    logger: guardedLogger(options.logger ?? textLogger()),
     sparse: new SparseLog(),
   }
 }

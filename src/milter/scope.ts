@@ -57,6 +57,7 @@ export class Scope {
   split(reason: InterruptedError): Scope {
     const next = new Scope()
     next.#earlier = this.#earlier
+    next.#reason = this.#reason
     this.#earlier = undefined
     this.abort(() => reason)
     return next

@@ -50,6 +50,8 @@ export class Connection implements Transport, Listed, Occupant {
   #unread = 0
   readonly #memory: MemoryBudget
   #paused = false
+  /** its socket is closed */
+  #gone = false
   /** who waits for the other side to read */
   readonly #waiting: (() => void)[] = []
 
@@ -92,11 +94,13 @@ export class Connection implements Transport, Listed, Occupant {
     this.#wake()
   }
 
+  /** The socket is closed; handlers of abort and close may take their time. */
   gone(): void {
     this.#countUnread(0)
     this.#session.end('eof')
     this.#wake()
-    this.#onClose(this)
+    this.#gone = true
+    if (this.#session.over) this.#onClose(this)
   }
 
   // ---- Transport
@@ -137,6 +141,10 @@ export class Connection implements Transport, Listed, Occupant {
 
   #wake(): void {
     for (const resolve of this.#waiting.splice(0)) resolve()
+  }
+
+  over(): void {
+    if (this.#gone) this.#onClose(this)
   }
 
   close(): void {

@@ -61,6 +61,8 @@ export class MilterServer implements AsyncDisposable {
   readonly #listeners: Listener[] = []
   readonly #connections = new Roster<Connection>()
   readonly #overflow = new Roster<Connection>()
+  /** those that had to make room, and are not gone yet */
+  readonly #leaving = new Roster<Arrival | Connection>()
   #sweep: NodeJS.Timeout | undefined
   #relieving = false
   #closing: Promise<void> | undefined
@@ -188,6 +190,9 @@ export class MilterServer implements AsyncDisposable {
    * open message are ended once they are quiet, and are gone at most a second later, whether the mail server
    * closes its side or not. Then, or with a deadline of 0, what is unanswered is
    * answered by the error policy and everything is closed. A second call can shorten the deadline.
+   *
+   * When it settles no handler is called any more, and those of `abort` and `close` have ended or missed their
+   * own deadlines (option `deadlines`), which also bound how long it takes beyond its own.
    */
   close(options: CloseOptions = {}): Promise<void> {
     this.#close = options
@@ -226,6 +231,8 @@ export class MilterServer implements AsyncDisposable {
     // What was answered last still has to leave; those who do not read it are not waited for.
     for (const end = clock() + 1_000; this.#size > 0 && clock() < end;) await this.#nap(20)
     for (const connection of this.#all()) connection.abandon('shutdown')
+    // Handlers of abort and close end by themselves or at their deadlines; nothing runs after that.
+    while (this.#size > 0) await this.#nap(1_000)
     clearInterval(this.#sweep)
     this.#closed?.()
   }
@@ -242,11 +249,13 @@ export class MilterServer implements AsyncDisposable {
   }
 
   get #size(): number {
-    return this.#arrivals.size + this.#connections.size + this.#overflow.size
+    return (
+      this.#arrivals.size + this.#connections.size + this.#overflow.size + this.#leaving.size
+    )
   }
 
   #all(): (Arrival | Connection)[] {
-    return [...this.#arrivals, ...this.#connections, ...this.#overflow]
+    return [...this.#arrivals, ...this.#connections, ...this.#overflow, ...this.#leaving]
   }
 
   /** Serves a connection, be it one that somebody else has accepted. Nothing was read from it yet. */
@@ -265,6 +274,7 @@ export class MilterServer implements AsyncDisposable {
       admitted: (open, peer) => this.#admit(open, peer),
       gone: () => {
         this.#arrivals.remove(arrival)
+        this.#leaving.remove(arrival)
         this.#hurry?.()
       },
     })
@@ -297,8 +307,9 @@ export class MilterServer implements AsyncDisposable {
     const fields = { maxConnections, peer: idle.peer, unused: idle.unused(now) }
     sparse.write(logger, 'warn', fields, MADE_ROOM)
     idle.abandon('overload')
-    // Its socket is closed in a moment, and its place is needed now.
+    // Its socket is closed in a moment, and its handler of close may take a while; its place is needed now.
     roster.remove(idle)
+    this.#leaving.add(idle)
     return true
   }
 
@@ -345,6 +356,7 @@ export class MilterServer implements AsyncDisposable {
   readonly #gone = (connection: Connection): void => {
     this.#connections.remove(connection)
     this.#overflow.remove(connection)
+    this.#leaving.remove(connection)
     this.#hurry?.()
   }
 

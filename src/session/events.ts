@@ -84,6 +84,8 @@ export interface Transport {
   drained(): Promise<void> | undefined
   /** The conversation is over; what was sent still goes out. */
   close(): void
+  /** The last handler has ended, or is not waited for: none is called any more. Comes once, after `close`. */
+  over?(): void
   /** More has arrived than may wait for a handler; and less again. */
   pause(): void
   resume(): void

@@ -52,6 +52,7 @@ export class Session {
   #cut = false
   #sendingBody = false
   #closed = false
+  #over = false
   #ending: CloseReason | undefined
 
   readonly #inbox: Inbox
@@ -110,6 +111,11 @@ export class Session {
 
   get closed(): boolean {
     return this.#closed
+  }
+
+  /** Its last handler has ended as well. */
+  get over(): boolean {
+    return this.#over
   }
 
   /** Bytes from the mail server, in memory that stays as it is. */
@@ -572,10 +578,18 @@ export class Session {
       this.#inbox.clear()
       this.#countMemory()
       this.#out.flush(this.#transport)
-      // Its handler may still look at macros.
-      void Promise.resolve(this.#events.close(reason)).then(() => this.macros.clear())
+      const closing = this.#events.close(reason)
       this.#transport.close()
+      if (closing instanceof Promise) void closing.then(() => this.#end())
+      else this.#end()
     })
+  }
+
+  /** The handler of close may look at macros. */
+  #end(): void {
+    this.macros.clear()
+    this.#over = true
+    this.#transport.over?.()
   }
 
   #fail(error: ProtocolError): void {

@@ -1,9 +1,11 @@
 // A worker of `tsmilter run`: becomes who it should be, loads the filters, serves the connections the
 // primary has accepted. It speaks with the primary only; signals are the primary's business.
 import type { Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import { UsageError } from '../../errors.ts'
 import { childLogger, type Logger } from '../../milter/log.ts'
 import { MilterServer } from '../../server/server.ts'
+import { MAX_TIMER } from '../../milter/option-values.ts'
 import { createLogger } from '../../telemetry/logger.ts'
 import { logMessages } from '../../telemetry/message-log.ts'
 import { collectMetrics, type Metrics } from '../../telemetry/metrics.ts'
@@ -113,7 +115,9 @@ async function count(): Promise<void> {
 
 async function stop(deadline: number, quiet: number): Promise<void> {
   stopping = true
-  await server?.close({ deadline, quiet })
+  // Before the primary kills it (Crew.retire), and what was counted is lost: handlers of abort and close may hang.
+  const patience = deadline + (deadline === 0 ? 1_500 : 4_000)
+  await Promise.race([server?.close({ deadline, quiet }), delay(Math.min(patience, MAX_TIMER))])
   await count()
   // A filter may hold on to something; it is over all the same.
   process.exit(0)

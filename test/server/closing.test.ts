@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { Handlers } from '../../src/milter/handlers.ts'
+import { MtaClient } from '../../src/mta/client.ts'
+import type { ServeOptions } from '../../src/server/options.ts'
+import { serve } from '../../src/server/serve.ts'
+import type { MilterServer } from '../../src/server/server.ts'
+import { atEnd, until } from '../support/resources.ts'
+import { connect, mail, recordingLogger } from '../support/wire.ts'
+
+async function start(
+  handlers: Handlers,
+  options: Partial<ServeOptions> = {},
+): Promise<MilterServer> {
+  const server = await serve(() => handlers, {
+    listen: 'inet:0@127.0.0.1',
+    logger: recordingLogger([]),
+    ...options,
+  })
+  atEnd(() => server.close({ deadline: 0 }))
+  return server
+}
+
+async function client(server: MilterServer): Promise<MtaClient> {
+  const made = await MtaClient.connect(server.addresses[0]!)
+  atEnd(() => made.destroy())
+  await made.negotiate()
+  return made
+}
+
+/** A handler that is let go by hand. */
+class Gate {
+  calls = 0
+  open: () => void = () => {}
+  readonly handler = (): Promise<void> => {
+    this.calls++
+    return new Promise((resolve) => (this.open = resolve))
+  }
+}
+
+const turns = async (): Promise<void> => {
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve))
+}
+
+describe('a server that has closed', () => {
+  for (const [how, deadline] of [
+    ['when its sessions have ended', 60_000],
+    ['at its deadline', 0],
+  ] as const) {
+    it(`has no handler of abort or close that still runs, ${how}`, async () => {
+      const aborts = new Gate()
+      const closes = new Gate()
+      const server = await start({
+        envfrom: () => {},
+        abort: aborts.handler,
+        close: closes.handler,
+      })
+      const mta = await client(server)
+      await mta.command(mail())
+      let closed = false
+      const closing = server.close({ deadline, quiet: 0 }).then(() => (closed = true))
+      mta.destroy()
+      await until(() => aborts.calls === 1)
+      await turns()
+      assert.equal(closed, false)
+      assert.equal(server.connections, 1)
+      aborts.open()
+      await until(() => closes.calls === 1)
+      await turns()
+      assert.equal(closed, false)
+      closes.open()
+      await closing
+      assert.equal(server.connections, 0)
+      assert.deepEqual([aborts.calls, closes.calls], [1, 1])
+    })
+  }
+
+  it('has not waited longer than their deadlines', async () => {
+    const closes = new Gate()
+    const server = await start(
+      { connect: () => {}, close: closes.handler },
+      { deadlines: { close: 50 } },
+    )
+    const mta = await client(server)
+    await mta.command(connect())
+    await server.close({ deadline: 0 })
+    assert.equal(closes.calls, 1)
+    assert.equal(server.connections, 0)
+  })
+
+  it('has waited for who is gone already', async () => {
+    const closes = new Gate()
+    const server = await start({ connect: () => {}, close: closes.handler })
+    const mta = await client(server)
+    await mta.command(connect())
+    mta.destroy()
+    await until(() => closes.calls === 1)
+    await turns()
+    assert.equal(server.connections, 1)
+    let closed = false
+    const closing = server.close({ deadline: 0 }).then(() => (closed = true))
+    // Longer than a close at once waits for its last answers.
+    await new Promise((resolve) => setTimeout(resolve, 1_200))
+    assert.equal(closed, false)
+    closes.open()
+    await closing
+  })
+})
