@@ -15,6 +15,8 @@ export class Outbox {
   #rest: Buffer[] | undefined
   /** bytes */
   #size = 0
+  /** a body is being sent: Postfix takes any other frame for its end */
+  sendingBody = false
 
   /** It should be sent first, before more is put in. */
   get full(): boolean {
@@ -54,6 +56,7 @@ export class Outbox {
     stopped: () => boolean,
   ): Promise<boolean> {
     let empty = true
+    this.sendingBody = true
     try {
       for await (const piece of body) {
         if (stopped()) return false
@@ -67,6 +70,8 @@ export class Outbox {
       return true
     } catch {
       return false
+    } finally {
+      this.sendingBody = false
     }
   }
 }

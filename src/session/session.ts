@@ -50,7 +50,6 @@ export class Session {
   #busy = false
   /** the handler of this command was not waited for */
   #cut = false
-  #sendingBody = false
   #closed = false
   #over = false
   #ending: CloseReason | undefined
@@ -151,9 +150,7 @@ export class Session {
 
   /** Keeps the mail server waiting at end of message; anywhere else Sendmail would drop the filter. */
   progress(): void {
-    if (!this.#message.ending) return
-    // Postfix takes any other frame for the end of the body.
-    if (this.#sendingBody) return
+    if (!this.#message.ending || this.#out.sendingBody) return
     this.#out.push(FRAMES.progress)
     this.#out.flush(this.#transport)
   }
@@ -304,18 +301,13 @@ export class Session {
   // ---- before and between messages
 
   #negotiate(): void {
-    if (this.#terms !== undefined) {
-      throw negotiatedTwice()
-    }
+    if (this.#terms !== undefined) throw negotiatedTwice()
     const offer = offeredBits(decodeOffer(this.#frame))
     this.#after(this.#events.negotiate(offer), (wishes) => this.#agree(offer, wishes))
   }
 
   #agree(offer: Offer, wishes: Wishes | undefined): void {
-    if (wishes === undefined) {
-      this.#finish('error')
-      return
-    }
+    if (wishes === undefined) return this.#finish('error')
     try {
       this.#terms = agree(offer, wishes)
     } catch (error) {
@@ -499,7 +491,8 @@ export class Session {
     const passes = verdict.kind === 'continue' || verdict.kind === 'accept'
     if (passes) for (const edit of edits) this.#out.push(edit)
     if (passes && body !== undefined) {
-      this.#after(this.#sendBody(body), (complete) => {
+      const stopped = (): boolean => this.#closed || this.#ending !== undefined
+      this.#after(this.#out.sendBody(body, this.#transport, stopped), (complete) => {
         const final = complete ? verdict : TEMPFAIL
         this.#out.push(final.frame)
         this.#closeMessage(final)
@@ -508,14 +501,6 @@ export class Session {
     }
     this.#out.push(verdict.frame)
     this.#closeMessage(verdict)
-  }
-
-  async #sendBody(body: AsyncIterable<Buffer>): Promise<boolean> {
-    this.#sendingBody = true
-    const stopped = (): boolean => this.#closed || this.#ending !== undefined
-    const complete = await this.#out.sendBody(body, this.#transport, stopped)
-    this.#sendingBody = false
-    return complete
   }
 
   // ---- order
