@@ -134,9 +134,9 @@ async function sendThrough(
     outcome: {
       reply,
       shown,
-      sender: described(envelopeAddress(arrived.sender.split(' '))),
+      sender: described(envelopeAddress(wordsOf(arrived.sender))),
       recipients: arrived.recipients
-        .map((to) => described(envelopeAddress(to.split(' '))))
+        .map((to) => described(envelopeAddress(wordsOf(to))))
         .sort(),
       message: withReceived(arrived, RECEIVED).toString('latin1'),
     },
@@ -183,6 +183,9 @@ async function modelled(
     message: message.toString('latin1'),
   }
 }
+
+/** An address and its parameters; there may be spaces in quotes. */
+const wordsOf = (text: string): string[] => text.match(/(?:"(?:\\.|[^"\\])*"|\S)+/g) ?? []
 
 /** SIZE, BODY and ORCPT are added by the hop to the next server. */
 function described({ address, parameters }: EnvelopeAddress): string {

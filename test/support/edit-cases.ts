@@ -111,6 +111,35 @@ const address = fc.constantFrom(
   '<carol@example.test>',
   '<dave@Example.Test>',
   '<dave@example.test>',
+  '"a,b"@example.test',
+  '<"a,b"@example.test>',
+  '<"a b"@example.test>',
+  '"ab"@example.test',
+  '<ab@example.test>',
+  '"a.b"@example.test',
+  '<a.b@example.test>',
+  '"a..b"@example.test',
+  '""@example.test',
+  '<"a\\"b"@example.test>',
+  '"a\\\\b"@example.test',
+  '<"a<b>c"@example.test>',
+  '"a@b"@example.test',
+  '<@hub.test:bob@example.test>',
+  '<@one.test,@two.test:eve@example.test>',
+  'eve@example.test.',
+  'eve@[192.0.2.1]',
+)
+/** With a name or a comment, which `addrcpt_par` does not take in Sendmail. */
+const namedAddress = fc.constantFrom(
+  'Bob <bob@example.test>',
+  '"Bob, B." <bob@example.test>',
+  'eve@example.test (x, y)',
+)
+/** Sendmail takes each, Postfix the first. */
+const severalAddresses = fc.constantFrom(
+  'bob@example.test, eve@example.test',
+  '<eve@example.test>,<bob@example.test>',
+  '"a,b"@example.test, bob@example.test',
 )
 const recipientParameters = fc.constantFrom('', 'NOTIFY=NEVER', 'NOTIFY=SUCCESS,FAILURE')
 const senderParameters = fc.constantFrom('', 'RET=HDRS', 'ENVID=abc', 'RET=FULL ENVID=x')
@@ -153,7 +182,10 @@ const headerEdit: fc.Arbitrary<EditMessage> = fc.oneof(
   }),
 )
 const envelopeEdit: fc.Arbitrary<EditMessage> = fc.oneof(
-  fc.record({ type: fc.constantFrom('addrcpt' as const, 'delrcpt' as const), address }),
+  fc.record({
+    type: fc.constantFrom('addrcpt' as const, 'delrcpt' as const),
+    address: fc.oneof({ weight: 6, arbitrary: address }, namedAddress, severalAddresses),
+  }),
   fc.record({
     type: fc.constant('addrcpt_par' as const),
     address,
@@ -161,7 +193,11 @@ const envelopeEdit: fc.Arbitrary<EditMessage> = fc.oneof(
   }),
   fc.record({
     type: fc.constant('chgfrom' as const),
-    address: fc.constantFrom('<new@example.test>', 'new@example.test', '<>'),
+    address: fc.oneof(
+      fc.constantFrom('<new@example.test>', 'new@example.test', '<>'),
+      address,
+      namedAddress,
+    ),
     parameters: fc.option(senderParameters, { nil: undefined }),
   }),
 )
@@ -188,11 +224,17 @@ const edits: fc.Arbitrary<EditMessage[]> = fc
 const BASE = ['From: Alice <alice@example.test>', 'To: bob@example.test']
 
 export const editCase: fc.Arbitrary<EditCase> = fc.record({
-  sender: fc.constantFrom('<alice@example.test>', '<>'),
+  sender: fc.constantFrom(
+    '<alice@example.test>',
+    '<>',
+    '<"a.l"@example.test>',
+    '<"a,l"@example.test>',
+  ),
   recipients: fc.constantFrom<string[][]>(
     ['<bob@example.test>'],
     ['<bob@example.test>', '<carol@example.test>'],
     ['<Dave@example.test>', '<bob@example.test>'],
+    ['<"a,b"@example.test>', '<"ab"@example.test>', '<a.b@example.test>'],
   ),
   message: fc
     .tuple(fc.array(field, { maxLength: 6 }), body)

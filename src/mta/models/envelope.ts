@@ -18,3 +18,42 @@ export function envelopeAddress(words: readonly string[]): EnvelopeAddress {
   const [address = '', ...parameters] = words
   return { address: bareAddress(address), parameters }
 }
+
+/** Pieces of an address that hide what is in them: a quoted string, brackets, a comment (RFC 5322 3.2). */
+const QUOTED = String.raw`"(?:\\.|[^"\\])*"`
+const BRACKETS = `<(?:${QUOTED}|[^>"])*>`
+const COMMENT = String.raw`\((?:\\.|[^()\\])*\)`
+const LISTED = new RegExp(`(?:${QUOTED}|${BRACKETS}|${COMMENT}|[^,])+`, 'gs')
+const ADDRESSED = new RegExp(`${QUOTED}|(${BRACKETS})|(${COMMENT})`, 'gs')
+
+/** At the commas outside quotes, brackets and comments. */
+export function splitAddresses(text: string): string[] {
+  return (text.match(LISTED) ?? []).map((one) => one.trim()).filter((one) => one !== '')
+}
+
+/** What an edit of the envelope means: the address in brackets, else all of it, without comments. */
+export function addressIn(text: string): string {
+  let bracketed: string | undefined
+  const plain = text.replaceAll(ADDRESSED, (piece, inBrackets?: string, comment?: string) => {
+    if (inBrackets !== undefined) bracketed = inBrackets.slice(1, -1)
+    return comment === undefined ? piece : ''
+  })
+  return (bracketed ?? plain).trim()
+}
+
+/** Without the route that the mail is to take (RFC 5321 appendix C): `@a,@b:c@d` is `c@d`. */
+export const withoutRoute = (address: string): string => address.replace(/^@[^:"]*:/, '')
+
+/** `a@b.` is `a@b`. */
+export const withoutFinalDot = (address: string): string =>
+  address.replace(/(@[^@"]*[^@".])\.$/, '$1')
+
+/** The local part in as few quotes as it can do with: Postfix keeps it unquoted (`quote_822_local.c`). */
+export function leastQuoted(address: string): string {
+  const found = new RegExp(`^(${QUOTED})(@.*|)$`, 's').exec(address)
+  if (found === null) return address
+  const local = found[1]!.slice(1, -1).replaceAll(/\\(.)/gs, '$1')
+  if (/^[^\s"(),:;<>@[\\\].]+(?:\.[^\s"(),:;<>@[\\\].]+)*$/.test(local))
+    return local + found[2]!
+  return `"${local.replaceAll(/["\\]/g, String.raw`\$&`)}"${found[2]!}`
+}

@@ -1,7 +1,14 @@
 import type { EditMessage } from '../../protocol/replies.ts'
 import { decodeText, encodeText } from '../../protocol/text.ts'
 import { Field, formatFields, isField } from '../message.ts'
-import { bareAddress, splitParameters } from './envelope.ts'
+import {
+  addressIn,
+  leastQuoted,
+  splitAddresses,
+  splitParameters,
+  withoutFinalDot,
+  withoutRoute,
+} from './envelope.ts'
 import type {
   EditFailure,
   EditTerms,
@@ -55,14 +62,14 @@ export class PostfixQueuedMessage implements QueuedMessage {
 
   constructor(message: ReceivedMessage) {
     this.body = message.body
-    this.#sender = message.sender
+    this.#sender = { ...message.sender, address: leastQuoted(message.sender.address) }
     const fields = message.fields.filter(({ key }) => !DROPPED.has(key))
     this.#headers = [
       { field: new Field(Buffer.from('Received: ')), own: true },
       ...fields.map(({ raw }) => ({ field: new Field(headerLines(raw)), own: false })),
     ]
     for (const { address, parameters } of message.recipients) {
-      this.#addRecipient(address, parameters, 'client')
+      this.#addRecipient(leastQuoted(address), parameters, 'client')
     }
   }
 
@@ -86,19 +93,19 @@ export class PostfixQueuedMessage implements QueuedMessage {
       case 'chgheader':
         return this.#changeHeader(edit.index, edit.name, space, edit.value)
       case 'addrcpt':
-        this.#addRecipient(bareAddress(decode(edit.address)), [])
+        this.#addRecipient(rewritten(decode(edit.address)), [])
         return undefined
       case 'addrcpt_par':
         this.#addRecipient(
-          bareAddress(decode(edit.address)),
+          rewritten(decode(edit.address)),
           knownParameters(edit.parameters, RECIPIENT_PARAMETERS),
         )
         return undefined
       case 'delrcpt':
-        this.#deleteRecipient(bareAddress(decode(edit.address)))
+        this.#deleteRecipient(internal(decode(edit.address)))
         return undefined
       case 'chgfrom':
-        this.#changeFrom(bareAddress(decode(edit.address)), edit.parameters)
+        this.#changeFrom(rewritten(decode(edit.address)), edit.parameters)
         return undefined
       case 'replbody':
         if (this.#bodyClosed) return SPLIT_BODY
@@ -191,6 +198,13 @@ export class PostfixQueuedMessage implements QueuedMessage {
     this.#sender = { address, parameters: [...kept, ...given] }
   }
 }
+
+/** The first address of a text (cleanup_milter.c: tok822_parse), as it is looked for among the recipients. */
+const internal = (text: string): string => leastQuoted(addressIn(splitAddresses(text)[0] ?? ''))
+
+/** An address as it is added: without a route, and without a dot at its end (trivial-rewrite). */
+const rewritten = (text: string): string =>
+  leastQuoted(withoutFinalDot(withoutRoute(internal(text))))
 
 const COLON = Buffer.from(':')
 const CRLF = Buffer.from('\r\n')

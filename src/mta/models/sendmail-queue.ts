@@ -1,7 +1,13 @@
 import type { EditMessage } from '../../protocol/replies.ts'
 import { decodeText, encodeText } from '../../protocol/text.ts'
 import { Field, formatFields } from '../message.ts'
-import { bareAddress, splitParameters } from './envelope.ts'
+import {
+  addressIn,
+  splitAddresses,
+  splitParameters,
+  withoutFinalDot,
+  withoutRoute,
+} from './envelope.ts'
 import { limitedMimeValue } from './sendmail-mime.ts'
 import type {
   AddedFields,
@@ -94,16 +100,16 @@ export class SendmailQueuedMessage implements QueuedMessage {
         return undefined
       case 'addrcpt_par':
         this.#addRecipient({
-          address: bareAddress(decode(edit.address)),
+          address: parsed(decode(edit.address)),
           parameters: splitParameters(edit.parameters),
         })
         return undefined
       case 'delrcpt':
-        this.#deleteRecipient(decode(edit.address))
+        this.#deleteRecipients(decode(edit.address))
         return undefined
       case 'chgfrom':
         this.#sender = {
-          address: bareAddress(decode(edit.address)),
+          address: parsed(decode(edit.address)),
           // A second string takes all parameters of MAIL away first (milter_chgfrom).
           parameters:
             edit.parameters === undefined
@@ -160,7 +166,7 @@ export class SendmailQueuedMessage implements QueuedMessage {
     if (!ADDRESSES.has(key)) {
       return written(name, Buffer.from(limitedMimeValue(key, text), 'latin1'))
     }
-    const addresses = splitAddresses(text)
+    const addresses = splitAddresses(text).map((one) => one.replaceAll(/\s*\n\s*/g, ' '))
     return writtenAddresses(
       name,
       text,
@@ -235,8 +241,8 @@ export class SendmailQueuedMessage implements QueuedMessage {
   }
 
   #addRecipients(list: string): void {
-    for (const one of list.split(',')) {
-      const address = bareAddress(one)
+    for (const one of splitAddresses(list)) {
+      const address = parsed(one)
       if (address !== '') this.#addRecipient({ address, parameters: [] })
     }
   }
@@ -261,12 +267,17 @@ export class SendmailQueuedMessage implements QueuedMessage {
     }
   }
 
-  #deleteRecipient(text: string): void {
-    const address = bareAddress(text)
-    const found = this.#recipients.find((one) => one.address === address)
-    if (found !== undefined) found.removed = true
+  #deleteRecipients(list: string): void {
+    for (const one of splitAddresses(list)) {
+      const address = parsed(one)
+      const found = this.#recipients.find((recipient) => recipient.address === address)
+      if (found !== undefined) found.removed = true
+    }
   }
 }
+
+/** An address as it is written to the next server: as it is quoted, without route, name and final dot. */
+const parsed = (text: string): string => withoutFinalDot(withoutRoute(addressIn(text)))
 
 /** Addresses are compared as written, case and all: so it is for what is relayed (parseaddr.c sameaddr). */
 interface Recipient {
@@ -412,12 +423,6 @@ function writtenAddresses(name: Buffer, value: string, addresses: readonly strin
     first = false
   }
   return new Field(Buffer.from([...lines, line].join('\n'), 'latin1'))
-}
-
-/** At the commas outside quotes, comments and angle brackets. */
-function splitAddresses(value: string): string[] {
-  const parts = value.match(/(?:"(?:\\.|[^"\\])*"|\([^()]*\)|<[^<>]*>|[^,])+/gs) ?? []
-  return parts.map((one) => one.replaceAll(/\s*\n\s*/g, ' ').trim()).filter((one) => one !== '')
 }
 
 /**
