@@ -1,5 +1,6 @@
 import { createServer, isIP, type AddressInfo, type Server, type Socket } from 'node:net'
 import { formatListenAddress, type ListenAddress } from './listen-address.ts'
+import type { Trusted } from './safe-directory.ts'
 import {
   listenError,
   listenOnPath,
@@ -11,6 +12,8 @@ import {
 export interface ListenerOptions {
   readonly unixSocket: SocketPermissions
   readonly backlog: number
+  /** who besides root may be able to write to the directory of a unix socket, if root opens it */
+  readonly trusted?: Trusted | undefined
 }
 
 /** One open address. Connections are handed over before anything has been read from them. */
@@ -43,11 +46,11 @@ export class Listener {
     return listener
   }
 
-  async #open({ unixSocket, backlog }: ListenerOptions): Promise<void> {
+  async #open({ unixSocket, backlog, trusted }: ListenerOptions): Promise<void> {
     const address = this.#address
     const server = this.#server
     if (address.type === 'unix') {
-      this.#placed = await listenOnPath(server, address.path, unixSocket, backlog)
+      this.#placed = await listenOnPath(server, address.path, unixSocket, backlog, trusted)
       return
     }
     const where =

@@ -9,13 +9,15 @@ import {
   rmdir,
   unlink,
 } from 'node:fs/promises'
-import type { Stats } from 'node:fs'
+import { lchownSync, lstatSync, readdirSync, type Stats } from 'node:fs'
+import cluster from 'node:cluster'
 import { connect, type Server } from 'node:net'
 import { basename, dirname, join } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
 import { setTimeout } from 'node:timers/promises'
 import { ListenError } from '../errors.ts'
 import { MAX_SOCKET_PATH } from './listen-address.ts'
+import { strangerIn, type Trusted } from './safe-directory.ts'
 
 /** Who may connect to a unix socket. The mail server needs write permission. */
 export interface SocketPermissions {
@@ -39,6 +41,7 @@ export interface PlacedSocket {
  * private directory beside the path and then moved into place. A stale socket is replaced, but only
  * if nobody answers on it; anything else that has the path stays untouched.
  *
+ * @param trusted who besides root may be able to write to the directory, where this process is root
  * @throws ListenError ADDRESS_IN_USE, NOT_A_SOCKET, LISTEN_FAILED
  */
 export async function listenOnPath(
@@ -46,16 +49,17 @@ export async function listenOnPath(
   path: string,
   permissions: SocketPermissions,
   backlog: number,
+  trusted?: Trusted,
 ): Promise<PlacedSocket> {
   const ids = await ownership(path, permissions)
   let directory: string | undefined
   try {
+    await refuseStrangers(path, trusted)
     // Mode 0700: nobody else can connect to the socket while it is being prepared.
     directory = await mkdtemp(join(dirname(path), privatePrefix(path)))
-    const draft = join(directory, 's')
-    await listening(server, draft, backlog, permissions.mode)
-    if (ids !== undefined) await lchown(draft, ids.uid, ids.gid)
-    const { dev, ino } = await lstat(draft)
+    const draft = join(directory, draftName(directory))
+    const wanted = { mode: permissions.mode, ids, backlog }
+    const { dev, ino } = await (canEnter() ? bindInside : bindAt)(server, draft, wanted)
     await place(draft, path)
     return { path, device: dev, inode: ino }
   } catch (error) {
@@ -64,6 +68,69 @@ export async function listenOnPath(
   } finally {
     if (directory !== undefined) await discard(directory)
   }
+}
+
+async function refuseStrangers(path: string, trusted: Trusted | undefined): Promise<void> {
+  const stranger = await strangerIn(dirname(path), trusted)
+  if (stranger === undefined) return
+  throw new ListenError(
+    'LISTEN_FAILED',
+    `cannot listen on ${path}: ${stranger}, who could put something else in its place; root makes no socket there: choose a directory that only root can write to`,
+  )
+}
+
+interface Wanted {
+  readonly mode: number | undefined
+  readonly ids: { uid: number; gid: number } | undefined
+  readonly backlog: number
+}
+
+/** In a thread there is no chdir, and in a process of node:cluster the primary binds, later. */
+const canEnter = (): boolean => isMainThread && !cluster.isWorker
+
+/**
+ * All in one turn, and in the directory itself: who may write around it (the user of a filter that root starts) can
+ * move it and put a link in its place, but not make this process leave it. A path would be looked up anew by each
+ * call.
+ */
+async function bindInside(server: Server, draft: string, wanted: Wanted): Promise<Stats> {
+  const { mode, ids, backlog } = wanted
+  const [directory, name] = [dirname(draft), basename(draft)]
+  const before = process.cwd()
+  let bound: Promise<void>
+  let made: Stats | undefined
+  process.chdir(directory)
+  try {
+    const here = lstatSync('.')
+    if (
+      here.uid !== process.geteuid!() ||
+      (here.mode & 0o077) !== 0 ||
+      readdirSync('.').length > 0
+    )
+      throw new Error(`somebody has replaced ${directory}`)
+    // The mode comes from the umask: chmod follows links.
+    const umask = mode === undefined ? undefined : process.umask(0o777 & ~mode)
+    try {
+      bound = listening(server, name, backlog)
+    } finally {
+      if (umask !== undefined) process.umask(umask)
+    }
+    made = lstatSync(name, { throwIfNoEntry: false })
+    if (made !== undefined && ids !== undefined) lchownSync(name, ids.uid, ids.gid)
+  } finally {
+    process.chdir(before)
+  }
+  // Says why, if there is no socket.
+  await bound
+  return made!
+}
+
+async function bindAt(server: Server, draft: string, wanted: Wanted): Promise<Stats> {
+  const { mode, ids, backlog } = wanted
+  await listening(server, draft, backlog)
+  if (mode !== undefined) await chmod(draft, mode)
+  if (ids !== undefined) await lchown(draft, ids.uid, ids.gid)
+  return await lstat(draft)
 }
 
 /** Removes the socket at the end, if it still is the one that was put there. */
@@ -76,7 +143,13 @@ export async function removeSocket(socket: PlacedSocket): Promise<void> {
   }
 }
 
-/** The name shows in `ss -x`, so it holds the socket's where there is room. */
+/**
+ * A name alone shows in `ss -x`, and is removed once more by libuv at the end, in whatever directory the process is
+ * then: so it has to be nobody else's. A path with the directory's name has to be short.
+ */
+const draftName = (directory: string): string => (canEnter() ? basename(directory) : 's')
+
+/** It holds the socket's name where there is room. */
 function privatePrefix(path: string): string {
   const room =
     MAX_SOCKET_PATH - Buffer.byteLength(join(dirname(path), '/')) - '..XXXXXX/s'.length
@@ -84,32 +157,15 @@ function privatePrefix(path: string): string {
   return Buffer.byteLength(name) <= room ? `.${name}.` : '.'
 }
 
-/**
- * The mode comes from the umask while the socket is bound, which happens within the call: a chmod afterwards
- * would follow a link that somebody who may write there has put in its place.
- */
-async function listening(
-  server: Server,
-  path: string,
-  backlog: number,
-  mode: number | undefined,
-): Promise<void> {
+/** Bound within the call; `listening` comes later. */
+async function listening(server: Server, path: string, backlog: number): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    // Of a thread it is not its own, and cannot be set.
-    const before = isMainThread && mode !== undefined ? process.umask(0o777 & ~mode) : undefined
-    try {
-      server.listen({ path, backlog }, () => {
-        server.off('error', reject)
-        resolve()
-      })
-    } finally {
-      if (before !== undefined) process.umask(before)
-    }
+    server.listen({ path, backlog }, () => {
+      server.off('error', reject)
+      resolve()
+    })
   })
-  if (mode === undefined || ((await lstat(path)).mode & 0o777) === mode) return
-  // In a thread, or where a process of node:cluster has bound it.
-  await chmod(path, mode)
 }
 
 /**
@@ -240,7 +296,7 @@ function unknownName(
 }
 
 async function discard(directory: string): Promise<void> {
-  await rm(join(directory, 's'), { force: true })
+  await rm(join(directory, draftName(directory)), { force: true })
   await rmdir(directory)
 }
 

@@ -3,10 +3,8 @@ import { once } from 'node:events'
 import { existsSync, statSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { spawnSync } from 'node:child_process'
 import { describe, it } from 'node:test'
 import { readWorkerMessage } from '../../src/cli/run/worker-message.ts'
-import { sourcePath } from '../conformance/support/program.ts'
 import { launch, project, send, start } from './support/command.ts'
 
 const FILTER = `export default () => ({ eom: (ctx) => ctx.addHeader('X-Seen', 'yes') })`
@@ -76,25 +74,6 @@ describe('a message of a worker', () => {
     assert.equal(await running.ended, 2)
     assert.match(running.said, /the option workers of a worker/)
   })
-
-  const asNobody = { uid: 65_534, gid: 65_534 }
-  const reachable =
-    process.getuid?.() === 0 &&
-    spawnSync('test', ['-r', sourcePath('dist', 'index.js')], asNobody).status === 0
-  it(
-    'of another user has root open no path',
-    { skip: reachable ? false : 'only root can' },
-    async () => {
-      const directory = project({ 'filter.mjs': FILTER })
-      const wanted = join(directory, 'socket')
-      const text = `export default { listen: ['unix:${wanted}'], filters: [() => ({})] }`
-      const other = project({ 'config.mjs': text })
-      await using running = launch(['config.mjs', '--user', 'nobody'], other)
-      assert.equal(await running.ended, 2)
-      assert.match(running.said, /root does not open it on their word/)
-      assert.equal(existsSync(wanted), false)
-    },
-  )
 })
 
 describe('before a version takes over', () => {

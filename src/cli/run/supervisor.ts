@@ -10,7 +10,7 @@ import type { Identity } from './messages.ts'
 import type { Notifier } from './notify.ts'
 import type { Given, RunSettings } from './settings.ts'
 import { Tally } from './tally.ts'
-import { StartError, WorkerProcess } from './worker-process.ts'
+import { StartError, WorkerProcess, type WorkerEvents } from './worker-process.ts'
 
 export interface Launch {
   /** paths of modules */
@@ -211,9 +211,7 @@ export class Supervisor {
   #spawn(): WorkerProcess {
     const start = (): WorkerProcess => {
       try {
-        return new WorkerProcess({ type: 'load', ...this.#launch }, (lost) =>
-          this.#handAnew(lost),
-        )
+        return new WorkerProcess({ type: 'load', ...this.#launch }, this.#workerEvents)
       } catch (error) {
         throw new StartError(`no process can be started: ${(error as Error).message}`)
       }
@@ -226,6 +224,19 @@ export class Supervisor {
     })
     for (const socket of this.#waiting.splice(0)) socket.destroy()
     return start()
+  }
+
+  readonly #workerEvents: WorkerEvents = {
+    onLost: (sockets) => this.#handAnew(sockets),
+    onDropped: ({ pid }) =>
+      this.#sparse.write(
+        this.#log,
+        'warn',
+        { pid },
+        'a worker has sent what is no message of tsmilter run (process.send is its own): dropped',
+      ),
+    onAbuse: ({ pid }, what) =>
+      this.#logFailure('a worker is killed for what it has sent', { pid, what }),
   }
 
   /**
@@ -343,7 +354,11 @@ export class Supervisor {
         if (this.#listeners.has(address)) continue
         const listener = await Listener.open(
           parseListenAddress(address),
-          { unixSocket: settings.unixSocket ?? {}, backlog: settings.backlog },
+          {
+            unixSocket: settings.unixSocket ?? {},
+            backlog: settings.backlog,
+            trusted: this.#launch.identity,
+          },
           (socket) => this.#accept(socket),
           (error, where) =>
             this.#logFailure('cannot accept a connection', { err: error, address: where }),

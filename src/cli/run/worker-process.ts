@@ -1,10 +1,12 @@
 import { fork, type ChildProcess } from 'node:child_process'
-import { Server, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { MetricsSnapshot } from '../../telemetry/metrics.ts'
 import type { Stop, ToWorker } from './messages.ts'
+import { onFreePort, workerEnvironment } from './worker-environment.ts'
 import { runSettings, type RunSettings } from './settings.ts'
+import { WorkerChannel } from './worker-channel.ts'
 import { readWorkerMessage } from './worker-message.ts'
 
 /** A worker could not be started; the message says why, in one line. */
@@ -26,20 +28,6 @@ export interface Loaded {
 
 const PROGRAM = fileURLToPath(new URL('./worker-main.js', import.meta.url))
 
-/** Meant for the primary alone. */
-const NOT_INHERITED = [
-  'NOTIFY_SOCKET',
-  'WATCHDOG_USEC',
-  'WATCHDOG_PID',
-  'LISTEN_FDS',
-  'LISTEN_PID',
-  'LISTEN_FDNAMES',
-]
-
-/** The primary has the inspector's port; Node says which one a worker has got. */
-const onFreePort = (argument: string): string =>
-  argument.replaceAll(/(?<!\S)(--inspect(?:-brk|-wait)?)(?:=\S*)?(?!\S)/g, '$1=127.0.0.1:0')
-
 /** Milliseconds in which everything is read that a worker has said before it ended. */
 const UNREAD = 200
 
@@ -51,6 +39,16 @@ const COUNT_TIME = 2_000
 
 let lastId = 0
 
+/** What happens with a worker that is not expected. */
+export interface WorkerEvents {
+  /** sockets that it had no descriptors for; they are still open here */
+  readonly onLost: (sockets: Socket[]) => void
+  /** it has sent something that is no message of this program, which was dropped */
+  readonly onDropped: (worker: WorkerProcess) => void
+  /** it has sent what no worker sends, and is killed for it */
+  readonly onAbuse: (worker: WorkerProcess, what: string) => void
+}
+
 /** A worker as the primary sees it. */
 export class WorkerProcess {
   /** settles when the filters are loaded; rejects with a {@link StartError} */
@@ -59,7 +57,8 @@ export class WorkerProcess {
   readonly gone: Promise<string>
   readonly #child: ChildProcess
   readonly #load: ToWorker & { readonly type: 'load' }
-  readonly #onLost: (sockets: Socket[]) => void
+  readonly #channel: WorkerChannel
+  readonly #events: WorkerEvents
   /** handed over, and not yet known to have arrived */
   readonly #untaken = new Map<number, Socket>()
   #ready = false
@@ -71,33 +70,22 @@ export class WorkerProcess {
   readonly #waiting: (() => void)[] = []
   #settle: { resolve(loaded: Loaded): void; reject(error: StartError): void } | undefined
 
-  /** @param onLost sockets that this worker had no descriptors for; they are still open here */
-  constructor(load: ToWorker & { readonly type: 'load' }, onLost: (sockets: Socket[]) => void) {
+  constructor(load: ToWorker & { readonly type: 'load' }, events: WorkerEvents) {
     this.#load = load
-    this.#onLost = onLost
-    const env = { ...process.env }
-    for (const name of NOT_INHERITED) delete env[name]
-    const { NODE_OPTIONS } = env
-    if (NODE_OPTIONS !== undefined) env['NODE_OPTIONS'] = onFreePort(NODE_OPTIONS)
-    const { identity } = load
-    if (identity?.uid !== undefined) {
-      // Programs that a filter starts would look for their files with root.
-      env['HOME'] = identity.home ?? '/'
-      env['USER'] = env['LOGNAME'] = identity.name ?? String(identity.uid)
-    }
+    this.#events = events
     this.#child = fork(PROGRAM, {
-      env,
+      env: workerEnvironment(process.env, load.identity),
       execArgv: process.execArgv.map(onFreePort),
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })
+    this.#channel = new WorkerChannel(this.#child, (what) => {
+      this.#settle?.reject(new StartError(`the worker has sent ${what}`))
+      events.onAbuse(this, what)
+      this.kill()
+    })
     this.loaded = new Promise((resolve, reject) => (this.#settle = { resolve, reject }))
     this.loaded.catch(() => {})
-    this.#child.on('message', (message: unknown, handle: unknown) => {
-      // No worker has a reason to send one.
-      if (handle instanceof Socket) handle.destroy()
-      else if (handle instanceof Server) handle.close()
-      this.#receive(message)
-    })
+    this.#child.on('message', (message: unknown) => this.#receive(message))
     this.gone = this.#watch()
     this.#send(load)
   }
@@ -146,12 +134,9 @@ export class WorkerProcess {
     const id = ++lastId
     this.#untaken.set(id, socket)
     if (!this.#child.connected) return
-    this.#child.send(
-      { type: 'connection', id } satisfies ToWorker,
-      socket,
-      { keepOpen: true },
-      () => {},
-    )
+    const message: ToWorker = { type: 'connection', id }
+    this.#channel.asked(message)
+    this.#child.send(message, socket, { keepOpen: true }, () => {})
   }
 
   /**
@@ -199,12 +184,17 @@ export class WorkerProcess {
 
   #send(message: ToWorker): void {
     // It may be gone, or was never there (then it has no `send`); `gone` tells.
-    if (this.#child.connected) this.#child.send(message, () => {})
+    if (!this.#child.connected) return
+    this.#channel.asked(message)
+    this.#child.send(message, () => {})
   }
 
   #receive(raw: unknown): void {
     const message = readWorkerMessage(raw)
-    if (message === undefined) return
+    if (message === undefined || (message.type === 'loaded' && this.#ready)) {
+      this.#events.onDropped(this)
+      return
+    }
     this.#heard = performance.now()
     switch (message.type) {
       case 'loaded':
@@ -246,7 +236,7 @@ export class WorkerProcess {
     if (lost.length === 0) return
     for (const [one] of lost) this.#untaken.delete(one)
     this.#lostAt = performance.now()
-    this.#onLost(lost.map(([, socket]) => socket))
+    this.#events.onLost(lost.map(([, socket]) => socket))
   }
 
   async #watch(): Promise<string> {

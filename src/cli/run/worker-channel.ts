@@ -1,0 +1,127 @@
+import type { ChildProcess } from 'node:child_process'
+import type { ToWorker } from './messages.ts'
+
+/** The largest message: what a worker has counted, with a great many labels. */
+const MAX_MESSAGE = 4 * 1024 * 1024
+/** Bytes a worker may send unasked: its signs of life, a second and at once. */
+const UNASKED = 64 * 1024
+/** Bytes it may send for what it was sent: the answer to a connection and an echo, and to all else. */
+const SMALL_ANSWER = 128
+const MOST_SAVED = 2 * MAX_MESSAGE
+
+/**
+ * Bounds what a worker sends. Node's own reading of a channel trusts the other side: a line that is not JSON, or a
+ * command of its own protocol that comes unexpected, is an exception that ends the process, a line without an end
+ * fills the memory, and handles are opened whoever sends them. Code of a filter can write whatever it likes there.
+ *
+ * It rests on parts of Node that are not documented (`onread` of the channel, the event `internalMessage`), since
+ * there are no others; `test/cli/run-distrust.test.ts` fails where they are missing.
+ */
+export class WorkerChannel {
+  readonly #onAbuse: (what: string) => void
+  #broken = false
+  /** bytes of a message whose end has not come */
+  #unfinished = 0
+  #saved = MAX_MESSAGE
+  #refilled = performance.now()
+
+  /** @param onAbuse called once; what comes after is not read */
+  constructor(child: ChildProcess, onAbuse: (what: string) => void) {
+    this.#onAbuse = onAbuse
+    const pipe = pipeOf(child)
+    if (pipe !== undefined) this.#guard(pipe)
+    this.#filterCommands(child)
+  }
+
+  /** It has been sent something, and may answer. */
+  asked({ type }: ToWorker): void {
+    this.#earn(type === 'connection' || type === 'echo' ? SMALL_ANSWER : MAX_MESSAGE)
+  }
+
+  #guard(pipe: ChannelPipe): void {
+    const { onread } = pipe
+    let before = pipe.bytesRead
+    pipe.onread = (chunk) => {
+      // The end of the channel.
+      if (chunk === undefined) return onread.call(pipe, chunk)
+      const bytes = new Uint8Array(
+        chunk,
+        0,
+        Math.min(chunk.byteLength, pipe.bytesRead - before),
+      )
+      before = pipe.bytesRead
+      if (pipe.pendingHandle) {
+        pipe.pendingHandle.close()
+        pipe.pendingHandle = null
+        this.#abuse('a handle')
+      }
+      this.#count(bytes)
+      if (this.#broken) return
+      try {
+        onread.call(pipe, chunk)
+      } catch {
+        this.#abuse('a line that is not JSON')
+      }
+    }
+  }
+
+  #count(bytes: Uint8Array): void {
+    const end = bytes.lastIndexOf(NEWLINE)
+    this.#unfinished = end === -1 ? this.#unfinished + bytes.length : bytes.length - end - 1
+    if (this.#unfinished > MAX_MESSAGE)
+      this.#abuse(`a message of more than ${MAX_MESSAGE} bytes`)
+    const now = performance.now()
+    this.#earn(((now - this.#refilled) / 1_000) * UNASKED)
+    this.#refilled = now
+    this.#saved -= bytes.length
+    if (this.#saved < 0) this.#abuse('more than it was asked for')
+  }
+
+  #earn(bytes: number): void {
+    this.#saved = Math.min(this.#saved + bytes, MOST_SAVED)
+  }
+
+  /** Of Node's own commands a worker has reason to send only whether a socket has arrived. */
+  #filterCommands(child: ChildProcess): void {
+    const handlers = child.listeners('internalMessage')
+    child.removeAllListeners('internalMessage')
+    child.on('internalMessage', (message: { readonly cmd?: unknown }, handle: unknown) => {
+      if (this.#broken) return
+      if (message.cmd !== 'NODE_HANDLE_ACK' && message.cmd !== 'NODE_HANDLE_NACK') {
+        this.#abuse('a command of Node')
+        return
+      }
+      try {
+        for (const handler of handlers) handler.call(child, message, handle)
+      } catch {
+        this.#abuse('news of a socket that it was not sent')
+      }
+    })
+  }
+
+  #abuse(what: string): void {
+    if (this.#broken) return
+    this.#broken = true
+    this.#onAbuse(what)
+  }
+}
+
+const NEWLINE = 0x0a
+
+/** What the channel is in Node, as far as it is used here. */
+interface ChannelPipe {
+  onread: (this: ChannelPipe, chunk: ArrayBuffer | undefined) => void
+  readonly bytesRead: number
+  /** came with the bytes that are read next */
+  pendingHandle?: { close(): void } | null
+}
+
+function pipeOf(child: ChildProcess): ChannelPipe | undefined {
+  const symbol = Object.getOwnPropertySymbols(child).find(
+    ({ description }) => description === 'kChannelHandle',
+  )
+  const found = symbol && (child as unknown as Record<symbol, unknown>)[symbol]
+  return found && typeof (found as ChannelPipe).onread === 'function'
+    ? (found as ChannelPipe)
+    : undefined
+}
