@@ -15,7 +15,7 @@ const MOST_SAVED = 2 * MAX_MESSAGE
  * fills the memory, and handles are opened whoever sends them. Code of a filter can write whatever it likes there.
  *
  * It rests on parts of Node that are not documented (`onread` of the channel, the event `internalMessage`), since
- * there are no others; `test/cli/run-distrust.test.ts` fails where they are missing.
+ * there are no others; `test/cli/run-abuse.test.ts` fails where they are missing.
  */
 export class WorkerChannel {
   readonly #onAbuse: (what: string) => void
