@@ -81,12 +81,17 @@ export class WorkerChannel {
     this.#saved = Math.min(this.#saved + bytes, MOST_SAVED)
   }
 
-  /** Of Node's own commands a worker has reason to send only whether a socket has arrived. */
+  /**
+   * Of Node's own commands a worker has reason to send whether a socket has arrived, and what a listener asks of
+   * it that is closed (`SocketListSend`, whose own listener comes later and takes only what it waits for).
+   */
   #filterCommands(child: ChildProcess): void {
     const handlers = child.listeners('internalMessage')
     child.removeAllListeners('internalMessage')
     child.on('internalMessage', (message: { readonly cmd?: unknown }, handle: unknown) => {
       if (this.#broken) return
+      if (message.cmd === 'NODE_SOCKET_ALL_CLOSED' || message.cmd === 'NODE_SOCKET_COUNT')
+        return
       if (message.cmd !== 'NODE_HANDLE_ACK' && message.cmd !== 'NODE_HANDLE_NACK') {
         this.#abuse('a command of Node')
         return
