@@ -10,7 +10,8 @@ import {
 import { ContentChecks, type ContentRules, type Tell } from './content-checks.ts'
 import { DANGEROUS_EXTENSIONS, HTML_EXTENSIONS } from './file-extensions.ts'
 import { dangerousName, extensionOf, extensionSet, LONGEST_NAME } from './file-names.ts'
-import { isHtmlPart, isLeftActive, seemsHtml } from './html-parts.ts'
+import { isActiveHtml, isHtmlPart, isLeftActive, seemsHtml } from './html-parts.ts'
+import type { SanitizeOptions } from './html-rules.ts'
 import { isMessageType } from './media-type.ts'
 import { MimeMessage } from './message.ts'
 import { contentReadings, type ContentReading } from './content-readings.ts'
@@ -57,6 +58,10 @@ export class Checks {
   readonly #extensions: ReadonlySet<string>
   /** without those of HTML */
   readonly #otherExtensions: ReadonlySet<string>
+  /** files of HTML are cleaned where they can be */
+  readonly #cleans: boolean
+  /** how HTML is cleaned; undefined where it is not */
+  readonly #html: SanitizeOptions | undefined
   readonly #budget: ZipBudget
   readonly #turns = new Turns()
   readonly #rules: ContentRules
@@ -76,7 +81,10 @@ export class Checks {
     const others = new Set(extensions)
     for (const one of HTML_EXTENSIONS) others.delete(one)
     this.#otherExtensions = others
-    this.#extensions = policy.htmlFiles === 'allow' ? others : extensions
+    const { html, htmlFiles = html === undefined ? 'report' : 'clean' } = policy
+    this.#extensions = htmlFiles === 'allow' ? others : extensions
+    this.#cleans = htmlFiles === 'clean'
+    if (html !== undefined || this.#cleans) this.#html = typeof html === 'object' ? html : {}
     this.#budget = new ZipBudget(policy.limits)
     this.#fieldsLeft = FIELDS_IN_ANY_CASE + FIELDS * sizeOf(message)
     this.#left = READ_IN_ANY_CASE + READ_AGAIN * sizeOf(message)
@@ -216,13 +224,13 @@ export class Checks {
     this.#types(part, names, place)
     // What is encoded is a tree of its own, looked at with its readings; and what is not is in this one.
     const isTree = part.children.length > 0
-    if (part.isMultipart && isTree) return
+    if (part.isMultipart && isTree) return await this.#around(part, place)
     if (isEncodedMessage(part) && !isTree) this.#limit('TOO_DEEP', place)
     let usual = true
     for (const content of contentReadings(part)) {
       await this.#turns.next()
       if (!this.#spend(part.raw.length)) return
-      if (!isTree) await this.#content(part, names, content, place)
+      if (!isTree) await this.#content(part, names, content, place, usual)
       // Other programs decode it in another way.
       else if (!usual) await this.#file(await content.whole(this.#turns), place, [])
       usual = false
@@ -234,9 +242,10 @@ export class Checks {
     names: readonly string[],
     { start, whole }: ContentReading,
     place: Place,
+    usual: boolean,
   ): Promise<void> {
     const tell: Tell = (finding) => this.#add(finding, place)
-    await this.#html(part, names, { start, whole }, place)
+    await this.#activeHtml(part, names, { start, whole }, place, usual)
     const rules: ContentRules = {
       ...this.#rules,
       message: async (content, path) => await this.#file(content, place, path),
@@ -254,19 +263,43 @@ export class Checks {
     })
   }
 
-  /** Active HTML that a function `html` is not given, or that programs read in another charset. */
-  async #html(
+  /** Active HTML that is not cleaned, or that programs read in another charset. */
+  async #activeHtml(
     part: MimePart,
     names: readonly string[],
     { start, whole }: ContentReading,
     place: Place,
+    usual: boolean,
   ): Promise<void> {
-    if (this.#policy.htmlFiles !== 'clean' || !seemsHtml(part, names, start)) return
+    if (this.#html === undefined || !seemsHtml(part, names, start)) return
     const given = !place.other && place.part === part && part.sealedBy === undefined
-    const found = await isLeftActive(part, await whole(this.#turns), given && isHtmlPart(part))
-    const name = names[0] ?? ''
-    const finding = { name, reason: 'HTML_NOT_CLEANED', where: 'content' } as const
-    if (found) this.#add({ ...finding, path: place.path }, place)
+    const cleaned = given && usual && isHtmlPart(part)
+    if (await isLeftActive(part, await whole(this.#turns), cleaned, this.#html)) {
+      this.#htmlFound(names[0] ?? '', place)
+    }
+  }
+
+  #htmlFound(name: string, place: Place): void {
+    const { path } = place
+    this.#add({ name, reason: 'HTML_NOT_CLEANED', where: 'content', path }, place)
+  }
+
+  /** What stands before and behind the parts of a multipart; programs that do not know parts show it. */
+  async #around(part: MimePart, place: Place): Promise<void> {
+    if (this.#html === undefined || part.edited) return
+    const { raw, children } = part
+    const first = startOf(children[0]!) - raw.byteOffset
+    const last = children.at(-1)!
+    const end = startOf(last) + last.toBytes().length - raw.byteOffset
+    for (const bytes of [raw.subarray(0, first), raw.subarray(end)]) {
+      if (!bytes.includes('<')) continue
+      await this.#turns.next()
+      if (!this.#spend(bytes.length)) return
+      if (await isActiveHtml(bytes.toString('latin1'), this.#html)) {
+        // Taking out the multipart would take its parts, too.
+        this.#htmlFound('', { ...place, part: undefined })
+      }
+    }
   }
 
   /** A message that is encoded, read in all ways; what is usual of it was in the tree around it. */
@@ -295,12 +328,12 @@ export class Checks {
 
   #add(
     { name, reason, where, path, kind }: Parameters<Tell>[0],
-    { part, names, attached, id, other }: Place,
+    { part, names, attached, id }: Place,
   ): void {
     const count = this.#counts.get(part) ?? 0
     if (count >= MOST_FINDINGS) return
     const key = JSON.stringify([id, name, reason, where, path])
-    if (other && this.#told.has(key)) return
+    if (this.#told.has(key)) return
     this.#told.add(key)
     this.#counts.set(part, count + 1)
     const finding = { part, names, name, reason, where, path, attached }
@@ -328,7 +361,7 @@ export class Checks {
   }
 
   #mayBeHtml(part: MimePart): boolean {
-    return (this.#policy.htmlFiles === 'clean' && isHtmlPart(part)) || isBodyText(part)
+    return (this.#cleans && isHtmlPart(part)) || isBodyText(part)
   }
 
   /** Content that is not in the message (RFC 2046, sections 5.2.2 and 5.2.3). */

@@ -19,9 +19,18 @@ export async function checkAttachments(
   return await new Checks(message, policy).all()
 }
 
-function checkOptions({ kinds, htmlFiles, contradictions, unread }: AttachmentChecks): void {
+function checkOptions({
+  kinds,
+  html,
+  htmlFiles,
+  contradictions,
+  unread,
+}: AttachmentChecks): void {
   if (kinds !== undefined && !Array.isArray(kinds)) {
     throw new UsageError('INVALID_OPTION', 'kinds takes a list such as ["exe", "tnef"]')
+  }
+  if (html === null || !['undefined', 'object', 'function'].includes(typeof html)) {
+    throw new UsageError('INVALID_OPTION', 'html takes a function, or options of sanitizeHtml')
   }
   if (![undefined, 'allow', 'clean', 'report'].includes(htmlFiles)) {
     throw new UsageError('INVALID_OPTION', 'htmlFiles takes "allow", "clean" or "report"')

@@ -2,6 +2,7 @@ import { UsageError } from '../errors.ts'
 import { checkAttachments } from './attachment-findings.ts'
 import { FINDING_REASONS, type AttachmentChecks, type Finding } from './finding.ts'
 import { isHtmlPart } from './html-parts.ts'
+import { rewriteHtmlPart, sanitizeHtml } from './html.ts'
 import { isMessageType } from './media-type.ts'
 import type { MimeMessage } from './message.ts'
 import type { MimePart } from './part.ts'
@@ -44,8 +45,6 @@ export interface AttachmentPolicy extends AttachmentChecks {
    * @default `report`
    */
   readonly sealed?: 'report' | 'replace' | undefined
-  /** Cleans a part with HTML, and tells whether it changed it. It is asked only where parts are changed. */
-  readonly html?: ((part: MimePart) => Promise<boolean>) | undefined
 }
 
 export interface Defanged {
@@ -56,7 +55,7 @@ export interface Defanged {
   readonly remaining: readonly Finding[]
   /** how many parts were replaced or taken out */
   readonly removed: number
-  /** how many parts `html` has changed */
+  /** how many parts of HTML were changed */
   readonly cleaned: number
 }
 
@@ -81,8 +80,7 @@ export async function defang(
   policy: AttachmentPolicy = {},
 ): Promise<Defanged> {
   const action = checked(policy)
-  const htmlFiles = policy.htmlFiles ?? (policy.html === undefined ? 'report' : 'clean')
-  const findings = await checkAttachments(message, { ...policy, htmlFiles })
+  const findings = await checkAttachments(message, policy)
   const edits = action !== 'reject' && action !== 'quarantine'
   const turns = new Turns()
   const removals = edits ? await removalsOf(findings, policy.sealed === 'replace', turns) : []
@@ -122,8 +120,8 @@ export async function defang(
 }
 
 function checked(policy: AttachmentPolicy): AttachmentAction {
-  const { action = 'replace', keep, notice, html, sealed } = policy
-  for (const [name, value] of Object.entries({ keep, notice, html })) {
+  const { action = 'replace', keep, notice, sealed } = policy
+  for (const [name, value] of Object.entries({ keep, notice })) {
     if (value !== undefined && typeof value !== 'function') {
       throw new UsageError('INVALID_OPTION', `${name} takes a function`)
     }
@@ -182,6 +180,11 @@ async function cleaned(
   turns: Turns,
 ): Promise<number> {
   if (html === undefined) return 0
+  const clean =
+    typeof html === 'function'
+      ? html
+      : async (part: MimePart) =>
+          await rewriteHtmlPart(part, async (text) => (await sanitizeHtml(text, html)).html)
   let count = 0
   const parts: MimePart[] = []
   for (const part of message.walk()) {
@@ -196,7 +199,7 @@ async function cleaned(
       attached.add(part)
     }
     if (messages === false && attached.has(part)) continue
-    if (isHtmlPart(part) && part.sealedBy === undefined && (await html(part))) count++
+    if (isHtmlPart(part) && part.sealedBy === undefined && (await clean(part))) count++
   }
   return count
 }

@@ -39,6 +39,8 @@ export function* contentReadings(part: MimePart): Generator<ContentReading> {
   const others = part
     .fields('Content-Transfer-Encoding')
     .flatMap((raw) => decodingsOf(readField('Content-Transfer-Encoding', decodeText(raw))))
+    // What is no base64 at all, some programs show as it stands.
+    .concat(usual === 'base64' && part.raw.includes('<') ? ['7bit'] : [])
     .filter(
       (one) => one !== usual && !(one !== 'uuencode' && isIdentity(one) && isIdentity(usual)),
     )

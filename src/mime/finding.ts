@@ -1,5 +1,6 @@
 import { ZIP_PROBLEMS, type ZipLimits, type ZipProblemCode } from './archive.ts'
 import { NAME_DANGERS, type Extensions, type NameDanger } from './file-names.ts'
+import type { SanitizeOptions } from './html-rules.ts'
 import type { MimePart } from './part.ts'
 import { MIME_PROBLEMS, type MimeProblemCode } from './problems.ts'
 
@@ -64,9 +65,15 @@ export interface AttachmentChecks {
   /** @default `DANGEROUS_EXTENSIONS` */
   readonly extensions?: Extensions | undefined
   /**
-   * Files that a browser opens (`HTML_EXTENSIONS`), where `extensions` has them; the text of a message
-   * may have such a name in any case. With `clean` those that can be cleaned as parts are allowed, and those
-   * in archives are not; active HTML that cannot be cleaned is found. @default `report`; in `defang` with a function `html`, `clean`
+   * That HTML is cleaned, and how: options of `sanitizeHtml`, or a function that cleans a part and tells
+   * whether it changed it. `defang` does it where it changes parts; `checkAttachments` only takes it into
+   * account: active HTML that this cannot clean is found, whatever `htmlFiles` says.
+   */
+  readonly html?: SanitizeOptions | ((part: MimePart) => Promise<boolean>) | undefined
+  /**
+   * Names of files that a browser opens (`HTML_EXTENSIONS`), where `extensions` has them; the text of a
+   * message may have such a name in any case. With `clean` those that can be cleaned as parts are allowed, and
+   * those in archives are not. @default `report`; with `html`, `clean`
    */
   readonly htmlFiles?: 'allow' | 'clean' | 'report' | undefined
   /** Files in archives, and archives that cannot be read. @default true */

@@ -1,7 +1,9 @@
 import { extensionOf } from './file-names.ts'
 import { readingOfCharset } from './content-guesses.ts'
-import { charsetInHtml, otherTexts } from './html-charset.ts'
+import { otherTexts } from './html-charset.ts'
+import type { SanitizeOptions } from './html-rules.ts'
 import { sanitizeHtml } from './html-sanitize.ts'
+import { isActiveXml, isXmlType, mayBeShown } from './html-xml.ts'
 import type { MimePart } from './part.ts'
 
 /** Which parts are HTML, and which of those can be cleaned. */
@@ -16,11 +18,9 @@ export const isHtmlPart = (part: MimePart): boolean =>
     (part.type === 'application/octet-stream' &&
       part.filenames.some((name) => /^html?$/.test(extensionOf(name)))))
 
-const XML = /^(?:application\/xhtml\+xml|image\/svg(?:\+xml)?)$/
-
 /** Whether some program may show it as HTML: by a type, a name or its first bytes (MIME Sniffing, 7.1). */
 export function seemsHtml(part: MimePart, names: readonly string[], start: Buffer): boolean {
-  if (part.types.some((type) => type === 'text/html' || XML.test(type))) return true
+  if (part.types.some((type) => type === 'text/html' || isXmlType(type))) return true
   if (names.some((name) => /^(?:[sx]?html?|xht|svg)$/.test(extensionOf(name)))) return true
   if (/^(?:image|audio|video)\//.test(part.type)) return false
   // Text that is shown as text may begin with a tag.
@@ -42,11 +42,11 @@ export async function isLeftActive(
   part: MimePart,
   bytes: Buffer,
   cleaned: boolean,
+  options: SanitizeOptions,
 ): Promise<boolean> {
   const labels = part.describing().flatMap((field) => field.readingsOf('charset'))
-  const inside = labels.length === 0 ? charsetInHtml('text/html', bytes) : undefined
   const usual = await part.text()
-  const texts = otherTexts(inside === undefined ? labels : [inside], bytes, usual)
+  const texts = otherTexts(labels, bytes, usual)
   // A text that rests on a guess is not written back (GUESSED_PART).
   const { sure, ascii } = readingOfCharset(part.type, part.charset, bytes)
   const guessed = !(sure || ascii) || part.guesses.some((guess) => guess !== 'charset')
@@ -54,14 +54,38 @@ export async function isLeftActive(
     texts.add(usual)
     texts.add(bytes.toString('latin1'))
   }
+  if (isFlowed(part))
+    for (const text of [usual, ...texts]) for (const one of unflowed(text)) texts.add(one)
   if (texts.size === 0) return false
+  const isXml = part.types.some(isXmlType)
+  if (isXml && !part.types.some((type) => SHOWN.has(type)) && ![...texts].some(mayBeShown))
+    return false
   if (bytes.length > LARGEST_READ) return true
   for (const text of texts) {
-    if (XML_CODE.test(text) && !cleaned) return true
-    if ((await sanitizeHtml(text)).removed.length > 0) return true
+    if (!cleaned && isActiveXml(text, options)) return true
+    if (await isActiveHtml(text, options)) return true
   }
   return false
 }
 
-/** What runs by the rules of XML only: elements and addresses with a prefix, entities. */
-const XML_CODE = /<[\w.-]+:script|<!entity|<\?xml-stylesheet/i
+export const isActiveHtml = async (text: string, options: SanitizeOptions): Promise<boolean> =>
+  (await sanitizeHtml(text, options)).removed.length > 0
+
+/** Types that mail programs show, or hand to a browser; other XML may turn out to be such. */
+const SHOWN: ReadonlySet<string> = new Set([
+  'text/html',
+  'application/xhtml+xml',
+  'image/svg',
+  'image/svg+xml',
+])
+
+/** Some programs join the lines of HTML too (postal-mime), which RFC 3676 says of text/plain. */
+const isFlowed = (part: MimePart): boolean =>
+  part
+    .describing()
+    .some((field) => field.readingsOf('format').some((one) => /flowed/i.test(one)))
+
+function unflowed(text: string): string[] {
+  const lines = text.replaceAll(/^ /gm, '')
+  return [lines.replaceAll(/ \r?\n/g, ''), lines.replaceAll(/ \r?\n/g, ' ')]
+}

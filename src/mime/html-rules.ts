@@ -1,3 +1,4 @@
+import { cleanStyle, isActiveStyle, isRemoteStyle } from './html-style.ts'
 import type { HtmlAttribute, HtmlStartTag } from './html-tokens.ts'
 
 /** What is active in HTML: it runs code, loads a page into this one, or leads away from it. */
@@ -7,6 +8,11 @@ export interface SanitizeOptions {
   readonly keepForms?: boolean | undefined
   /** @default false: `link` to a style sheet is taken out */
   readonly keepStylesheets?: boolean | undefined
+  /**
+   * `false`: nothing is loaded when it is shown, so no picture, film, sound or font from elsewhere; those
+   * that come with the mail (`cid:`, `data:`) stay, and so do links. @default true
+   */
+  readonly keepRemote?: boolean | undefined
 }
 
 /** Taken out with all that is in them. Programs without scripts read `noscript` in another way. */
@@ -42,14 +48,21 @@ export function isActiveTag(
   if (name === 'meta') return /^\s*refresh\s*$/i.test(valueOf(attributes, 'http-equiv'))
   if (name !== 'link') return false
   const words = valueOf(attributes, 'rel').toLowerCase().split(/\s+/)
-  const stylesheet = words.includes('stylesheet') && options.keepStylesheets !== true
-  return stylesheet || words.some((word) => LOADED_LINKS.has(word))
+  const styles = options.keepStylesheets === true && options.keepRemote !== false
+  return words.some((word) => !KEPT_LINKS.has(word) && !(styles && word === 'stylesheet'))
 }
 
-/** What browsers get, or connect to, before anybody asks (HTML, section 4.6.7). */
-const LOADED_LINKS: ReadonlySet<string> = new Set(
-  'dns-prefetch import manifest modulepreload preconnect prefetch preload prerender'.split(' '),
-)
+/**
+ * Links that nobody follows unasked: of HTML (section 4.6.7), and of Word. Of all others browsers get or
+ * may get what they name, or connect to it.
+ */
+const KEPT_LINKS: ReadonlySet<string> = new Set([
+  '',
+  ...(
+    'alternate author bookmark canonical help license next nofollow noopener noreferrer prev search tag ' +
+    'colorschememapping edit-time-data file-list oleobjectdata original-file preview themedata'
+  ).split(' '),
+])
 
 const valueOf = (attributes: readonly HtmlAttribute[], name: string): string =>
   attributes.find((one) => one.name === name)?.value ?? ''
@@ -77,26 +90,64 @@ const ADDRESSES: ReadonlySet<string> = new Set([
   'xlink:href',
 ])
 
-/** What of an attribute is active, in words; undefined if nothing is. */
+/** What is wrong with an attribute, in words, and what it is to be; without a value it goes. */
+export interface ActiveAttribute {
+  readonly what: string
+  readonly value?: string | undefined
+}
+
+/** What of an attribute is active; undefined if nothing is. */
 export function activeAttribute(
   element: string,
   { name, value }: HtmlAttribute,
   options: SanitizeOptions,
-): string | undefined {
-  if (name.startsWith('on') || ['srcdoc', 'ping', 'manifest'].includes(name))
-    return `attribute ${name}`
-  if (name === 'formaction' && options.keepForms !== true) return `attribute ${name}`
+): ActiveAttribute | undefined {
+  const itself = { what: `attribute ${name}` }
+  if (name.startsWith('on') || ['srcdoc', 'ping', 'manifest'].includes(name)) return itself
+  if (name === 'formaction' && options.keepForms !== true) return itself
   // What is drawn from another document, which is loaded for it; one's own stays.
-  if (element === 'use' && name.endsWith('href') && !/^\s*#/.test(value))
-    return `attribute ${name}`
-  if (name === 'style') return isActiveStyle(value) ? 'code' : undefined
+  if (DRAWN_FROM.has(element.toLowerCase()) && name.endsWith('href') && !/^\s*#/.test(value))
+    return itself
+  if (PAINTS.test(name) && isRemoteStyle(value)) return itself
+  if (name === 'style') {
+    const left = cleanStyle(value, options)
+    if (left === value) return undefined
+    return { what: isActiveStyle(value) ? 'code' : 'address from elsewhere', value: left }
+  }
+  const local = options.keepRemote === false
+  if (local && isLoaded(element, name) && !isLocal(name, value)) {
+    return { what: 'address from elsewhere' }
+  }
   if (name === 'srcset') {
     const active = srcsetUrls(value).some(({ url }) => isActiveUrl(url, true))
-    return active ? 'address that runs code' : undefined
+    return active ? CODE : undefined
   }
   if (!ADDRESSES.has(name)) return undefined
   const image = element === 'img' && name === 'src'
-  return isActiveUrl(value, image) ? 'address that runs code' : undefined
+  return isActiveUrl(value, image) ? CODE : undefined
+}
+
+const CODE: ActiveAttribute = { what: 'address that runs code' }
+
+const DRAWN_FROM: ReadonlySet<string> = new Set([
+  'lineargradient',
+  'pattern',
+  'radialgradient',
+  'textpath',
+  'use',
+])
+
+/** Attributes of SVG that are styles, and may name a document. */
+const PAINTS = /^(?:fill|stroke|filter|mask|clip-path|marker(?:-start|-mid|-end)?|cursor)$/
+
+/** Whether programs load what an attribute names as soon as they show it. */
+const isLoaded = (element: string, name: string): boolean =>
+  /^(?:src|srcset|imagesrcset|poster|background|lowsrc|dynsrc|icon)$/.test(name) ||
+  (/^(?:xlink:)?href$/.test(name) && !['a', 'area', 'link'].includes(element))
+
+function isLocal(name: string, value: string): boolean {
+  const urls = name.endsWith('srcset') ? srcsetUrls(value).map(({ url }) => url) : [value]
+  return urls.every((url) => /^\s*(?:$|#|(?:cid|mid|data|about):)/i.test(url))
 }
 
 /**
@@ -110,36 +161,6 @@ function isActiveUrl(url: string, image: boolean): boolean {
   if (/^(?:javascript|vbscript|livescript|jscript):/.test(start)) return true
   if (!image && start.startsWith('data:image/svg')) return true
   return /^data:(?:text\/(?:html|xml)|application\/(?:xhtml\+xml|xml))/.test(start)
-}
-
-/**
- * Code in CSS: what old programs run; the behavior of VML draws only. Escapes are read, comments
- * both kept and passed over.
- */
-export function isActiveStyle(css: string): boolean {
-  const plain = css
-    .replaceAll(/\\([0-9a-f]{1,6})[ \t\r\n\f]?/gi, (_all, hex: string) =>
-      character(Number.parseInt(hex, 16)),
-    )
-    .replaceAll(/\\([^\r\n])/g, '$1')
-    .toLowerCase()
-  return ACTIVE_STYLE.test(plain) || ACTIVE_STYLE.test(withoutComments(plain))
-}
-
-const ACTIVE_STYLE =
-  /@import|expression\s*\(|-moz-binding|(?<![\w-])behaviou?r\s*:(?!\s*url\(["']?#default#vml["']?\))|(?:java|vb)script\s*:|data:text\/html/
-
-const character = (code: number): string => (code < 0x80 ? String.fromCharCode(code) : '\ufffd')
-
-function withoutComments(css: string): string {
-  const pieces: string[] = []
-  for (let at = 0; at < css.length;) {
-    const open = css.indexOf('/*', at)
-    pieces.push(css.slice(at, open === -1 ? css.length : open))
-    const close = open === -1 ? -1 : css.indexOf('*/', open + 2)
-    at = close === -1 ? css.length : close + 2
-  }
-  return pieces.join('')
 }
 
 /**

@@ -2,12 +2,12 @@ import {
   activeAttribute,
   INTEGRATION_POINTS,
   isActiveSource,
-  isActiveStyle,
   isActiveTag,
   PLAIN_FOREIGN,
   REMOVED_WHOLE,
   type SanitizeOptions,
 } from './html-rules.ts'
+import { cleanStyle } from './html-style.ts'
 import {
   applyEdits,
   readHtml,
@@ -184,17 +184,18 @@ class Sanitizer {
       return
     }
     const { attributes } = tag
-    const kept = attributes.filter((attribute) => {
+    const kept = attributes.flatMap((attribute) => {
       const active = activeAttribute(name, attribute, this.#options)
-      if (active === undefined) return true
-      const where = active.startsWith('attribute')
+      if (active === undefined) return [attribute]
+      const { what, value } = active
+      const where = what.startsWith('attribute')
         ? `of ${shown(name)}`
         : `in ${shown(attribute.name)} of ${shown(name)}`
-      this.#tell(`${shown(active)} ${where}`)
-      return false
+      this.#tell(`${shown(what)} ${where}`)
+      return value === undefined ? [] : [{ ...attribute, value }]
     })
     // One of several attributes of a name counts: taken out in its place, it would give way to the next.
-    if (kept.length < attributes.length) {
+    if (kept.some((one, i) => one !== attributes[i]) || kept.length < attributes.length) {
       this.edits.push({ start, end, text: writeTag(name, kept, selfClosing) })
     }
   }
@@ -224,9 +225,14 @@ class Sanitizer {
     else if (name === 'style') {
       // Style sheets are put in a comment for programs that do not know them.
       const css = content.replace(/^\s*<!--/, '')
-      if (/<[a-z/!?]/i.test(css) || isActiveStyle(css)) {
+      const left = /<[a-z/!?]/i.test(css) ? undefined : cleanStyle(content, this.#options)
+      if (left === content) return
+      if (left === undefined || /<[a-z/!?]/i.test(left.replace(/^\s*<!--/, ''))) {
         this.#dropEdits(start)
         this.#remove(start, end, 'element style with active content')
+      } else {
+        this.edits.push({ start: contentStart, end: contentEnd, text: left })
+        this.#tell('rules in style')
       }
     } else if (/<[a-z/!?]/i.test(content)) {
       // Shown as it is here, and read as tags where the element is not known.

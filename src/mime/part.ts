@@ -1,7 +1,7 @@
 import { UsageError } from '../errors.ts'
 import { encodeText } from '../protocol/text.ts'
 import { decodeAnyCharset } from './charset.ts'
-import { charsetInHtml } from './html-charset.ts'
+import { charsetSaid } from './html-charset.ts'
 import { fieldAt, type ContentField } from './content-field.ts'
 import { contentGuesses } from './content-guesses.ts'
 import { withParameter } from './content-type.ts'
@@ -231,7 +231,7 @@ export class MimePart extends PartFacts {
   /** The content as text. A charset nobody knows is read as UTF-8, or as Latin-1 where it is none. */
   async text(): Promise<string> {
     const bytes = this.bytes()
-    return await decodeAnyCharset(this.charset ?? charsetInHtml(this.type, bytes) ?? '', bytes)
+    return await decodeAnyCharset(charsetSaid(this.type, this.charset, bytes) ?? '', bytes)
   }
 
   // ---- edits

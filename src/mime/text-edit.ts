@@ -1,6 +1,6 @@
 import { UsageError } from '../errors.ts'
 import { encodeCharset } from './charset.ts'
-import { charsetInHtml } from './html-charset.ts'
+import { charsetInHtml, metaCharset } from './html-charset.ts'
 import { encodeText } from '../protocol/text.ts'
 import { readingOfCharset } from './content-guesses.ts'
 import type { Guess } from './guesses.ts'
@@ -35,10 +35,10 @@ export async function newText(
 const isAscii = (text: string): boolean => /^[\0-\x7f]*$/.test(text)
 
 /** HTML whose meta element, if it has one, names the charset it is written in. */
-const withMetaCharset = (html: string, charset: string): string =>
-  html.slice(0, 2048).replace(META, `$1${charset}`) + html.slice(2048)
-
-const META = /(<meta[^>]+charset\s*=\s*["']?\s*)[\w.:-]+/i
+function withMetaCharset(html: string, charset: string): string {
+  const said = metaCharset(html.slice(0, 2048))
+  return said === undefined ? html : html.slice(0, said.start) + charset + html.slice(said.end)
+}
 
 /** Whether two texts differ in nothing but the kind of their line ends. */
 export const sameText = (one: string, other: string): boolean =>

@@ -20,6 +20,8 @@ has spamd || wanted="$wanted spamd"
 has clamd || wanted="$wanted clamav-daemon"
 has clamav-milter || wanted="$wanted clamav-milter"
 has haproxy || wanted="$wanted haproxy"
+# Debian's browser: what is left of hostile HTML is shown in it.
+has chromium || wanted="$wanted chromium"
 [ -e /usr/share/doc/sendmail-doc/libmilter/html/sample.html ] || wanted="$wanted sendmail-doc"
 # The unit file is played with systemd's own lists of system calls.
 has systemd-analyze || wanted="$wanted systemd"

@@ -6,6 +6,19 @@ import { parseMime } from '../../src/mime/message.ts'
 
 const ACTIVE = '<p>x</p><script>alert(1)</script>'
 const clean = { html: cleaner }
+/** An attribute in ISO-2022-JP, a start tag where that is not known. */
+const JIS = '<p title="\x1b$B">x</p>\x1b(B<p onclick=alert(1)>x'
+const XHTML = 'http://www.w3.org/1999/xhtml'
+/** By the rules of XML; those of HTML see nothing in most of them. */
+const XML = [
+  `<h:script xmlns:h="${XHTML}">alert(1)</h:script>`,
+  `<ä:img xmlns:ä="${XHTML}" src="x" onerror="alert(1)"/>`,
+  `<h:a xmlns:h="${XHTML}" href="&#106;avascript:alert(1)"/>`,
+  `<h:link xmlns:h="${XHTML}" rel="stylesheet" href="//a"/>`,
+  `<h:style xmlns:h="${XHTML}">@im<![CDATA[port "//a"]]></h:style>`,
+  '<s:set xmlns:s="http://www.w3.org/2000/svg" attributeName="href" to="x"/>',
+  '<?xml-stylesheet href="//a"?>',
+]
 
 async function cleaner(part: Parameters<typeof rewriteHtmlPart>[0]): Promise<boolean> {
   return await rewriteHtmlPart(part, async (html) => (await sanitizeHtml(html)).html)
@@ -41,6 +54,29 @@ describe('HTML that a policy has cleaned', () => {
     ['signed', within('text/html', ACTIVE)],
     ['XHTML', mail('application/xhtml+xml', '<h:script xmlns:h="h">alert(1)</h:script>')],
     ['SVG', mail('image/svg+xml', '<svg><script>alert(1)</script></svg>')],
+    ['raw under base64', mail('text/html\r\nContent-Transfer-Encoding: base64', ACTIVE)],
+    [
+      'behind base64',
+      mail('text/html\r\nContent-Transfer-Encoding: base64', `PHA+eDwvcD4=\r\n${ACTIVE}`),
+    ],
+    ['a preamble', mail('multipart/mixed; boundary=b', `${ACTIVE}\r\n--b\r\n\r\nx\r\n--b--`)],
+    ['an epilogue', mail('multipart/mixed; boundary=b', `--b\r\n\r\nx\r\n--b--\r\n${ACTIVE}`)],
+    [
+      'flowed',
+      mail('text/html; format=flowed; delsp=yes', '<scr \r\nipt>alert(1)</scr \r\nipt>'),
+    ],
+    [
+      'a meta element far down',
+      mail('text/html', `${' '.repeat(3000)}<meta charset=iso-2022-jp>${JIS}`),
+    ],
+    [
+      'an XML declaration',
+      mail('text/html', `<?xml version="1.0" encoding="iso-2022-jp"?>${JIS}`),
+    ],
+    ...XML.flatMap((one): [string, Buffer][] => [
+      [`XHTML: ${one}`, mail('application/xhtml+xml', `<x xmlns="${XHTML}">${one}</x>`)],
+      [`XML: ${one}`, mail('text/xml; name=x.txt', `<x xmlns="${XHTML}">${one}</x>`)],
+    ]),
     ['no encoding', mail('text/html\r\nContent-Transfer-Encoding: x-odd', ACTIVE)],
     ['a type with blanks', mail('text / html', ACTIVE)],
     ['a second type', mail('text/plain\r\nContent-Type: text/html', ACTIVE)],
@@ -69,12 +105,61 @@ describe('HTML that a policy has cleaned', () => {
     }
   })
 
+  it('is told whatever is done with names', async () => {
+    const bytes = mail('text/html; charset=utf-32', ACTIVE)
+    for (const htmlFiles of ['allow', 'report', 'clean'] as const) {
+      const { findings } = await defang(parseMime(bytes), { ...clean, htmlFiles })
+      assert.deepEqual(
+        findings.map(({ reason }) => reason),
+        ['HTML_NOT_CLEANED'],
+      )
+    }
+  })
+
+  it('is found once in several readings of its content', async () => {
+    const encodings = 'Content-Transfer-Encoding: 7bit\r\nContent-Transfer-Encoding: x-odd'
+    const bytes = mail(`text/html; charset=utf-32\r\n${encodings}`, ACTIVE)
+    assert.equal((await defang(parseMime(bytes), clean)).findings.length, 1)
+  })
+
+  it('is cleaned with the options of a policy', async () => {
+    const html = '<img src="http://example.org/"><a href="http://example.org/">x</a>'
+    const message = parseMime(mail('text/html', html))
+    assert.equal((await defang(message, { html: {} })).cleaned, 0)
+    assert.equal((await defang(message, { html: { keepRemote: false } })).cleaned, 1)
+    assert.equal(await message.text(), '<img><a href="http://example.org/">x</a>')
+    const sealed = within('text/html', html)
+    assert.equal((await defang(parseMime(sealed), { html: {} })).findings.length, 0)
+    const { remaining } = await defang(parseMime(sealed), { html: { keepRemote: false } })
+    assert.deepEqual(
+      remaining.map(({ reason }) => reason),
+      ['HTML_NOT_CLEANED'],
+    )
+    await assert.rejects(defang(message, { html: null as never }), { code: 'INVALID_OPTION' })
+  })
+
+  it('is no other XML', async () => {
+    for (const content of [
+      '<?xml version="1.0"?><order xmlns="urn:x"><object set="x"/><link>a</link></order>',
+      `<x xmlns="${XHTML}"><p style="color:red">x</p></x>`,
+      '<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0"/></svg>',
+    ]) {
+      const { findings } = await defang(parseMime(mail('application/xml', content)), clean)
+      assert.deepEqual(findings, [])
+    }
+  })
+
   it('loses what loads things unasked', async () => {
     for (const html of [
       '<link rel=prefetch href=//a>',
       '<link rel="icon PRELOAD" href=//a>',
       '<link rel=modulepreload href=//a>',
       '<link rel=manifest href=//a>',
+      '<link rel="icon" href=//a>',
+      '<link rel=compression-dictionary href=//a>',
+      '<svg><rect filter="url(//a#f)"></rect></svg>',
+      '<svg><path marker-end="u\\72l(//a#f)"></path></svg>',
+      '<svg><lineargradient href="//a#f"></lineargradient></svg>',
       '<track src=//a>',
       '<a ping=//a href=x>',
       '<svg><use href="//a#b"></use></svg>',

@@ -1,0 +1,68 @@
+import type { SanitizeOptions } from './html-rules.ts'
+
+/** Style sheets: what in them runs code or loads something, and how it is taken out. */
+
+/** Escapes undone, in lower case: only to look at. */
+const plainOf = (css: string): string =>
+  css
+    .replaceAll(/\\([0-9a-f]{1,6})[ \t\r\n\f]?/gi, (_all, hex: string) =>
+      character(Number.parseInt(hex, 16)),
+    )
+    .replaceAll(/\\([^\r\n])/g, '$1')
+    .toLowerCase()
+
+const character = (code: number): string => (code < 0x80 ? String.fromCharCode(code) : '\ufffd')
+
+/** Comments are both kept and passed over: an escape may have made one. */
+function someReading(css: string, matches: (plain: string) => boolean): boolean {
+  const plain = plainOf(css)
+  return matches(plain) || matches(withoutComments(plain))
+}
+
+/** Code in CSS: what old programs run; the behavior of VML draws only. And what loads other style sheets. */
+export const isActiveStyle = (css: string): boolean =>
+  someReading(css, (plain) => ACTIVE.test(plain))
+
+const ACTIVE =
+  /@import|expression\s*\(|-moz-binding|(?<![\w-])behaviou?r\s*:(?!\s*url\(["']?#default#vml["']?\))|(?:java|vb)script\s*:|data:text\/html/
+
+/** Whether it names anything that is loaded from elsewhere. */
+export const isRemoteStyle = (css: string): boolean =>
+  someReading(css, (plain) => REMOTE.test(plain))
+
+/** Functions that take addresses as strings are not looked into; `url()` may name what comes with the mail. */
+const REMOTE =
+  /@import|(?<![\w-])(?:-webkit-)?(?:image-set|cross-fade|image|src)\s*\(|url\(\s*["']?\s*(?!["'\s)#]|$|(?:data|cid|mid|about):)/
+
+function withoutComments(css: string): string {
+  const pieces: string[] = []
+  for (let at = 0; at < css.length;) {
+    const open = css.indexOf('/*', at)
+    pieces.push(css.slice(at, open === -1 ? css.length : open))
+    const close = open === -1 ? -1 : css.indexOf('*/', open + 2)
+    at = close === -1 ? css.length : close + 2
+  }
+  return pieces.join('')
+}
+
+/**
+ * The style without what is active in it, the rest as it stands; undefined if that cannot be told apart.
+ * What is left is judged again, whatever the patterns below have taken out.
+ */
+export function cleanStyle(css: string, options: SanitizeOptions): string | undefined {
+  const local = options.keepRemote === false
+  let left = css
+  if (isActiveStyle(left)) left = left.replaceAll(IMPORT, '')
+  if (local && isRemoteStyle(left)) {
+    left = left.replaceAll(ADDRESS, (all, address: string) =>
+      /^(?:$|""|''|["']?\s*(?:#|(?:data|cid|mid|about):))/i.test(address) ? all : 'none',
+    )
+  }
+  return isActiveStyle(left) || (local && isRemoteStyle(left)) ? undefined : left
+}
+
+/** Rules that are written as usual. No other `@` in them: each character is looked at once. */
+const IMPORT =
+  /@import(?![\w-])(?:[^@;"'(){}\\/]|"[^"\\\r\n]*"|'[^'\\\r\n]*'|\((?:[^"'()\\{}]|"[^"\\\r\n]*"|'[^'\\\r\n]*')*\)|\/(?!\*))*(?:;|$)/gi
+
+const ADDRESS = /(?<![\w-])url\(\s*("[^"\\\r\n]*"|'[^'\\\r\n]*'|[^"'()\\\s]*)\s*\)/gi

@@ -1,0 +1,70 @@
+import {
+  activeAttribute,
+  isActiveTag,
+  REMOVED_WHOLE,
+  type SanitizeOptions,
+} from './html-rules.ts'
+import { cleanStyle } from './html-style.ts'
+import type { HtmlAttribute } from './html-tokens.ts'
+
+/**
+ * XHTML and SVG by the rules of XML. Any name may be an element of HTML there, by its namespace: names
+ * count without their prefixes, and in any namespace. Nothing is cleaned; this only tells.
+ */
+
+/** Types that a browser reads as XML (MIME Sniffing, section 4.6). */
+export const isXmlType = (type: string): boolean =>
+  /^(?:text|application)\/xml$|\+xml$|^image\/svg$/.test(type)
+
+/** Of XML that is neither XHTML nor SVG by its type: whether it may be either. */
+export function mayBeShown(xml: string): boolean {
+  const text = withReferences(xml)
+  return /www\.w3\.org\/(?:1999\/xhtml|2000\/svg|1998\/math)/i.test(text) || DECLARES.test(text)
+}
+
+/** What a document type may define is elements and attributes too; a style sheet may make HTML of anything. */
+const DECLARES = /<!doctype[^>]*\[|<!(?:entity|attlist)|<\?xml-stylesheet/i
+
+/** Whether XML has something active, or with `keepRemote: false` something that is loaded. */
+export function isActiveXml(xml: string, options: SanitizeOptions): boolean {
+  if (DECLARES.test(xml)) return true
+  for (const [, prefixed, text] of xml.matchAll(TAG)) {
+    const name = localName(prefixed!)
+    const attributes = attributesOf(text!)
+    if (REMOVED_WHOLE.has(name) || ACTIVE.has(name)) return true
+    if (isActiveTag({ name, attributes, start: 0, end: 0, selfClosing: false }, options))
+      return true
+    if (attributes.some((one) => activeAttribute(name, one, options) !== undefined)) return true
+    if (name === 'style') {
+      const css = withReferences(xml.replaceAll(/<!\[CDATA\[|\]\]>|<!--|-->/g, ''))
+      if (cleanStyle(css, options) !== css) return true
+    }
+  }
+  return false
+}
+
+/** A start tag: its name, and its attributes. A `<` in a value is an error there. */
+const TAG = /<([^\s<>/!?='"]+)((?:[^<>"']+|"[^"]*"|'[^']*')*)/g
+
+/** They set an address after it was looked at, run code, or load something. */
+const ACTIVE: ReadonlySet<string> = new Set(['animate', 'feimage', 'handler', 'set'])
+
+const localName = (name: string): string => name.slice(name.indexOf(':') + 1).toLowerCase()
+
+const ATTRIBUTE = /([^\s=<>"'/]+)\s*=\s*(?:"([^"]*)"|'([^']*)')/g
+
+function attributesOf(text: string): HtmlAttribute[] {
+  return [...text.matchAll(ATTRIBUTE)].map(([, name, one, other]) => ({
+    name: localName(name!),
+    value: withReferences(one ?? other ?? ''),
+    start: 0,
+    end: 0,
+  }))
+}
+
+/** Character references undone; those to entities need a document type. */
+const withReferences = (text: string): string =>
+  text.replaceAll(/&#(?:x([0-9a-f]+)|(\d+));/gi, (all, hex?: string, decimal?: string) => {
+    const code = hex === undefined ? Number(decimal) : Number.parseInt(hex, 16)
+    return code <= 0x10ffff ? String.fromCodePoint(code) : all
+  })
