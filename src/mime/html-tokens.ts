@@ -51,6 +51,12 @@ let parse5: Promise<Parse5> | undefined
 /** So much is read at one go, in characters; then others have a turn. */
 const PIECE = 32_768
 
+/**
+ * The parser keeps a token that has not ended as one string, which each piece lengthens at the cost of a
+ * copy: so pieces grow with it, up to this.
+ */
+const LARGEST_PIECE = 524_288
+
 /** Reads a text in turns with all else; tells where the last token ended. Rejects with what the visitor throws. */
 export async function readHtml(html: string, visitor: HtmlVisitor): Promise<number> {
   const { RewritingStream } = await (parse5 ??= import('parse5-html-rewriting-stream'))
@@ -113,7 +119,7 @@ export async function readHtml(html: string, visitor: HtmlVisitor): Promise<numb
     const turns = new Turns()
     for (let at = 0; at < html.length;) {
       if (stopped) break
-      let end = at + PIECE
+      let end = at + Math.min(LARGEST_PIECE, Math.max(PIECE, (at - last) >> 2))
       // A line end stays whole.
       if (html[end] === '\n' && html[end - 1] === '\r') end++
       stream.write(html.slice(at, end))
