@@ -88,14 +88,32 @@ function decodes(decoder: Decoder, bytes: Buffer): boolean {
 /** What a body should be that a transfer encoding is said of (RFC 2045, section 6.7 and 6.8). */
 export function isEncodedAs(raw: Buffer, encoding: TransferEncoding): boolean {
   if (isIdentity(encoding)) return true
+  if (encoding === 'base64') return isBase64(raw)
   const text = raw.toString('latin1')
-  if (encoding === 'base64') {
-    const digits = text.replaceAll(/[\r\n \t]+/g, '')
-    const match = /^([A-Za-z0-9+/]*)(={0,2})$/.exec(digits)
-    return match !== null && match[1]!.length % 4 !== 1
-  }
   return !/=(?![0-9A-Fa-f]{2}|[ \t]*(?:\r?\n|$))/.test(text)
 }
+
+/** Digits, padding behind them, and blanks anywhere. */
+function isBase64(raw: Buffer): boolean {
+  let digits = 0
+  let padding = 0
+  for (const byte of raw) {
+    const kind = BASE64[byte]!
+    if (kind === DIGIT && padding === 0) digits++
+    else if (kind === PADDING && padding < 2) padding++
+    else if (kind !== BLANK) return false
+  }
+  return digits % 4 !== 1
+}
+
+const DIGIT = 1
+const PADDING = 2
+const BLANK = 3
+const BASE64 = Uint8Array.from({ length: 256 }, (_none, byte) => {
+  const one = String.fromCharCode(byte)
+  if (/[A-Za-z0-9+/]/.test(one)) return DIGIT
+  return one === '=' ? PADDING : /[\r\n \t]/.test(one) ? BLANK : 0
+})
 
 /** What is known of a part when this is asked. */
 export interface ContentOfPart {
@@ -105,15 +123,23 @@ export interface ContentOfPart {
   readonly encoding: TransferEncoding
   readonly raw: Buffer
   bytes(): Buffer
+  /** what stands in its fields of such a name */
+  fields(name: 'Content-Transfer-Encoding'): readonly Buffer[]
 }
 
-/** @param encodings what stands in its fields Content-Transfer-Encoding */
-export function contentGuesses(part: ContentOfPart, encodings: readonly Buffer[]): Guess[] {
-  const said = new Set(encodings.map((raw) => transferEncoding(raw.toString('latin1'))))
+/** Whether its transfer encoding could not be read for sure, or its body is not encoded so. */
+export function encodingIsGuess(part: ContentOfPart): boolean {
+  const said = new Set(
+    part
+      .fields('Content-Transfer-Encoding')
+      .map((raw) => transferEncoding(raw.toString('latin1'))),
+  )
   const clear = said.size < 2 && !said.has(undefined)
-  if (!clear || (!part.isMultipart && !isEncodedAs(part.raw, part.encoding))) {
-    return ['transfer-encoding']
-  }
+  return !clear || (!part.isMultipart && !isEncodedAs(part.raw, part.encoding))
+}
+
+export function contentGuesses(part: ContentOfPart): Guess[] {
+  if (encodingIsGuess(part)) return ['transfer-encoding']
   if (!part.type.startsWith('text/')) return []
   return readingOfCharset(part.type, part.charset, part.bytes()).sure ? [] : ['charset']
 }

@@ -1,12 +1,13 @@
 import { UsageError } from '../errors.ts'
 import { decodeAnyCharset, encodeCharset } from './charset.ts'
 import { charsetInHtml } from './html-charset.ts'
-import { readingOfCharset } from './content-guesses.ts'
+import { encodingIsGuess, readingOfCharset } from './content-guesses.ts'
 import { placeIn, withReferences } from './html.ts'
 import { escapeHtml, readHtml, TEXT_ELEMENTS } from './html-tokens.ts'
 import type { MimeMessage } from './message.ts'
 import { lineEndOf } from './line-end.ts'
 import type { MimePart } from './part.ts'
+import { Turns } from './turns.ts'
 
 export interface Footer {
   /** for plain text, in lines */
@@ -85,7 +86,8 @@ export async function addFooter(message: MimeMessage, footer: Footer): Promise<F
 /** As {@link addFooter}; tells of each version what was done, and why not more. */
 export async function placeFooter(message: MimeMessage, footer: Footer): Promise<FooterReport> {
   check(footer)
-  const { versions, sealed } = textOf(message)
+  const turns = new Turns()
+  const { versions, sealed } = await textOf(message, turns)
   const report = (
     result: FooterResult,
     done: FooterVersion['done'],
@@ -109,8 +111,9 @@ export async function placeFooter(message: MimeMessage, footer: Footer): Promise
   }
   const plans: Plan[] = []
   for (const part of versions) {
+    await turns.next()
     const present = footer.once === true && (await isPresent(part, footer))
-    plans.push(present ? { done: 'present' } : await planOf(part, footer))
+    plans.push(present ? { done: 'present' } : await planOf(part, footer, turns))
   }
   const reasons = plans.flatMap((plan) => ('reason' in plan ? [plan.reason] : []))
   if (reasons.length > 0) {
@@ -124,6 +127,7 @@ export async function placeFooter(message: MimeMessage, footer: Footer): Promise
   const done: FooterVersion[] = []
   for (const [i, plan] of plans.entries()) {
     const { type } = versions[i]!
+    await turns.next()
     if ('write' in plan) {
       await plan.write()
       done.push({ type, done: 'added' })
@@ -170,15 +174,15 @@ interface Text {
 const NONE: Text = { versions: [], sealed: false }
 
 /** The versions of the text of a message. The depth of the tree is bounded by the parser. */
-function textOf(part: MimePart): Text {
+async function textOf(part: MimePart, turns: Turns): Promise<Text> {
+  await turns.next()
+  await part.readInTurns(turns)
   if (part.protection !== undefined) return { versions: [], sealed: true }
   const { type } = part
   if (!part.isMultipart) {
     // What is no type for sure is not changed: the footer comes beside it.
     const isText =
-      (type === 'text/plain' || type === 'text/html') &&
-      !part.isAttachment &&
-      !part.guesses.includes('type')
+      (type === 'text/plain' || type === 'text/html') && !part.isAttachment && !part.typeIsGuess
     return isText ? { versions: [part], sealed: false } : NONE
   }
   if (type === 'multipart/related') {
@@ -188,17 +192,18 @@ function textOf(part: MimePart): Text {
       ({ contentId }) => contentId !== undefined && contentId === start,
     )
     const root = named ?? part.children[0]
-    return root === undefined ? NONE : textOf(root)
+    return root === undefined ? NONE : await textOf(root, turns)
   }
   if (type === 'multipart/alternative') {
-    const all = part.children.map(textOf)
+    const all: Text[] = []
+    for (const child of part.children) all.push(await textOf(child, turns))
     return {
       versions: all.flatMap(({ versions }) => versions),
       sealed: all.some(({ sealed }) => sealed),
     }
   }
   for (const child of part.children) {
-    const text = textOf(child)
+    const text = await textOf(child, turns)
     if (text.sealed || text.versions.length > 0) return text
   }
   return NONE
@@ -225,6 +230,26 @@ function addPart(message: MimeMessage, footer: Footer, last: boolean): void {
 const folded = (text: string): string =>
   text.replaceAll(/^[>\s]+/gm, '').replaceAll(/[\s\u00ad\u200b\ufeff]+/g, '')
 
+/** So much is folded at one go, in characters. */
+const FOLDED = 262_144
+
+/** The same of a long text, in turns with all else. */
+async function foldedInTurns(text: string): Promise<string> {
+  const turns = new Turns()
+  const pieces: string[] = []
+  for (let at = 0; at < text.length;) {
+    // Up to where neither blanks nor marks of a quotation go on.
+    STAYS.lastIndex = at + FOLDED
+    const end = STAYS.exec(text)?.index ?? text.length
+    pieces.push(folded(text.slice(at, end)))
+    at = end
+    await turns.next()
+  }
+  return pieces.join('')
+}
+
+const STAYS = /[^>\s]/g
+
 /** Whether the footer is a text beside others, or is in one of them. */
 async function isBeside(message: MimeMessage, footer: Footer): Promise<boolean> {
   if (footer.once !== true) return false
@@ -235,16 +260,16 @@ async function isBeside(message: MimeMessage, footer: Footer): Promise<boolean> 
 async function isPresent(part: MimePart, footer: Footer): Promise<boolean> {
   const text = await part.text()
   const wanted = folded(footer.text)
-  if (part.type !== 'text/html') return folded(text).includes(wanted)
+  if (part.type !== 'text/html') return (await foldedInTurns(text)).includes(wanted)
   const { shown, marks } = await shownOf(text)
   if (footer.mark !== undefined && marks.has(footer.mark)) return true
-  const all = folded(shown)
+  const all = await foldedInTurns(shown)
   if (all.includes(wanted)) return true
   const html = htmlOf(footer)
   const own = folded((await shownOf(html)).shown)
   if (own !== '') return all.includes(own)
   // A footer may be a picture.
-  const source = folded(text.replaceAll(/<!--.*?(?:-->|$)/gs, ''))
+  const source = await foldedInTurns(text.replaceAll(/<!--.*?(?:-->|$)/gs, ''))
   return source.includes(folded(html)) || source.includes(folded(withReferences(html)))
 }
 
@@ -296,13 +321,14 @@ async function shownOf(
 
 // ---- what is to be written
 
-async function planOf(part: MimePart, footer: Footer): Promise<Plan> {
-  const { guesses } = part
-  if (guesses.includes('transfer-encoding')) {
+async function planOf(part: MimePart, footer: Footer, turns: Turns): Promise<Plan> {
+  if (encodingIsGuess(part)) {
     return { reason: 'its transfer encoding is not what the header says' }
   }
+  await turns.next()
   const html = part.type === 'text/html'
   const reading = readingOfCharset(part.type, part.charset, part.bytes())
+  await turns.next()
   if (!reading.sure) {
     if (!reading.ascii) {
       return { reason: `its charset (${part.charset ?? 'not named'}) cannot be read for sure` }
@@ -322,7 +348,7 @@ async function planOf(part: MimePart, footer: Footer): Promise<Plan> {
   const text = await part.text()
   const utf8 = part.charset === 'utf-8' || part.charset === 'utf8'
   const { at, addition } = await insertionIn(part, footer, text, html && !utf8)
-  return await insertionPlan(part, text, at, addition)
+  return await insertionPlan(part, text, { at, addition }, turns)
 }
 
 const isAscii = (text: string): boolean => /^[\0-\x7f]*$/.test(text)
@@ -395,12 +421,14 @@ function htmlOf({ text, html, mark }: Footer): string {
 async function insertionPlan(
   part: MimePart,
   text: string,
-  at: number,
-  addition: string,
+  { at, addition }: Insertion,
+  turns: Turns,
 ): Promise<Plan> {
   const bytes = part.bytes()
   const charset = part.charset ?? charsetInHtml(part.type, bytes) ?? 'us-ascii'
+  await turns.next()
   const reading = readingOfCharset(part.type, part.charset, bytes)
+  await turns.next()
   const lines = addition.replaceAll('\n', lineEndIn(text, part))
   const ascii = isAscii(lines) ? Buffer.from(lines, 'latin1') : undefined
   const added = (await encodeCharset(charset, lines)) ?? ascii
@@ -411,13 +439,16 @@ async function insertionPlan(
       : at === 0
         ? bytes.subarray(0, 0)
         : await encodeCharset(charset, above)
+  await turns.next()
   if (added !== undefined && before?.equals(bytes.subarray(0, before.length)) === true) {
     const joined = Buffer.concat([before, added, bytes.subarray(before.length)])
     // Charsets with states, or with a mark at their start, are told by what is read then.
     const read = await decodeAnyCharset(charset, joined)
+    await turns.next()
     if (read === above + lines + text.slice(at)) return { write: () => part.setContent(joined) }
   }
   const encoded = await encodeCharset(charset, text)
+  await turns.next()
   // There is no writer of ISO-2022-JP here; its reader takes nothing that is wrong.
   const exact = encoded === undefined ? charset === 'iso-2022-jp' : encoded.equals(bytes)
   if (!exact || reading.nameless === true) {

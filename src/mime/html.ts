@@ -15,6 +15,7 @@ import {
 } from './html-tokens.ts'
 import type { MimePart } from './part.ts'
 import { guessedPart } from './text-edit.ts'
+import { Turns } from './turns.ts'
 
 /** Changes of HTML that leave everything else as it is to the byte. */
 
@@ -289,12 +290,17 @@ interface WritableHtml {
 
 /** The HTML of a part, and how another is written so that all bytes it still has are the same. */
 async function writableHtml(part: MimePart): Promise<WritableHtml> {
+  const turns = new Turns()
   const bytes = part.bytes()
   const html = await part.text()
+  await turns.next()
   const { guesses } = part
+  await turns.next()
   const reading = readingOfCharset(part.type, part.charset, bytes)
+  await turns.next()
   const name = part.charset ?? charsetInHtml(part.type, bytes) ?? 'us-ascii'
   const same = (await encodeCharset(name, html))?.equals(bytes) === true
+  await turns.next()
   if (guesses.every((guess) => guess === 'charset')) {
     // In codes with shifts, what stands above new text would be written in another way.
     const shifts = /utf-?7|^hz|2022/.test(name)

@@ -43,11 +43,12 @@ export abstract class PartFacts {
   /** What of its header could not be read for sure. */
   get guesses(): readonly Guess[] {
     const guesses: Guess[] = []
-    if (this.#typeIsGuess) guesses.push('type')
+    if (this.typeIsGuess) guesses.push('type')
     return guesses
   }
 
-  get #typeIsGuess(): boolean {
+  /** For the library: whether the first of {@link guesses} is `type`. */
+  get typeIsGuess(): boolean {
     const fields = this.contentFields('Content-Type')
     const value = fields[0]?.strict.value
     return fields.some(({ isCut, strict }) => isCut || !strict.sure || strict.value !== value)

@@ -28,6 +28,7 @@ import { checkGuesses, newText, sameText } from './text-edit.ts'
 import {
   decodeTransfer,
   decodeTransferInPieces,
+  decodeTransferInTurns,
   encodeTransfer,
   isIdentity,
   isKnownEncoding,
@@ -35,7 +36,7 @@ import {
   type TransferEncoding,
 } from './transfer-encoding.ts'
 import type { TreeContext } from './tree-context.ts'
-import type { Turns } from './turns.ts'
+import { Turns } from './turns.ts'
 
 /** A part in a multipart, and the delimiter above it; none for one that is new. */
 interface Entry {
@@ -185,8 +186,7 @@ export class MimePart extends PartFacts {
   }
 
   override get guesses(): readonly Guess[] {
-    const encodings = this.fields('Content-Transfer-Encoding')
-    return [...super.guesses, ...contentGuesses(this, encodings)]
+    return [...super.guesses, ...contentGuesses(this)]
   }
 
   protected get defaultType(): string {
@@ -230,7 +230,8 @@ export class MimePart extends PartFacts {
 
   /** The content as text. A charset nobody knows is read as UTF-8, or as Latin-1 where it is none. */
   async text(): Promise<string> {
-    const bytes = this.bytes()
+    const encoding = this.isMultipart ? '7bit' : this.encoding
+    const bytes = await decodeTransferInTurns(this.raw, encoding, new Turns())
     return await decodeAnyCharset(charsetSaid(this.type, this.charset, bytes) ?? '', bytes)
   }
 

@@ -64,13 +64,16 @@ export function* decodeTransferInPieces(
   }
 }
 
+/** Less is decoded at one go. */
+const AT_ONCE = 262_144
+
 /** All of it, in turns with all else the process does. */
 export async function decodeTransferInTurns(
   bytes: Buffer,
   encoding: TransferEncoding,
   turns: Turns,
 ): Promise<Buffer> {
-  if (isIdentity(encoding)) return bytes
+  if (isIdentity(encoding) || bytes.length < AT_ONCE) return decodeTransfer(bytes, encoding)
   const pieces: Buffer[] = []
   for (const piece of decodeTransferInPieces(bytes, encoding)) {
     pieces.push(piece)
@@ -194,6 +197,9 @@ function softBreak(bytes: Buffer, at: number): number {
   return bytes[i] === CR && bytes[i + 1] === LF ? i + 2 : -1
 }
 
+/** Longest line of a text without its end (RFC 5322, section 2.1.1). */
+const LONGEST_LINE = 998
+
 /** Longest encoded line without its end (RFC 2045, section 6.7 and 6.8). */
 const LINE = 76
 
@@ -226,9 +232,19 @@ function encodeQuotedPrintable(bytes: Buffer, eol: string): Buffer {
 }
 
 function quotedLine(line: string, eol: string): string {
-  let result = ''
+  const pieces: string[] = []
   let column = 0
-  for (let i = 0; i < line.length; i++) {
+  for (let i = 0; i < line.length;) {
+    // As much as stays as it is, up to where the line would be full.
+    PLAIN.lastIndex = i
+    const run = PLAIN.test(line) ? PLAIN.lastIndex - i : 0
+    const end = Math.min(i + run, i + LINE - 1 - column, line.length - 1)
+    if (end > i && !(column === 0 && risky(line, i))) {
+      pieces.push(line.slice(i, end))
+      column += end - i
+      i = end
+      continue
+    }
     const code = line.charCodeAt(i)
     const last = i === line.length - 1
     const plain =
@@ -237,15 +253,19 @@ function quotedLine(line: string, eol: string): string {
     let unit = plain ? line[i]! : HEX[code]!
     // The `=` of a soft break needs room, except behind the last one.
     if (column + unit.length > (last ? LINE : LINE - 1)) {
-      result += `=${eol}`
+      pieces.push(`=${eol}`)
       column = 0
     }
     if (column === 0 && risky(line, i)) unit = HEX[code]!
-    result += unit
+    pieces.push(unit)
     column += unit.length
+    i++
   }
-  return result
+  return pieces.join('')
 }
+
+/** No longer than a line. */
+const PLAIN = /[\t !-<>-~]{1,76}/y
 
 /** At the start of a line that is written, also one behind a soft break. */
 const risky = (line: string, i: number): boolean =>
@@ -255,21 +275,28 @@ const risky = (line: string, i: number): boolean =>
 
 /** Lines of 998 bytes at most, no NUL, no lone CR (RFC 2045, section 2.8). */
 export function isText(bytes: Buffer): boolean {
-  for (let at = 0; at < bytes.length;) {
-    const feed = bytes.indexOf(LF, at)
-    const end = feed === -1 ? bytes.length : feed
-    if (end - at > 999 || (end - at === 999 && bytes[end - 1] !== CR)) return false
-    at = end + 1
+  let start = 0
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at]!
+    if (byte === LF) {
+      if (at - start - (bytes[at - 1] === CR ? 1 : 0) > LONGEST_LINE) return false
+      start = at + 1
+    } else if (byte === 0 || (byte === CR && bytes[at + 1] !== LF)) return false
   }
-  return !bytes.includes(0) && !/\r(?!\n)/.test(bytes.toString('latin1'))
+  return bytes.length - start <= LONGEST_LINE
 }
 
 /**
  * Whether each line ends as the lines of the message do. On the way a lone LF becomes CRLF (RFC 2045,
  * section 2.7 and 2.8), so content with one has to be encoded. In a message of LF that cannot be told.
  */
-export const isCanonical = (bytes: Buffer, eol: string): boolean =>
-  eol !== '\r\n' || !/(?<!\r)\n/.test(bytes.toString('latin1'))
+export function isCanonical(bytes: Buffer, eol: string): boolean {
+  if (eol !== '\r\n') return true
+  for (let at = 0; at < bytes.length; at++) {
+    if (bytes[at] === LF && bytes[at - 1] !== CR) return false
+  }
+  return true
+}
 
 /** The least encoding that carries bytes through any mail server, in a message with such line ends. */
 export function leastEncoding(bytes: Buffer, eol = '\n'): TransferEncoding {

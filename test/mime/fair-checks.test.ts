@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { ZipBudget } from '../../src/mime/archive.ts'
 import { checkAttachments } from '../../src/mime/attachment-findings.ts'
-import { parseMime } from '../../src/mime/message.ts'
+import { addFooter, rewriteHtmlPart, sanitizeHtml } from '../../src/mime/index.ts'
+import { MimeMessage, parseMime } from '../../src/mime/message.ts'
 import { file, multipart } from '../support/attachments.ts'
 import { assertGrowth } from '../support/growth.ts'
 import { zip } from '../support/zip.ts'
@@ -59,6 +60,51 @@ describe('others have turns', () => {
       assert.ok(turns >= 3, `${turns} turns`)
     })
   }
+
+  const readers: [what: string, text: string, read: (bytes: Buffer) => Promise<unknown>][] = [
+    [
+      'while a tree is read',
+      `Content-Type: multipart/mixed; boundary=b\r\n\r\n${'--\r\n'.repeat(2_000_000)}`,
+      (bytes) => MimeMessage.read(bytes),
+    ],
+    [
+      'while HTML is cleaned',
+      `Content-Type: text/html\r\n\r\n${'<b>'.repeat(300_000)}`,
+      (bytes) =>
+        rewriteHtmlPart(parseMime(bytes), async (html) => (await sanitizeHtml(html)).html),
+    ],
+    [
+      'while a footer is looked for',
+      `Subject: x\r\n\r\n${'> x\r\n'.repeat(500_000)}`,
+      (bytes) => addFooter(parseMime(bytes), { text: 'a footer', once: true }),
+    ],
+  ]
+  for (const [what, text, read] of readers) {
+    it(what, async () => {
+      const bytes = Buffer.from(text)
+      const turns = await turnsOfOthers(() => read(bytes))
+      assert.ok(turns >= 3, `${turns} turns`)
+    })
+  }
+})
+
+describe('fields that are read in a dozen ways', () => {
+  const fields = (n: number): Buffer =>
+    Buffer.from(
+      'Content-Type: multipart/mixed; boundary=b\r\n\r\n' +
+        `--b\r\nContent-Type: a/b; ${'a=b;'.repeat(4_000)}\r\n\r\nx\r\n`.repeat(n),
+    )
+
+  it('are read up to a share of the message, and what is more is found', async () => {
+    const [few, many] = await Promise.all(
+      [10, 40].map((n) => checkAttachments(parseMime(fields(n)))),
+    )
+    assert.deepEqual(few, [])
+    assert.deepEqual(
+      many!.map(({ reason }) => reason),
+      ['TOO_MANY_READINGS'],
+    )
+  })
 })
 
 describe('work grows with the size of the mail', () => {
