@@ -93,7 +93,7 @@ export function isEncodedAs(raw: Buffer, encoding: TransferEncoding): boolean {
   return !/=(?![0-9A-Fa-f]{2}|[ \t]*(?:\r?\n|$))/.test(text)
 }
 
-/** Digits, padding behind them, and blanks anywhere. */
+/** Digits, padding behind them, and blanks anywhere. Padding may be missing; where there is some it is right. */
 function isBase64(raw: Buffer): boolean {
   let digits = 0
   let padding = 0
@@ -103,7 +103,7 @@ function isBase64(raw: Buffer): boolean {
     else if (kind === PADDING && padding < 2) padding++
     else if (kind !== BLANK) return false
   }
-  return digits % 4 !== 1
+  return digits % 4 !== 1 && (padding === 0 || (digits + padding) % 4 === 0)
 }
 
 const DIGIT = 1

@@ -2,6 +2,7 @@ import '../node-version.ts'
 
 export { parseMime, MimeMessage, type MimeOptions } from './message.ts'
 export { MimePart } from './part.ts'
+export type { EditOptions } from './text-edit.ts'
 export type { Guess } from './guesses.ts'
 export type { PartHeaders } from './part-headers.ts'
 export type { Address, Mailbox, MailboxGroup } from './mailboxes.ts'

@@ -49,7 +49,7 @@ export function lenientType(text: string): LenientType {
     let first = left
     while (first > from && isToken(first - 1)) first--
     let right = slash + 1
-    while (isBlank(right)) right++
+    while (isBlank(right) || start[right] === '/') right++
     let end = right
     while (isToken(end)) end++
     if (first < left && end > right) {

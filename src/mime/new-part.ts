@@ -1,6 +1,7 @@
 import { UsageError } from '../errors.ts'
 import { encodeText } from '../protocol/text.ts'
 import { formatParameters } from './content-type.ts'
+import { mustNotBeEncoded } from './media-type.ts'
 import { LineHeaders, type PartHeaders } from './part-headers.ts'
 import {
   encodeTransfer,
@@ -46,7 +47,8 @@ export function buildPart(part: NewPart, eol: string): BuiltPart {
   const structured = type.startsWith('multipart/') || type.startsWith('message/')
   // Only in text a line end is one; in other content it is a byte like others.
   const lines = type.startsWith('text/') || structured
-  const bytes = encodeText(text && lines ? content.replaceAll(/\r?\n/g, eol) : content)
+  const given = encodeText(text && lines ? content.replaceAll(/\r?\n/g, eol) : content)
+  const bytes = structured ? withLines(given, eol) : given
   // Those must not be encoded (RFC 2046, section 5.2.1; RFC 2045, section 6.4).
   const encoding = part.encoding ?? (structured ? 'binary' : leastEncoding(bytes, eol))
   if (structured && !isIdentity(encoding)) {
@@ -80,6 +82,20 @@ export function buildPart(part: NewPart, eol: string): BuiltPart {
   }
   for (const [name, value] of Object.entries(part.headers ?? {})) headers.append(name, value)
   return { headers: headers.toBytes(), body: encodeTransfer(bytes, encoding, eol) }
+}
+
+/** Bytes as they stand in a part of a type. */
+export const contentBytes = (content: Uint8Array, type: string, eol: string): Buffer =>
+  mustNotBeEncoded(type) ? withLines(content, eol) : Buffer.from(content)
+
+/**
+ * What must not be encoded, and is on its way in lines: a LF alone is none there (RFC 2045, section 2.7), and
+ * a mail server makes CRLF of it.
+ */
+function withLines(content: Uint8Array, eol: string): Buffer {
+  const bytes = Buffer.from(content)
+  if (eol === '\n' || !bytes.includes(0x0a)) return bytes
+  return Buffer.from(bytes.toString('latin1').replaceAll(/\r?\n/g, eol), 'latin1')
 }
 
 /** No control characters and no directories. */

@@ -2,6 +2,7 @@ import { decodeText } from '../protocol/text.ts'
 import { charsetReadings } from './charset-readings.ts'
 import { decodeEncodedWords, unfold } from './encoded-words.ts'
 import { looseParameters, parseParameters } from './parameters.ts'
+import { pythonReading } from './python-parameters.ts'
 import { wordReadings } from './word-readings.ts'
 
 /**
@@ -61,10 +62,12 @@ const isSame = (one: readonly Cut[], other: readonly Cut[]): boolean =>
 
 function cutsOf(raw: Buffer): Cut[][] {
   const unfolded = unfold(decodeText(raw))
-  const texts = new Set([
-    unfolded.replaceAll(/[\r\n]+/g, ''),
-    unfolded.replaceAll(/[\r\n]+/g, ' '),
-  ])
+  const texts = new Set(
+    ['', ' ']
+      .map((lineEnd) => unfolded.replaceAll(/[\r\n]+/g, lineEnd))
+      // In quotes that are never closed blanks at the end are of the value, or not.
+      .flatMap((text) => [text.trimStart(), text.trim()]),
+  )
   const cuts: Cut[][] = [usualCuts(raw)]
   for (const text of texts) {
     for (const bare of new Set([text, withoutComments(text)])) {
@@ -73,6 +76,7 @@ function cutsOf(raw: Buffer): Cut[][] {
     }
     if (text.includes('"')) cuts.push(...pythonCuts(text, true))
     cuts.push(looseParameters(text).map(({ name, value }) => [name, value]))
+    cuts.push(...newerPythonCuts(text))
   }
   return cuts
 }
@@ -124,7 +128,10 @@ function toggled(text: string, mailparser: boolean): Cut[] {
     if (mailparser && isClosed && one !== ';') continue
     else if (one === '\\' && (isQuoted || mailparser)) {
       at++
-      if (!isClosed) value += text[at] ?? ''
+      // postal-mime takes it behind a closing quote too.
+      if (value !== '') value += blank
+      blank = ''
+      value += text[at] ?? ''
     } else if (one === '"') {
       if (isQuoted) isClosed = true
       else if (value !== '') value += blank
@@ -165,7 +172,7 @@ function indexOfEither(text: string, one: string, other: string, from: number): 
  */
 function pythonCuts(text: string, blind: boolean): Cut[][] {
   const cuts: Cut[] = []
-  const strict: Cut[] = []
+  let isValueCut = false
   let start = 0
   let quotes = 0
   for (let at = 0; at <= text.length; at++) {
@@ -178,25 +185,38 @@ function pythonCuts(text: string, blind: boolean): Cut[][] {
       const name = piece.slice(0, equals).trim().toLowerCase()
       const value = piece.slice(equals + 1).trim()
       cuts.push([name, unquoted(value)])
-      // By RFC 2045 to the letter a value ends at what may not be in it (Python's newer policies).
-      const isQuoted = value.startsWith('"')
-      strict.push([name, isQuoted ? unquoted(value) : strictValue(name, value)])
+      isValueCut ||= start === 0
     }
     start = at + 1
     quotes = 0
   }
-  return [cuts, strict]
+  // What stands before the first semicolon is no parameter to it.
+  return isValueCut ? [cuts, cuts.slice(1)] : [cuts]
 }
 
 const QUOTE = 0x22
 const SEMICOLON = 0x3b
 
-const strictValue = (name: string, value: string): string =>
-  (name.endsWith('*') ? STRICT_EXTENDED : STRICT).exec(value)![0]
-
-const STRICT = /^[^\s()<>@,;:\\"/[\]?=*']*/
-const STRICT_EXTENDED =
-  /^(?:[^\s()<>@,;:\\"/[\]?=*'%]*'[^\s()<>@,;:\\"/[\]?=*'%]*'\s*)?[^\s()<>@,;:\\"/[\]?=*']*/
+/** As its newer policies do, which write a field anew and read that. */
+function newerPythonCuts(text: string): Cut[][] {
+  const { start, values } = pythonReading(text)
+  const cuts: Cut[] = []
+  let written = start
+  for (const { name, charset, pieces } of values) {
+    const bytes = Buffer.concat(
+      pieces.map(({ isExtended, value }) =>
+        isExtended ? percentDecoded(value) : bytesOf(value),
+      ),
+    )
+    const texts = pieces.some(({ isExtended }) => isExtended)
+      ? charsetReadings(charset, bytes)
+      : [decodeText(bytes)]
+    for (const one of texts) cuts.push([name, one])
+    written += `; ${name}="${texts[0]!.replaceAll(/["\\]/g, '\\$&')}"`
+  }
+  // It may not mean what was meant, where a quote has no end.
+  return start.includes('"') ? [cuts, ...pythonCuts(written, false)] : [cuts]
+}
 
 function unquoted(value: string): string {
   if (value.length < 2) return value
@@ -280,7 +300,7 @@ function valuesOf(cuts: readonly Cut[]): Set<string> {
   }
   const seen = new Set<string>()
   for (const list of lists) {
-    const key = list.map(({ full, value }) => `${full}=${value}`).join(';')
+    const key = JSON.stringify(list.map(({ full, value }) => [full, value]))
     if (!seen.has(key)) addJoined(list, values)
     seen.add(key)
   }
@@ -321,9 +341,18 @@ function addJoined(sections: readonly Section[], values: Set<string>): void {
     add(charset, decoded)
     if (!all.equals(decoded)) add(charset, all)
   }
-  const late = EXTENDED.exec(percentDecoded(raw).toString('latin1'))
-  if (late !== null) add(late[1]!, Buffer.from(late[2]!, 'latin1'))
-  else add('', percentDecoded(raw))
+  // Some look for the charset when they have the whole; Python where only what is marked was decoded.
+  const marked = sections.map(({ encoded, value }) =>
+    encoded ? percentDecoded(value) : bytesOf(value),
+  )
+  const wholes = new Set(
+    [percentDecoded(raw), Buffer.concat(marked)].map((whole) => whole.toString('latin1')),
+  )
+  for (const whole of wholes) {
+    const late = EXTENDED.exec(whole)
+    if (late !== null) add(late[1]!, Buffer.from(late[2]!, 'latin1'))
+  }
+  if (!EXTENDED.test(percentDecoded(raw).toString('latin1'))) add('', percentDecoded(raw))
 
   function add(name: string, bytes: Buffer): void {
     for (const text of charsetReadings(name, bytes)) values.add(text)

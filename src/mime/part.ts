@@ -13,6 +13,7 @@ import {
   buildPart,
   checkMultipart,
   isContentField,
+  contentBytes,
   wrapping,
   type NewPart,
 } from './new-part.ts'
@@ -24,7 +25,7 @@ import { LineHeaders, withoutEol, type PartHeaders } from './part-headers.ts'
 import { textPartsOf } from './text-parts.ts'
 import { protectionOf, type Protection } from './protection.ts'
 import type { PartSpan, Span } from './span.ts'
-import { checkGuesses, newText, sameText } from './text-edit.ts'
+import { checkContent, checkText, newText, type EditOptions } from './text-edit.ts'
 import {
   decodeTransfer,
   decodeTransferInPieces,
@@ -240,15 +241,13 @@ export class MimePart extends PartFacts {
   /**
    * Another text. Charset and transfer encoding stay where they can carry it; else it is UTF-8, and what
    * is needed. Line ends become those of the message. The same text changes nothing.
-   * @param options.force also a text that holds words of one that was there and is a guess
    * @throws UsageError GUESSED_PART, SEALED_PART, WRONG_STAGE
    */
-  async setText(text: string, options: { readonly force?: boolean } = {}): Promise<void> {
+  async setText(text: string, options: EditOptions = {}): Promise<void> {
     this.#allow('setText')
     const before = await this.text()
-    if (sameText(text, before)) return
-    if (options.force !== true) checkGuesses(this, before, text)
-    const next = await newText(this, text.replaceAll(/\r\n|\r|\n/g, this.#tree.eol))
+    if (!checkText(this, before, text, options)) return
+    const next = await newText(this, text, this.#tree.eol)
     this.#edit('setText', () => {
       if (next.charset !== undefined) this.#setParameter('charset', next.charset)
       this.#setBytes(next.bytes)
@@ -258,12 +257,13 @@ export class MimePart extends PartFacts {
   /**
    * Other content, of the same type unless another is given. The transfer encoding stays where it can
    * carry it.
-   * @throws UsageError SEALED_PART, WRONG_STAGE; INVALID_OPTION for a multipart or a message that holds
-   * the boundary of a multipart around it
+   * @throws UsageError GUESSED_PART, SEALED_PART, WRONG_STAGE; INVALID_OPTION for a multipart or a message
+   * with the boundary of one around it
    */
-  setContent(content: Uint8Array, type?: string): void {
-    const bytes = Buffer.from(content)
+  setContent(content: Uint8Array, type?: string, options: EditOptions = {}): void {
     const next = type === undefined ? this.type : parseParameters(encodeText(type)).value
+    const bytes = contentBytes(content, next, this.#tree.eol)
+    checkContent(this, bytes, options)
     if (mustNotBeEncoded(next) && this.#collides(bytes)) {
       throw new UsageError(
         'INVALID_OPTION',

@@ -15,6 +15,8 @@ const TYPES: ReadonlyMap<string, Protection> = new Map([
   ['application/pkcs7-signature', 'signed'],
   ['application/x-pkcs7-signature', 'signed'],
   ['application/cms', 'encrypted'],
+  // Rights management of Microsoft (MS-OXORMMS, section 2.1.3).
+  ['application/x-microsoft-rpmsg-message', 'encrypted'],
   ['application/pgp', 'encrypted'],
   ['application/x-pgp', 'encrypted'],
   ['application/pgp-encrypted', 'encrypted'],
@@ -45,6 +47,7 @@ const EXTENSIONS: ReadonlyMap<string, Protection> = new Map([
   ['p7z', 'encrypted'],
   ['p7s', 'signed'],
   ['p7c', 'signed'],
+  ['rpmsg', 'encrypted'],
 ])
 
 /** Types of those who do not know what a file is. */
@@ -52,6 +55,11 @@ const NO_TYPE: ReadonlySet<string> = new Set([
   'application/octet-stream',
   'application/x-octet-stream',
   'application/binary',
+  'application/download',
+  'application/force-download',
+  'application/x-download',
+  'application/x-smime',
+  'binary/octet-stream',
   'application/unknown',
   'application/x-unknown',
   'application/x-unknown-content-type',
@@ -64,6 +72,9 @@ const ARMOURS: readonly (readonly [start: string, Protection])[] = [
   ['-----BEGIN PGP MESSAGE', 'encrypted'],
   ['-----BEGIN PKCS7-----', 'encrypted'],
   ['-----BEGIN CMS-----', 'encrypted'],
+  // RFC 1421; the encryption of age.
+  ['-----BEGIN PRIVACY-ENHANCED MESSAGE-----', 'encrypted'],
+  ['-----BEGIN AGE ENCRYPTED FILE-----', 'encrypted'],
 ]
 
 /** What is asked of a part. */

@@ -8,6 +8,11 @@ import type { MimePart } from './part.ts'
 
 /** Another text for a part: its bytes, and what the header has to say of them. */
 
+export interface EditOptions {
+  /** also where it rests on a reading that was a guess */
+  readonly force?: boolean
+}
+
 export interface NewText {
   readonly bytes: Buffer
   /** what is to be named; undefined where the header can stay */
@@ -20,8 +25,10 @@ export interface NewText {
  */
 export async function newText(
   part: { readonly type: string; readonly charset: string | undefined; bytes(): Buffer },
-  lines: string,
+  text: string,
+  eol: string,
 ): Promise<NewText> {
+  const lines = withLineEnds(text, eol)
   const named = part.charset
   const within = named === undefined ? charsetInHtml(part.type, part.bytes()) : undefined
   const charset = named ?? within ?? 'us-ascii'
@@ -41,10 +48,12 @@ function withMetaCharset(html: string, charset: string): string {
 }
 
 /** Whether two texts differ in nothing but the kind of their line ends. */
-export const sameText = (one: string, other: string): boolean =>
-  one === other || withFeeds(one) === withFeeds(other)
+const sameText = (one: string, other: string): boolean =>
+  one === other || withLineEnds(one, '\n') === withLineEnds(other, '\n')
 
-const withFeeds = (text: string): string => text.replaceAll(/\r\n|\r|\n/g, '\n')
+/** Of several CRs before a LF one belongs to the line end, and the others mean nothing. */
+const withLineEnds = (text: string, eol: string): string =>
+  text.replaceAll(/\r+\n?|\n/g, (end) => (end.endsWith('\n') ? eol : eol.repeat(end.length)))
 
 /** The error of an edit that would rest on a guess. */
 export const guessedPart = (what: string, guesses: readonly Guess[], how: string): UsageError =>
@@ -53,28 +62,68 @@ export const guessedPart = (what: string, guesses: readonly Guess[], how: string
     `${what} would change a text that could not be read for sure (${guesses.join(', ')}); ${how}`,
   )
 
-/** @throws UsageError GUESSED_PART if a new text rests on a reading that was a guess */
-export function checkGuesses(part: MimePart, before: string, after: string): void {
+/**
+ * Whether a new text is another one.
+ * @throws UsageError GUESSED_PART if it rests on a reading that was a guess
+ */
+export function checkText(
+  part: MimePart,
+  before: string,
+  after: string,
+  { force }: EditOptions,
+): boolean {
+  if (sameText(after, before)) return false
   const { guesses } = part
-  if (guesses.length === 0) return
+  if (force === true || guesses.length === 0) return true
   const { ascii } = readingOfCharset(part.type, part.charset, part.bytes())
-  if (!restsOn(before, after, ascii && guesses.every((guess) => guess === 'charset'))) return
+  const sure = ascii && guesses.every((guess) => guess === 'charset')
+  if (!restsOn(before, after, sure)) return true
   throw guessedPart('setText', guesses, 'force: true puts it in its place all the same')
+}
+
+/** @throws UsageError GUESSED_PART if new content rests on a transfer encoding that was a guess */
+export function checkContent(part: MimePart, after: Buffer, { force }: EditOptions): void {
+  const { guesses } = part
+  if (force === true || !guesses.includes('transfer-encoding')) return
+  if (!restsOn(part.bytes().toString('latin1'), after.toString('latin1'), false)) return
+  throw guessedPart('setContent', guesses, 'force: true puts it in its place all the same')
 }
 
 /** Shorter words are in every text. */
 const SHORTEST = 4
+/** ASCII that begins what is not ASCII in some charsets. */
+// oxlint-disable-next-line eslint/no-control-regex -- escape sequences begin with ESC
+const SHIFTS = /\x1b|~\{/
 
 /**
- * Whether a new text rests on a reading that was a guess: words that may be others are in it again. A text
- * that has nothing of the old one replaces it, whatever that was.
- * @param ascii whether the words of ASCII in the old one are sure
+ * Whether a new text rests on a reading that was a guess: its start, its end, or words of it that may be
+ * others are in it again. A text that has nothing of the old one replaces it, whatever that was.
+ * @param ascii whether what is ASCII in the old one is sure
  */
 function restsOn(before: string, after: string, ascii: boolean): boolean {
+  const isUnsure = (text: string): boolean => !ascii || !isAscii(text) || SHIFTS.test(text)
+  const old = before.trim()
+  const next = after.trim()
+  if (old === '') return false
+  for (const shared of [commonStart(old, next), commonEnd(old, next)]) {
+    // Of a short text all of it.
+    if (shared.length >= Math.min(SHORTEST, old.length) && isUnsure(shared)) return true
+  }
   const words = new Set(
     before.split(/\s+/).filter((word) => word.length >= SHORTEST && !word.startsWith('--')),
   )
-  return after
-    .split(/\s+/)
-    .some((word) => words.has(word) && (!ascii || !isAscii(word) || word.includes('\x1b')))
+  return after.split(/\s+/).some((word) => words.has(word) && isUnsure(word))
+}
+
+function commonStart(one: string, other: string): string {
+  let end = 0
+  while (end < one.length && one[end] === other[end]) end++
+  return one.slice(0, end)
+}
+
+function commonEnd(one: string, other: string): string {
+  let size = 0
+  while (size < one.length && size < other.length && one.at(-1 - size) === other.at(-1 - size))
+    size++
+  return one.slice(one.length - size)
 }

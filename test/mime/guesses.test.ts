@@ -16,6 +16,7 @@ describe('a Content-Type that is none', () => {
     ['text / html; charset=utf-8', 'text/html'],
     ['text/html/', 'text/html'],
     ['/text/html', 'text/html'],
+    ['text//html', 'text/html'],
     ['type=text/html', 'text/html'],
     ['text\\html', 'text/html'],
     ['multipart/multipart/mixed; boundary=b', 'multipart/multipart'],

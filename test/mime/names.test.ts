@@ -26,6 +26,15 @@ describe('file names that programs read in their own way', () => {
     ['filename="=?utf-8?B?YS5=?= =?utf-8?B?anM=?="', 'a.js'],
     ['filename="=?utf-8?B?YS5q*cw==?="', 'a.js'],
     ['filename="=?utf-8?Q?a.j= 73?="', 'a.js'],
+    // Programs put the contents of words together before they decode them.
+    ['filename="=?utf-8?B?YS5qc?= =?utf-8?B?w==?="', 'a.js'],
+    ['filename="=?utf-8?Q?a=2?= =?utf-8?Q?ejs?="', 'a.js'],
+    ['filename*0="=?utf-8?B?YS5qc?=";filename*1="=?utf-8?B?w==?="', 'a.js'],
+    ['filename="=??Q?a.js?="', 'a.js'],
+    ['filename="=?utf-8?B?xxa.js?="', 'xxa.js'],
+    ["filename=it's'x.js", 'x.js'],
+    ['filename*1=x;filename*0*="\'\'a.js"', 'a.js'],
+    ['filename(c)*=(c)a.js', 'a.js'],
     ['filename*="=?UTF-8?B?YS5qcw==?="', 'a.js'],
     ["filename*=utf-8''=?UTF-8?B?YS5qcw==?=", 'a.js'],
     ["filename*=utf-7''a+AC4-js", 'a.js'],
@@ -74,13 +83,13 @@ describe('file names that programs read in their own way', () => {
   })
 })
 
-/** Not by chance: a form that nobody has thought of is for whoever looks for one, not for a build. */
-const SEED = Number(process.env['TSMILTER_SEED'] ?? 1)
+/** A run that failed is repeated with the seed that it tells. */
+const SEED = process.env['TSMILTER_SEED'] ? { seed: Number(process.env['TSMILTER_SEED']) } : {}
 
 const token = fc.constantFrom(
   ...(
     "a .js .txt \" \\ \\\" ; ; = ( ) (c) , < > ' %2e %41 * ?  é \t utf-8'' =?utf-8?Q?x=2ejs?= =?utf-8?B?YS5qcw==?= " +
-    '=?ibm850?Q?b?= =?x-y?B?YS5qcw==?= =?utf-7?Q?a+AC4-js?= =? ?= name filename name= filename= filename=" name=" ' +
+    '=?ibm850?Q?b?= =?x-y?B?YS5qcw==?= =?utf-7?Q?a+AC4-js?= =?utf-8?B?YS5qc?= =?utf-8?B?w==?= =?utf-8?Q?=2?= =?utf-8?Q?ejs?= =? ?= name filename name= filename= filename=" name=" ' +
     'filename*= filename*0= filename*0*= filename*1= filename*1*= name*= name*0= name*1*= x='
   ).split(/(?<! ) /),
   '; filename="',
@@ -143,7 +152,7 @@ describe('every name in a random odd field', () => {
         const { attachments } = await parsePostal(whole(fields))
         for (const { filename } of attachments) assertSeen(fields, filename, 'postal-mime')
       }),
-      { numRuns: 2_000, seed: SEED },
+      { numRuns: 2_000, ...SEED },
     )
   })
 
@@ -156,13 +165,13 @@ describe('every name in a random odd field', () => {
           if (filename !== false) assertSeen(fields, filename, 'mailparser')
         }
       }),
-      { numRuns: 1_000, seed: SEED },
+      { numRuns: 1_000, ...SEED },
     )
   })
 
   // It reads bytes beyond ASCII as an escape in one of its policies.
   const samples = fc
-    .sample(fieldsOf, { numRuns: 2_000, seed: SEED })
+    .sample(fieldsOf, { numRuns: 2_000, ...SEED })
     .map((fields) => fields.replaceAll('é', 'e'))
   const python = spawnSync('python3', ['-c', PYTHON()], {
     input: JSON.stringify(samples),

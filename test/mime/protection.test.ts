@@ -19,6 +19,11 @@ describe('forms of signed and encrypted mail', () => {
     ['Content-Type: application/octet-stream; name=smime.p7z', 'encrypted'],
     ['Content-Type: application/octet-stream; name=smime.p7s', 'signed'],
     ['Content-Type: application/octet-stream; name=smime.p7c', 'signed'],
+    ['Content-Type: binary/octet-stream; name=smime.p7m', 'encrypted'],
+    ['Content-Type: application/force-download; name=smime.p7m', 'encrypted'],
+    ['Content-Type: application/x-microsoft-rpmsg-message', 'encrypted'],
+    ['Content-Type: application/octet-stream; name=message.rpmsg', 'encrypted'],
+    ['Content-Type: text/plain', 'encrypted', '-----BEGIN PRIVACY-ENHANCED MESSAGE-----\r\n'],
     [
       'Content-Type: application/octet-stream\r\nContent-Disposition: attachment; filename=smime.p7m',
       'encrypted',
