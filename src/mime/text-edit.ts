@@ -91,6 +91,8 @@ export function checkContent(part: MimePart, after: Buffer, { force }: EditOptio
 
 /** Shorter words are in every text. */
 const SHORTEST = 4
+/** No two texts begin or end so by chance. */
+const LONG = 16
 /** ASCII that begins what is not ASCII in some charsets. */
 // oxlint-disable-next-line eslint/no-control-regex -- escape sequences begin with ESC
 const SHIFTS = /\x1b|~\{/
@@ -106,8 +108,9 @@ function restsOn(before: string, after: string, ascii: boolean): boolean {
   const next = after.trim()
   if (old === '') return false
   for (const shared of [commonStart(old, next), commonEnd(old, next)]) {
-    // Of a short text all of it.
-    if (shared.length >= Math.min(SHORTEST, old.length) && isUnsure(shared)) return true
+    // Some letters two texts have in common by chance.
+    const isAll = shared === old
+    if ((isAll || shared.length >= LONG) && isUnsure(shared)) return true
   }
   const words = new Set(
     before.split(/\s+/).filter((word) => word.length >= SHORTEST && !word.startsWith('--')),
