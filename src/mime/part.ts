@@ -18,7 +18,7 @@ import {
   type NewPart,
 } from './new-part.ts'
 import { parseStructure, type Reading } from './parser.ts'
-import { MultipartWriter } from './multipart-writer.ts'
+import { multipartPieces } from './multipart-writer.ts'
 import { parseParameters } from './parameters.ts'
 import { fieldSpans, PartFacts, type ContentFieldName } from './part-facts.ts'
 import { LineHeaders, withoutEol, type PartHeaders } from './part-headers.ts'
@@ -567,32 +567,19 @@ export class MimePart extends PartFacts {
     else if (delimiters === undefined) {
       for (const { part } of this.#entries) yield* part.chunks()
     } else {
-      const writer = new MultipartWriter(eol, this.#boundary)
       const first = delimiters[0]?.start ?? closing?.start ?? end
-      yield* writer.text(bytes.subarray(bodyStart, first))
-      let above: MimePart | undefined
-      for (const { part, delimiter } of this.#entries) {
-        yield* writer.delimiter(
-          delimiter && bytes.subarray(delimiter.start, delimiter.end),
-          above === undefined || above.#endsBare,
-        )
-        above = part
-        for (const piece of part.chunks()) yield* writer.text(piece)
-      }
-      if (this.#entries.length === 0) {
-        yield* writer.delimiter(undefined, true)
-        yield* writer.text(Buffer.from(`Content-Type: text/plain${eol}${eol}`))
-      }
-      if (closing !== undefined) {
-        yield* writer.delimiter(
-          bytes.subarray(closing.start, closing.end),
-          above === undefined || above.#endsBare,
-        )
-        yield bytes.subarray(closing.end, end)
-      } else if (this.#entries.at(-1)?.delimiter === undefined) {
-        // A new part at the end would have no end.
-        yield Buffer.from(`${writer.lineEnd}--${this.#boundary}--${eol}`, 'latin1')
-      }
+      yield* multipartPieces({
+        preamble: bytes.subarray(bodyStart, first),
+        entries: this.#entries.map(({ part, delimiter }) => ({
+          delimiter: delimiter && bytes.subarray(delimiter.start, delimiter.end),
+          pieces: () => part.chunks(),
+          endsBare: () => part.#endsBare,
+        })),
+        closing: closing && bytes.subarray(closing.start, closing.end),
+        epilogue: bytes.subarray(closing?.end ?? end, end),
+        boundary: this.#boundary,
+        eol,
+      })
     }
   }
 }
