@@ -140,7 +140,7 @@ export class Arrival implements Listed, Occupant {
     if (this.#decided || (silent && codeOf(error) === 'ECONNRESET')) return
     // Of a certificate that was not accepted, the error says only that the connection has ended.
     const reason = String(socket.authorizationError ?? reasonOf(error))
-    const hint = NO_TLS.test(String(codeOf(error))) ? PLAIN : ''
+    const hint = NO_TLS.test(codeOf(error)) ? PLAIN : ''
     this.#refuse('TLS_FAILED', `the TLS handshake has failed: ${reason}${hint}`)
   }
 

@@ -36,7 +36,7 @@ export function parseListenAddress(spec: string): ListenAddress {
  */
 export function parseMilterAddress(spec: string): ListenAddress {
   return understood(spec, 'cannot connect to', () => {
-    const postfix = /^inet:(\[[^\]@]+\]|[^:@[\]]+):(\d+)$/i.exec(String(spec))
+    const postfix = /^inet:(\[[^\]@]+\]|[^:@[\]]+):(\d+)$/i.exec(spec)
     if (postfix !== null) return parse(`tcp://${postfix[1]}:${postfix[2]}`)
     const address = parse(spec)
     if (address.type === 'fd') throw new Mistake('a descriptor is nothing to connect to')

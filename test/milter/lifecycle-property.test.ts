@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it, mock } from 'node:test'
+import { inspect } from 'node:util'
 import fc from 'fast-check'
 import { defineFilter } from '../../src/message/define-filter.ts'
 import { Base } from '../../src/milter/base.ts'
@@ -119,7 +120,7 @@ class Observed {
   #check(stage: string, look: () => unknown, own: unknown): void {
     const seen = look()
     if (seen !== undefined && seen !== own) {
-      this.#world.wrong(`${stage} of ${String(own)} has seen ${String(seen)}`)
+      this.#world.wrong(`${stage} of ${inspect(own)} has seen ${inspect(seen)}`)
     }
   }
 }

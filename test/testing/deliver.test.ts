@@ -373,7 +373,7 @@ describe("the mail server's own Received", () => {
       handler: (mail: Mail) => void,
       received?: boolean,
     ): Promise<string> => {
-      const filter = defineFilter({ name: 'places', message: (mail) => void handler(mail) })
+      const filter = defineFilter({ name: 'places', message: handler })
       const outcome = await deliver(filter, {
         mta,
         message: {
