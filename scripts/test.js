@@ -46,7 +46,9 @@ const isTest = (data) => data.details?.type !== 'suite' && !files.includes(data.
 // Files with real mail servers run one after the other: they share two cores and measure timeouts.
 const serial = files.some(withMailServer)
 const soak = files.some(isSoak) ? Number(process.env.TSMILTER_SOAK_MINUTES ?? 2) : 0
-const minutes = Math.max(serial ? 12 : 6, 2 * soak + 3)
+// A browser that shows thousands of documents has limits of its own, which come before this one.
+const browser = files.some((file) => file.endsWith('chromium.test.js'))
+const minutes = Math.max(browser ? 16 : serial ? 12 : 6, 2 * soak + 3)
 const overdue = new AbortController()
 // Every file listens to it.
 setMaxListeners(0, overdue.signal)

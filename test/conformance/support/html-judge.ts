@@ -18,6 +18,8 @@ export interface Shown {
 
 /** Documents at once, each in a frame and an origin of its own: a page with few costs as much as one with many. */
 const FRAMES = 24
+/** Pages at once: while one waits for its pictures, others use the processor. */
+const TABS = 3
 /** For what comes after a document: its pictures, animations and refreshing. */
 const SETTLES = 500
 const LONGEST = 10_000
@@ -28,12 +30,18 @@ interface Use {
   readonly pings: number
 }
 
+interface Tab {
+  readonly call: (method: string, params?: Record<string, unknown>) => Promise<void>
+  loaded: () => void
+}
+
 /** Shows documents in Chromium. `open`, many `judge`, `close`. */
 export class Judge {
   readonly #trap = new Trap()
-  #browser!: Chromium
-  #session = ''
-  #loaded = (): void => {}
+  #browser: Chromium | undefined
+  readonly #tabs: Tab[] = []
+  /** A test that took too long is told nothing, but its pages are still being shown. */
+  #closed = false
   #last = 0
   /** payloads that ran, be it late */
   readonly #ran = new Set<string>()
@@ -41,29 +49,37 @@ export class Judge {
   readonly #uses = new Map<string, Use>()
 
   async open(): Promise<void> {
-    this.#browser = new Chromium(await this.#trap.listen())
-    await this.#browser.call('Browser.setDownloadBehavior', { behavior: 'deny' })
-    this.#session = await this.#browser.tab((method, params) => this.#event(method, params))
-    await this.#call('Page.enable')
-    await this.#call('Runtime.enable')
-    await this.#call('Runtime.addBinding', { name: 'report' })
-    await this.#call('Page.addScriptToEvaluateOnNewDocument', { source: IN_EVERY_FRAME })
-    await this.#call('Emulation.setFocusEmulationEnabled', { enabled: true })
+    const browser = new Chromium(await this.#trap.listen())
+    this.#browser = browser
+    await browser.call('Browser.setDownloadBehavior', { behavior: 'deny' })
+    while (this.#tabs.length < TABS) this.#tabs.push(await this.#openTab(browser))
+  }
+
+  async #openTab(browser: Chromium): Promise<Tab> {
+    const tab: Tab = {
+      call: async (method, params = {}) =>
+        void (await Promise.race([browser.call(method, params, session), sleep(LONGEST)])),
+      loaded: () => {},
+    }
+    const session = await browser.tab((method, params) => this.#event(tab, method, params))
+    await tab.call('Page.enable')
+    await tab.call('Runtime.enable')
+    await tab.call('Runtime.addBinding', { name: 'report' })
+    await tab.call('Page.addScriptToEvaluateOnNewDocument', { source: IN_EVERY_FRAME })
+    await tab.call('Emulation.setFocusEmulationEnabled', { enabled: true })
+    return tab
   }
 
   async close(): Promise<void> {
-    await this.#browser.close()
+    this.#closed = true
+    await this.#browser?.close()
     await this.#trap.close()
   }
 
-  async #call(method: string, params: Record<string, unknown> = {}): Promise<void> {
-    await Promise.race([this.#browser.call(method, params, this.#session), sleep(LONGEST)])
-  }
-
-  #event(method: string, params: Record<string, unknown>): void {
-    if (method === 'Page.loadEventFired') this.#loaded()
+  #event(tab: Tab, method: string, params: Record<string, unknown>): void {
+    if (method === 'Page.loadEventFired') tab.loaded()
     if (method === 'Page.javascriptDialogOpening') {
-      void this.#call('Page.handleJavaScriptDialog', { accept: false })
+      void tab.call('Page.handleJavaScriptDialog', { accept: false })
     }
     if (method !== 'Runtime.bindingCalled') return
     const [what, host, code, pings] = String(params['payload']).split(' ')
@@ -77,10 +93,15 @@ export class Judge {
     const from = requests.length
     this.#ran.clear()
     const hosts = documents.map(() => `d${++this.#last}.test`)
-    for (let i = 0; i < documents.length; i += FRAMES) {
-      const end = i + FRAMES
-      await this.#show(hosts.slice(i, end), documents.slice(i, end))
+    let next = 0
+    const showNext = async (tab: Tab): Promise<void> => {
+      while (next < documents.length && !this.#closed) {
+        const start = next
+        next += FRAMES
+        await this.#show(tab, hosts.slice(start, next), documents.slice(start, next))
+      }
     }
+    await Promise.all(this.#tabs.map(showNext))
     const seen = requests.slice(from)
     return documents.map(({ id }, i) => {
       const host = hosts[i]!
@@ -95,7 +116,7 @@ export class Judge {
   }
 
   /** A page with the documents in frames. */
-  async #show(hosts: readonly string[], documents: readonly Shown[]): Promise<void> {
+  async #show(tab: Tab, hosts: readonly string[], documents: readonly Shown[]): Promise<void> {
     const frames = hosts.map((host) => `<iframe src="http://${host}/"></iframe>`)
     const page = `p${++this.#last}.test`
     const all = this.#trap.documents
@@ -104,11 +125,11 @@ export class Judge {
       bytes: Buffer.from(`<!doctype html>${frames.join('')}`),
     })
     for (const [i, host] of hosts.entries()) all.set(host, documents[i]!.served)
-    const loaded = new Promise<void>((resolve) => (this.#loaded = resolve))
-    await this.#call('Page.navigate', { url: `http://${page}/` })
+    const loaded = new Promise<void>((resolve) => (tab.loaded = resolve))
+    await tab.call('Page.navigate', { url: `http://${page}/` })
     await Promise.race([loaded, sleep(LONGEST)])
     await sleep(SETTLES)
-    all.clear()
+    for (const host of [page, ...hosts]) all.delete(host)
   }
 }
 
