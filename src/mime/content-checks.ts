@@ -320,7 +320,8 @@ const UNLISTED = words(
 
 /** The same, which only a name tells of; parts of sets have numbers. */
 const UNLISTED_NAMES = words(
-  'bz cpgz emlx lzma mbox mbx msg oft ost r00 r01 001 tbz tbz2 tlz txz tzst xxe yenc z z01 zipx zoo zpaq',
+  'bz cpgz dbx emlx lrz lzma mbox mbx msg oft ost r00 r01 001 rev rz sea tbz tbz2 tlz txz tz tzst xxe yenc z z01 zipx ' +
+    'zoo zpaq',
 )
 
 const UNLISTED_TYPES: ReadonlyMap<string, string> = new Map([

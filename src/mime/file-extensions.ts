@@ -2,7 +2,8 @@
  * Extensions of files that are not to come by mail. Where one is from stands beside it: what Outlook does
  * not open (support.microsoft.com, "Blocked attachments in Outlook") and the default of Exchange
  * (Set-OwaMailboxPolicy, BlockedFileTypes); what Gmail does not take (support.google.com/mail/answer/6590);
- * and kinds that campaigns of the last years came in, which neither has.
+ * what Exchange Online and MIMEDefang keep out; and kinds that campaigns of the last years came in, which
+ * none of these has. What they have and this has not stands in docs/mime.md, with the reason.
  */
 
 const words = (...lines: string[]): string[] => lines.join(' ').split(' ')
@@ -30,7 +31,13 @@ const GMAIL = words(
   'sys vb vbe vbhd vbs vhd vxd wsc wsf wsh xll',
 )
 
-/** Neither has these. */
+/**
+ * What else the filter for common attachments of Exchange Online (Set-MalwareFilterPolicy, FileTypes) and the
+ * filter that comes with MIMEDefang have. Archives of theirs that nothing here can list are told as such.
+ */
+const FILTERS = words('ani hto library macho wmd wms wmz')
+
+/** None of them has these. */
 const OTHERS = [
   // Windows: programs, packages, shortcuts, what opens a program or another machine
   ...words(
@@ -38,14 +45,28 @@ const OTHERS = [
     'esd ica inx isu job jsx mof osdx paf pyd rdp remoteapp rgs searchconnector-ms sed sfx swm themepack',
     'u3p vbproj vbscript vbx widget wim wpk xap 386 egg fon luac manifest nupkg nws ppkg proj sln suo tlb tsp',
     'vsix vsto war ear whl xsn',
+    '3gr acm air asa ascx ashx asmx eappx eappxbundle ebacmd ebm ebs emsix emsixbundle esh fsproj fsscript fsx csx group hiv',
+    'htr hxs iim jpi hpi kix kixtart msrcincident msstyles mui nexe njsproj ovpn plx props pyproj rdg',
+    'rll sc_ spc sst targets tsk vcxproj vdproj wixproj xaml xoml xrm-ms xsl xslt',
   ),
+  // shortcuts, and lists of what is played: they name another machine, which is told the password's hash
+  ...words(
+    'desklink dsn m3u m3u8 mapimail mydocs pls rdw uxdc wax wmx wpl wvx xspf zfsendtotarget',
+  ),
+  // plug-ins of CAD programs, which load them from the directory of a drawing
+  ...words('arx dvb fas lsp mnl vlx'),
   // disks: what is in them has no mark of the web
-  ...words('ccd cue daa isz mdf mds nrg qcow2 toast udf uif vdi vmdk ova vhds'),
+  ...words(
+    'ccd cue daa isz mdf mds nrg qcow2 toast udf uif vdi vmdk ova vhds',
+    'avhd avhdx b5t b6t bwt cdi dsk flp ima ovf qcow sparsebundle sparseimage vfd',
+  ),
   // Office: macros, add-ins, queries of other machines, files in files
   ...words(
     'accda accdb accdc accde accdr accdt accdu docm dotm dqy iqy laccdb mdn mpt odc one onepkg onetoc',
     'onetoc2 oqy potm ppa ppam ppsm pptm pub pubhtml rqy sldm slk vdw vsdm vssm vstm wbk wiz wll wwl xla',
     'xlam xlc xld xlm xlsb xlsm xltm xlw oxt',
+    'dif docb dochtml docmhtml docxml dothtml fdf infopathxml otm pothtml ppthtml pptmhtml pptxml pubmhtml',
+    'sylk vss vst xdp xfdf xlk xlshtml xlsmhtml xlthtml xsf',
   ),
   // scripts and programs elsewhere
   ...words(
@@ -53,6 +74,8 @@ const OTHERS = [
     'flatpak flatpakref inetloc ipa jsp jspx ko kext lua mpkg mobileconfig osx out php php3 php4 php5 php7',
     'phar phtml pkg prefpane pm rb rbw rpm run scpt scptd service sh shar snap so swf tcl tcsh terminal',
     'tool webloc workflow xapk xpi zsh',
+    'afploc apkm apks dcr ftploc mdimporter mobileprovision oex osax qlgenerator safariextz saver shortcut spl',
+    'timer wdgt webarchive xip',
   ),
   // archives that hardly anything but malware comes in; others are told as archives
   'ace',
@@ -68,5 +91,12 @@ export const HTML_EXTENSIONS: readonly string[] = words(
 
 /** What is kept out unless told otherwise. */
 export const DANGEROUS_EXTENSIONS: readonly string[] = [
-  ...new Set([...PYMILTER_EXTENSIONS, ...OUTLOOK, ...GMAIL, ...OTHERS, ...HTML_EXTENSIONS]),
+  ...new Set([
+    ...PYMILTER_EXTENSIONS,
+    ...OUTLOOK,
+    ...GMAIL,
+    ...FILTERS,
+    ...OTHERS,
+    ...HTML_EXTENSIONS,
+  ]),
 ].toSorted()
