@@ -118,11 +118,13 @@ export function mainCf(settings: PostfixSettings): string {
   return [...lines, ...(options.config ?? []), ''].join('\n')
 }
 
-export function masterCf(port: number): string {
-  // Postfix's own master.cf, without chroot, and with one listener.
-  return `127.0.0.1:${port} inet n - n - - smtpd
+/** @param chroot as in Debian's master.cf, where the processes that speak to filters see the queue directory only */
+export function masterCf(port: number, chroot: boolean): string {
+  const jail = chroot ? 'y' : 'n'
+  // Postfix's own master.cf, with one listener.
+  return `127.0.0.1:${port} inet n - ${jail} - - smtpd
 pickup     unix       n - n 60    1 pickup
-cleanup    unix       n - n -     0 cleanup
+cleanup    unix       n - ${jail} -     0 cleanup
 qmgr       unix       n - n 300   1 qmgr
 tlsmgr     unix       - - n 1000? 1 tlsmgr
 rewrite    unix       - - n -     - trivial-rewrite

@@ -18,6 +18,8 @@ import { PrivateServer, startOnSite, type Site } from './site.ts'
 export interface PostfixOptions extends StartOptions {
   /** The filters also see what `submit` sends (non_smtpd_milters). */
   readonly nonSmtpdMilters?: boolean
+  /** The processes that speak to filters run in a chroot, as Debian has it. */
+  readonly chroot?: boolean
 }
 
 export interface PostfixServer extends MailServer {
@@ -109,7 +111,7 @@ async function configure(site: Site, options: PostfixOptions): Promise<void> {
     tls,
   })
   writeFileSync(join(etc, 'main.cf'), main, 'latin1')
-  writeFileSync(join(etc, 'master.cf'), masterCf(site.port))
+  writeFileSync(join(etc, 'master.cf'), masterCf(site.port, options.chroot ?? false))
   writeFileSync(join(etc, 'recipients'), RECIPIENTS)
   // Postfix waits while a configuration file is so young that somebody may still be writing it, in
   // each of its processes (safe_open and vstream_fstat in dict_load_file_xt): 2 s per start.
