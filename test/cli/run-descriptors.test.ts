@@ -116,10 +116,14 @@ describe('without descriptors', { skip: notLinux }, () => {
     const { directory } = abusedFilter()
     await using running = await start(ARGS, directory)
     const [worker] = childrenOf(running.pid) as [number]
-    limit(running.pid, 'nofile', descriptorsOf(running.pid) + 20)
+    const most = descriptorsOf(running.pid) + 20
+    limit(running.pid, 'nofile', most)
+    // A worker that takes nothing: all wait in the primary before another is to be started.
+    process.kill(worker, 'SIGSTOP')
+    const crowd = new Crowd(running, 300)
+    await until('a full primary', () => descriptorsOf(running.pid) >= most - 2)
     process.kill(worker, 'SIGKILL')
     await running.says(/ERROR a worker has died/)
-    const crowd = new Crowd(running, 300)
     await running.says(/ERROR no process can be started: connections that wait are closed/)
     // What it starts has its limit.
     limit(running.pid, 'nofile', 'max')
