@@ -4,7 +4,14 @@ import { Action, DataSize } from '../protocol/constants.ts'
 import { lfToCrlf } from '../protocol/line-ends.ts'
 import { decodeText, encodeText } from '../protocol/text.ts'
 import { extendWords, trimBlanks } from '../mime/encoded-words.ts'
-import { grammarOf, isField, readField, styleOf, writeField } from '../mime/field-text.ts'
+import {
+  grammarOf,
+  isAsciiField,
+  isField,
+  readField,
+  styleOf,
+  writeField,
+} from '../mime/field-text.ts'
 import {
   formatAddresses,
   mailboxesOf,
@@ -32,9 +39,19 @@ export class MailHeaders implements Iterable<HeaderField> {
   #list: HeaderField[]
   #gone = 0
   readonly #look: () => void
+  readonly #utf8: () => boolean
 
-  /** @param look called before the given fields are looked at; throws if they may not be */
-  constructor(records: readonly FieldRecord[], guard: EditGuard, look: () => void = nothing) {
+  /**
+   * @param look called before the given fields are looked at; throws if they may not be
+   * @param utf8 whether the message is sent with SMTPUTF8
+   */
+  constructor(
+    records: readonly FieldRecord[],
+    guard: EditGuard,
+    look: () => void = nothing,
+    utf8: () => boolean = () => false,
+  ) {
+    this.#utf8 = utf8
     this.#guard = guard
     this.#look = look
     this.#list = records.map((record) => new HeaderField(record, this))
@@ -110,7 +127,7 @@ export class MailHeaders implements Iterable<HeaderField> {
    * the colon, as they are to stand there.
    *
    * @throws UsageError INVALID_HEADER_NAME, INVALID_HEADER_VALUE (a line break without a blank after
-   *   it, NUL), INVALID_ADDRESS (text that is no list of addresses, where the field has one), TOO_LONG, WRONG_STAGE, INVALID_OPTION if there is no such field
+   *   it, NUL, text that is not ASCII where the field has no place for it), INVALID_ADDRESS (text that is no list of addresses, where the field has one), TOO_LONG, WRONG_STAGE, INVALID_OPTION if there is no such field
    */
   insertBefore(place: FieldReference, name: string, value: string | Uint8Array): HeaderField {
     return this.#insert(() => this.#indexOf(place), 'insertBefore', name, value, true)
@@ -164,7 +181,7 @@ export class MailHeaders implements Iterable<HeaderField> {
       checkedSize(
         FieldRecord.of(
           bytes,
-          typeof value === 'string' ? textValue(bytes, value) : rawValue(bytes, value),
+          typeof value === 'string' ? this.written(bytes, value) : rawValue(bytes, value),
         ),
       ),
       this,
@@ -188,6 +205,11 @@ export class MailHeaders implements Iterable<HeaderField> {
       )
     }
     return index
+  }
+
+  /** For fields: a text as it is written after the colon. */
+  written(name: Buffer, text: string, old?: Buffer): Buffer {
+    return textValue(name, text, old, this.#utf8)
   }
 
   /** For fields: whether one of them may become another record. */
@@ -244,7 +266,10 @@ export class HeaderField {
 
   set value(text: string) {
     const { name, value } = this.#record
-    this.#change('value', extended(name, value, text) ?? textValue(name, text, value))
+    this.#change(
+      'value',
+      extended(name, value, text) ?? this.#headers.written(name, text, value),
+    )
   }
 
   /** The addresses in it, groups too; what is no address has an empty one, and its text as its name. */
@@ -289,7 +314,12 @@ const textOf = (name: Buffer, value: Buffer): string =>
   readField(decodeText(name), decodeText(value))
 
 /** A text as it is written after the colon. */
-function textValue(name: Buffer, text: string, old?: Buffer): Buffer {
+function textValue(
+  name: Buffer,
+  text: string,
+  old: Buffer | undefined,
+  utf8: () => boolean,
+): Buffer {
   // Before the work of encoding: what is written is hardly ever shorter than the text.
   if (text.length > DataSize.K64) throw tooLong(name, text.length)
   // Nearly every text: nothing to encode, nothing to fold.
@@ -301,8 +331,11 @@ function textValue(name: Buffer, text: string, old?: Buffer): Buffer {
   const clean = text.replaceAll(/\r(?!\n)/g, ' ')
   // Before anything is encoded: a line break must not vanish in an encoded word.
   foldWithLf(name, encodeText(clean))
-  const before = old === undefined ? undefined : decodeText(old)
-  return foldWithLf(name, encodeText(writeField(label, clean, before)))
+  const options = {
+    old: old === undefined ? undefined : decodeText(old),
+    utf8: isAsciiField(label) && utf8(),
+  }
+  return foldWithLf(name, encodeText(writeField(label, clean, options)))
 }
 
 /** A line may have 998 bytes (RFC 5322, section 2.1.1). */
@@ -330,6 +363,8 @@ function extended(name: Buffer, value: Buffer, text: string): Buffer | undefined
   const after = text.slice(at + old.length)
   // Only the new parts: an encoded word may hold a line break, which does no harm there.
   if (/[\r\n\0]/.test(before + after)) return undefined
+  // It may have no place there.
+  if (/[^\0-\x7f]/.test(before + after) && isAsciiField(label)) return undefined
   const given = decodeText(value)
   const core = trimBlanks(given, ' \t\n')
   const start = given.indexOf(core)

@@ -118,8 +118,11 @@ export class LiveMail
   // ---- the message
 
   get headers(): MailHeaders {
-    this.#headers ??= new MailHeaders(this.#given.fields, this, () =>
-      this.#needReads('headers', 'headers'),
+    this.#headers ??= new MailHeaders(
+      this.#given.fields,
+      this,
+      () => this.#needReads('headers', 'headers'),
+      () => this.sender.parameters.has('SMTPUTF8'),
     )
     return this.#headers
   }

@@ -1,3 +1,4 @@
+import { UsageError } from '../errors.ts'
 import { decodeText, encodeText } from '../protocol/text.ts'
 import { addressTokens, type Token } from './address-tokens.ts'
 import {
@@ -15,6 +16,7 @@ import {
   decodeEncodedWords,
   encodeWords,
   LOOKS_ENCODED,
+  MARK,
   RAW_BYTE,
   trimBlanks,
   unfold,
@@ -33,10 +35,14 @@ export type FieldGrammar =
   | 'addresses'
   /** the same, but what is no address is right too: `List-Id: A name <id>` */
   | 'phrases'
+  /** words that may be encoded, with commas between that may not */
+  | 'keywords'
   /** nothing may be encoded */
   | 'identifiers'
   /** comments may be encoded */
   | 'structured'
+  /** the same; what the other side has said stands there too, in UTF-8 if it was (RFC 6532, RFC 8616) */
+  | 'trace'
   /** parameters are written as RFC 2231 has it; programs write encoded words in quotes, which are read */
   | 'parameters'
 
@@ -52,6 +58,8 @@ const GRAMMARS: ReadonlyMap<string, FieldGrammar> = new Map(
           'x-original-to x-envelope-to x-envelope-from x-original-from x-sender x-confirm-reading-to',
       ],
       ['phrases', 'list-id'],
+      // RFC 5322, 3.6.5.
+      ['keywords', 'keywords'],
       // RFC 5322, 3.6.4; RFC 2045, 7; RFC 5536.
       [
         'identifiers',
@@ -60,13 +68,16 @@ const GRAMMARS: ReadonlyMap<string, FieldGrammar> = new Map(
       ['parameters', 'content-type content-disposition'],
       [
         'structured',
-        'date delivery-date expires expiry-date reply-by deferred-delivery received ' +
-          'authentication-results arc-authentication-results arc-message-signature arc-seal ' +
-          'dkim-signature domainkey-signature received-spf mime-version content-transfer-encoding ' +
+        'date delivery-date expires expiry-date reply-by deferred-delivery arc-message-signature ' +
+          'arc-seal dkim-signature domainkey-signature mime-version content-transfer-encoding ' +
           'list-help list-subscribe list-unsubscribe list-unsubscribe-post list-post list-owner ' +
           'list-archive auto-submitted content-language content-location content-md5 ' +
-          'original-recipient final-recipient disposition-notification-options importance priority ' +
-          'precedence sensitivity x-priority',
+          'disposition-notification-options importance priority precedence sensitivity x-priority',
+      ],
+      [
+        'trace',
+        'received received-spf authentication-results arc-authentication-results ' +
+          'original-recipient final-recipient',
       ],
     ] as const
   ).flatMap(([grammar, names]) => names.split(' ').map((name) => [name, grammar] as const)),
@@ -85,7 +96,11 @@ export function readField(name: string, value: string): string {
     case 'identifiers':
       return text
     case 'structured':
+    case 'trace':
       return text.includes('=?') ? decoded(text, false) : text
+    case 'keywords':
+      // There has to be a blank behind an encoded word (RFC 2047, section 5, rule 3).
+      return decodeEncodedWords(text.replaceAll(/\?=[ \t]+,/g, '?=,'))
     case 'parameters':
       return text.includes('=?') ? decoded(text, true) : text
     case 'unstructured':
@@ -113,35 +128,127 @@ function quotedText({ kind, text, encoded }: Token): string {
   return encoded && inner === text ? text : `"${inner}"`
 }
 
+export interface WriteOptions {
+  /** everything after the colon as it was: names that stay are written as they were */
+  readonly old?: string | undefined
+  /** the message is one of SMTPUTF8: UTF-8 may stand anywhere (RFC 6532) */
+  readonly utf8?: boolean | undefined
+}
+
 /**
  * A text as it stands behind the colon, with a blank before it; folds are a bare LF and a blank. Line
  * breaks in the text have to be folds already.
  *
- * @param old everything after the colon as it was: names that stay are written as they were
- * @throws UsageError INVALID_ADDRESS
+ * @throws UsageError INVALID_ADDRESS; INVALID_HEADER_VALUE for characters that are not ASCII where the
+ *   grammar has no place for them
  */
-export function writeField(name: string, text: string, old?: string): string {
+export function writeField(
+  name: string,
+  text: string,
+  { old, utf8 = false }: WriteOptions = {},
+): string {
   const style = { column: Buffer.byteLength(name) + 1 }
   const grammar = grammarOf(name)
   switch (grammar) {
     case 'addresses':
+      return addressValue(name, text, true, namesOf(old))
     case 'phrases': {
-      const kept = old === undefined ? undefined : keptNames(trimBlanks(unfold(old)))
-      return addressValue(name, text, grammar === 'addresses', kept)
+      const id = text.lastIndexOf('<')
+      if (id === -1) return encodeWords(text, style)
+      if (!utf8) checkAscii(name, withoutComments(text.slice(id)))
+      return addressValue(name, asOneName(text, id), false, namesOf(old))
     }
+    case 'keywords':
+      return encodeWords(text, { ...style, pieces: keywordPieces })
     case 'identifiers':
+      if (!utf8) checkAscii(name, text)
       return encodeWords(text, { ...style, pieces: verbatim })
     case 'structured':
-      return encodeWords(text, {
-        ...style,
-        pieces: (part) => commentPieces(addressTokens(part, false)),
-      })
-    case 'parameters':
-      return encodeWords(writtenParameters(text), { ...style, pieces: verbatim })
+    case 'trace': {
+      if (!utf8 && grammar === 'structured') checkAscii(name, withoutComments(text))
+      return encodeWords(text, { ...style, pieces: inComments })
+    }
+    case 'parameters': {
+      const written = writtenParameters(text)
+      if (!utf8) checkAscii(name, withoutComments(written))
+      const pieces = BEYOND_ASCII.test(written) ? inComments : verbatim
+      return encodeWords(written, { ...style, pieces })
+    }
     case 'unstructured':
       return encodeWords(text, style)
   }
 }
+
+/** Whether text that is not ASCII is refused in a field, but for its comments and parameters. */
+export const isAsciiField = (name: string): boolean =>
+  ['identifiers', 'structured', 'parameters', 'phrases'].includes(grammarOf(name))
+
+const NOT_ASCII = /[^\0-\x7f]+/
+
+/** Bytes that are no UTF-8 came with the message, and stay. */
+function checkAscii(name: string, text: string): void {
+  const found = NOT_ASCII.exec(text)
+  if (found === null || RAW_BYTE.test(text)) return
+  throw new UsageError(
+    'INVALID_HEADER_VALUE',
+    `${JSON.stringify(found[0].slice(0, 40))} cannot be written in ${name}, whose grammar has no place for it; write ASCII there (domains as xn--..., URIs with %C3%A9), or give bytes if the message is sent with SMTPUTF8`,
+  )
+}
+
+const withoutComments = (text: string): string =>
+  NOT_ASCII.test(text)
+    ? addressTokens(text, false)
+        .filter(({ kind, open }) => kind !== 'comment' || open)
+        .map((token) => token.text)
+        .join('')
+    : ''
+
+const namesOf = (old: string | undefined): ReturnType<typeof keptNames> | undefined =>
+  old === undefined ? undefined : keptNames(trimBlanks(unfold(old)))
+
+/** A name with commas that is to be encoded is in quotes: else they would part it. */
+function asOneName(text: string, id: number): string {
+  const name = trimBlanks(text.slice(0, id), ' \t\r\n')
+  const tokens = addressTokens(name, false)
+  const loose = tokens.some(({ kind }) => kind === 'special')
+  const whole = tokens.every(({ kind }) => ['word', 'blank', 'special'].includes(kind))
+  return loose && whole && NOT_ASCII.test(name)
+    ? `"${unfold(name).replaceAll('\\', '\\\\')}" ${text.slice(id)}`
+    : text
+}
+
+const inComments = (text: string): Pieces => commentPieces(addressTokens(text, false))
+
+/** Phrases with commas between; each word of a phrase may be encoded. */
+function keywordPieces(text: string): Pieces {
+  const raw = RAW_BYTE.test(text)
+  const list: Pieces['list'] = []
+  let blank = ''
+  let word = ''
+  const end = (): void => {
+    if (word === '') return
+    const encode = !raw && (BEYOND_ASCII.test(word) || MARK.test(word))
+    const value = encode ? word.replaceAll(/"((?:[^"\\]|\\[^])*)"/g, unquoted) : word
+    list.push({ blank, text: value, encode })
+    blank = ''
+    word = ''
+  }
+  for (const token of addressTokens(text, false)) {
+    if (token.kind === 'blank') {
+      end()
+      blank += token.text
+    } else if (token.text === ',') {
+      end()
+      if (blank === '' && list.at(-1)?.encode === true) blank = ' '
+      list.push({ blank, text: ',', encode: false })
+      blank = ''
+    } else word += token.text
+  }
+  end()
+  return { list, end: blank }
+}
+
+const unquoted = (_all: string, inner: string): string => inner.replaceAll(/\\([^])/g, '$1')
 
 /** How parts of a new value are written beside an old one that stays. */
 export function styleOf(name: string): Style {
@@ -152,6 +259,8 @@ export function styleOf(name: string): Style {
       return { column, pieces: (text, before) => addressPieces(text, undefined, before) }
     case 'unstructured':
       return { column }
+    case 'keywords':
+      return { column, pieces: keywordPieces }
     default:
       return { column, pieces: verbatim }
   }

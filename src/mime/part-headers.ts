@@ -22,7 +22,9 @@ export interface PartHeaders {
   /** Some of the fields as lines of a message. */
   lines(wanted: (name: string) => boolean, eol: string): Buffer
   /**
-   * One field of that name: the first is changed, others go. Bytes are everything after the colon.
+   * One field of that name: the first is changed, others go. Bytes are everything after the colon. Text
+   * that is not ASCII has to have a place in the field, for whether the message is sent with SMTPUTF8 is not
+   * known here.
    * @throws UsageError INVALID_HEADER_NAME, INVALID_HEADER_VALUE, INVALID_ADDRESS
    */
   set(name: string, value: string | Uint8Array): void

@@ -854,3 +854,34 @@ describe('a record of a field', () => {
     assert.equal(record('A', '1').sameName(record('a', '1')), false)
   })
 })
+
+describe('text that a field has no place for', () => {
+  const fields = (utf8: boolean): MailHeaders =>
+    new MailHeaders(
+      [FieldRecord.of(Buffer.from('References'), Buffer.from(' <a@x>'))],
+      new Guard(),
+      undefined,
+      () => utf8,
+    )
+  const edits: [what: string, edit: (headers: MailHeaders) => void][] = [
+    ['a new field', (headers) => headers.append('Message-ID', '<é@x>')],
+    ['set', (headers) => headers.set('References', '<é@x>')],
+    ['behind the old text', (headers) => (headers.field('References')!.value += ' <é@x>')],
+  ]
+  for (const [what, edit] of edits) {
+    it(`${what}: is refused, but with SMTPUTF8`, () => {
+      const headers = fields(false)
+      assert.throws(() => edit(headers), { code: 'INVALID_HEADER_VALUE' })
+      assert.deepEqual(headers.fields().map(String), ['References: <a@x>'])
+      const international = fields(true)
+      edit(international)
+      assert.ok(international.fields().map(String).join('').includes('<é@x>'))
+    })
+  }
+
+  it('bytes are written', () => {
+    const headers = fields(false)
+    headers.set('References', Buffer.from(' <é@x>'))
+    assert.equal(headers.get('References'), '<é@x>')
+  })
+})

@@ -429,14 +429,14 @@ describe('a text that is written', () => {
   ]
   for (const [what, from, edit, now] of edits) {
     it(`keeps all else where that is edited: ${what}`, () => {
-      const value = writeField('To', edit(readField('To', from)), from)
+      const value = writeField('To', edit(readField('To', from)), { old: from })
       assert.equal(show(inMessage(value)), now)
     })
   }
 
   it('keeps the bytes of names that stay, and of those nobody can read', () => {
     const from = `${q('Jörg, M', 'iso-8859-1')} <j@x>, =?x-unknown?q?a?= <k@x>, b@x`
-    const value = writeField('To', readField('To', from).replace('b@', 'c@'), from)
+    const value = writeField('To', readField('To', from).replace('b@', 'c@'), { old: from })
     assert.ok(value.includes(`${q('Jörg, M', 'iso-8859-1')} <j@x>, `), value)
   })
 })
@@ -551,12 +551,21 @@ describe('other fields', () => {
   const E = '=?UTF-8?B?w6k=?='
   const writes: [name: string, text: string, value: string][] = [
     ['Subject', 'é', E],
-    ['Message-ID', '<é@x>', '<é@x>'],
     ['Message-ID', `<${W}@x>`, `<${W}@x>`],
     ['In-Reply-To', '<a@x>', '<a@x>'],
     ['Received', 'from é (é) by x; date', `from é (${E}) by x; date`],
     ['List-Id', 'Ankündigung <a.x>', '=?UTF-8?Q?Ank=C3=BCndigung?= <a.x>'],
     ['List-Id', 'Announcements for all', 'Announcements for all'],
+    ['List-Id', 'é, b <a.x>', '=?UTF-8?B?w6ksIGI=?= <a.x>'],
+    ['List-Id', '"é, b" <a.x>', '=?UTF-8?B?w6ksIGI=?= <a.x>'],
+    ['Keywords', 'é, all', `${E} , all`],
+    ['Keywords', 'one, all é,two', `one, all ${E} ,two`],
+    ['Keywords', '"é, b", two', '=?UTF-8?B?w6ksIGI=?= , two'],
+    ['Keywords', 'one, two', 'one, two'],
+    ['Content-Type', 'a/b (é); x=y', `a/b (${E}); x=y`],
+    ['List-Post', '<mailto:a@x> (é)', `<mailto:a@x> (${E})`],
+    ['Authentication-Results', 'x; spf=pass smtp.helo=é', 'x; spf=pass smtp.helo=é'],
+    ['Message-ID', '<\udce9@x>', '<\udce9@x>'],
     ['Content-Type', 'a/b; name="é"; x=y', "a/b; name*=utf-8''%C3%A9; x=y"],
     ['Content-Disposition', 'attachment; filename="a b.pdf"', 'attachment; filename="a b.pdf"'],
     ['Content-Disposition', 'attachment; filename=é', "attachment; filename*=utf-8''%C3%A9"],
@@ -567,13 +576,47 @@ describe('other fields', () => {
     })
   }
 
+  const refused: [name: string, text: string][] = [
+    ['Message-ID', '<é@x>'],
+    ['Resent-Message-ID', '<é@x>'],
+    ['References', '<a@x> <b@é>'],
+    ['In-Reply-To', 'é'],
+    ['Content-ID', '<é@x>'],
+    ['Date', 'Mo, 1 Jän 2024 00:00:00 +0000'],
+    ['DKIM-Signature', 'v=1; d=é.example'],
+    ['List-Unsubscribe', '<mailto:é@x>'],
+    ['List-Post', '<mailto:a@x> é (é)'],
+    ['List-Id', 'é <é.x>'],
+    ['Content-Type', 'téxt/plain; charset=utf-8'],
+    ['Content-Type', 'text/plain; é=x'],
+    ['Content-Disposition', 'é; filename=é'],
+    ['Content-Transfer-Encoding', 'é'],
+    ['MIME-Version', '1.0 é'],
+    ['X-Priority', '1 (é) é'],
+  ]
+  for (const [name, text] of refused) {
+    it(`${name} has no place for ${text}, but with SMTPUTF8`, () => {
+      assert.throws(() => writeField(name, text), {
+        code: 'INVALID_HEADER_VALUE',
+        message: /cannot be written in .* no place for it/,
+      })
+      assert.equal(readField(name, writeField(name, text, { utf8: true })).length > 0, true)
+    })
+  }
+
+  it('Keywords are read as they were set', () => {
+    for (const text of ['é, all', 'é é, all, é', 'one, two é']) {
+      assert.equal(readField('Keywords', writeField('Keywords', text)), text)
+    }
+  })
+
   it('read as they were written', () => {
     fc.assert(
       fc.property(
         fc.constantFrom('Message-ID', 'References', 'Received', 'DKIM-Signature', 'List-Post'),
         VALUE,
         (name, text) => {
-          const value = writeField(name, text)
+          const value = writeField(name, text, { utf8: true })
           assert.equal(decodeText(encodeText(value)), value)
           if (name === 'References')
             assert.equal(readField(name, value), text.replaceAll(/^[ \t]+|[ \t]+$/g, ''))
