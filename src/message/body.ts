@@ -84,6 +84,10 @@ export class MailBody implements AsyncIterable<Buffer> {
    * stream may be made from it, and an error in it harms nothing: the promise rejects. If nobody waits
    * for that promise, the handler has failed. Of several calls the last one counts.
    *
+   * The header stays as it is: what is given has to be in the charset, the transfer encoding and the
+   * structure that it names. Text is written as UTF-8. To change the text of a mail, take `mail.mime()` and
+   * `setText`, which writes the labels too.
+   *
    * @throws UsageError WRONG_STAGE
    * @throws MilterError MESSAGE_TOO_LARGE, SPILL_FAILED
    */
