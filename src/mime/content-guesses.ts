@@ -115,11 +115,24 @@ const BASE64 = Uint8Array.from({ length: 256 }, (_none, byte) => {
   return one === '=' ? PADDING : /[\r\n \t]/.test(one) ? BLANK : 0
 })
 
+/** The same of a part, which may name several charsets: programs disagree which of them counts. */
+export function readingOfPart(
+  part: Pick<ContentOfPart, 'type' | 'charset' | 'charsets'>,
+  bytes: Buffer,
+): CharsetReading {
+  const usual = readingOfCharset(part.type, part.charset, bytes)
+  if (part.charsets.length < 2) return usual
+  const readings = part.charsets.map((label) => readingOfCharset(part.type, label, bytes))
+  return { ...usual, sure: false, ascii: readings.every(({ ascii }) => ascii) }
+}
+
 /** What is known of a part when this is asked. */
 export interface ContentOfPart {
   readonly type: string
   readonly isMultipart: boolean
   readonly charset: string | undefined
+  /** all that are named */
+  readonly charsets: readonly string[]
   readonly encoding: TransferEncoding
   readonly raw: Buffer
   bytes(): Buffer
@@ -141,5 +154,5 @@ export function encodingIsGuess(part: ContentOfPart): boolean {
 export function contentGuesses(part: ContentOfPart): Guess[] {
   if (encodingIsGuess(part)) return ['transfer-encoding']
   if (!part.type.startsWith('text/')) return []
-  return readingOfCharset(part.type, part.charset, part.bytes()).sure ? [] : ['charset']
+  return readingOfPart(part, part.bytes()).sure ? [] : ['charset']
 }

@@ -1,7 +1,7 @@
 import { UsageError } from '../errors.ts'
 import { decodeAnyCharset, encodeCharset } from './charset.ts'
 import { charsetInHtml } from './html-charset.ts'
-import { encodingIsGuess, readingOfCharset } from './content-guesses.ts'
+import { encodingIsGuess, readingOfPart } from './content-guesses.ts'
 import { placeIn, withReferences } from './html.ts'
 import { escapeHtml, readHtml, TEXT_ELEMENTS } from './html-tokens.ts'
 import type { MimeMessage } from './message.ts'
@@ -327,7 +327,7 @@ async function planOf(part: MimePart, footer: Footer, turns: Turns): Promise<Pla
   }
   await turns.next()
   const html = part.type === 'text/html'
-  const reading = readingOfCharset(part.type, part.charset, part.bytes())
+  const reading = readingOfPart(part, part.bytes())
   await turns.next()
   if (!reading.sure) {
     if (!reading.ascii) {
@@ -427,7 +427,7 @@ async function insertionPlan(
   const bytes = part.bytes()
   const charset = part.charset ?? charsetInHtml(part.type, bytes) ?? 'us-ascii'
   await turns.next()
-  const reading = readingOfCharset(part.type, part.charset, bytes)
+  const reading = readingOfPart(part, bytes)
   await turns.next()
   const lines = addition.replaceAll('\n', lineEndIn(text, part))
   const ascii = isAscii(lines) ? Buffer.from(lines, 'latin1') : undefined

@@ -1,5 +1,5 @@
 import { extensionOf } from './file-names.ts'
-import { readingOfCharset } from './content-guesses.ts'
+import { readingOfPart } from './content-guesses.ts'
 import { otherTexts } from './html-charset.ts'
 import type { SanitizeOptions } from './html-rules.ts'
 import { sanitizeHtml } from './html-sanitize.ts'
@@ -48,7 +48,7 @@ export async function isLeftActive(
   const usual = await part.text()
   const texts = otherTexts(labels, bytes, usual)
   // A text that rests on a guess is not written back (GUESSED_PART).
-  const { sure, ascii } = readingOfCharset(part.type, part.charset, bytes)
+  const { sure, ascii } = readingOfPart(part, bytes)
   const guessed = !(sure || ascii) || part.guesses.some((guess) => guess !== 'charset')
   if (!cleaned || guessed) {
     texts.add(usual)

@@ -2,7 +2,7 @@ import { UsageError } from '../errors.ts'
 import { encodeText } from '../protocol/text.ts'
 import { encodeCharset } from './charset.ts'
 import { charsetInHtml } from './html-charset.ts'
-import { readingOfCharset } from './content-guesses.ts'
+import { readingOfPart } from './content-guesses.ts'
 import { srcsetUrls } from './html-rules.ts'
 import {
   applyEdits,
@@ -296,7 +296,7 @@ async function writableHtml(part: MimePart): Promise<WritableHtml> {
   await turns.next()
   const { guesses } = part
   await turns.next()
-  const reading = readingOfCharset(part.type, part.charset, bytes)
+  const reading = readingOfPart(part, bytes)
   await turns.next()
   const name = part.charset ?? charsetInHtml(part.type, bytes) ?? 'us-ascii'
   const same = (await encodeCharset(name, html))?.equals(bytes) === true

@@ -235,6 +235,12 @@ export function parameterOf(
   return whole.extended[0] ?? whole.continued[0] ?? whole.plain[0]
 }
 
+/** Every value that is given for a parameter. */
+export function valuesOf({ parameters }: ParameterizedValue, name: string): string[] {
+  const { extended, continued, plain } = wholeValues(parameters, name)
+  return [...extended, ...continued, ...plain]
+}
+
 /** All that some program makes of a parameter, the usual reading first. */
 export function readingsOf({ parameters }: ParameterizedValue, name: string): string[] {
   const { extended, continued, plain } = wholeValues(parameters, name)

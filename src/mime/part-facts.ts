@@ -1,6 +1,6 @@
 import { ContentField } from './content-field.ts'
 import type { Guess } from './guesses.ts'
-import { parameterOf, type ParameterizedValue } from './parameters.ts'
+import { parameterOf, valuesOf, type ParameterizedValue } from './parameters.ts'
 import { isMediaType, isMessageType } from './media-type.ts'
 import type { Reading } from './parser.ts'
 import type { PartHeaders } from './part-headers.ts'
@@ -93,6 +93,20 @@ export abstract class PartFacts {
   /** In lower case; undefined where none is named. */
   get charset(): string | undefined {
     return this.parameter('charset')?.trim().toLowerCase() || undefined
+  }
+
+  /** For the library: every charset that it names, each once; {@link charset} is one of them. */
+  get charsets(): readonly string[] {
+    const named = new Map<string, string>()
+    for (const { strict, lenient } of this.contentFields('Content-Type')) {
+      for (const value of valuesOf(strict.sure ? strict : lenient, 'charset')) {
+        const label = value.trim().toLowerCase()
+        // `utf8` is said for `utf-8`.
+        const key = label.replaceAll(/[-_]/g, '')
+        if (key !== '' && !named.has(key)) named.set(key, label)
+      }
+    }
+    return [...named.values()]
   }
 
   /**

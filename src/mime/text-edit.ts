@@ -2,7 +2,7 @@ import { UsageError } from '../errors.ts'
 import { encodeCharset } from './charset.ts'
 import { charsetInHtml, metaCharset } from './html-charset.ts'
 import { encodeText } from '../protocol/text.ts'
-import { readingOfCharset } from './content-guesses.ts'
+import { readingOfPart } from './content-guesses.ts'
 import type { Guess } from './guesses.ts'
 import type { MimePart } from './part.ts'
 
@@ -24,7 +24,12 @@ export interface NewText {
  * and the text is not without, it says from now on, and a meta element says the same.
  */
 export async function newText(
-  part: { readonly type: string; readonly charset: string | undefined; bytes(): Buffer },
+  part: {
+    readonly type: string
+    readonly charset: string | undefined
+    readonly charsets: readonly string[]
+    bytes(): Buffer
+  },
   text: string,
   eol: string,
 ): Promise<NewText> {
@@ -33,7 +38,10 @@ export async function newText(
   const within = named === undefined ? charsetInHtml(part.type, part.bytes()) : undefined
   const charset = named ?? within ?? 'us-ascii'
   const bytes = await encodeCharset(charset, lines)
-  if (bytes !== undefined && (within === undefined || isAscii(lines))) return { bytes }
+  if (bytes !== undefined && (within === undefined || isAscii(lines))) {
+    // Of several the one that was written in is left.
+    return part.charsets.length < 2 ? { bytes } : { bytes, charset }
+  }
   const next = bytes === undefined ? 'utf-8' : charset
   const told = part.type === 'text/html' ? withMetaCharset(lines, next) : lines
   return { bytes: (await encodeCharset(next, told)) ?? encodeText(told), charset: next }
@@ -75,7 +83,7 @@ export function checkText(
   if (sameText(after, before)) return false
   const { guesses } = part
   if (force === true || guesses.length === 0) return true
-  const { ascii } = readingOfCharset(part.type, part.charset, part.bytes())
+  const { ascii } = readingOfPart(part, part.bytes())
   const sure = ascii && guesses.every((guess) => guess === 'charset')
   if (!restsOn(before, after, sure)) return true
   throw guessedPart('setText', guesses, 'force: true puts it in its place all the same')

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { parseMime, type MimeMessage } from '../../src/mime/index.ts'
+import { addFooter, parseMime, type MimeMessage } from '../../src/mime/index.ts'
 
 const message = (field: string, body = 'text\r\n'): MimeMessage =>
   parseMime(`Content-Type: ${field}\r\n\r\n${body}`)
@@ -84,6 +84,44 @@ describe('a Content-Type that can be read', () => {
   it('is a guess where another field says another type', () => {
     assert.deepEqual(message('a/b\r\nContent-Type: A/B; c=d').guesses, [])
     assert.deepEqual(message('a/b\r\nContent-Type: a/c').guesses, ['type'])
+  })
+})
+
+describe('a charset', () => {
+  const cases: [field: string, guessed: boolean][] = [
+    ['text/plain; charset=utf-8; charset=iso-8859-1', true],
+    ["text/plain; charset=utf-8; charset*=us-ascii''iso-8859-1", true],
+    ['text/plain; charset=utf-8\r\nContent-Type: text/plain; charset=iso-8859-1', true],
+    ['text/html; charset=utf-8; CHARSET="utf-16"', true],
+    ['text/plain; charset=utf-8; charset="UTF8"', false],
+    ['text/plain; charset=utf-8; charset', false],
+    ['text/plain; charset=utf-8\r\nContent-Type: text/plain', false],
+    ['image/png; charset=utf-8; charset=iso-8859-1', false],
+  ]
+  for (const [field, guessed] of cases) {
+    it(`${JSON.stringify(field)} is ${guessed ? 'a guess' : 'sure'}`, () => {
+      const part = message(field)
+      assert.deepEqual(part.guesses, guessed ? ['charset'] : [])
+    })
+  }
+})
+
+describe('an edit of a text with two charsets', () => {
+  const field = 'text/plain; charset=utf-8; charset=iso-8859-1'
+
+  it('keeps the label and the bytes: a footer that is not ASCII stands beside it', async () => {
+    const part = message(field, 'Gr\u00fc\u00dfe\r\n')
+    await addFooter(part, { text: 'é' })
+    const after = part.toBytes().toString()
+    assert.ok(after.includes(field), after)
+    assert.ok(after.includes('Gr\u00fc\u00dfe\r\n'), after)
+  })
+
+  it('throws where the new text rests on the old one', async () => {
+    const part = message(field, 'Gr\u00fc\u00dfe\r\n')
+    await assert.rejects(part.setText(`${await part.text()}\r\nmore`), { code: 'GUESSED_PART' })
+    await part.setText('more', { force: true })
+    assert.deepEqual(part.guesses, [])
   })
 })
 
