@@ -61,6 +61,9 @@ interface Open {
   readonly contentStart: number
 }
 
+/** Characters in an element of text that has tags in it, which are made text. */
+const MOST_TEXT = 262_144
+
 class Sanitizer {
   readonly edits: HtmlEdit[] = []
   readonly removed = new Set<string>()
@@ -235,10 +238,13 @@ class Sanitizer {
         this.#tell('rules in style')
       }
     } else if (/<[a-z/!?]/i.test(content)) {
+      this.#tell(`tags in ${name}`)
+      // No title is as long.
+      if (content.length > MOST_TEXT)
+        return this.#remove(contentStart, contentEnd, `text of ${name}`)
       // Shown as it is here, and read as tags where the element is not known.
       const text = content.replaceAll('<', '&lt;')
       this.edits.push({ start: contentStart, end: contentEnd, text })
-      this.#tell(`tags in ${name}`)
     }
   }
 

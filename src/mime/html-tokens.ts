@@ -44,6 +44,9 @@ export interface HtmlVisitor {
  */
 const MOST_FOREIGN = 5_000
 
+/** Attributes of one tag. A tag with more is not read, and the text ends there for the visitor. */
+const MOST_ATTRIBUTES = 10_000
+
 // oxlint-disable-next-line typescript/consistent-type-imports -- loaded when it is needed
 type Parse5 = typeof import('parse5-html-rewriting-stream')
 let parse5: Promise<Parse5> | undefined
@@ -55,7 +58,7 @@ const PIECE = 32_768
  * The parser keeps a token that has not ended as one string, which each piece lengthens at the cost of a
  * copy: so pieces grow with it, up to this.
  */
-const LARGEST_PIECE = 524_288
+const LARGEST_PIECE = 131_072
 
 /** Reads a text in turns with all else; tells where the last token ended. Rejects with what the visitor throws. */
 export async function readHtml(html: string, visitor: HtmlVisitor): Promise<number> {
@@ -82,7 +85,8 @@ export async function readHtml(html: string, visitor: HtmlVisitor): Promise<numb
       }
     }
     stream.on('startTag', (token) => {
-      if ((token.tagName === 'svg' || token.tagName === 'math') && ++foreign > MOST_FOREIGN) {
+      if (token.tagName === 'svg' || token.tagName === 'math') foreign++
+      if (foreign > MOST_FOREIGN || token.attrs.length > MOST_ATTRIBUTES) {
         stop()
         return
       }

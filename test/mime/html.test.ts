@@ -179,6 +179,27 @@ describe('sanitizing HTML', () => {
   })
 })
 
+describe('HTML that is too much to be read', () => {
+  it('is taken out from a tag with too many attributes on, if anything in it is active', async () => {
+    const many = Array.from({ length: 10_001 }, (_, n) => `a${n}`).join(' ')
+    for (const [rest, left] of [
+      [`<a ${many}>x</a>`, `<a ${many}>x</a>`],
+      [`<a ${many} onclick=alert(1)>x</a>`, ''],
+      [`<a ${many}>x</a><script>alert(1)</script>`, ''],
+    ] as const) {
+      const { html } = await sanitizeHtml(`<p>Hello</p>${rest}`)
+      assert.equal(html, `<p>Hello</p>${left}`)
+    }
+  })
+
+  it('is taken out of an element of text', async () => {
+    const long = '<b>'.repeat(100_000)
+    const { html, removed } = await sanitizeHtml(`<title>${long}</title><p>Hello</p>`)
+    assert.equal(html, '<title></title><p>Hello</p>')
+    assert.deepEqual(removed, ['tags in title', 'text of title'])
+  })
+})
+
 describe('rewriting links', () => {
   const mark = (url: string): string => `https://safe.example/?u=${url}&ok`
   const cases: [html: string, result: string][] = [
