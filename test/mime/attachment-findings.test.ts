@@ -1,25 +1,18 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { checkAttachments } from '../../src/mime/attachment-findings.ts'
-import type { AttachmentChecks, Finding } from '../../src/mime/finding.ts'
 import { parseMime } from '../../src/mime/message.ts'
 import {
   attachedMessage,
   file,
+  found,
   multipart,
   part,
   PROGRAM,
+  short,
   TEXT,
 } from '../support/attachments.ts'
 import { zip } from '../support/zip.ts'
-
-/** What was found, in short. */
-const short = ({ where, reason, path, name }: Finding): string =>
-  `${where}: ${[...path, name].join(' > ')}: ${reason}`
-
-async function found(text: string, policy?: AttachmentChecks): Promise<string[]> {
-  return (await checkAttachments(parseMime(text), policy)).map(short)
-}
 
 describe('names in the header', () => {
   const cases: [what: string, text: string, expected: string[]][] = [
@@ -143,7 +136,7 @@ describe('content', () => {
     [
       'a program with a harmless name',
       multipart([file('a.pdf', PROGRAM)]),
-      ['content: a.pdf: PROGRAM'],
+      ['content: a.pdf: PROGRAM exe'],
     ],
     [
       'a program under the second of two encodings',
@@ -153,27 +146,27 @@ describe('content', () => {
           PROGRAM,
         ),
       ]),
-      ['content: a.pdf: PROGRAM'],
+      ['content: a.pdf: PROGRAM exe'],
     ],
     [
       'a program without a name',
       multipart([part('Content-Type: image/png', PROGRAM)]),
-      ['content: : PROGRAM'],
+      ['content: : PROGRAM exe'],
     ],
     [
       'HTML that is called an image',
       multipart([file('a.png', '<html><script>')]),
-      ['content: a.png: CONTENT_CONTRADICTS'],
+      ['content: a.png: CONTENT_CONTRADICTS html'],
     ],
     [
       'HTML that says it is an image',
       multipart([part('Content-Type: image/png', '<html>')]),
-      ['content: : CONTENT_CONTRADICTS'],
+      ['content: : CONTENT_CONTRADICTS html'],
     ],
     [
       'a script that is called a PDF',
       multipart([file('a.pdf', '#!/bin/sh\n')]),
-      ['content: a.pdf: CONTENT_CONTRADICTS'],
+      ['content: a.pdf: CONTENT_CONTRADICTS sh'],
     ],
     ['a GIF that is called otherwise', multipart([file('a.png', 'GIF89a')]), []],
     ['HTML that is called a table', multipart([file('a.xls', '<html><table>')]), []],
@@ -201,7 +194,7 @@ describe('content', () => {
       file('a.png', '<html>'),
     ])
     assert.deepEqual(await found(text, { kinds: ['tnef'], contradictions: 'allow' }), [
-      'content: winmail.dat: PROGRAM',
+      'content: winmail.dat: PROGRAM tnef',
     ])
   })
 })

@@ -3,26 +3,21 @@ import { describe, it } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { checkAttachments } from '../../src/mime/attachment-findings.ts'
 import { defang } from '../../src/mime/attachment-policy.ts'
-import type { AttachmentChecks, Finding } from '../../src/mime/finding.ts'
 import { parseMime } from '../../src/mime/message.ts'
 import { tar, tarEntry, tnef, uuencode } from '../support/archives.ts'
 import {
   attachedMessage,
   file,
+  found,
   multipart,
   part,
   PROGRAM,
+  short,
   TEXT,
 } from '../support/attachments.ts'
 import { zip } from '../support/zip.ts'
 
 /** What is looked at, and what is told of that was not: nothing passes for want of a look. */
-
-const short = ({ where, reason, path, name, kind }: Finding): string =>
-  `${where}: ${[...path, name].join(' > ')}: ${reason}${kind === undefined ? '' : ` ${kind}`}`
-
-const found = async (text: string, policy?: AttachmentChecks): Promise<string[]> =>
-  (await checkAttachments(parseMime(text), policy)).map(short)
 
 /** Where a message is. */
 const PLACES: [where: string, wrap: (message: string) => string][] = [

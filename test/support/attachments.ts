@@ -1,4 +1,8 @@
-/** Messages with attachments, as short as can be. */
+import { checkAttachments } from '../../src/mime/attachment-findings.ts'
+import type { AttachmentChecks, Finding } from '../../src/mime/finding.ts'
+import { parseMime } from '../../src/mime/message.ts'
+
+/** Messages with attachments, as short as can be, and what was found in them. */
 
 /** A program of Windows, as far as its first bytes tell. */
 export const PROGRAM = Buffer.concat([Buffer.from('MZ\x90\0\x03\0\0\0'), Buffer.alloc(200)])
@@ -21,3 +25,10 @@ export const attachedMessage = (message: string, encoded = false): string =>
   part('Content-Type: message/rfc822', encoded ? Buffer.from(message) : message)
 
 export const TEXT = part('Content-Type: text/plain', 'Hello')
+
+/** A finding in short: `name: a.zip > x.exe: DANGEROUS_EXTENSION`, and behind that the kind of content. */
+export const short = ({ where, reason, path, name, kind }: Finding): string =>
+  `${where}: ${[...path, name].join(' > ')}: ${reason}${kind === undefined ? '' : ` ${kind}`}`
+
+export const found = async (text: string, policy?: AttachmentChecks): Promise<string[]> =>
+  (await checkAttachments(parseMime(text), policy)).map(short)
