@@ -373,7 +373,12 @@ describe("the mail server's own Received", () => {
       handler: (mail: Mail) => void,
       received?: boolean,
     ): Promise<string> => {
-      const filter = defineFilter({ name: 'places', message: handler })
+      const filter = defineFilter({
+        name: 'places',
+        message: (mail) => {
+          handler(mail)
+        },
+      })
       const outcome = await deliver(filter, {
         mta,
         message: {
