@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { sourcePath } from '../conformance/support/program.ts'
-import { field, launch, project, send, start } from './support/command.ts'
+import { field, get, launch, project, send, start } from './support/command.ts'
 
 const TCP = ['--listen', 'inet:0@127.0.0.1']
 
@@ -143,7 +143,7 @@ describe('a worker that lies in what it has counted', () => {
     assert.equal((await send(running.address)).verdict, 'accept')
     await running.says(/WARN {2}a worker has sent what is no message/)
     const url = /url=(\S+)/.exec(running.said)![1]!.replaceAll('"', '')
-    const text = await (await fetch(`${url}/metrics`)).text()
+    const text = await (await get(`${url}/metrics`)).text()
     assert.match(text, /^tsmilter_messages_total.* 1$/m)
     assert.doesNotMatch(text, /^x/m)
     assert.equal(await running.stop(), 0)

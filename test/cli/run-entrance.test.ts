@@ -16,7 +16,7 @@ import {
 } from '../support/certificates.ts'
 import { lineHeader } from '../support/proxy-header.ts'
 import { atEnd } from '../support/resources.ts'
-import { field, launch, MESSAGE, project, send, start, until } from './support/command.ts'
+import { field, get, launch, MESSAGE, project, send, start, until } from './support/command.ts'
 
 /** Tells which process has served. */
 const TAG = `
@@ -50,7 +50,7 @@ async function raw(address: string): Promise<Socket> {
 
 async function metrics(said: string): Promise<string> {
   const url = /telemetry url=(\S+)/.exec(said)![1]!.replaceAll('"', '')
-  return await (await fetch(new URL('/metrics', url))).text()
+  return await (await get(new URL('/metrics', url))).text()
 }
 
 describe('tsmilter run, before a connection is served', () => {

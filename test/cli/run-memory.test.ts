@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
-import { field, project, send, start, until, type Running } from './support/command.ts'
+import { field, get, project, send, start, until, type Running } from './support/command.ts'
 
 const MIB = 1_048_576
 const MESSAGES = 50
@@ -30,7 +30,7 @@ export default defineFilter({
 `
 const metricsOf = async (running: Running): Promise<string> => {
   const [, url] = /url=(http:\S+)/.exec(running.said)!
-  return await (await fetch(`${url}/metrics`)).text()
+  return await (await get(`${url}/metrics`)).text()
 }
 async function metric(running: Running, name: string): Promise<number> {
   const line = (await metricsOf(running)).split('\n').find((one) => one.startsWith(`${name} `))

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { join } from 'node:path'
 import { rmSync, writeFileSync } from 'node:fs'
-import { field, project, send, start, until, type Running } from './support/command.ts'
+import { field, get, project, send, start, until, type Running } from './support/command.ts'
 
 const PID = `
 import { defineFilter, REJECT } from 'tsmilter'
@@ -18,7 +18,7 @@ export default defineFilter({
 const urlOf = (running: Running): string => /url=(http:\S+)/.exec(running.said)![1]!
 
 async function page(running: Running, path: string): Promise<[status: number, text: string]> {
-  const response = await fetch(`${urlOf(running)}${path}`)
+  const response = await get(`${urlOf(running)}${path}`)
   return [response.status, await response.text()]
 }
 

@@ -8,7 +8,15 @@ import { join } from 'node:path'
 import { it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseListenAddress, type ListenAddress } from '../../src/server/listen-address.ts'
-import { connect, field, project, start, until, type Running } from '../cli/support/command.ts'
+import {
+  connect,
+  field,
+  get,
+  project,
+  start,
+  until,
+  type Running,
+} from '../cli/support/command.ts'
 import {
   childrenOf,
   descriptorsOf,
@@ -180,7 +188,7 @@ class Soak {
   /** Waits until there are no connections and all descriptors were given back. */
   async quiet(): Promise<void> {
     await until('the end of connections', async () => {
-      const text = await (await fetch(this.#metrics)).text()
+      const text = await (await get(this.#metrics)).text()
       return /^tsmilter_connections_open 0$/m.test(text)
     })
     const { pid } = this.#running

@@ -133,6 +133,13 @@ export async function start(
 export const connect = (address: string): Promise<MtaClient> =>
   MtaClient.connect(address, { timeouts: PATIENCE })
 
+/**
+ * A page of telemetry, on a connection of its own: one that is kept may be closed by the server just when the
+ * next request is sent, as HTTP allows.
+ */
+export const get = (url: string | URL): Promise<Response> =>
+  fetch(url, { headers: { connection: 'close' } })
+
 export const MESSAGE = 'From: alice@example.org\nSubject: hello\n\nhello\n'
 
 /** One message in a connection of its own. */
