@@ -7,14 +7,16 @@ import { isMainThread } from 'node:worker_threads'
  *
  *     if (isMain(import.meta)) await runMilter('tag', { factory: tag, socket: 'inet:8890@localhost' })
  *
- * It is `import.meta.main` of Node 24.2 and later, and the same before. Comparing the name of the file with
- * `process.argv[1]` is not: it fails behind a symbolic link, and the program ends without a word.
+ * It is `import.meta.main` of Node 24.2 and later, and works on older versions too. In a thread
+ * (`node:worker_threads`) it is false; Node 26 says true for the file of the thread. Do not compare the name of the
+ * file with `process.argv[1]`: that fails behind a symbolic link, and the program ends without a word.
  */
 export function isMain(meta: { readonly url: string }): boolean {
+  if (!isMainThread) return false
   const { main } = meta as { readonly main?: unknown }
   if (typeof main === 'boolean') return main
   const [, started] = process.argv
-  if (!isMainThread || started === undefined) return false
+  if (started === undefined) return false
   const path = realPath(started)
   return path !== undefined && path === realPath(fileURLToPath(meta.url))
 }

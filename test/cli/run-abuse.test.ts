@@ -36,7 +36,7 @@ const ABUSES: readonly [string, string, RegExp][] = [
   ['a message without an end', `raw('x'.repeat(6 << 20))`, /a message of more than/],
   [
     'a huge message',
-    `process.send({ type: 'counted', metrics: [{ text: 'x'.repeat(100 << 20) }] })`,
+    `process.send({ type: 'counted', metrics: [{ text: 'x'.repeat(200 << 20) }] })`,
     /a message of more than/,
   ],
   [
@@ -62,6 +62,12 @@ const ABUSES: readonly [string, string, RegExp][] = [
   ],
 ]
 
+/**
+ * Bytes the primary may grow by, about half of what the largest of these send; what it has read and dropped waits for
+ * the garbage collector, longer with newer versions of Node.
+ */
+const MOST_GROWTH = 180_000_000
+
 describe('a worker is killed and replaced, and the primary goes on, for', () => {
   for (const [what, code, reason] of ABUSES) {
     it(what, async () => {
@@ -74,7 +80,7 @@ describe('a worker is killed and replaced, and the primary goes on, for', () => 
       assert.equal((await victim).verdict, 'tempfail')
       await running.says(/a worker has taken the place of another/)
       assert.equal((await send(running.address)).verdict, 'accept')
-      assert.ok(residentSize(running.pid) - before < 100_000_000, 'memory of the primary')
+      assert.ok(residentSize(running.pid) - before < MOST_GROWTH, 'memory of the primary')
       assert.equal(await running.stop(), 0)
     })
   }

@@ -53,7 +53,6 @@ describe('isMain', () => {
       run(directory, '--input-type=module', '-e', "import './tag.mjs'"),
       'tag false\n',
     )
-    // As Node 24 has it, too.
     assert.equal(run(directory, 'thread.mjs'), 'tag false\n')
   })
 })
