@@ -82,7 +82,8 @@ export class Stack implements AsyncDisposable {
     const listen =
       directory === undefined ? 'inet:0@127.0.0.1' : `unix:${join(directory, 'filter.sock')}`
     let stack: Stack | undefined
-    const milter = await serve(() => stack!.filter() as Handlers, {
+    // Tried once, before there is a stack.
+    const milter = await serve(() => (stack?.filter() ?? {}) as Handlers, {
       listen,
       unixSocket: { mode: 0o666 },
       logger: silentLogger(),
