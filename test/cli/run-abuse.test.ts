@@ -62,11 +62,8 @@ const ABUSES: readonly [string, string, RegExp][] = [
   ],
 ]
 
-/**
- * Bytes the primary may grow by, about half of what the largest of these send; what it has read and dropped waits for
- * the garbage collector, longer with newer versions of Node.
- */
-const MOST_GROWTH = 180_000_000
+/** Bytes the primary may grow by: a fraction of what the largest of these send. */
+const MOST_GROWTH = 32_000_000
 
 describe('a worker is killed and replaced, and the primary goes on, for', () => {
   for (const [what, code, reason] of ABUSES) {

@@ -1,13 +1,19 @@
 import type { ChildProcess } from 'node:child_process'
+import { Allowance } from './allowance.ts'
 import type { ToWorker } from './messages.ts'
 
 /** The largest message: what a worker has counted, with a great many labels. */
 const MAX_MESSAGE = 4 * 1024 * 1024
-/** Bytes a worker may send unasked: its signs of life, a second and at once. */
-const UNASKED = 64 * 1024
-/** Bytes it may send for what it was sent: the answer to a connection and an echo, and to all else. */
+/** The answer to a connection or an echo, in bytes. */
 const SMALL_ANSWER = 128
-const MOST_SAVED = 2 * MAX_MESSAGE
+/** Bytes a worker may send: unasked, its signs of life, and then what it was asked for. */
+const BYTES = { perSecond: 64 * 1024, unasked: MAX_MESSAGE, most: 2 * MAX_MESSAGE }
+/**
+ * Messages it may send: each costs this process some 400 bytes until the garbage is collected, however short it
+ * is. A connection has two: that the socket has arrived (Node's), and that it is taken.
+ */
+const MESSAGES = { perSecond: 1_000, unasked: 10_000, most: 2 * (BYTES.most / SMALL_ANSWER) }
+const FOR_A_CONNECTION = 2
 
 /**
  * Bounds what a worker sends. Node's own reading of a channel trusts the other side: a line that is not JSON, or a
@@ -19,23 +25,25 @@ const MOST_SAVED = 2 * MAX_MESSAGE
  */
 export class WorkerChannel {
   readonly #onAbuse: (what: string) => void
+  readonly #pipe: ChannelPipe | undefined
   #broken = false
   /** bytes of a message whose end has not come */
   #unfinished = 0
-  #saved = MAX_MESSAGE
-  #refilled = performance.now()
+  readonly #bytes = new Allowance(BYTES)
+  readonly #messages = new Allowance(MESSAGES)
 
   /** @param onAbuse called once; what comes after is not read */
   constructor(child: ChildProcess, onAbuse: (what: string) => void) {
     this.#onAbuse = onAbuse
-    const pipe = pipeOf(child)
-    if (pipe !== undefined) this.#guard(pipe)
+    this.#pipe = pipeOf(child)
+    if (this.#pipe !== undefined) this.#guard(this.#pipe)
     this.#filterCommands(child)
   }
 
   /** It has been sent something, and may answer. */
   asked({ type }: ToWorker): void {
-    this.#earn(type === 'connection' || type === 'echo' ? SMALL_ANSWER : MAX_MESSAGE)
+    this.#bytes.add(type === 'connection' || type === 'echo' ? SMALL_ANSWER : MAX_MESSAGE)
+    this.#messages.add(FOR_A_CONNECTION)
   }
 
   #guard(pipe: ChannelPipe): void {
@@ -70,15 +78,8 @@ export class WorkerChannel {
     this.#unfinished = end === -1 ? this.#unfinished + bytes.length : bytes.length - end - 1
     if (this.#unfinished > MAX_MESSAGE)
       this.#abuse(`a message of more than ${MAX_MESSAGE} bytes`)
-    const now = performance.now()
-    this.#earn(((now - this.#refilled) / 1_000) * UNASKED)
-    this.#refilled = now
-    this.#saved -= bytes.length
-    if (this.#saved < 0) this.#abuse('more than it was asked for')
-  }
-
-  #earn(bytes: number): void {
-    this.#saved = Math.min(this.#saved + bytes, MOST_SAVED)
+    if (!this.#bytes.take(bytes.length) || !this.#messages.take(countOf(bytes, NEWLINE)))
+      this.#abuse('more than it was asked for')
   }
 
   /**
@@ -107,16 +108,25 @@ export class WorkerChannel {
   #abuse(what: string): void {
     if (this.#broken) return
     this.#broken = true
+    // What has been sent already stays in the kernel: read and dropped, it would be memory until it is collected.
+    this.#pipe?.readStop()
     this.#onAbuse(what)
   }
 }
 
 const NEWLINE = 0x0a
 
+function countOf(bytes: Uint8Array, sought: number): number {
+  let count = 0
+  for (let at = bytes.indexOf(sought); at !== -1; at = bytes.indexOf(sought, at + 1)) count++
+  return count
+}
+
 /** What the channel is in Node, as far as it is used here. */
 interface ChannelPipe {
   onread: (this: ChannelPipe, chunk: ArrayBuffer | undefined) => void
   readonly bytesRead: number
+  readStop(): void
   /** came with the bytes that are read next */
   pendingHandle?: { close(): void } | null
 }
