@@ -36,18 +36,11 @@ const SHARE = 0.95
 /** Milliseconds for one call of a shadow: mail does not wait long for those that only look. */
 const SHADOW_LIMIT = 30_000
 
-const missed = (member: FilterMember, stage: FilterStage, limit: number): InterruptedError =>
-  new InterruptedError(
-    'DEADLINE_EXCEEDED',
-    `the filter ${JSON.stringify(member.name)} did not answer at ${stage} within ${limit} ms`,
-  )
-
 /** Calls the handlers of filters, one at a time, and turns whatever they do into a verdict. */
 export class HandlerCalls {
   readonly #settings: FilterSettings
-  /** what is waited for, and what is done when it no longer is */
-  #running: RunningCall<Verdict> | undefined
-  #stopped: ((reason: InterruptedError) => void) | undefined
+  /** what is waited for */
+  #running: AwaitedCall | undefined
 
   constructor(settings: FilterSettings) {
     this.#settings = settings
@@ -55,7 +48,12 @@ export class HandlerCalls {
 
   /** The call is not waited for any longer, nor what may follow it. It never settles then. */
   stop(reason: InterruptedError): void {
-    if (this.#running?.drop() === true) this.#stopped?.(reason)
+    this.#running?.stop(reason)
+  }
+
+  /** The call is over, in whatever way. */
+  over(call: AwaitedCall): void {
+    if (this.#running === call) this.#running = undefined
   }
 
   run(
@@ -66,86 +64,33 @@ export class HandlerCalls {
     invoke: () => unknown,
   ): Later<Verdict> {
     if (!handlerCalls.hasSubscribers) {
-      return this.#call(member, stage, context, subject, invoke, undefined)
+      return this.#call(new Asked(member, stage, context, subject, undefined), invoke)
     }
     const traced = new TracedCall(context, stage, member.name)
-    return traced.run(() => this.#call(member, stage, context, subject, invoke, traced))
+    return traced.run(() =>
+      this.#call(new Asked(member, stage, context, subject, traced), invoke),
+    )
   }
 
-  #call(
-    member: FilterMember,
-    stage: FilterStage,
-    context: LiveConnectionContext,
-    subject: CallSubject,
-    invoke: () => unknown,
-    traced: TracedCall | undefined,
-  ): Later<Verdict> {
-    const fail = (error: unknown): Verdict => {
-      subject.failed = true
-      traced?.failed(error)
-      return this.failed(member, stage, context, error)
-    }
-    let result: unknown
+  #call(asked: Asked, invoke: () => unknown): Later<Verdict> {
     try {
-      result = invoke()
+      const result = invoke()
       if (isThenable(result)) {
-        return this.#wait(member, stage, context, subject, result, fail, traced)
+        this.#running = new AwaitedCall(result, this.#limit(asked), this, asked)
+        return this.#running.answer
       }
-      const verdict = verdictOf(result, EVENTS[stage], stage) ?? CONTINUE
-      subject.close()
+      const verdict = asked.verdictOf(result)
+      asked.subject.close()
       return verdict
     } catch (error) {
-      subject.close()
-      return fail(error)
+      asked.subject.close()
+      return this.fail(asked, error)
     }
-  }
-
-  #wait(
-    member: FilterMember,
-    stage: FilterStage,
-    context: LiveConnectionContext,
-    subject: CallSubject,
-    result: PromiseLike<unknown>,
-    fail: (error: unknown) => Verdict,
-    traced: TracedCall | undefined,
-  ): Promise<Verdict> {
-    const over = (): void => {
-      subject.close()
-      if (this.#running === call) this.#running = this.#stopped = undefined
-    }
-    const limit = this.#limit(member, stage)
-    const call = new RunningCall<Verdict>(result, limit, () => missed(member, stage, limit), {
-      done: (value) => {
-        over()
-        return verdictOf(value, EVENTS[stage], stage) ?? CONTINUE
-      },
-      failed: (error) => {
-        over()
-        return fail(error)
-      },
-      cut: (reason) => {
-        over()
-        subject.cut(reason)
-        return fail(reason)
-      },
-      late: (failure) => {
-        if (failure === undefined) return
-        context.log.debug(
-          { filter: member.name, stage, err: readable(failure.error) },
-          'a handler that was cut off failed later',
-        )
-      },
-    })
-    this.#running = call
-    this.#stopped = (reason) => {
-      over()
-      traced?.cut(reason)
-    }
-    return call.answer
   }
 
   /** Milliseconds for one call; 0 for no limit. */
-  #limit({ definition, shadow }: FilterMember, stage: FilterStage): number {
+  #limit({ member, stage }: Asked): number {
+    const { definition, shadow } = member
     const servers = Math.floor(this.#settings.deadlines[EVENTS[stage]] * SHARE)
     const limits = [
       definition.deadlines?.[stage] ?? 0,
@@ -153,6 +98,13 @@ export class HandlerCalls {
       shadow ? SHADOW_LIMIT : 0,
     ].filter((limit) => limit > 0)
     return limits.length === 0 ? 0 : Math.min(...limits)
+  }
+
+  /** The verdict on a handler that has failed. */
+  fail({ member, stage, context, subject, traced }: Asked, error: unknown): Verdict {
+    subject.failed = true
+    traced?.failed(error)
+    return this.failed(member, stage, context, error)
   }
 
   /** Logs a failure, and gives what the policy makes of it. */
@@ -172,5 +124,92 @@ export class HandlerCalls {
     const tell = member.shadow ? publishFailure : recordFailure
     tell(context, stage, error, member.name)
     return verdict
+  }
+}
+
+/** One call of a handler. */
+class Asked {
+  readonly member: FilterMember
+  readonly stage: FilterStage
+  readonly context: LiveConnectionContext
+  readonly subject: CallSubject
+  readonly traced: TracedCall | undefined
+
+  constructor(
+    member: FilterMember,
+    stage: FilterStage,
+    context: LiveConnectionContext,
+    subject: CallSubject,
+    traced: TracedCall | undefined,
+  ) {
+    this.member = member
+    this.stage = stage
+    this.context = context
+    this.subject = subject
+    this.traced = traced
+  }
+
+  /** @throws UsageError INVALID_VERDICT */
+  verdictOf(result: unknown): Verdict {
+    return verdictOf(result, EVENTS[this.stage], this.stage) ?? CONTINUE
+  }
+}
+
+/** A handler that takes its time. */
+class AwaitedCall extends RunningCall<Verdict> {
+  readonly #limit: number
+  readonly #calls: HandlerCalls
+  readonly #asked: Asked
+
+  constructor(result: PromiseLike<unknown>, limit: number, calls: HandlerCalls, asked: Asked) {
+    super(result, limit)
+    this.#limit = limit
+    this.#calls = calls
+    this.#asked = asked
+  }
+
+  /** Nobody wants its answer any longer, and none is given. */
+  stop(reason: InterruptedError): void {
+    if (!this.drop()) return
+    this.#over()
+    this.#asked.traced?.cut(reason)
+  }
+
+  protected done(value: unknown): Verdict {
+    this.#over()
+    return this.#asked.verdictOf(value)
+  }
+
+  protected failed(error: unknown): Verdict {
+    this.#over()
+    return this.#calls.fail(this.#asked, error)
+  }
+
+  protected interrupted(reason: InterruptedError): Verdict {
+    this.#over()
+    this.#asked.subject.cut(reason)
+    return this.#calls.fail(this.#asked, reason)
+  }
+
+  protected late(failure: { readonly error: unknown } | undefined): void {
+    if (failure === undefined) return
+    const { member, stage, context } = this.#asked
+    context.log.debug(
+      { filter: member.name, stage, err: readable(failure.error) },
+      'a handler that was cut off failed later',
+    )
+  }
+
+  protected missed(): InterruptedError {
+    const { member, stage } = this.#asked
+    return new InterruptedError(
+      'DEADLINE_EXCEEDED',
+      `the filter ${JSON.stringify(member.name)} did not answer at ${stage} within ${this.#limit} ms`,
+    )
+  }
+
+  #over(): void {
+    this.#asked.subject.close()
+    this.#calls.over(this)
   }
 }

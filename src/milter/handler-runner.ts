@@ -16,7 +16,7 @@ import {
   type MessageRecord,
 } from './message-record.ts'
 import type { FilterSettings } from './options.ts'
-import { RunningCall, type CallEnds } from './running-call.ts'
+import { RunningCall } from './running-call.ts'
 import type { Stage } from './stages.ts'
 
 /** Who has the contexts. */
@@ -268,41 +268,20 @@ export class HandlerRunner {
     failed: (error: unknown) => T,
     interruptible = true,
   ): Promise<T> {
-    const { filter } = this
-    const ends: CallEnds<T> = {
-      done: (value) => {
-        over()
-        return done(value)
-      },
-      failed: (error) => {
-        over()
-        return failed(error)
-      },
-      cut: (reason) => {
-        over()
-        filter.overrunning?.(1)
-        filter.cutOff?.(reason)
-        const answer = failed(reason)
-        this.#contexts.replace(context, context.split(reason))
-        return answer
-      },
-      late: (failure) => {
-        filter.overrunning?.(-1)
-        if (failure !== undefined) {
-          context.log.debug(
-            { stage, err: readable(failure.error) },
-            'a handler that was cut off failed later',
-          )
-        }
-      },
-    }
     const limit = this.#settings.deadlines[stage]
-    const call = new RunningCall(result, limit, () => missedDeadline(stage, limit), ends)
-    const over = (): void => {
-      if (this.#running === call) this.#running = undefined
-    }
+    const call = new AwaitedHandler(result, limit, this, stage, context, done, failed)
     if (interruptible) this.#running = call
     return call.answer
+  }
+
+  /** The call is not waited for any longer. */
+  over(call: unknown): void {
+    if (this.#running === call) this.#running = undefined
+  }
+
+  /** A handler was cut off, which keeps its context: those after it have another. */
+  replaceContext(context: LiveConnectionContext, reason: InterruptedError): void {
+    this.#contexts.replace(context, context.split(reason))
   }
 
   /** A handler that is still running and that nobody waits for. */
@@ -311,5 +290,66 @@ export class HandlerRunner {
     const ended = (): void => filter.overrunning?.(-1)
     filter.overrunning?.(1)
     whenSettled(result, ended, ended)
+  }
+}
+
+/** A handler that takes its time. */
+class AwaitedHandler<T> extends RunningCall<T> {
+  readonly #limit: number
+  readonly #runner: HandlerRunner
+  readonly #stage: Stage
+  readonly #context: LiveConnectionContext
+  readonly #done: (value: unknown) => T
+  readonly #failed: (error: unknown) => T
+
+  constructor(
+    result: PromiseLike<unknown>,
+    limit: number,
+    runner: HandlerRunner,
+    stage: Stage,
+    context: LiveConnectionContext,
+    done: (value: unknown) => T,
+    failed: (error: unknown) => T,
+  ) {
+    super(result, limit)
+    this.#limit = limit
+    this.#runner = runner
+    this.#stage = stage
+    this.#context = context
+    this.#done = done
+    this.#failed = failed
+  }
+
+  protected done(value: unknown): T {
+    this.#runner.over(this)
+    return this.#done(value)
+  }
+
+  protected failed(error: unknown): T {
+    this.#runner.over(this)
+    return this.#failed(error)
+  }
+
+  protected interrupted(reason: InterruptedError): T {
+    this.#runner.over(this)
+    const { filter } = this.#runner
+    filter.overrunning?.(1)
+    filter.cutOff?.(reason)
+    const answer = this.#failed(reason)
+    this.#runner.replaceContext(this.#context, reason)
+    return answer
+  }
+
+  protected late(failure: { readonly error: unknown } | undefined): void {
+    this.#runner.filter.overrunning?.(-1)
+    if (failure === undefined) return
+    this.#context.log.debug(
+      { stage: this.#stage, err: readable(failure.error) },
+      'a handler that was cut off failed later',
+    )
+  }
+
+  protected missed(): InterruptedError {
+    return missedDeadline(this.#stage, this.#limit)
   }
 }

@@ -2,70 +2,51 @@ import type { InterruptedError } from '../errors.ts'
 import { whenSettled } from './answer.ts'
 import { isDebugged } from './debugger.ts'
 
-/** What the end of a call means to who has called: one of the first three comes, once. */
-export interface CallEnds<T> {
-  /** The handler's promise was fulfilled. What this throws is a failure of the handler. */
-  done(value: unknown): T
-  /** The promise was rejected. */
-  failed(error: unknown): T
-  /** The handler is not waited for any longer: an answer in its place. */
-  cut(reason: InterruptedError): T
-  /** It has ended, and nobody was waiting for it any longer. */
-  late(failure: { readonly error: unknown } | undefined): void
-}
-
 /**
  * A handler that has given a promise, from there to its end. There is an answer in any case: from the handler,
- * at its deadline, or when it is cut off.
+ * at its deadline, or when it is cut off. What each of them means is said by the class of who has called.
+ *
+ * Not by an object of functions: V8 has a memory of its own for literals that last (allocation-site pretenuring),
+ * and there each of them kept its whole message until the next major collection.
  */
-export class RunningCall<T> {
+export abstract class RunningCall<T> {
   readonly answer: Promise<T>
-  readonly #ends: CallEnds<T>
   #resolve!: (answer: T) => void
   readonly #timer: NodeJS.Timeout | undefined
   #waiting = true
 
-  /**
-   * @param limit milliseconds, 0 for no deadline
-   * @param missed why it is cut off when they are over
-   */
-  constructor(
-    result: PromiseLike<unknown>,
-    limit: number,
-    missed: () => InterruptedError,
-    ends: CallEnds<T>,
-  ) {
-    this.#ends = ends
+  /** @param limit milliseconds, 0 for no deadline */
+  constructor(result: PromiseLike<unknown>, limit: number) {
     this.answer = new Promise((resolve) => (this.#resolve = resolve))
     if (limit > 0) {
       this.#timer = setTimeout(() => {
-        if (!isDebugged()) this.cut(missed())
+        if (!isDebugged()) this.cut(this.missed())
       }, limit)
     }
     whenSettled(
       result,
       (value) => {
         if (this.drop()) this.#resolve(this.#outcome(value))
-        else ends.late(undefined)
+        else this.late(undefined)
       },
       (error) => {
-        if (this.drop()) this.#resolve(ends.failed(error))
-        else ends.late({ error })
+        if (this.drop()) this.#resolve(this.failed(error))
+        else this.late({ error })
       },
     )
   }
 
   #outcome(value: unknown): T {
     try {
-      return this.#ends.done(value)
+      return this.done(value)
     } catch (error) {
-      return this.#ends.failed(error)
+      return this.failed(error)
     }
   }
 
   /** Answers in the handler's place. */
   cut(reason: InterruptedError): void {
-    if (this.drop()) this.#resolve(this.#ends.cut(reason))
+    if (this.drop()) this.#resolve(this.interrupted(reason))
   }
 
   /** Nobody wants its answer any longer. @returns false if it was there already */
@@ -75,4 +56,17 @@ export class RunningCall<T> {
     clearTimeout(this.#timer)
     return true
   }
+
+  // ---- the end of the call: one of the first three comes, once
+
+  /** The handler's promise was fulfilled. What this throws is a failure of the handler. */
+  protected abstract done(value: unknown): T
+  /** The promise was rejected, or `done` has thrown. */
+  protected abstract failed(error: unknown): T
+  /** The handler is not waited for any longer: an answer in its place. */
+  protected abstract interrupted(reason: InterruptedError): T
+  /** It has ended, and nobody was waiting for it any longer. */
+  protected abstract late(failure: { readonly error: unknown } | undefined): void
+  /** Why it is cut off at its deadline. */
+  protected abstract missed(): InterruptedError
 }
