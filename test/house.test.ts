@@ -170,11 +170,10 @@ describe('the package', () => {
     assert.deepEqual(await exported('mta/index.js'), [
       'Field',
       'MtaClient',
-      'POSTFIX',
-      'SENDMAIL',
       'Trace',
       'describeMessage',
       'formatFields',
+      'mailServerModel',
       'parseMessage',
     ])
     assert.deepEqual(await exported('telemetry/index.js'), [

@@ -9,15 +9,21 @@ import {
   Reply,
   Step,
 } from '../protocol/constants.ts'
-import { encodeFrame, FRAME_HEADER_SIZE, FrameDecoder } from '../protocol/frame.ts'
+import {
+  encodeFrame,
+  FRAME_HEADER_SIZE,
+  FrameDecoder,
+  type Payload,
+} from '../protocol/frame.ts'
 import type { Choice, Offer } from '../protocol/negotiation.ts'
 import { decodeReply, type EditMessage, type ReplyMessage } from '../protocol/replies.ts'
 import { decodeText } from '../protocol/text.ts'
 import { reasonOf } from '../server/tls.ts'
 import { socketChannel, type Channel, type ClientTls, type OpenChannel } from './channel.ts'
-import type { MailServerModel, MailServerName, MtaTimeouts } from './models/model.ts'
-import { POSTFIX } from './models/postfix.ts'
-import { SENDMAIL } from './models/sendmail.ts'
+import type { FailureAction } from './models/failure-action.ts'
+import { mailServerModel } from './models/mail-server-model.ts'
+import type { MailServerModel, MtaTimeouts } from './models/model.ts'
+import type { MailServerChoice } from './models/versions.ts'
 import type { Outcome } from './outcome.ts'
 import { SmtpSession } from './smtp-session.ts'
 import { Trace } from './trace.ts'
@@ -25,10 +31,11 @@ import type { Transaction } from './transaction.ts'
 
 export interface MtaClientOptions {
   /**
-   * Which server to be: its offer, macros, order of commands, patience, and what it makes of edits.
+   * Which server to be: its offer, macros, order of commands, patience, and what it makes of edits. A name alone is
+   * the version of Debian stable; `{ postfix: '3.7' }` and `{ sendmail: '8.18.2' }` are others.
    * @default 'postfix'
    */
-  readonly mta?: MailServerName | undefined
+  readonly mta?: MailServerChoice | undefined
   /** What to offer instead: version, {@link Action} bits, {@link Step} bits. */
   readonly offer?: Partial<Offer> | undefined
   /**
@@ -37,10 +44,11 @@ export interface MtaClientOptions {
    */
   readonly timeouts?: number | Partial<MtaTimeouts> | undefined
   /**
-   * What becomes of mail when the filter fails: milter_default_action of Postfix, F= of Sendmail.
-   * @default 'tempfail'
+   * What becomes of mail when the filter fails: milter_default_action of Postfix, F= of Sendmail, which has no
+   * `quarantine`.
+   * @default as the server: 'shutdown' with Postfix from 3.10 on, else 'tempfail'
    */
-  readonly onFailure?: 'tempfail' | 'accept' | 'reject' | undefined
+  readonly onFailure?: FailureAction | undefined
   /** Macros to send at a command instead of the server's default ones, as its settings allow. */
   readonly macroLists?: Partial<Record<MacroStageName, readonly string[]>> | undefined
   /**
@@ -60,9 +68,6 @@ export const CLIENT_OPTIONS: readonly (keyof MtaClientOptions)[] = [
   'received',
 ]
 
-/** Postfix has two more, of which the model knows nothing. */
-const ON_FAILURE: readonly unknown[] = ['tempfail', 'accept', 'reject']
-
 /** How a filter is connected to. */
 export interface ConnectOptions extends MtaClientOptions {
   /** TLS, for a filter that speaks it; `{}` for one whose certificate Node trusts. */
@@ -70,11 +75,6 @@ export interface ConnectOptions extends MtaClientOptions {
 }
 
 export type MacroStageName = 'connect' | 'helo' | 'mail' | 'rcpt' | 'data' | 'eoh' | 'eom'
-
-const MODELS: Readonly<Record<MailServerName, MailServerModel>> = {
-  postfix: POSTFIX,
-  sendmail: SENDMAIL,
-}
 
 /** The largest reply that is taken: rspamd sends a whole body in one frame. */
 const MAX_REPLY = 64 * 1024 * 1024
@@ -88,6 +88,8 @@ const MAX_REPLY = 64 * 1024 * 1024
 export class MtaClient implements AsyncDisposable {
   readonly model: MailServerModel
   readonly options: MtaClientOptions
+  /** what becomes of mail when the filter fails */
+  readonly onFailure: FailureAction
   /** every frame since the latest message began */
   trace: Trace = new Trace()
   /** what the filter did that the protocol does not allow, though the server goes on */
@@ -113,21 +115,17 @@ export class MtaClient implements AsyncDisposable {
   #delivery: Promise<void> = Promise.resolve()
 
   private constructor(options: MtaClientOptions) {
-    const name = options.mta ?? 'postfix'
-    if (!Object.hasOwn(MODELS, name)) {
+    const { mta = 'postfix' } = options
+    this.model = mailServerModel(mta)
+    const { name, failureActions } = this.model
+    const { onFailure = this.model.onFailure } = options
+    if (!failureActions.includes(onFailure)) {
       throw new UsageError(
         'INVALID_OPTION',
-        `mta is ${JSON.stringify(name)}; it can be postfix or sendmail`,
+        `onFailure is ${JSON.stringify(onFailure)}; with ${name} it can be ${failureActions.join(', ')}`,
       )
     }
-    const { onFailure = 'tempfail' } = options
-    if (!ON_FAILURE.includes(onFailure)) {
-      throw new UsageError(
-        'INVALID_OPTION',
-        `onFailure is ${JSON.stringify(onFailure)}; it can be ${ON_FAILURE.join(', ')} (shutdown and quarantine of Postfix are not modelled)`,
-      )
-    }
-    this.model = MODELS[name]
+    this.onFailure = onFailure
     this.options = options
     this.timeouts = timeoutsOf(this.model, options.timeouts)
     this.#closed = new Promise((resolve) => (this.#whenClosed = resolve))
@@ -437,7 +435,7 @@ export class MtaClient implements AsyncDisposable {
   #read(code: number, payload: Buffer): ReplyMessage {
     const where = { bytes: payload, start: 0, end: payload.length }
     if (code === Reply.REPLYCODE) {
-      const text = payload.toString('latin1').replace(/\0.*$/s, '')
+      const text = payload.toString('latin1').replace(/\0$/, '')
       const flaw = this.model.replyFlaw(text)
       if (flaw !== undefined) {
         const what = `the reply ${JSON.stringify(text)}: ${flaw}`
@@ -448,14 +446,7 @@ export class MtaClient implements AsyncDisposable {
     }
     if (code === Reply.OPTNEG)
       return { type: 'optneg', choice: this.model.negotiation.read(where) }
-    const reply = decodeReply(code, where)
-    if (reply.type === 'replycode') {
-      const nul = payload.indexOf(0)
-      this.replyText = decodeText(payload, 0, nul === -1 ? payload.length : nul)
-        .replaceAll(/%(%?)/g, '$1')
-        .replace(/\r?\n$/, '')
-        .replaceAll(/\r?\n/g, '\r\n')
-    }
+    const reply = code === Reply.REPLYCODE ? this.#ownReply(where) : decodeReply(code, where)
     if (payload.length > 0 && isVerdict(reply)) {
       const what = `${reply.type} with ${payload.length} bytes after it`
       if (this.model.refusesPayloadOfVerdicts)
@@ -466,6 +457,26 @@ export class MtaClient implements AsyncDisposable {
       this.#violation('MALFORMED_PAYLOAD', `${reply.type} without a NUL at its end`)
     }
     return reply
+  }
+
+  /** A reply with a text, which this server takes; another one need not. */
+  #ownReply(payload: Payload): ReplyMessage {
+    const { bytes } = payload
+    const nul = bytes.indexOf(0)
+    const text = decodeText(bytes, 0, nul === -1 ? bytes.length : nul)
+    this.replyText = text
+      .replaceAll(/%(%?)/g, '$1')
+      .replace(/\r?\n$/, '')
+      .replaceAll(/\r?\n/g, '\r\n')
+    try {
+      return decodeReply(Reply.REPLYCODE, payload)
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      this.#violation('INVALID_REPLY', `the reply ${JSON.stringify(text)}: ${error.message}`)
+      const code = Number(text.slice(0, 3))
+      const lines = text.split(/\r?\n/)
+      return { type: 'replycode', reply: { code, enhanced: undefined, lines } }
+    }
   }
 
   #violation(code: ErrorCode, what: string): void {

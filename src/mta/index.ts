@@ -17,15 +17,20 @@ export type {
   EnvelopeAddress,
   MacroCommand,
   MailServerModel,
-  MailServerName,
   MessageResult,
   MtaTimeouts,
   QueuedMessage,
   ReceivedMessage,
 } from './models/model.ts'
 export type { NegotiationRules } from './models/negotiation.ts'
-export { POSTFIX } from './models/postfix.ts'
-export { SENDMAIL } from './models/sendmail.ts'
+export type { FailureAction } from './models/failure-action.ts'
+export { mailServerModel } from './models/mail-server-model.ts'
+export type {
+  MailServerChoice,
+  MailServerName,
+  PostfixVersion,
+  SendmailVersion,
+} from './models/versions.ts'
 export type { Outcome, OutcomeVerdict } from './outcome.ts'
 export { describeMessage, Trace } from './trace.ts'
 export type { TraceEntry } from './trace.ts'

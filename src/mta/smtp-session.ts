@@ -8,6 +8,7 @@ import type { MtaClient } from './client.ts'
 import { MacroValues } from './macro-values.ts'
 import {
   OWN_RECEIVED,
+  type EditFailure,
   type MacroCommand,
   type MessageResult,
   type QueuedMessage,
@@ -25,6 +26,8 @@ interface Decision {
   readonly kind: 'accept' | 'discard' | 'refuse'
   readonly stage: MacroCommand
   readonly reply: string
+  /** the filter is not told that the session is over: its connection is closed without ABORT and QUIT */
+  readonly unheard?: boolean
 }
 
 /**
@@ -106,6 +109,11 @@ export class SmtpSession {
   hangUp(decision: Decision): void {
     if (this.#hungUp) return
     this.#hungUp = true
+    if (this.#client.failure !== undefined || decision.unheard === true) {
+      this.#decision ??= decision
+      this.#client.leave('silently')
+      return
+    }
     if (this.#decision === undefined) {
       if (this.#messages === 0 && this.#client.model.abortsBetweenMessages) this.#abort()
       this.beforeQuit()
@@ -135,8 +143,8 @@ class Delivery {
   readonly #refused: { address: string; reply: string }[] = []
   readonly #violationStart: number
   #queued: QueuedMessage | undefined
-  /** why the server fails the message for an edit: a new body in parts, or the like */
-  #spoilt: string | undefined
+  /** what the server fails the message for: a new body in parts, or the like */
+  #spoilt: EditFailure | undefined
 
   constructor(session: SmtpSession, client: MtaClient, transaction: CompleteTransaction) {
     this.#session = session
@@ -170,6 +178,11 @@ class Delivery {
       this.#session.messageEnds(decision)
       return this.#decided(decision)
     }
+    const refusal = this.#client.model.refusal(this.transaction.message)
+    if (refusal !== undefined) {
+      this.#session.messageEnds()
+      return this.#refusal({ kind: 'refuse', stage: 'data', reply: refusal, unheard: true })
+    }
     this.#queued = this.#receive()
     const early = await this.#content(this.#queued)
     if (early !== undefined) {
@@ -179,9 +192,10 @@ class Delivery {
     const last = await this.step('eom', { type: 'eom', chunk: EMPTY })
     this.#session.messageEnds()
     const passes = last === undefined || last.kind === 'accept'
+    if (this.#spoilt?.effect === 'crash') return this.#crashed(this.#spoilt.reason)
     // Sendmail fails only a message that would pass; Postfix does not read on to the verdict.
     if (this.#spoilt !== undefined && (passes || this.#client.model.failsFilterForEdits))
-      return this.#refusedEdit(this.#spoilt)
+      return this.#refusedEdit(this.#spoilt.reason)
     return passes ? this.#passed('eom') : this.#decided(last)
   }
 
@@ -326,7 +340,7 @@ class Delivery {
       mayReplaceBody: ((this.#client.choice?.actions ?? 0) & Action.CHGBODY) !== 0,
     })
     if (failure === undefined) return
-    if (failure.effect === 'tempfail') this.#spoilt ??= failure.reason
+    if (failure.effect !== 'ignored') this.#spoilt ??= failure
     this.#ignored.push({ edit, reason: failure.reason })
   }
 
@@ -345,9 +359,19 @@ class Delivery {
         return { kind: 'accept', stage, reply: '' }
       case 'discard':
         return { kind: 'discard', stage, reply: '' }
+      case 'shutdown':
+        if (model.shutdown === 'unknown')
+          throw this.#client.fail('UNEXPECTED_REPLY', `shutdown in answer to ${stage}`)
+        if (model.shutdown === 'loses content' && CONTENT_AND_END.has(stage))
+          return { kind: 'discard', stage, reply: '' }
+        return {
+          kind: 'refuse',
+          stage,
+          reply: model.reply(reply.type, stage, address),
+          unheard: true,
+        }
       case 'reject':
       case 'tempfail':
-      case 'shutdown':
         return { kind: 'refuse', stage, reply: model.reply(reply.type, stage, address) }
       case 'replycode': {
         const text = this.#client.replyText
@@ -388,16 +412,33 @@ class Delivery {
     return { ...this.#outcome('tempfail', reply, 'eom', undefined), failure }
   }
 
+  /** The server's process for this client has died: the client hears nothing, and comes again later. */
+  #crashed(reason: string): Outcome {
+    const failure = new ProtocolError('EDIT_REFUSED', `the filter sent ${reason}`)
+    this.#session.hangUp({ kind: 'refuse', stage: 'eom', reply: '', unheard: true })
+    return { ...this.#outcome('tempfail', '', 'eom', undefined), failure }
+  }
+
   #failed(error: MilterError): Outcome {
-    const { model, options } = this.#client
+    const { model, onFailure } = this.#client
     const misconfigured = CONFIGURATION.has(error.code) && model.name === 'postfix'
     const stage = this.#stageOfFailure()
-    if (options.onFailure === 'accept') return this.#passed(stage)
-    if (options.onFailure === 'reject' && !misconfigured) {
-      return this.#outcome('reject', model.reply('refused', stage), stage, undefined)
+    if (onFailure === 'accept') return this.#passed(stage)
+    if (onFailure === 'quarantine') {
+      return {
+        ...this.#passed(stage),
+        verdict: 'quarantine',
+        quarantine: 'the filter has failed',
+      }
     }
-    const reply = model.reply(misconfigured ? 'misconfigured' : 'failed', stage)
-    return this.#outcome('tempfail', reply, stage, undefined)
+    const { sender, recipients } = this.transaction
+    const reply = model.failureReply(onFailure, {
+      at: stage,
+      misconfigured,
+      sender: `<${sender.address}>`,
+      lastRecipient: `<${recipients.at(-1)!.address}>`,
+    })
+    return this.#refusal({ kind: 'refuse', stage, reply })
   }
 
   /** The command that was sent last. */
@@ -454,6 +495,7 @@ const EMPTY = Buffer.alloc(0)
 const CONFIGURATION: ReadonlySet<string> = new Set(['INVALID_REPLY', 'EDIT_REFUSED'])
 
 const CONTENT: ReadonlySet<MacroCommand> = new Set(['header', 'eoh', 'body'])
+const CONTENT_AND_END: ReadonlySet<MacroCommand> = new Set([...CONTENT, 'eom'])
 
 const COMMANDS: Readonly<Record<MacroCommand, Command>> = {
   connect: Command.CONNECT,

@@ -1,4 +1,5 @@
 import { after, before, it } from 'node:test'
+import { isDeepStrictEqual } from 'node:util'
 import {
   encodeFrame,
   encodeReply,
@@ -98,7 +99,18 @@ eachServer('the same outcome', (kind) => {
     ['the wrong class', '550 4.7.1 wrong'],
     ['a single %', '550 5.7.1 50% off'],
     ['8-bit text', '550 5.7.1 caf\xc3\xa9'],
+    ['a second line without a code', '550-5.7.1 no\r\nand no'],
+    ['a second line with another code', '550-5.7.1 no\r\n554 5.7.1 and no'],
+    ['a second line of another class', '550-5.7.1 no\r\n450 4.7.1 later'],
+    ['a second line with an enhanced code of another class', '550-5.7.1 no\r\n550 4.7.1 no'],
+    ['a NUL in it', '550 5.7.1 no\0 and no'],
   ] as const) {
     it(`with ${what} as its reply`, () => same({ R: text(reply), E: text(reply) }))
   }
+  it('with a line end at the end of its reply', async (t) => {
+    // Where that is no failure the client gets an empty line, which is no reply.
+    if (!isDeepStrictEqual(sides.mta, { postfix: '3.11' }))
+      return t.skip(JSON.stringify(sides.mta))
+    await same({ R: text('550 5.7.1 no\r\n') })
+  })
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { POSTFIX, SENDMAIL, type MailServerModel } from '../../src/mta/index.ts'
+import { mailServerModel, type MailServerModel } from '../../src/mta/index.ts'
 import type { EditMessage } from '../../src/protocol/index.ts'
 
 /** What becomes of an address in an edit; the random edits hold it to the real servers. */
@@ -19,6 +19,9 @@ const after = (
   const { sender, recipients: now } = queued.result()
   return { sender: sender.address, recipients: now.map(({ address }) => address) }
 }
+
+const POSTFIX = mailServerModel('postfix')
+const SENDMAIL = mailServerModel('sendmail')
 
 describe('an address in an edit of the envelope', () => {
   for (const [text, postfix, sendmail] of [

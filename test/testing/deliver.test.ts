@@ -13,7 +13,7 @@ import {
   type Mail,
   type MessageContext,
 } from '../../src/index.ts'
-import type { MailServerName } from '../../src/mta/models/model.ts'
+import type { MailServerName } from '../../src/mta/models/versions.ts'
 import { deliver, openSession, type Transaction } from '../../src/testing/index.ts'
 
 const SERVERS: readonly MailServerName[] = ['postfix', 'sendmail']
@@ -174,7 +174,7 @@ describe('deliver', () => {
     await deliver(filter, { macros: { '{auth_authen}': 'alice' } })
     assert.deepEqual(seen, {
       j: 'mx.example.net',
-      v: 'Postfix 3.7.11',
+      v: 'Postfix 3.10.13',
       i: undefined,
       auth_authen: 'alice',
       mail_addr: 'alice@example.org',

@@ -45,20 +45,37 @@ describe('mistakes in a test', () => {
     })
   }
 
-  for (const onFailure of ['shutdown', 'quarantine', 'temfail', null]) {
-    it(`onFailure: ${onFailure}`, async () => {
-      const expected = usage(
-        'INVALID_OPTION',
-        /onFailure is .*; it can be tempfail, accept, reject/,
-      )
+  for (const [given, message] of [
+    [{ onFailure: 'temfail' }, /onFailure is "temfail"; with postfix it can be accept, reject/],
+    [{ onFailure: null }, /onFailure is null; with postfix it can be /],
+    [
+      { mta: 'sendmail', onFailure: 'quarantine' },
+      /with sendmail it can be accept, reject, tempfail, shutdown$/,
+    ],
+    [
+      { mta: 'exim' },
+      /mta is "exim"; it can be postfix, sendmail, or one of them with a version/,
+    ],
+    [{ mta: null }, /mta is null; it can be /],
+    [{ mta: {} }, /mta is {}; it can be /],
+    [{ mta: { postfix: '3.7', sendmail: '8.17' } }, /; it can be /],
+    [{ mta: { toString: '3.7' } }, /; it can be /],
+    [
+      { mta: { postfix: '3.8' } },
+      /versions of postfix that are known are 3.7, 3.10, 3.11; take/,
+    ],
+    [
+      { mta: { sendmail: 8.17 } },
+      /versions of sendmail that are known are 8.17, 8.18.1, 8.18.2/,
+    ],
+  ] as const) {
+    it(JSON.stringify(given), async () => {
+      const expected = usage('INVALID_OPTION', message)
       await assert.rejects(
-        deliver(() => ({}), wrong({ onFailure })),
+        deliver(() => ({}), wrong(given)),
         expected,
       )
-      await assert.rejects(
-        MtaClient.connect('inet:1@127.0.0.1', wrong({ onFailure })),
-        expected,
-      )
+      await assert.rejects(MtaClient.connect('inet:1@127.0.0.1', wrong(given)), expected)
     })
   }
 

@@ -1,7 +1,9 @@
 import type { Offer } from '../../protocol/negotiation.ts'
 import type { EditMessage } from '../../protocol/replies.ts'
-import { Field } from '../message.ts'
+import { Field, type ParsedMessage } from '../message.ts'
+import type { FailureAction } from './failure-action.ts'
 import type { NegotiationRules } from './negotiation.ts'
+import type { MailServerName } from './versions.ts'
 
 /** What the modelled servers call themselves. */
 export const OWN_NAME = 'mx.example.net'
@@ -11,8 +13,6 @@ export const OWN_RECEIVED: Field = Field.of(
   'Received',
   ` by ${OWN_NAME} (placeholder); Tue, 24 Nov 2026 10:00:00 +0000`,
 )
-
-export type MailServerName = 'postfix' | 'sendmail'
 
 /** The commands that macros can be sent before. */
 export type MacroCommand =
@@ -35,6 +35,10 @@ export interface MailServerModel {
   readonly name: MailServerName
   /** the `v` macro */
   readonly version: string
+  /** what becomes of mail when a filter fails, where nothing is configured */
+  readonly onFailure: FailureAction
+  /** what can be configured instead */
+  readonly failureActions: readonly FailureAction[]
   readonly offer: Offer
   readonly timeouts: MtaTimeouts
   /** the macros it sends if the filter asks for none, by command */
@@ -63,24 +67,39 @@ export interface MailServerModel {
   readonly abortsBetweenMessages: boolean
   /** IPv6 addresses as it writes them at CONNECT */
   ipv6(address: string): string
-  /** why it does not take a REPLYCODE; undefined if it does */
+  /** why it does not take a REPLYCODE, given without the NUL at its end; undefined if it does */
   replyFlaw(text: string): string | undefined
   /** what a filter is shown of a command the server does not know */
   unknownLine(line: string): string
   /** what it tells the client where the filter gives no text of its own */
   reply(what: CannedReply, at: MacroCommand, address?: string): string
+  /** what it tells the client where a filter has failed and mail does not pass */
+  failureReply(action: RefusingAction, failure: FilterFailure): string
   /** a reply with the filter's text, for one address at MAIL and RCPT */
   ownReply(text: string, at: MacroCommand, address: string | undefined): string
+  /** SHUTDOWN of a filter: 421, and in content perhaps a message that is taken and lost; or a failure */
+  readonly shutdown: 'refuses' | 'loses content' | 'unknown'
+  /** its reply to a message that it refuses itself, before a filter sees the content; undefined if it does not */
+  refusal(message: ParsedMessage): string | undefined
   /** a message that was received, ready for edits */
   queue(message: ReceivedMessage): QueuedMessage
 }
 
-/**
- * Replies of a mail server's own: to a filter's verdicts, and for a filter that has failed
- * (`failed`; `refused` where mail is refused then; `misconfigured` where it takes itself to blame).
- */
-export type CannedReply =
-  'reject' | 'tempfail' | 'shutdown' | 'failed' | 'refused' | 'misconfigured'
+/** What is done when a filter has failed, where mail does not pass. */
+export type RefusingAction = Exclude<FailureAction, 'accept' | 'quarantine'>
+
+export interface FilterFailure {
+  readonly at: MacroCommand
+  /** Postfix takes itself to blame for some of what filters do */
+  readonly misconfigured: boolean
+  /** in angle brackets */
+  readonly sender: string
+  /** in angle brackets */
+  readonly lastRecipient: string
+}
+
+/** Replies of a mail server's own to a filter's verdicts. */
+export type CannedReply = 'reject' | 'tempfail' | 'shutdown'
 
 /** An address of the envelope, without angle brackets, and its ESMTP parameters. */
 export interface EnvelopeAddress {
@@ -119,8 +138,8 @@ export interface EditTerms {
 
 /** What became of an edit that the mail server does not carry out as the filter meant it. */
 export interface EditFailure {
-  /** what the server does: forget this edit, or fail the message */
-  readonly effect: 'ignored' | 'tempfail'
+  /** what the server does: forget this edit, fail the message, or die of it */
+  readonly effect: 'ignored' | 'tempfail' | 'crash'
   readonly reason: string
 }
 

@@ -47,7 +47,7 @@ interface Recipient extends EnvelopeAddress {
 }
 
 /**
- * Postfix 3.7: a filter's edits work on the queue file, by what is in it at that moment
+ * Postfix: a filter's edits work on the queue file, by what is in it at that moment
  * (src/cleanup/cleanup_milter.c), and arrive through src/milter/milter8.c milter8_event.
  */
 export class PostfixQueuedMessage implements QueuedMessage {
@@ -61,7 +61,7 @@ export class PostfixQueuedMessage implements QueuedMessage {
   #quarantine: string | undefined
 
   constructor(message: ReceivedMessage) {
-    this.body = message.body
+    this.body = withoutFinalCRs(message.body)
     this.#sender = { ...message.sender, address: leastQuoted(message.sender.address) }
     const fields = message.fields.filter(({ key }) => !DROPPED.has(key))
     this.#headers = [
@@ -282,4 +282,10 @@ function bodyLines(bytes: Buffer): Buffer {
     start = feed === -1 ? bytes.length : feed + 1
   }
   return Buffer.concat(parts)
+}
+
+/** All CRs at the end of a line go with it (smtp_stream.c smtp_get). */
+function withoutFinalCRs(body: Buffer): Buffer {
+  if (!body.includes('\r\r\n')) return body
+  return Buffer.from(body.toString('latin1').replaceAll(/\r+\n/g, '\r\n'), 'latin1')
 }

@@ -2,6 +2,7 @@ import { ALL_ACTIONS, ALL_STEPS, PROTOCOL_VERSION } from '../../protocol/constan
 import { OWN_NAME, type CannedReply, type MailServerModel } from './model.ts'
 import { POSTFIX_NEGOTIATION } from './negotiation.ts'
 import { PostfixQueuedMessage } from './postfix-queue.ts'
+import { postfixRules, type PostfixVersion } from './versions.ts'
 
 const QUEUE_ID = ['i']
 
@@ -9,15 +10,58 @@ const REPLIES: Readonly<Record<CannedReply, string>> = {
   reject: '550 5.7.1 Command rejected',
   tempfail: '451 4.7.1 Service unavailable - try again later',
   shutdown: '421 4.7.0 Server closing connection',
-  failed: '451 4.7.1 Service unavailable - try again later',
-  refused: '550 5.5.0 Service unavailable',
-  misconfigured: '451 4.3.5 Server configuration problem - try again later',
 }
 
-/** Postfix 3.7 with its default settings for filters (`src/milter/milter8.c`, `main.cf`). */
-export const POSTFIX: MailServerModel = {
+/** At CONNECT it hangs up with a text of its own (smtpd.c). */
+const GREETING = `421 ${OWN_NAME} Service unavailable - try again later`
+
+/** Postfix with its default settings for filters (`src/milter/milter8.c`, `main.cf`). */
+export function postfixModel(version: PostfixVersion): MailServerModel {
+  const rules = postfixRules(version)
+  return {
+    ...EVERY_VERSION,
+    version: `Postfix ${rules.release}`,
+    onFailure: rules.onFailure,
+    unknownLine: (line) => (rules.unknown === 'line' ? line : line.split(' ', 1)[0]!),
+    shutdown: rules.shutdownAtEnd === 'lost' ? 'loses content' : 'refuses',
+    failureReply: (action, { at, misconfigured }) => {
+      const known = action !== 'shutdown' || rules.knowsShutdown
+      if (known && action === 'reject' && !misconfigured) return '550 5.5.0 Service unavailable'
+      if (known && action === 'shutdown' && at === 'connect') return GREETING
+      const code = known && action === 'shutdown' ? '421' : '451'
+      return misconfigured || !known
+        ? `${code} 4.3.5 Server configuration problem - try again later`
+        : `${code} 4.7.1 Service unavailable - try again later`
+    },
+    replyFlaw: (text) =>
+      rules.replyChecked === 'each line'
+        ? flawOfLines(text)
+        : flawOf(text.replace(/\0.*$/s, '')),
+  }
+}
+
+function flawOfLines(text: string): string | undefined {
+  if (text.includes('\0')) return 'a NUL in it'
+  const lines = text.split(/\r?\n/)
+  if (lines.some((line) => line.slice(0, 3) !== text.slice(0, 3)))
+    return 'a line without its code'
+  return lines.map(flawOf).find((flaw) => flaw !== undefined)
+}
+
+function flawOf(line: string): string | undefined {
+  if (!/^[45][0-9][0-9][ -]/.test(line)) return 'no code of 4xx or 5xx with a space after it'
+  if (/^.{4}[0-9]/s.test(line) && line[4] !== line[0]) {
+    return 'its enhanced status code is of another class than its code'
+  }
+  return undefined
+}
+
+type Versioned =
+  'version' | 'onFailure' | 'unknownLine' | 'shutdown' | 'failureReply' | 'replyFlaw'
+
+const EVERY_VERSION: Omit<MailServerModel, Versioned> = {
   name: 'postfix',
-  version: 'Postfix 3.7.11',
+  failureActions: ['accept', 'reject', 'tempfail', 'quarantine', 'shutdown'],
   offer: { version: PROTOCOL_VERSION, actions: ALL_ACTIONS, steps: ALL_STEPS },
   timeouts: { connect: 30_000, command: 30_000, content: 300_000, endOfMessage: 0 },
   macros: {
@@ -61,20 +105,8 @@ export const POSTFIX: MailServerModel = {
   leaves: { accepted: 'silently', refused: 'silently' },
   abortsBetweenMessages: true,
   ipv6: (address) => address,
-  // The first word; the whole line from 3.10 on (smtpd.c).
-  unknownLine: (line) => line.split(' ', 1)[0]!,
-  replyFlaw(text) {
-    if (!/^[45][0-9][0-9][ -]/.test(text)) return 'no code of 4xx or 5xx with a blank after it'
-    if (/^.{4}[0-9]/s.test(text) && text[4] !== text[0]) {
-      return 'its enhanced status code is of another class than its code'
-    }
-    return undefined
-  },
-  reply: (what) => REPLIES[what],
-  // 421 at CONNECT: it hangs up with a text of its own.
-  ownReply: (text, at) =>
-    at === 'connect' && text.startsWith('421')
-      ? `421 ${OWN_NAME} Service unavailable - try again later`
-      : text,
+  reply: (what, at) => (what === 'shutdown' && at === 'connect' ? GREETING : REPLIES[what]),
+  ownReply: (text, at) => (at === 'connect' && text.startsWith('421') ? GREETING : text),
+  refusal: () => undefined,
   queue: (message) => new PostfixQueuedMessage(message),
 }

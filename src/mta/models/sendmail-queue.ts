@@ -38,7 +38,7 @@ interface Node {
 }
 
 /**
- * Sendmail 8.17 with the configuration its m4 files make: edits work on the list of fields in
+ * Sendmail with the configuration its m4 files make: edits work on the list of fields in
  * memory (sendmail/milter.c, headers.c), which holds more than the message shows.
  */
 export class SendmailQueuedMessage implements QueuedMessage {
@@ -46,12 +46,15 @@ export class SendmailQueuedMessage implements QueuedMessage {
   readonly #nodes: Node[]
   readonly #recipients: Recipient[] = []
   readonly #resent: boolean
+  readonly #joins: boolean
   readonly #host: string
   #sender: EnvelopeAddress
   #newBody: Buffer[] | undefined
   #quarantine: string | undefined
 
-  constructor(message: ReceivedMessage) {
+  /** @param joins whether it joins a field of recipients that is added with the one that is there */
+  constructor(message: ReceivedMessage, joins: boolean) {
+    this.#joins = joins
     this.body = message.body
     this.#host = message.added?.host ?? 'localhost'
     this.#sender = message.sender
@@ -191,20 +194,28 @@ export class SendmailQueuedMessage implements QueuedMessage {
     const configuredOne = this.#nodes.find(
       (node) => !node.user && !node.trace && keyOf(node) === key,
     )
-    if (configuredOne === undefined) this.#append(name, space, value)
-    else {
-      configuredOne.value = join(space, value)
-      configuredOne.user = true
-    }
+    if (configuredOne === undefined) return this.#append(name, space, value)
+    configuredOne.value = join(space, value)
+    configuredOne.user = true
     return undefined
   }
 
   /** Before the first of that name, else at the end (headers.c addheader). */
-  #append(name: Text, space: Buffer, value: Text): void {
+  #append(name: Text, space: Buffer, value: Text): EditFailure | undefined {
     const key = textKey(name)
     const first = this.#nodes.findIndex((node) => keyOf(node) === key)
+    const there = first === -1 ? undefined : this.#nodes[first]
+    if (this.#joins && there !== undefined && JOINED.has(key)) {
+      // It reads the value of the field without asking whether there is one.
+      if (there.value === undefined) return CRASH
+      if (there.value.toString('latin1').trim() !== '') {
+        there.value = Buffer.concat([there.value, COMMA, encodeText(value)])
+        return undefined
+      }
+    }
     const at = first === -1 ? this.#nodes.length : first
     this.#nodes.splice(at, 0, made(encodeText(name), join(space, value)))
+    return undefined
   }
 
   #changeHeader(
@@ -231,7 +242,7 @@ export class SendmailQueuedMessage implements QueuedMessage {
     if (value.length === 0) {
       if (found !== undefined) found.value = undefined
     } else if (found === undefined) {
-      this.#append(name, space, value)
+      return this.#append(name, space, value)
     } else {
       // The name stays as it was spelt.
       found.value = join(space, value)
@@ -306,6 +317,12 @@ type Text = string | Uint8Array
 
 const CRLF = Buffer.from('\r\n')
 const LF = 0x0a
+const COMMA = Buffer.from(', ')
+const CRASH: EditFailure = {
+  effect: 'crash',
+  reason:
+    'an addition to a field of recipients that was deleted, for which Sendmail 8.18.2 crashes',
+}
 const NO_NAME: EditFailure = { effect: 'ignored', reason: 'a field without a name' }
 
 /** Name and flags of fields Sendmail knows (conf.c HdrInfo). */
@@ -331,6 +348,8 @@ const ADDRESSES: ReadonlySet<string> = new Set([
   'disposition-notification-to',
   'apparently-to',
 ])
+/** Of which there is one, with a list of addresses (H_0OR1_AL, from 8.18.2 on). */
+const JOINED: ReadonlySet<string> = new Set(['to', 'cc', 'bcc', 'apparently-to'])
 /** Written only for mailers with a flag that the relaying ones do not have. */
 const CONDITIONAL: ReadonlySet<string> = new Set(['return-path', 'full-name', 'content-length'])
 

@@ -3,13 +3,24 @@ import { encodeText } from '../../protocol/text.ts'
 import { OWN_NAME, type MacroCommand, type MailServerModel } from './model.ts'
 import { SENDMAIL_NEGOTIATION } from './negotiation.ts'
 import { SendmailQueuedMessage } from './sendmail-queue.ts'
+import { sendmailRules, type SendmailVersion } from './versions.ts'
 
 const CONTENT: ReadonlySet<MacroCommand> = new Set(['header', 'eoh', 'body', 'eom'])
 
-/** Sendmail 8.17 with F=T and the settings of its m4 files (`sendmail/milter.c`). */
-export const SENDMAIL: MailServerModel = {
+/** Sendmail with F=T and the settings of its m4 files (`sendmail/milter.c`). */
+export function sendmailModel(version: SendmailVersion): MailServerModel {
+  const { release, joinsRecipientFields } = sendmailRules(version)
+  return {
+    ...EVERY_VERSION,
+    version: release,
+    queue: (message) => new SendmailQueuedMessage(message, joinsRecipientFields),
+  }
+}
+
+const EVERY_VERSION: Omit<MailServerModel, 'version' | 'queue'> = {
   name: 'sendmail',
-  version: '8.17.1.9',
+  onFailure: 'tempfail',
+  failureActions: ['accept', 'reject', 'tempfail', 'shutdown'],
   offer: { version: PROTOCOL_VERSION, actions: ALL_ACTIONS, steps: ALL_STEPS },
   timeouts: { connect: 300_000, command: 10_000, content: 10_000, endOfMessage: 300_000 },
   macros: {
@@ -43,6 +54,7 @@ export const SENDMAIL: MailServerModel = {
   // Sendmail falls back to its own text instead (MILTER_CHECK_REPLYCODE).
   replyFlaw(text) {
     if (!/^[45][0-9][0-9]/.test(text)) return 'it does not begin with a code of 4xx or 5xx'
+    if (text.includes('\0')) return 'a NUL in it'
     return /%/.test(text.replaceAll('%%', ''))
       ? 'a single %, which is a format for Sendmail'
       : undefined
@@ -50,12 +62,9 @@ export const SENDMAIL: MailServerModel = {
   reply(what, at, address) {
     switch (what) {
       case 'reject':
-      case 'refused':
         if (at === 'connect' || at === 'helo') return '550 5.0.0 Command rejected'
         if (CONTENT.has(at)) return '554 5.7.1 Command rejected'
         return withAddress('550 5.7.1 Command rejected', at, address)
-      case 'shutdown':
-        return '421 4.7.0 closing connection'
       default:
         return '451 4.3.2 Please try again later'
     }
@@ -67,7 +76,36 @@ export const SENDMAIL: MailServerModel = {
     if (at === 'connect') return this.reply(text.startsWith('4') ? 'tempfail' : 'reject', at)
     return withAddress(withEnhancedCode(sevenBit(text)), at, address)
   },
-  queue: (message) => new SendmailQueuedMessage(message),
+  failureReply(action, { at, sender, lastRecipient }) {
+    if (action === 'shutdown') {
+      const answers = at === 'helo' || at === 'mail' || at === 'rcpt'
+      return answers
+        ? '421 4.3.0 closing connection'
+        : `421 4.7.0 ${OWN_NAME} closing connection`
+    }
+    if (action === 'tempfail') return this.reply(action, at)
+    // It says so to the next command.
+    if (at === 'helo') return this.reply(action, 'mail', sender)
+    if (at === 'mail') return this.reply(action, 'rcpt', lastRecipient)
+    return this.reply(action, at === 'data' ? 'header' : at)
+  },
+  // Its code has the letter, and no case for it (milter.c milter_send_command).
+  shutdown: 'unknown',
+  // From 8.17.2 on, and in Debian's 8.17.1 since 2024 (collect.c, srv_features without u2).
+  refusal: ({ fields, body }) =>
+    hasBareCR(body) || fields.some(({ raw }) => raw.includes(CR))
+      ? '421 4.5.0 Bare carriage return (CR) not allowed'
+      : undefined,
+}
+
+const CR = 0x0d
+const LF = 0x0a
+
+function hasBareCR(bytes: Uint8Array): boolean {
+  for (let at = bytes.indexOf(CR); at !== -1; at = bytes.indexOf(CR, at + 1)) {
+    if (bytes[at + 1] !== LF) return true
+  }
+  return false
 }
 
 /** Replies are written with the eighth bit taken off. */

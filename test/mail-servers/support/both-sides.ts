@@ -9,6 +9,7 @@ import {
 import { difference } from '../../../src/testing/index.ts'
 import { until } from '../../support/resources.ts'
 import type { MailServer, StartOptions } from './mail-server.ts'
+import { modelOf } from './model.ts'
 import { RawFilter } from './raw-filter.ts'
 import { SmtpClient, type SmtpReply } from './smtp.ts'
 import { message, withoutReceived } from './stack.ts'
@@ -52,7 +53,7 @@ export class BothSides {
   private constructor(filter: RawFilter, server: MailServer, options: MtaClientOptions) {
     this.#filter = filter
     this.#server = server
-    this.#options = { mta: server.name, timeouts: 2_000, ...options }
+    this.#options = { mta: modelOf(server), onFailure: 'tempfail', timeouts: 2_000, ...options }
   }
 
   static async start(
@@ -63,6 +64,11 @@ export class BothSides {
     const filter = await RawFilter.start()
     const server = await kind.start({ milters: [filter.address], timeout: 2, ...start })
     return new BothSides(filter, server, options)
+  }
+
+  /** the model that is compared with */
+  get mta(): MtaClientOptions['mta'] {
+    return this.#options.mta
   }
 
   async stop(): Promise<void> {
@@ -125,7 +131,8 @@ export class BothSides {
     await until(() => this.#filter.connections === 0)
     return {
       reply: encodeText(outcome!.reply).toString('latin1'),
-      delivered: outcome!.message,
+      // What is held does not arrive.
+      delivered: outcome!.verdict === 'quarantine' ? undefined : outcome!.message,
       frames: this.#filter.received.map(shown),
     }
   }

@@ -1,3 +1,4 @@
+import type { FailureAction } from '../../../src/mta/index.ts'
 import type { Sink } from './sink.ts'
 
 /** Where macros can be asked for, in the words of the protocol's macro stages. */
@@ -10,8 +11,11 @@ export interface StartOptions {
    * writable for all, in a directory that all may enter, and that exists at the start.
    */
   readonly milters: readonly string[]
-  /** What the server does when a filter fails (default tempfail). */
-  readonly defaultAction?: 'tempfail' | 'accept' | 'reject'
+  /**
+   * What the server does when a filter fails (default tempfail); Sendmail has no quarantine. `as installed`: nothing
+   * is configured.
+   */
+  readonly defaultAction?: FailureAction | 'as installed'
   /** Seconds for connecting and for each answer of a filter (default 10). */
   readonly timeout?: number
   /** More lines for main.cf (the last line wins) or for the .mc file (before its MAILERs). */

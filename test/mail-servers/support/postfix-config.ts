@@ -98,7 +98,7 @@ export function mainCf(settings: PostfixSettings): string {
 
     `smtpd_milters = ${milters}`,
     `non_smtpd_milters = ${settings.nonSmtpdMilters ? milters : ''}`,
-    `milter_default_action = ${options.defaultAction ?? 'tempfail'}`,
+    ...defaultAction(options.defaultAction ?? 'tempfail'),
     `milter_protocol = ${options.milterProtocol ?? 6}`,
     `milter_connect_timeout = ${timeout}s`,
     `milter_command_timeout = ${timeout}s`,
@@ -155,3 +155,6 @@ export const RECIPIENTS = String.raw`/@rejected\.test$/ 550 5.1.1 No such user (
 /@tempfail\.test$/ 450 4.2.1 Try later (deferred by Postfix itself)
 /@held\.test$/ HOLD
 `
+
+const defaultAction = (action: NonNullable<StartOptions['defaultAction']>): string[] =>
+  action === 'as installed' ? [] : [`milter_default_action = ${action}`]

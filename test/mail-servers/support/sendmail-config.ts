@@ -1,3 +1,4 @@
+import type { FailureAction } from '../../../src/mta/index.ts'
 import { macroNames, type MacroStage, type StartOptions } from './mail-server.ts'
 import { parseMilterAddress } from './milter-address.ts'
 
@@ -22,7 +23,14 @@ const MACROS: Readonly<Record<MacroStage, string>> = {
   eom: 'EOM',
 }
 
-const ACTIONS = { tempfail: ', F=T', reject: ', F=R', accept: '' } as const
+const ACTIONS: Readonly<Record<FailureAction | 'as installed', string>> = {
+  tempfail: ', F=T',
+  reject: ', F=R',
+  shutdown: ', F=4',
+  accept: '',
+  quarantine: '',
+  'as installed': '',
+}
 
 /** Where the server sees the directory of its n-th filter's unix socket, see sendmail.ts. */
 export function socketFolder(index: number): string {

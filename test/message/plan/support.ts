@@ -4,11 +4,10 @@ import type { HeaderEdit } from '../../../src/message/plan/header-plan.ts'
 import { FieldRecord } from '../../../src/message/field-record.ts'
 import { Field } from '../../../src/mta/message.ts'
 import type { QueuedMessage } from '../../../src/mta/models/model.ts'
-import { POSTFIX } from '../../../src/mta/models/postfix.ts'
-import { SENDMAIL } from '../../../src/mta/models/sendmail.ts'
+import { mailServerModel } from '../../../src/mta/models/mail-server-model.ts'
 import type { EditMessage } from '../../../src/protocol/index.ts'
 
-export const MODELS = { postfix: POSTFIX, sendmail: SENDMAIL }
+export const MODELS = { postfix: mailServerModel('postfix'), sendmail: mailServerModel('sendmail') }
 export type ModelName = keyof typeof MODELS
 export const MODEL_NAMES: readonly ModelName[] = ['postfix', 'sendmail']
 

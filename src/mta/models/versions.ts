@@ -1,0 +1,116 @@
+import { UsageError } from '../../errors.ts'
+import type { FailureAction } from './failure-action.ts'
+
+/** The versions of Postfix whose behaviour is known; one between two of them behaves as the older. */
+export type PostfixVersion = '3.7' | '3.10' | '3.11'
+/** The versions of Sendmail whose behaviour is known. */
+export type SendmailVersion = '8.17' | '8.18.1' | '8.18.2'
+
+export type MailServerName = 'postfix' | 'sendmail'
+
+/** A mail server by its name, which means the version of Debian stable, or by name and version. */
+export type MailServerChoice =
+  MailServerName | { readonly postfix: PostfixVersion } | { readonly sendmail: SendmailVersion }
+
+type ByVersion<Version extends string, Value> = Readonly<Record<Version, Value>>
+
+/** What differs between versions of Postfix, as far as a filter or its client can see it. */
+interface PostfixRules {
+  /** the release that was measured, as in the macro `v` */
+  readonly release: string
+  /**
+   * milter_default_action, where nothing is configured: `shutdown` from 3.8.15, 3.9.9, 3.10.8 and 3.11.0 on
+   * (postconf(5)).
+   */
+  readonly onFailure: FailureAction
+  /** Whether it knows milter_default_action = shutdown; else that is a mistake in its configuration. */
+  readonly knowsShutdown: boolean
+  /** What a filter is shown of a command that Postfix does not know: the line from 3.10 on (smtpd.c). */
+  readonly unknown: 'first word' | 'line'
+  /**
+   * SHUTDOWN in answer to end of message: up to 3.10 the client is told that the message is queued, and it is
+   * not (cleanup_milter.c cleanup_milter_apply has no case for it); 421 from 3.11.5 on.
+   */
+  readonly shutdownAtEnd: 'lost' | 'refused'
+  /** A reply of a filter's own is checked by its first line, or from 3.11 on by each (milter8.c). */
+  readonly replyChecked: 'first line' | 'each line'
+}
+
+const POSTFIX: {
+  readonly [Rule in keyof PostfixRules]: ByVersion<PostfixVersion, PostfixRules[Rule]>
+} = {
+  release: { '3.7': '3.7.11', '3.10': '3.10.13', '3.11': '3.11.7' },
+  onFailure: { '3.7': 'tempfail', '3.10': 'shutdown', '3.11': 'shutdown' },
+  knowsShutdown: { '3.7': false, '3.10': true, '3.11': true },
+  unknown: { '3.7': 'first word', '3.10': 'line', '3.11': 'line' },
+  shutdownAtEnd: { '3.7': 'lost', '3.10': 'lost', '3.11': 'refused' },
+  replyChecked: { '3.7': 'first line', '3.10': 'first line', '3.11': 'each line' },
+}
+
+/** What differs between versions of Sendmail, as far as a filter or its client can see it. */
+interface SendmailRules {
+  /** the release that was measured, as in the macro `v` */
+  readonly release: string
+  /**
+   * A second To, Cc, Bcc or Apparently-To that a filter adds is joined with the first, and where that one was
+   * deleted Sendmail crashes: from 8.18.2 on (headers.c addheader, H_0OR1_AL).
+   */
+  readonly joinsRecipientFields: boolean
+}
+
+const SENDMAIL: {
+  readonly [Rule in keyof SendmailRules]: ByVersion<SendmailVersion, SendmailRules[Rule]>
+} = {
+  release: { '8.17': '8.17.1.9', '8.18.1': '8.18.1', '8.18.2': '8.18.2' },
+  joinsRecipientFields: { '8.17': false, '8.18.1': false, '8.18.2': true },
+}
+
+/** The versions of Debian stable, 13 since August 2025. */
+export const STABLE: { readonly postfix: PostfixVersion; readonly sendmail: SendmailVersion } =
+  { postfix: '3.10', sendmail: '8.18.1' }
+
+function column<Rules, Version extends string>(
+  table: { readonly [Rule in keyof Rules]: ByVersion<Version, Rules[Rule]> },
+  version: Version,
+): Rules {
+  const rules = Object.entries<ByVersion<Version, unknown>>(table)
+  return Object.fromEntries(rules.map(([rule, values]) => [rule, values[version]])) as Rules
+}
+
+export const postfixRules = (version: PostfixVersion): PostfixRules =>
+  column<PostfixRules, PostfixVersion>(POSTFIX, version)
+
+export const sendmailRules = (version: SendmailVersion): SendmailRules =>
+  column<SendmailRules, SendmailVersion>(SENDMAIL, version)
+
+export const KNOWN_VERSIONS: Readonly<Record<MailServerName, readonly string[]>> = {
+  postfix: Object.keys(POSTFIX.release),
+  sendmail: Object.keys(SENDMAIL.release),
+}
+
+/** One server of one version. */
+export type MailServerVersion =
+  | { readonly name: 'postfix'; readonly version: PostfixVersion }
+  | { readonly name: 'sendmail'; readonly version: SendmailVersion }
+
+/** @throws UsageError INVALID_OPTION */
+export function chosenVersion(choice: MailServerChoice): MailServerVersion {
+  if (choice === 'postfix') return { name: choice, version: STABLE[choice] }
+  if (choice === 'sendmail') return { name: choice, version: STABLE[choice] }
+  const entries = typeof choice === 'object' && choice !== null ? Object.entries(choice) : []
+  const [name, version] = entries[0] ?? ['', undefined]
+  if (entries.length !== 1 || !Object.hasOwn(KNOWN_VERSIONS, name)) {
+    throw new UsageError(
+      'INVALID_OPTION',
+      `mta is ${JSON.stringify(choice)}; it can be postfix, sendmail, or one of them with a version: { postfix: '3.7' }, { sendmail: '8.18.2' }`,
+    )
+  }
+  const known = KNOWN_VERSIONS[name as MailServerName]
+  if (!known.includes(version as string)) {
+    throw new UsageError(
+      'INVALID_OPTION',
+      `mta is ${JSON.stringify(choice)}; the versions of ${name} that are known are ${known.join(', ')}; take the latest of them that is not newer than yours`,
+    )
+  }
+  return { name, version } as MailServerVersion
+}
