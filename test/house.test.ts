@@ -307,4 +307,13 @@ describe('the examples', () => {
       assert.ok(existsSync(join(root, 'examples', example.replace(/ts$/, 'test.ts'))))
     })
   }
+
+  it('docs/conformance.md has what was recorded', () => {
+    const { status, stderr } = spawnSync(
+      process.execPath,
+      [join(root, 'scripts/conformance-table.js'), '--check'],
+      { encoding: 'utf8' },
+    )
+    assert.equal(status, 0, stderr)
+  })
 })

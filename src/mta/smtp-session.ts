@@ -368,7 +368,7 @@ class Delivery {
           kind: 'refuse',
           stage,
           reply: model.reply(reply.type, stage, address),
-          unheard: true,
+          unheard: !CONTENT_AND_END.has(stage),
         }
       case 'reject':
       case 'tempfail':

@@ -50,7 +50,7 @@ describe('what differs between versions of Postfix', () => {
       return failure?.code
     },
     'a second line of another class': async (mta) => {
-      const bytes = Buffer.from('550-5.7.1 no\r\n450 4.7.1 later\0')
+      const bytes = Buffer.from('550-5.7.1 no\r\n550 4.7.1 later\0')
       const { failure } = await outcomeOf(mta, {
         answers: { E: encodeFrame(Reply.REPLYCODE, bytes) },
       })

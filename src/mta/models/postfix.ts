@@ -1,10 +1,11 @@
 import { ALL_ACTIONS, ALL_STEPS, PROTOCOL_VERSION } from '../../protocol/constants.ts'
-import { OWN_NAME, type CannedReply, type MailServerModel } from './model.ts'
+import { OWN_NAME, type CannedReply, type MacroCommand, type MailServerModel } from './model.ts'
 import { POSTFIX_NEGOTIATION } from './negotiation.ts'
 import { PostfixQueuedMessage } from './postfix-queue.ts'
 import { postfixRules, type PostfixVersion } from './versions.ts'
 
 const QUEUE_ID = ['i']
+const CONTENT: ReadonlySet<MacroCommand> = new Set(['header', 'eoh', 'body', 'eom'])
 
 const REPLIES: Readonly<Record<CannedReply, string>> = {
   reject: '550 5.7.1 Command rejected',
@@ -42,10 +43,10 @@ export function postfixModel(version: PostfixVersion): MailServerModel {
 
 function flawOfLines(text: string): string | undefined {
   if (text.includes('\0')) return 'a NUL in it'
-  const lines = text.split(/\r?\n/)
-  if (lines.some((line) => line.slice(0, 3) !== text.slice(0, 3)))
-    return 'a line without its code'
-  return lines.map(flawOf).find((flaw) => flaw !== undefined)
+  return text
+    .split(/\r?\n/)
+    .map(flawOf)
+    .find((flaw) => flaw !== undefined)
 }
 
 function flawOf(line: string): string | undefined {
@@ -105,7 +106,12 @@ const EVERY_VERSION: Omit<MailServerModel, Versioned> = {
   leaves: { accepted: 'silently', refused: 'silently' },
   abortsBetweenMessages: true,
   ipv6: (address) => address,
-  reply: (what, at) => (what === 'shutdown' && at === 'connect' ? GREETING : REPLIES[what]),
+  reply(what, at) {
+    if (what !== 'shutdown') return REPLIES[what]
+    if (at === 'connect') return GREETING
+    // The content is another process's (cleanup_milter.c), which may not know it at all.
+    return CONTENT.has(at) ? '421 4.7.0 Service unavailable' : REPLIES[what]
+  },
   ownReply: (text, at) => (at === 'connect' && text.startsWith('421') ? GREETING : text),
   refusal: () => undefined,
   queue: (message) => new PostfixQueuedMessage(message),

@@ -208,10 +208,11 @@ export class SendmailQueuedMessage implements QueuedMessage {
     if (this.#joins && there !== undefined && JOINED.has(key)) {
       // It reads the value of the field without asking whether there is one.
       if (there.value === undefined) return CRASH
-      if (there.value.toString('latin1').trim() !== '') {
-        there.value = Buffer.concat([there.value, COMMA, encodeText(value)])
-        return undefined
-      }
+      const isEmpty = there.value.toString('latin1').trim() === ''
+      const added = encodeText(value).toString('latin1').trimStart()
+      const comma = isEmpty ? '' : ', '
+      there.value = Buffer.concat([there.value, Buffer.from(comma + added, 'latin1')])
+      return undefined
     }
     const at = first === -1 ? this.#nodes.length : first
     this.#nodes.splice(at, 0, made(encodeText(name), join(space, value)))
@@ -317,7 +318,6 @@ type Text = string | Uint8Array
 
 const CRLF = Buffer.from('\r\n')
 const LF = 0x0a
-const COMMA = Buffer.from(', ')
 const CRASH: EditFailure = {
   effect: 'crash',
   reason:
