@@ -2,12 +2,14 @@ import { execFile } from 'node:child_process'
 import { UsageError } from '../../errors.ts'
 import type { Identity } from './messages.ts'
 import type { ProcessSettings } from './settings.ts'
+import { nodeChangesUsers, setprivCommand } from './setpriv.ts'
 
 /**
  * Who the workers become: the user with all its groups, or the group that was given instead of the
  * user's own.
  *
- * @throws UsageError INVALID_OPTION for names that do not exist, and where this process is not root
+ * @throws UsageError INVALID_OPTION for names that do not exist, where this process is not root, and where nothing here
+ *   changes users
  */
 export async function identityOf({
   user,
@@ -26,12 +28,15 @@ export async function identityOf({
     group === undefined
       ? Number(account![3])
       : Number((await entry('group', 'group', group))[2])
-  return {
+  const identity: Identity = {
     uid: account === undefined ? undefined : Number(account[2]),
     gid,
     name: account?.[0],
     home: account?.[5],
   }
+  if (nodeChangesUsers()) return identity
+  const ownGid = account === undefined ? gid : Number(account[3])
+  return { ...identity, setpriv: await setprivCommand(identity, ownGid) }
 }
 
 /** Asked as the system does (LDAP and all): Node itself cannot. A number need not be known there. */

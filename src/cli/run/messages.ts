@@ -9,6 +9,8 @@ export interface Identity {
   readonly name: string | undefined
   /** the user's home directory */
   readonly home?: string | undefined
+  /** the command that starts workers as this user, where Node itself does not change users */
+  readonly setpriv?: readonly string[] | undefined
 }
 
 /** How sessions end; milliseconds. */

@@ -99,7 +99,9 @@ interface Initgroups {
 }
 
 /** The order matters: without root one cannot change groups any more. */
-function become({ uid, gid, name }: Identity): void {
+function become({ uid, gid, name, setpriv }: Identity): void {
+  // It has been from its start.
+  if (setpriv !== undefined) return
   if (name === undefined) process.setgroups!([gid])
   else (process as unknown as Initgroups).initgroups(name, gid)
   process.setgid!(gid)

@@ -73,9 +73,13 @@ export class WorkerProcess {
   constructor(load: ToWorker & { readonly type: 'load' }, events: WorkerEvents) {
     this.#load = load
     this.#events = events
+    const execArgv = process.execArgv.map(onFreePort)
+    // setpriv(1) becomes Node: the process and its channel stay the same.
+    const [execPath, ...before] = [...(load.identity?.setpriv ?? []), process.execPath]
     this.#child = fork(PROGRAM, {
       env: workerEnvironment(process.env, load.identity),
-      execArgv: process.execArgv.map(onFreePort),
+      execPath,
+      execArgv: [...before, ...execArgv],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })
     this.#channel = new WorkerChannel(this.#child, (what) => {
