@@ -41,6 +41,8 @@ const files = ['test', 'examples']
 const count = { passed: 0, failed: 0, skipped: 0 }
 /** A reason for skipping is said once, however many tests it skips. */
 const reasons = new Set()
+/** Suites with a mail server have its version in their names. */
+const versions = new Set()
 const isTest = (data) => data.details?.type !== 'suite' && !files.includes(data.name)
 
 // Files with real mail servers run one after the other: they share two cores and measure timeouts.
@@ -58,6 +60,10 @@ const stream = runTests({
   concurrency: serial ? 2 : Math.max(2, availableParallelism()),
   timeout: minutes * 60_000,
   signal: overdue.signal,
+})
+stream.on('test:start', ({ name }) => {
+  const server = /: ((?:postfix|sendmail) \d\S*)$/.exec(name)?.[1]
+  if (server !== undefined) versions.add(server)
 })
 stream.on('test:pass', (data) => {
   if (!isTest(data)) return
@@ -80,6 +86,7 @@ if (options.has('--quiet')) stream.resume()
 else stream.compose(new spec()).pipe(process.stdout)
 
 function finish() {
+  if (versions.size > 0) console.log(`mail servers: ${[...versions].sort().join(', ')}`)
   for (const reason of reasons) console.log(`skipped: ${reason}`)
   console.log(`${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`)
   if (count.passed === 0) console.log('no test ran')

@@ -10,8 +10,8 @@ import {
 } from '../../src/protocol/index.ts'
 import { sourcePath } from '../conformance/support/program.ts'
 import { until } from '../support/resources.ts'
+import { installedModel, installedVersion } from './support/installed.ts'
 import type { MailServer } from './support/mail-server.ts'
-import { modelOf } from './support/model.ts'
 import { RawFilter } from './support/raw-filter.ts'
 import { SmtpClient, type SmtpReply } from './support/smtp.ts'
 import { eachServer, FROM, message, TO, withoutReceived } from './support/stack.ts'
@@ -170,14 +170,14 @@ eachServer('conformance', (kind) => {
     it(what, async (t) => {
       const seen = await observe()
       const all = JSON.parse(readFileSync(FILE, 'utf8')) as Behaviours
-      const [[name, version]] = Object.entries(modelOf(server)) as [[string, string]]
+      const [[name, version]] = Object.entries(installedModel(kind.name)) as [[string, string]]
       const key = `${name} ${version}`
       if (RECORD) {
         ;(all[what] ??= {})[key] = seen
         writeFileSync(FILE, `${JSON.stringify(all, undefined, 2)}\n`)
         return
       }
-      t.diagnostic(`${kind.name} ${server.version}: ${seen}`)
+      t.diagnostic(`${kind.name} ${installedVersion(kind.name)}: ${seen}`)
       assert.equal(seen, all[what]?.[key])
     })
   }

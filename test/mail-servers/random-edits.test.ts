@@ -14,8 +14,8 @@ import {
   type ReceivedMessage,
 } from '../../src/mta/models/model.ts'
 import { editCase, type EditCase } from '../support/edit-cases.ts'
+import { installedModel } from './support/installed.ts'
 import type { MailServer } from './support/mail-server.ts'
-import { modelOf } from './support/model.ts'
 import { RawFilter } from './support/raw-filter.ts'
 import { SmtpClient } from './support/smtp.ts'
 import type { Delivered } from './support/sink.ts'
@@ -35,11 +35,10 @@ const RECEIVED = `${OWN_RECEIVED.raw.toString('latin1')}\r\n`
 eachServer('random edits', (kind) => {
   let filter: RawFilter
   let server: MailServer
-  let model: MailServerModel
+  const model = mailServerModel(installedModel(kind.name))
   before(async () => {
     filter = await RawFilter.start()
     server = await kind.start({ milters: [filter.address] })
-    model = mailServerModel(modelOf(server))
   })
   after(async () => {
     await server.stop()

@@ -8,8 +8,8 @@ import {
 } from '../../../src/protocol/index.ts'
 import { difference } from '../../../src/testing/index.ts'
 import { until } from '../../support/resources.ts'
+import { installedModel } from './installed.ts'
 import type { MailServer, StartOptions } from './mail-server.ts'
-import { modelOf } from './model.ts'
 import { RawFilter } from './raw-filter.ts'
 import { SmtpClient, type SmtpReply } from './smtp.ts'
 import { message, withoutReceived } from './stack.ts'
@@ -53,7 +53,12 @@ export class BothSides {
   private constructor(filter: RawFilter, server: MailServer, options: MtaClientOptions) {
     this.#filter = filter
     this.#server = server
-    this.#options = { mta: modelOf(server), onFailure: 'tempfail', timeouts: 2_000, ...options }
+    this.#options = {
+      mta: installedModel(server.name),
+      onFailure: 'tempfail',
+      timeouts: 2_000,
+      ...options,
+    }
   }
 
   static async start(
@@ -192,8 +197,10 @@ function shown([letter, payload]: readonly [string, Buffer]): string {
   switch (letter) {
     case 'D': {
       const { command, pairs } = decodeMacros({ bytes: payload, start: 0, end: payload.length })
-      // How a server calls itself tells it apart.
-      const names = pairs.map(([name, value]) => (name === 'v' ? `v=${value}` : name))
+      // How a server calls itself tells it apart; of which version it is does not.
+      const names = pairs.map(([name, value]) =>
+        name === 'v' ? `v=${value.replace(/\d[\d.]*/, 'N')}` : name,
+      )
       return `D ${String.fromCharCode(command)} ${names.join(' ')}`.trimEnd()
     }
     case 'C': {

@@ -46,7 +46,6 @@ export interface HeldMessage {
  */
 export interface MailServer extends AsyncDisposable {
   readonly name: 'postfix' | 'sendmail'
-  readonly version: string
   /** On 127.0.0.1. */
   readonly port: number
   readonly sink: Sink

@@ -58,7 +58,7 @@ class Postfix extends PrivateServer implements PostfixServer {
   readonly #commands: string
 
   constructor(site: Site, facts: Facts) {
-    super(site, facts.version)
+    super(site)
     this.#commands = facts.commands
   }
 
@@ -139,7 +139,6 @@ function make(path: string, mode: number, uid: number, gid: number): void {
 
 /** What this machine's Postfix was built with. */
 interface Facts {
-  readonly version: string
   readonly daemons: string
   readonly commands: string
   readonly owner: number
@@ -147,13 +146,7 @@ interface Facts {
 }
 
 async function readFacts(): Promise<Facts> {
-  const names = [
-    'mail_version',
-    'daemon_directory',
-    'command_directory',
-    'mail_owner',
-    'setgid_group',
-  ]
+  const names = ['daemon_directory', 'command_directory', 'mail_owner', 'setgid_group']
   const text = await run(findProgram('postconf') ?? 'postconf', ['-d', ...names])
   const values = new Map(text.split('\n').map((line) => line.split(' = ') as [string, string]))
   const value = (name: string) => {
@@ -163,7 +156,6 @@ async function readFacts(): Promise<Facts> {
   }
   const group = await run('getent', ['group', value('setgid_group')])
   return {
-    version: value('mail_version'),
     daemons: value('daemon_directory'),
     commands: value('command_directory'),
     owner: Number(await run('id', ['-u', value('mail_owner')])),

@@ -1,7 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { sendmailMissing, sendmailRoot } from './available.ts'
-import { until } from '../../support/resources.ts'
 import { makeCertificate } from './certificate.ts'
 import { findProgram, run } from './command.ts'
 import { openLogSocket } from './log-socket.ts'
@@ -29,11 +28,7 @@ export async function startSendmail(options: StartOptions): Promise<SendmailServ
     const server = [join(programs, 'sendmail'), '-C', site.path('sendmail.cf'), '-bD', '-q15m']
     const unshare = findProgram('unshare') ?? 'unshare'
     await site.launch(unshare, [...namespaces, ...world, ...server])
-    // The log comes through a socket, and may be behind.
-    const version = (): string | undefined =>
-      /starting daemon \(([^)]+)\)/.exec(site.log())?.[1]
-    await until(() => version() !== undefined)
-    return new Sendmail(site, version()!)
+    return new Sendmail(site)
   })
 }
 

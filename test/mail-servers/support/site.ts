@@ -81,12 +81,10 @@ export class Site {
 /** The half of a mail server that Postfix and Sendmail share. */
 export abstract class PrivateServer implements MailServer {
   abstract readonly name: 'postfix' | 'sendmail'
-  readonly version: string
   protected readonly site: Site
 
-  constructor(site: Site, version: string) {
+  constructor(site: Site) {
     this.site = site
-    this.version = version
   }
 
   get port(): number {

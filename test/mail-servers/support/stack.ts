@@ -11,6 +11,7 @@ import {
   type ServeOptions,
 } from '../../../src/index.ts'
 import { postfixMissing, sendmailMissing } from './available.ts'
+import { installedVersion } from './installed.ts'
 import type { MailServer, StartOptions } from './mail-server.ts'
 import { startPostfix } from './postfix.ts'
 import { startSendmail } from './sendmail.ts'
@@ -43,8 +44,9 @@ export function eachServer(title: string, tests: (kind: Kind) => void): void {
       })
       continue
     }
-    if (missing === undefined) describe(`${title}: ${kind.name}`, () => tests(kind))
-    else it(`${title}: ${kind.name}`, { skip: missing }, () => {})
+    if (missing === undefined) {
+      describe(`${title}: ${kind.name} ${installedVersion(kind.name)}`, () => tests(kind))
+    } else it(`${title}: ${kind.name}`, { skip: missing }, () => {})
   }
 }
 
