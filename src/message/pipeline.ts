@@ -22,7 +22,6 @@ import { HandlerCalls } from './handler-calls.ts'
 import { LiveMail } from './mail.ts'
 import { OpenMessage } from './open-message.ts'
 import { describePlan, planMail, type MailPlan } from './plan/plan.ts'
-import { mailServerKind, type MailServerKind } from './plan/server.ts'
 import { StageView } from './stage-view.ts'
 
 /**
@@ -40,7 +39,6 @@ export class Pipeline implements FilterObject {
   /** filters that have accepted all mail of the connection */
   readonly #acceptedAll = new Set<FilterMember>()
   #message: OpenMessage | undefined
-  #server: MailServerKind | undefined
   readonly #calls: HandlerCalls
   readonly #settings: FilterSettings
   readonly #limits: MessageLimits
@@ -371,15 +369,9 @@ export class Pipeline implements FilterObject {
     if (!member.shadow) message.state = after
     const plan =
       member.shadow && after !== before
-        ? describePlan(planMail(before, after, this.#serverKind(ctx)))
+        ? describePlan(planMail(before, after, ctx.mailServer.kind))
         : undefined
     return this.#judge(member, stage, ctx, message, verdict, plan)
-  }
-
-  /** Told by macros of CONNECT, so it holds for the session. */
-  #serverKind(ctx: LiveMessageContext): MailServerKind {
-    this.#server ??= mailServerKind(ctx)
-    return this.#server
   }
 
   /** Sends what makes the mail server's message like ours. */
@@ -387,7 +379,7 @@ export class Pipeline implements FilterObject {
     if (endsMessage(verdict) || !message.edited) return verdict
     const { given, state } = message
     const mayChange = (ctx.negotiated.actions & Action.CHGHDRS) !== 0
-    const plan = planMail(given, state, this.#serverKind(ctx), mayChange)
+    const plan = planMail(given, state, ctx.mailServer.kind, mayChange)
     if (plan.body === undefined) {
       send(ctx, plan)
       return verdict

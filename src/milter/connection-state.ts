@@ -2,7 +2,9 @@ import type { Peer } from '../protocol/commands.ts'
 import type { MacroStore } from '../session/macro-store.ts'
 import type { Session } from '../session/session.ts'
 import type { Terms } from '../session/terms.ts'
-import type { Logger } from './log.ts'
+import { childLogger, type Logger } from './log.ts'
+import type { FilterSettings } from './options.ts'
+import type { ServerAtHand } from './servers-met.ts'
 
 /** What the contexts of one connection share. */
 export class ConnectionState {
@@ -11,10 +13,13 @@ export class ConnectionState {
   peer: Peer | undefined
   helo: string | undefined
   readonly #session: Session
+  readonly #settings: FilterSettings
+  #mailServer: ServerAtHand | undefined
 
-  constructor(id: number, logger: Logger, session: Session) {
+  constructor(id: number, settings: FilterSettings, session: Session) {
     this.id = id
-    this.logger = logger
+    this.logger = settings.logger
+    this.#settings = settings
     this.#session = session
   }
 
@@ -24,6 +29,24 @@ export class ConnectionState {
 
   get terms(): Terms {
     return this.#session.terms ?? NOTHING_YET
+  }
+
+  /** Without the queue id, for what is not of one message. */
+  get log(): Logger {
+    return childLogger(this.logger, { connection: this.id })
+  }
+
+  /** Told by macros of CONNECT, so it holds for the SMTP session; asked for when they are there. */
+  get mailServer(): ServerAtHand {
+    this.#mailServer ??= this.#settings.servers.at(this.macros, () => this.log)
+    return this.#mailServer
+  }
+
+  /** An SMTP session begins. */
+  connect(peer: Peer): void {
+    this.peer = peer
+    this.helo = undefined
+    this.#mailServer = this.#settings.servers.at(this.macros, () => this.log)
   }
 }
 

@@ -9,6 +9,7 @@ import type { EditList, Text } from './edits.ts'
 import { childLogger, type Logger } from './log.ts'
 import { envelopeAddress, esmtpParameters } from './parameters.ts'
 import { Scope } from './scope.ts'
+import type { ServerAtHand } from './servers-met.ts'
 
 /** The SMTP client. */
 export interface Connection {
@@ -205,7 +206,12 @@ export class LiveConnectionContext implements ConnectionContext {
 
   /** Without the queue id, for who cannot know whose it is. */
   get connectionLog(): Logger {
-    return childLogger(this.state.logger, { connection: this.id })
+    return this.state.log
+  }
+
+  /** For the library. */
+  get mailServer(): ServerAtHand {
+    return this.state.mailServer
   }
 
   get log(): Logger {

@@ -60,7 +60,7 @@ export class Conversation implements SessionEvents, Contexts {
     this.#settings = settings
     this.#transport = transport
     this.session = new Session(this, transport, settings)
-    this.#state = new ConnectionState(this.id, settings.logger, this.session)
+    this.#state = new ConnectionState(this.id, settings, this.session)
     this.#context = new LiveConnectionContext(this.#state)
     if (channels.connectionOpen.hasSubscribers) {
       channels.connectionOpen.publish({ connection: this.id, peer: transport.peer })
@@ -97,8 +97,7 @@ export class Conversation implements SessionEvents, Contexts {
   }
 
   connect(peer: Peer): Later<Verdict> {
-    this.#state.peer = peer
-    this.#state.helo = undefined
+    this.#state.connect(peer)
     const { hostname, family, address, port } = peer
     return this.#greet('connect', [hostname, family, address, port])
   }
@@ -116,13 +115,14 @@ export class Conversation implements SessionEvents, Contexts {
     return tapped(answer, (verdict) => publishRefusal(context, stage, verdict))
   }
 
-  messageBegins(): void {
+  messageBegins(): boolean {
     this.#message = new LiveMessageContext(this.#state)
     if (channels.messageStart.hasSubscribers) {
       channels.messageStart.publish({ connection: this.id, message: this.#message.message })
     }
     if (channels.message.hasSubscribers)
       this.#calls().record = new MessageRecord(this.#settings.memory)
+    return this.#state.mailServer.defects.has('postfix-early-accept')
   }
 
   mail(words: readonly string[]): Later<Verdict> {
@@ -251,7 +251,7 @@ export class Conversation implements SessionEvents, Contexts {
     const reset = (): void => {
       this.#runner = this.#headerMarks = undefined
       context.finish()
-      this.#state = new ConnectionState(this.id, this.#settings.logger, this.session)
+      this.#state = new ConnectionState(this.id, this.#settings, this.session)
       this.#context = new LiveConnectionContext(this.#state)
     }
     if (done instanceof Promise) return done.then(reset)

@@ -30,6 +30,9 @@ export interface EditLimits {
   readonly memory: MemoryBudget
 }
 
+/** Beyond the last field of any message; libmilter takes no larger number. */
+export const END = 0x7fffffff
+
 /** Bytes that a frame takes as an object, about. */
 const OBJECT = 128
 

@@ -5,6 +5,7 @@ import { guardedLogger, textLogger, type Logger } from './log.ts'
 import { givenLimits, type MessageLimits } from './message-limits.ts'
 import { invalidOption, MAX_TIMER, wholeNumber } from './option-values.ts'
 import { overloadOf, type Overload, type OverloadAnswer } from './overload.ts'
+import { ServersMet } from './servers-met.ts'
 import { SparseLog } from './sparse-log.ts'
 import { STAGE_NAMES, type Stage } from './stages.ts'
 
@@ -107,6 +108,7 @@ export interface FilterSettings {
   readonly logger: Logger
   /** of this server, for lines that others can cause */
   readonly sparse: SparseLog
+  readonly servers: ServersMet
 }
 
 const POLICIES: Readonly<Record<ErrorPolicy, Verdict>> = {
@@ -144,6 +146,7 @@ export function filterSettings(options: FilterOptions = {}): FilterSettings {
     limits: givenLimits(options.limits),
     logger: guardedLogger(options.logger ?? textLogger()),
     sparse: new SparseLog(),
+    servers: new ServersMet(),
   }
 }
 

@@ -43,8 +43,11 @@ export interface SessionEvents {
   negotiated(terms: Terms): void
   connect(peer: Peer): Later<Verdict>
   helo(name: string): Later<Verdict>
-  /** A message begins; `mail` follows unless that event was declined. */
-  messageBegins(): void
+  /**
+   * A message begins; `mail` follows unless that event was declined.
+   * @returns whether "accept" before the content must not be said before end of message
+   */
+  messageBegins(): boolean
   mail(words: readonly string[]): Later<Verdict>
   rcpt(words: readonly string[]): Later<Verdict>
   data(): Later<Verdict>

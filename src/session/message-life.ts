@@ -1,6 +1,6 @@
 import { Command } from '../protocol/constants.ts'
 import { ORDER, repeats } from './order.ts'
-import { CONTINUE, endsMessage, type Verdict } from './verdict.ts'
+import { ACCEPT, CONTINUE, endsMessage, SKIP, type Verdict } from './verdict.ts'
 
 /**
  * A message begins with MAIL; it is settled once the filter has said its last word on it, and cut when a handler
@@ -17,11 +17,18 @@ export class MessageLife {
   #order = 0
   #skipping = false
   #settled: Verdict = CONTINUE
+  /** "accept" was the last word, and is still to be said */
+  #kept = false
   /** to the next message */
   #owed: Verdict | undefined
   #owedToAll: Verdict | undefined
   /** messages that have begun */
   count = 0
+  /**
+   * The mail server must not be told "accept" before the content: it would let pass what comes after this
+   * message, too.
+   */
+  keepsAccept = false
 
   get phase(): MessagePhase {
     return this.#phase
@@ -48,7 +55,7 @@ export class MessageLife {
     this.#owed = undefined
     this.#phase = 'open'
     this.#order = 0
-    this.#skipping = false
+    this.#skipping = this.#kept = false
     this.count++
     return owed
   }
@@ -75,6 +82,24 @@ export class MessageLife {
   cut(verdict: Verdict): void {
     this.#phase = 'cut'
     this.#repeat(verdict)
+  }
+
+  /** What the mail server is told where the filter has given a verdict on an event of the message. */
+  said(command: number, verdict: Verdict): Verdict {
+    if (!this.keepsAccept || verdict.kind !== 'accept') return verdict
+    if (ORDER[command]! > ORDER[Command.DATA]!) return verdict
+    this.#kept = true
+    return CONTINUE
+  }
+
+  /** To an event of a message that is settled or cut. */
+  answer(command: number, maySkip: boolean): Verdict {
+    return this.#kept && maySkip && command === Command.BODY ? SKIP : this.#settled
+  }
+
+  /** To the end of a settled message. */
+  get lastWord(): Verdict {
+    return this.#kept ? ACCEPT : this.#settled
   }
 
   #repeat(verdict: Verdict): void {

@@ -395,7 +395,7 @@ export class Session {
   #openMessage(): void {
     this.#begun = true
     const owed = this.#message.begin()
-    this.#events.messageBegins()
+    this.#message.keepsAccept = this.#events.messageBegins()
     if (owed !== undefined) this.#settle(owed)
   }
 
@@ -412,7 +412,7 @@ export class Session {
     }
     if (command === Command.RCPT) this.macros.begin(command)
     if (this.#message.phase !== 'open') {
-      this.#respond(silent, this.#message.settled)
+      this.#respond(silent, this.#message.answer(command, this.#agreed(Step.SKIP)))
       return
     }
     if (this.#declines(declined)) {
@@ -446,7 +446,7 @@ export class Session {
     const unsaid = this.#agreed(silent)
     if (this.#cut) this.#message.cut(verdict)
     else if (isLastWord(command, verdict, unsaid)) this.#settle(verdict)
-    if (!unsaid) this.#out.push(verdict.frame)
+    if (!unsaid) this.#out.push(this.#message.said(command, verdict).frame)
   }
 
   #settle(verdict: Verdict): void {
@@ -468,7 +468,7 @@ export class Session {
     if (phase === 'cut') {
       this.#endCut(settled)
     } else if (phase === 'settled') {
-      this.#endMessage({ verdict: settled, edits: [] })
+      this.#endMessage({ verdict: this.#message.lastWord, edits: [] })
     } else if (hasChunk && !this.#declines(Step.NOBODY)) {
       this.#after(this.#body(), (verdict) => {
         if (this.#cut) this.#endCut(verdict)

@@ -2,6 +2,7 @@ import { UsageError } from '../errors.ts'
 import type { Filter } from '../milter/filter-object.ts'
 import type { Exact } from '../milter/handlers.ts'
 import { filterSettings, type FilterOptions } from '../milter/options.ts'
+import { ServersMet } from '../milter/servers-met.ts'
 import { CLIENT_OPTIONS, MtaClient, type MtaClientOptions } from '../mta/client.ts'
 import type { Outcome } from '../mta/outcome.ts'
 import { refuseOthers, TRANSACTION_FIELDS, type Transaction } from '../mta/transaction.ts'
@@ -82,7 +83,11 @@ async function open<F extends Filter & NotWeak>(
     )
   }
   const log: LogLine[] = []
-  const settings = filterSettings({ logger: recordingLogger(log), ...options.filter })
+  const settings = {
+    ...filterSettings({ logger: recordingLogger(log), ...options.filter }),
+    // The test knows which server it plays.
+    servers: new ServersMet(false),
+  }
   const client = await MtaClient.over(memoryChannel(filter, settings), {
     timeouts: PATIENCE,
     ...options,

@@ -4,7 +4,12 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ACCEPT, DISCARD, REJECT, serve, silentLogger, type Handlers } from '../../src/index.ts'
-import { encodeCommand, FrameDecoder, type CommandMessage } from '../../src/protocol/index.ts'
+import {
+  Command,
+  encodeCommand,
+  FrameDecoder,
+  type CommandMessage,
+} from '../../src/protocol/index.ts'
 import { atEnd } from '../support/resources.ts'
 import {
   abort,
@@ -16,6 +21,7 @@ import {
   FULL_OFFER,
   header,
   helo,
+  macros,
   mail,
   quitNc,
   rcpt,
@@ -44,6 +50,7 @@ const COMMANDS: Readonly<Record<string, CommandMessage>> = {
   A: abort,
   K: quitNc,
   U: unknown('XFOO'),
+  V: macros(Command.CONNECT, { v: 'Postfix 3.11.6' }),
   // Refused, accepted and dropped ones.
   m: mail('<r@example.org>'),
   a: mail('<a@example.org>'),
@@ -99,8 +106,11 @@ const ORDERS: readonly [commands: string, libmilter: string, ours: string][] = [
   ['OCMRTLNBEE', 'Occcccccc', 'Occcccccct'],
   ['OCMRTLNBEL', 'Occcccccc', 'Occcccccct'],
   ['OCMAR', 'Occ', 'Occt'],
-  ['OCaR', 'Oca', 'Ocac'],
-  ['OCaRTLNBE', 'Oca', 'Ocacccccc'],
+  ['OVCaR', 'Oca', 'Ocac'],
+  ['OVCaRTLNBE', 'Oca', 'Ocacccccc'],
+  // Of a server that may let pass more than was accepted (docs/protocol.md).
+  ['OCaR', 'Oca', 'Occc'],
+  ['OCaRTLNBE', 'Oca', 'Occccccca'],
   ['OCmR', 'Ocr', 'Ocrr'],
   ['OCdR', 'Oc', 'Octt'],
   ['OCMdR', 'Occdc', 'Occdd'],

@@ -170,6 +170,9 @@ const VARIANTS: Readonly<Record<string, number>> = {
   skip: Step.SKIP,
 }
 
+/** Versions without defects that are worked around here, and not by libmilter. */
+const FAULTLESS = { postfix: 'Postfix 3.11.6', sendmail: '8.18.1' } as const
+
 const SEED = Number(process.env['TSMILTER_SEED'] ?? Date.now() % 1_000_000)
 const CASES = Number(process.env['TSMILTER_CONVERSATIONS'] ?? 150)
 
@@ -223,8 +226,9 @@ describe('libmilter and this package', () => {
                 timeouts: 2_000,
               })
               const lines: string[] = []
+              const macros = { i: 'ID', v: FAULTLESS[mta] }
               for (const one of transactions) {
-                const outcome = await client.deliver({ ...one, macros: { i: 'ID' } })
+                const outcome = await client.deliver({ ...one, macros })
                 lines.push(
                   outcome.trace.toString(),
                   `= ${outcome.verdict} ${outcome.failure?.code}`,

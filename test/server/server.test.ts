@@ -28,6 +28,7 @@ import {
   mail,
   rcpt,
   recordingLogger,
+  warnings,
   type LogLine,
 } from '../support/wire.ts'
 
@@ -334,10 +335,10 @@ describe('limits', () => {
     assert.deepEqual(await second.command(mail()), { type: 'tempfail' })
     for (let i = 0; i < 3; i++) await assert.rejects(client(server), { code: 'DISCONNECTED' })
     assert.equal(server.connections, 1)
-    assert.deepEqual(
-      log.map(({ level, message }) => `${level} ${message}`),
-      ['warn too many connections: try again later', 'warn too many connections: closed'],
-    )
+    assert.deepEqual(warnings(log), [
+      'warn too many connections: try again later',
+      'warn too many connections: closed',
+    ])
     await first.quit()
     await second.quit()
     await until(() => server.connections === 0)

@@ -5,7 +5,8 @@ import {
   type FilterOptions,
   type FilterSettings,
 } from '../../src/milter/options.ts'
-import type { Logger, LogLevel } from '../../src/milter/log.ts'
+import { silentLogger, type Logger, type LogLevel } from '../../src/milter/log.ts'
+import { ServersMet, type Macros, type ServerAtHand } from '../../src/milter/servers-met.ts'
 import { encodeCommand, type CommandMessage, type Peer } from '../../src/protocol/commands.ts'
 import { ALL_ACTIONS, ALL_STEPS, Command } from '../../src/protocol/constants.ts'
 import { FrameDecoder } from '../../src/protocol/frame.ts'
@@ -77,6 +78,19 @@ export function recordingLogger(lines: LogLine[], bound: Record<string, unknown>
   }
 }
 
+/** Warnings and errors, a line each. */
+export const warnings = (log: readonly LogLine[]): string[] =>
+  log
+    .filter(({ level }) => level === 'warn' || level === 'error')
+    .map(({ level, message }) => `${level} ${message}`)
+
+/** Most tests are of no server in particular: without defects, and without a line in the log. */
+class Faultless extends ServersMet {
+  override at(macros: Macros): ServerAtHand {
+    return { ...super.at(macros, silentLogger), defects: new Set() }
+  }
+}
+
 export const FULL_OFFER: Offer = { version: 6, actions: ALL_ACTIONS, steps: ALL_STEPS }
 
 export const PEER: Peer = {
@@ -103,6 +117,7 @@ export class Wire {
     this.transport = transport
     this.settings = {
       ...filterSettings({ logger: recordingLogger(this.log), ...options }),
+      servers: new Faultless(),
       ...settings,
     }
     this.conversation = new Conversation(factory, this.settings, this.transport)

@@ -1,6 +1,7 @@
+import { END } from '../../milter/edits.ts'
+import type { MailServerKind } from '../../milter/mail-server.ts'
 import { UNREAD, type FieldRecord } from '../field-record.ts'
 import { headerScript, type ScriptRules, type Step } from './header-script.ts'
-import type { MailServerKind } from './server.ts'
 
 /** A header edit as the protocol has it. Names and values are bytes; values have their leading space. */
 export type HeaderEdit =
@@ -8,9 +9,6 @@ export type HeaderEdit =
   | { readonly type: 'insert'; readonly index: number; readonly field: FieldRecord }
   | { readonly type: 'change'; readonly index: number; readonly field: FieldRecord }
   | { readonly type: 'delete'; readonly index: number; readonly name: Buffer }
-
-/** Beyond the last field of any message; libmilter takes no larger number. */
-export const END = 0x7fffffff
 
 /**
  * Sendmail counts nine fields of its own before those of the client, shown or not (the `H` lines of

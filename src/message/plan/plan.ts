@@ -1,9 +1,10 @@
+import { END } from '../../milter/edits.ts'
+import type { MailServerKind } from '../../milter/mail-server.ts'
 import { decodeText } from '../../protocol/text.ts'
 import type { BodyStore } from '../body-store.ts'
 import type { MailState } from '../mail-state.ts'
 import { planEnvelope, type EnvelopeEdit } from './envelope-plan.ts'
-import { END, planHeaders, type HeaderEdit } from './header-plan.ts'
-import type { MailServerKind } from './server.ts'
+import { planHeaders, type HeaderEdit } from './header-plan.ts'
 
 /** What makes one message another. */
 export interface MailPlan {

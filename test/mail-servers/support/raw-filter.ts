@@ -4,6 +4,7 @@ import {
   Action,
   ALL_ACTIONS,
   Command,
+  decodeMacros,
   decodeOffer,
   encodeChoice,
   encodeReply,
@@ -75,6 +76,18 @@ export class RawFilter {
     await once(server, 'listening')
     server.unref()
     return new RawFilter(server)
+  }
+
+  /** What the server has told in the macro `v`, last. */
+  get serverVersion(): string {
+    const told = this.received.flatMap(([letter, payload]) => {
+      if (letter !== 'D') return []
+      const { pairs } = decodeMacros({ bytes: payload, start: 0, end: payload.length })
+      return pairs.flatMap(([name, value]) => (name === 'v' ? [value] : []))
+    })
+    const last = told.at(-1)
+    if (last === undefined) throw new Error('the server has sent no macro v')
+    return last
   }
 
   close(): void {
