@@ -1,5 +1,6 @@
 import type { ProtocolError } from '../errors.ts'
 import type { HeaderView, Peer } from '../protocol/commands.ts'
+import { Step } from '../protocol/constants.ts'
 import type { Offer } from '../protocol/negotiation.ts'
 import type {
   BodyPiece,
@@ -23,6 +24,7 @@ import { filterObject, type FilterFactory, type FilterObject } from './filter-ob
 import { HandlerRunner, type Contexts } from './handler-runner.ts'
 import { interruption } from './interruption.ts'
 import type { Marks } from './marks.ts'
+import { MergedFields } from './merged-fields.ts'
 import {
   MessageRecord,
   publishFailure,
@@ -54,6 +56,8 @@ export class Conversation implements SessionEvents, Contexts {
   /** of the present SMTP session, once there is something to call */
   #runner: HandlerRunner | undefined
   #headerMarks: Marks | undefined
+  /** of the present message, where the mail server merges fields */
+  #merged: MergedFields | undefined
 
   constructor(factory: FilterFactory, settings: FilterSettings, transport: Transport) {
     this.#factory = factory
@@ -122,7 +126,9 @@ export class Conversation implements SessionEvents, Contexts {
     }
     if (channels.message.hasSubscribers)
       this.#calls().record = new MessageRecord(this.#settings.memory)
-    return this.#state.mailServer.defects.has('postfix-early-accept')
+    const { defects } = this.#state.mailServer
+    this.#merged = defects.has('sendmail-merges-additions') ? new MergedFields() : undefined
+    return defects.has('postfix-early-accept')
   }
 
   mail(words: readonly string[]): Later<Verdict> {
@@ -152,10 +158,12 @@ export class Conversation implements SessionEvents, Contexts {
     const message = this.#message!
     calls.record?.content?.addField(field.name, field.value)
     if (calls.filter.takeField !== undefined) return calls.takeField(message, field)
+    const { name } = field
+    this.#merged?.count(name)
     const { decode, headerLeadingSpace } = (this.#headerMarks ??= calls.marks('header'))
     const value = this.#valueOf(field, headerLeadingSpace === true)
     const shown = decode === undefined ? value : decodeAs(decode, [value])[0]!
-    const answer = calls.callField(message.atField(field), field.name, shown)
+    const answer = calls.callField(message.atField(field), name, shown)
     if (answer instanceof Promise) return answer.finally(() => message.atField(undefined))
     message.atField(undefined)
     return answer
@@ -184,7 +192,11 @@ export class Conversation implements SessionEvents, Contexts {
     const message = this.#message!
     const calls = this.#calls()
     const verbatim = calls.marks('header').headerLeadingSpace === true
-    const edits = new EditList(this.session.terms!, this.#settings, verbatim)
+    // The planner changes only what is there, and its fields are not counted.
+    const complete =
+      (this.session.terms!.declined & Step.NOHDRS) === 0 && calls.filter.takeField === undefined
+    if (this.#merged !== undefined) this.#merged.complete = complete
+    const edits = new EditList(this.session.terms!, this.#settings, verbatim, this.#merged)
     message.beginEdits(edits, () => this.session.progress())
     const answer = calls.call('eom', message, NO_ARGS)
     if (!(answer instanceof Promise)) return this.#final(message, answer, edits)

@@ -6,6 +6,7 @@ import { decodeText, encodeText } from '../protocol/text.ts'
 import type { MemoryBudget } from '../session/memory-budget.ts'
 import type { Terms } from '../session/terms.ts'
 import { checkParameters, checkPath } from './envelope-path.ts'
+import type { MergedFields } from './merged-fields.ts'
 
 /** Text is sent as UTF-8 (text that came off the wire as it came); bytes as they are. */
 export type Text = string | Uint8Array
@@ -46,6 +47,7 @@ export class EditList {
   readonly #limits: EditLimits
   /** header values are written as given, leading space and all */
   readonly #verbatim: boolean
+  readonly #merged: MergedFields | undefined
   readonly #headers: Buffer[] = []
   readonly #envelope: Buffer[] = []
   #quarantine: Buffer | undefined
@@ -56,10 +58,17 @@ export class EditList {
   /** bytes that are counted */
   #held = 0
 
-  constructor(terms: Terms, limits: EditLimits, verbatim: boolean) {
+  /** @param merged fields that this mail server merges if they are added in another way than by an insert */
+  constructor(
+    terms: Terms,
+    limits: EditLimits,
+    verbatim: boolean,
+    merged: MergedFields | undefined,
+  ) {
     this.#terms = terms
     this.#limits = limits
     this.#verbatim = verbatim
+    this.#merged = merged
   }
 
   get isEmpty(): boolean {
@@ -67,6 +76,7 @@ export class EditList {
   }
 
   addHeader(name: Text, value: Text): void {
+    if (this.#merged?.has(name)) return this.insertHeader(END, name, value)
     const bytes = headerName(name)
     this.#push(this.#headers, Action.ADDHDRS, {
       type: 'addheader',
@@ -83,16 +93,26 @@ export class EditList {
       name: bytes,
       value: this.#headerValue(bytes, value),
     })
+    this.#merged?.count(name)
   }
 
   changeHeader(name: Text, index: number, value: Text | null): void {
     const bytes = headerName(name)
+    const deletes = value === null || value.length === 0
+    if (!deletes && this.#addsMerged(name, index)) return this.insertHeader(END, name, value)
     this.#push(this.#headers, Action.CHGHDRS, {
       type: 'chgheader',
       index: headerIndex(index, 1),
       name: bytes,
       value: value === null ? '' : this.#headerValue(bytes, value),
     })
+  }
+
+  /** A change of a field that is not there is an addition to both servers. */
+  #addsMerged(name: Text, index: number): boolean {
+    const both = Action.CHGHDRS | Action.ADDHDRS
+    if (this.#merged === undefined || (this.#terms.actions & both) !== both) return false
+    return this.#merged.lacks(name, index)
   }
 
   addRecipient(address: Text, parameters?: Text): void {

@@ -15,7 +15,7 @@ cases=(
   TSMILTER_REPLY_CASES="${TSMILTER_REPLY_CASES:-100}"
 )
 files=(
-  mail-servers/{bytes,conformance,default-action,dialects,edits,failures,messages,random-,same-outcome,verdicts}
+  mail-servers/{bytes,conformance,default-action,dialects,early-accept,edits,failures,merged-fields,messages,random-,same-outcome,verdicts}
   test/cli/{check,run-entrance,run-options,run-telemetry,run-user,run-workers,run.test}
 )
 
