@@ -61,7 +61,7 @@ export class MailTree {
     const sameBody = raw.equals(this.#bodyBytes)
     if (!sameBody && !guard.permit('mime', Action.CHGBODY)) return
     const now = fieldsByName(this.message.headers)
-    const before = fieldsByName(new LineHeaders(this.#header, '\r\n', () => {}))
+    const before = fieldsByName(new LineHeaders(this.#header, '\r\n'))
     for (const key of new Set([...before.keys(), ...now.keys()])) {
       if (now.get(key) !== before.get(key)) this.#setField(headers, key)
     }

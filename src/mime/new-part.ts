@@ -67,7 +67,7 @@ export function buildPart(part: NewPart, eol: string): BuiltPart {
       `${part.encoding} cannot carry this content: it takes ${part.encoding === '7bit' ? 'ASCII in ' : ''}lines of 998 bytes at most, ended by ${eol === '\n' ? 'LF' : 'CRLF'}; without an encoding the least that carries it is taken`,
     )
   }
-  const headers = new LineHeaders(Buffer.alloc(0), eol, () => {})
+  const headers = new LineHeaders(Buffer.alloc(0), eol)
   const charset = text && type.startsWith('text/') ? 'utf-8' : undefined
   const named = part.filename === undefined ? undefined : safeName(part.filename)
   headers.set(

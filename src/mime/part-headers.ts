@@ -46,22 +46,27 @@ interface Line {
   readonly colon: number
 }
 
+/** Is told of edits of a header. */
+export interface HeaderWatch {
+  /** before one; may throw */
+  readonly before?: () => void
+  /** after a field was written */
+  readonly written?: (name: string) => void
+}
+
 /** A header as lines of a message, each of which stays as it is until it is changed. */
 export class LineHeaders implements PartHeaders {
   #lines: Line[] | undefined
   readonly #bytes: Buffer
   readonly #eol: string
-  readonly #onEdit: () => void
+  readonly #watch: HeaderWatch
   #edited = false
 
-  /**
-   * @param bytes all lines, without the empty one
-   * @param onEdit is called before an edit, and may throw
-   */
-  constructor(bytes: Buffer, eol: string, onEdit: () => void) {
+  /** @param bytes all lines, without the empty one */
+  constructor(bytes: Buffer, eol: string, watch: HeaderWatch = {}) {
     this.#bytes = bytes
     this.#eol = eol
-    this.#onEdit = onEdit
+    this.#watch = watch
   }
 
   get edited(): boolean {
@@ -124,12 +129,14 @@ export class LineHeaders implements PartHeaders {
       lines[first] = line
       this.#lines = lines.filter(({ key }, i) => key !== line.key || i === first)
     }
+    this.#watch.written?.(name)
   }
 
   append(name: string, value: string | Uint8Array): void {
     const line = this.#line(name, value)
     this.#edit()
     this.#all.push(line)
+    this.#watch.written?.(name)
   }
 
   delete(name: string): number {
@@ -147,7 +154,7 @@ export class LineHeaders implements PartHeaders {
   }
 
   #edit(): void {
-    this.#onEdit()
+    this.#watch.before?.()
     this.#edited = true
     // A header that was cut off in its last line gets a whole one.
     const last = this.#all.at(-1)

@@ -163,7 +163,12 @@ export class MimePart extends PartFacts {
     this.#headers ??= new LineHeaders(
       this.#tree.bytes.subarray(this.#span.start, this.#span.headerEnd),
       this.#tree.eol,
-      () => this.#edit('headers'),
+      {
+        before: () => this.#edit('headers'),
+        written: (name) => {
+          if (isContentField(name)) this.#setVersion()
+        },
+      },
     )
     return this.#headers
   }
@@ -271,7 +276,7 @@ export class MimePart extends PartFacts {
       )
     }
     this.#edit('setContent', () => {
-      if (type !== undefined) this.#describe('Content-Type', type)
+      if (type !== undefined) this.headers.set('Content-Type', type)
       this.#setBytes(bytes)
     })
   }
@@ -281,7 +286,7 @@ export class MimePart extends PartFacts {
     const fields = this.headers.raw('Content-Transfer-Encoding')
     const clear = fields.length < 2 && fields.every(isKnownEncoding)
     const next = nextEncoding(bytes, this, this.#tree.eol)
-    if (next !== encoding || !clear) this.#describe('Content-Transfer-Encoding', next)
+    if (next !== encoding || !clear) this.headers.set('Content-Transfer-Encoding', next)
     this.#setBody(this.#guarded(encodeTransfer(bytes, next, this.#tree.eol), bytes))
   }
 
@@ -289,23 +294,25 @@ export class MimePart extends PartFacts {
   #guarded(body: Buffer, bytes: Buffer): Buffer {
     const cut = body.at(-1) === CR && this.#parent !== undefined
     if ((!cut && !this.#collides(body)) || mustNotBeEncoded(this.type)) return body
-    this.#describe('Content-Transfer-Encoding', 'base64')
+    this.headers.set('Content-Transfer-Encoding', 'base64')
     return encodeTransfer(bytes, 'base64', this.#tree.eol)
   }
 
-  /** A field that describes its content; a message that gets one needs MIME-Version (RFC 2045, section 4). */
-  #describe(name: string, value: string | Uint8Array): void {
-    const added = !this.headers.has(name)
-    this.headers.set(name, value)
-    if (added) this.#setVersion()
+  /** A message with fields of MIME has to say so, and those around it too (RFC 2045, section 4). */
+  #setVersion(): void {
+    for (const part of this.#path) {
+      if (part.#isInMultipart || part.headers.has('MIME-Version')) continue
+      // It belongs to an edit that was allowed.
+      const editing = part.#editing
+      part.#editing = true
+      part.headers.append('MIME-Version', '1.0')
+      part.#editing = editing
+    }
   }
 
-  #setVersion(): void {
-    const inMultipart =
-      this.#parent !== undefined && this.#parent.#span.delimiters !== undefined
-    if (!inMultipart && !this.headers.has('MIME-Version')) {
-      this.headers.append('MIME-Version', '1.0')
-    }
+  /** Whether it is one of the parts of a multipart, and no message. */
+  get #isInMultipart(): boolean {
+    return this.#parent !== undefined && this.#parent.#span.delimiters !== undefined
   }
 
   #collides(body: Buffer): boolean {
@@ -330,7 +337,7 @@ export class MimePart extends PartFacts {
 
   #setParameter(name: string, text: string): void {
     const raw = this.headers.raw('Content-Type')[0] ?? Buffer.from(` ${this.type}`, 'latin1')
-    this.#describe('Content-Type', withParameter(raw, name, text))
+    this.headers.set('Content-Type', withParameter(raw, name, text))
   }
 
   /**
@@ -341,7 +348,7 @@ export class MimePart extends PartFacts {
   replaceWith(part: NewPart): MimePart {
     const parent = this.#parent
     // Of an attached message too the fields beside those of its content stay.
-    if (parent === undefined || parent.#span.delimiters === undefined) {
+    if (parent === undefined || !this.#isInMultipart) {
       return this.#become(part)
     }
     const made = parent.#made(part)
@@ -349,6 +356,7 @@ export class MimePart extends PartFacts {
     const { at, delimiter } = parent.#entryOf(this)
     parent.#list[at] = { delimiter, part: made }
     this.#parent = undefined
+    parent.#setVersion()
     return made
   }
 
@@ -358,13 +366,12 @@ export class MimePart extends PartFacts {
     if (this.#collides(body)) {
       ;({ headers, body } = buildPart({ ...part, encoding: 'base64' }, this.#tree.eol))
     }
-    const fields = new LineHeaders(headers, this.#tree.eol, () => {})
+    const fields = new LineHeaders(headers, this.#tree.eol)
     this.#edit('replaceWith', () => {
       for (const name of this.headers.names()) {
         if (isContentField(name)) this.headers.delete(name)
       }
       for (const name of fields.names()) this.headers.set(name, fields.raw(name)[0]!)
-      this.#setVersion()
       this.#setBody(body)
     })
     return this
@@ -376,7 +383,7 @@ export class MimePart extends PartFacts {
    */
   remove(): void {
     const parent = this.#parent
-    if (parent === undefined || parent.#span.delimiters === undefined) {
+    if (parent === undefined || !this.#isInMultipart) {
       throw new UsageError(
         'INVALID_OPTION',
         'a message cannot be removed from itself: use replaceWith, or remove the part that holds it',
@@ -414,6 +421,7 @@ export class MimePart extends PartFacts {
     this.#edit('insert')
     this.#list.splice(index, 0, { part: made, delimiter: undefined })
     this.#children = undefined
+    this.#setVersion()
     return made
   }
 
@@ -458,7 +466,6 @@ export class MimePart extends PartFacts {
     this.#editing = true
     for (const name of headers.names().filter(isContentField)) headers.delete(name)
     headers.set('Content-Type', encodeText(field))
-    this.#setVersion()
     this.#editing = false
     this.#changed = true
     this.#tree = { ...this.#tree, bytes }

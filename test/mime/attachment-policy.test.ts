@@ -54,7 +54,8 @@ describe('defang', () => {
   })
 
   it('puts a notice in the place of a part, and touches nothing else', async () => {
-    const before = multipart([TEXT, file('x.exe'), file('a.pdf', '%PDF-1.7')])
+    const parts = multipart([TEXT, file('x.exe'), file('a.pdf', '%PDF-1.7')])
+    const before = `MIME-Version: 1.0\r\n${parts}`
     const [after, message] = await defanged(before)
     const notice = message.children[1]!
     assert.equal(notice.type, 'text/plain')
@@ -82,7 +83,8 @@ describe('defang', () => {
   })
 
   it('takes a part out', async () => {
-    const before = multipart([TEXT, file('x.exe'), file('a.pdf', '%PDF-1.7')])
+    const parts = multipart([TEXT, file('x.exe'), file('a.pdf', '%PDF-1.7')])
+    const before = `MIME-Version: 1.0\r\n${parts}`
     const [after] = await defanged(before, { action: 'remove' })
     assert.equal(after, before.replace(`--bmixed\r\n${file('x.exe')}\r\n`, ''))
   })

@@ -6,7 +6,7 @@ import { sample } from './corpus.ts'
 
 const crlf = (...lines: string[]): string => lines.map((line) => `${line}\r\n`).join('')
 const mixed = (...lines: string[]): string =>
-  crlf('Content-Type: multipart/mixed; boundary=b', '', ...lines)
+  crlf('MIME-Version: 1.0', 'Content-Type: multipart/mixed; boundary=b', '', ...lines)
 const written = (message: MimePart): string => message.toBytes().toString('latin1')
 
 describe('what is written', () => {
@@ -92,15 +92,15 @@ describe('what is written', () => {
     ],
     [
       'a CR at the end of the last part',
-      'Content-Type: multipart/mixed; boundary=b\n\n--b\n\none\r',
+      'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\none\r',
       (message) => message.append({ content: 'two' }),
-      'Content-Type: multipart/mixed; boundary=b\n\n--b\n\none\r\r\n--b\nContent-Type: text/plain; charset=utf-8\n\ntwo\n--b--\n',
+      'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\none\r\r\n--b\nContent-Type: text/plain; charset=utf-8\n\ntwo\n--b--\n',
     ],
     [
       'an unknown encoding goes with the content it was for',
       crlf('Content-Transfer-Encoding: x-uuencode', '', 'x'),
       (message) => message.setText('hi'),
-      `${crlf('Content-Transfer-Encoding: 7bit', '')}hi`,
+      `${crlf('Content-Transfer-Encoding: 7bit', 'MIME-Version: 1.0', '')}hi`,
     ],
     [
       'a multipart is not encoded',
@@ -108,7 +108,7 @@ describe('what is written', () => {
       (message) => message.setContent(Buffer.from('--b\r\n\r\n\xe9\r\n--b--\r\n', 'latin1')),
       mixed('--b', '', '\xe9', '--b--').replace(
         '\r\n\r\n',
-        '\r\nContent-Transfer-Encoding: 8bit\r\nMIME-Version: 1.0\r\n\r\n',
+        '\r\nContent-Transfer-Encoding: 8bit\r\n\r\n',
       ),
     ],
     [

@@ -109,8 +109,8 @@ describe('a footer', () => {
     ],
     [
       'that the charset of the text has not',
-      'Content-Type: text/plain; charset=iso-8859-2\nContent-Transfer-Encoding: 8bit\n\n\xb1\n',
-      'Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n\xc4\x85\n\n\xe2\x82\xac\n',
+      'MIME-Version: 1.0\nContent-Type: text/plain; charset=iso-8859-2\nContent-Transfer-Encoding: 8bit\n\n\xb1\n',
+      'MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n\xc4\x85\n\n\xe2\x82\xac\n',
       { text: '€' },
     ],
     [
@@ -139,8 +139,8 @@ describe('a footer', () => {
     ],
     [
       'that holds the boundary around it',
-      'Content-Type: multipart/mixed; boundary=m\n\n--m\n\nHello\n--m--\n',
-      `Content-Type: multipart/mixed; boundary=m\n\n--m\nContent-Transfer-Encoding: base64\n\n${Buffer.from('Hello\r\n\r\n--m').toString('base64')}\n\n--m--\n`,
+      'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=m\n\n--m\n\nHello\n--m--\n',
+      `MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=m\n\n--m\nContent-Transfer-Encoding: base64\n\n${Buffer.from('Hello\r\n\r\n--m').toString('base64')}\n\n--m--\n`,
       { text: '--m' },
     ],
   ]

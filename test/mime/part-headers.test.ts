@@ -6,7 +6,7 @@ import { LineHeaders } from '../../src/mime/part-headers.ts'
 import { SEED } from './mutations.ts'
 
 const headersOf = (text: string, eol = '\r\n'): LineHeaders =>
-  new LineHeaders(Buffer.from(text, 'latin1'), eol, () => {})
+  new LineHeaders(Buffer.from(text, 'latin1'), eol)
 const written = (headers: LineHeaders): string => headers.toBytes().toString('latin1')
 
 describe('fields of a header', () => {
@@ -117,7 +117,7 @@ it('what is set is read again', () => {
       const headers = headersOf('A: 1\nX: y\n', eol)
       headers.set('X', value)
       assert.equal(headers.get('X'), value)
-      const again = new LineHeaders(headers.toBytes(), eol, () => {})
+      const again = new LineHeaders(headers.toBytes(), eol)
       assert.equal(again.get('X'), value)
       assert.deepEqual(again.names(), ['A', 'X'])
     }),

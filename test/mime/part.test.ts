@@ -14,6 +14,7 @@ const tree = (part: MimePart): unknown =>
   part.children.length === 0 ? part.type : [part.type, ...part.children.map(tree)]
 
 const MIXED = `Subject: x
+MIME-Version: 1.0
 Content-Type: multipart/mixed; boundary=b
 
 preamble
@@ -150,9 +151,9 @@ describe('setText', () => {
     ],
     [
       'takes UTF-8 where the charset has not all characters, and touches nothing else of the field',
-      'Content-Type: text/plain; format=flowed;\n\tcharset="iso-8859-1" ; delsp=yes\nContent-Transfer-Encoding: 8bit\n\nx',
+      'MIME-Version: 1.0\nContent-Type: text/plain; format=flowed;\n\tcharset="iso-8859-1" ; delsp=yes\nContent-Transfer-Encoding: 8bit\n\nx',
       '€',
-      'Content-Type: text/plain; format=flowed;\n\tcharset=utf-8 ; delsp=yes\nContent-Transfer-Encoding: 8bit\n\n\xe2\x82\xac',
+      'MIME-Version: 1.0\nContent-Type: text/plain; format=flowed;\n\tcharset=utf-8 ; delsp=yes\nContent-Transfer-Encoding: 8bit\n\n\xe2\x82\xac',
     ],
     [
       'encodes what 7bit does not carry',
@@ -255,11 +256,13 @@ describe('edits of the tree', () => {
   })
 
   it('end a multipart that had no end', () => {
-    const message = parse('Content-Type: multipart/mixed; boundary=b\n\n--b\n\none')
+    const message = parse(
+      'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\none',
+    )
     message.append({ content: 'two' })
     assert.equal(
       shown(message),
-      'Content-Type: multipart/mixed; boundary=b\n\n--b\n\none\n--b\nContent-Type: text/plain; charset=utf-8\n\ntwo\n--b--\n',
+      'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\none\n--b\nContent-Type: text/plain; charset=utf-8\n\ntwo\n--b--\n',
     )
   })
 
