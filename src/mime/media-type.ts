@@ -2,9 +2,11 @@
 export const isMessageType = (type: string): boolean =>
   type === 'message/rfc822' || type === 'message/global' || type === 'message/news'
 
-/** Its parts are encoded instead (RFC 2045, section 6.4). */
-export const mustNotBeEncoded = (type: string): boolean =>
-  type.startsWith('multipart/') || isMessageType(type)
+/** What is in it is encoded instead (RFC 2045, section 6.4). */
+export const mustNotBeEncoded = (type: string): boolean => /^(?:multipart|message)\//.test(type)
+
+/** Whether its line ends are those of lines; in other content they are bytes like all others. */
+export const hasLines = (type: string): boolean => /^(?:text|multipart|message)\//.test(type)
 
 /** Characters of a token (RFC 2045, section 5.1), in lower case. */
 const TOKEN = /^[!#$%&'*+\-.^_`{|}~0-9a-z]$/

@@ -1,13 +1,16 @@
+import { isAscii } from 'node:buffer'
 import { UsageError } from '../errors.ts'
 import { encodeText } from '../protocol/text.ts'
 import { formatParameters } from './content-type.ts'
-import { mustNotBeEncoded } from './media-type.ts'
+import { checkPlain } from './encoding-labels.ts'
+import { hasLines, mustNotBeEncoded } from './media-type.ts'
 import { LineHeaders, type PartHeaders } from './part-headers.ts'
 import {
   encodeTransfer,
   fits,
   isIdentity,
   leastEncoding,
+  plainEncoding,
   type TransferEncoding,
 } from './transfer-encoding.ts'
 
@@ -44,29 +47,11 @@ export function buildPart(part: NewPart, eol: string): BuiltPart {
       `${JSON.stringify(part.type)} is not a media type such as text/plain`,
     )
   }
-  const structured = type.startsWith('multipart/') || type.startsWith('message/')
-  // Only in text a line end is one; in other content it is a byte like others.
-  const lines = type.startsWith('text/') || structured
+  // Only in lines a line end is one; in other content it is a byte like others.
+  const lines = hasLines(type)
   const given = encodeText(text && lines ? content.replaceAll(/\r?\n/g, eol) : content)
-  const bytes = structured ? withLines(given, eol) : given
-  // Those must not be encoded (RFC 2046, section 5.2.1; RFC 2045, section 6.4).
-  const encoding = part.encoding ?? (structured ? 'binary' : leastEncoding(bytes, eol))
-  if (structured && !isIdentity(encoding)) {
-    throw new UsageError(
-      'INVALID_OPTION',
-      `a part of type ${type} cannot be encoded as ${encoding}`,
-    )
-  }
-  if (
-    !structured &&
-    (part.encoding === '7bit' || part.encoding === '8bit') &&
-    !fits(bytes, part.encoding, eol)
-  ) {
-    throw new UsageError(
-      'INVALID_OPTION',
-      `${part.encoding} cannot carry this content: it takes ${part.encoding === '7bit' ? 'ASCII in ' : ''}lines of 998 bytes at most, ended by ${eol === '\n' ? 'LF' : 'CRLF'}; without an encoding the least that carries it is taken`,
-    )
-  }
+  const bytes = contentBytes(given, type, eol)
+  const encoding = encodingOf(bytes, type, part.encoding, eol)
   const headers = new LineHeaders(Buffer.alloc(0), eol)
   const charset = text && type.startsWith('text/') ? 'utf-8' : undefined
   const named = part.filename === undefined ? undefined : safeName(part.filename)
@@ -74,14 +59,56 @@ export function buildPart(part: NewPart, eol: string): BuiltPart {
     'Content-Type',
     encodeText(formatParameters(type, { charset, ...part.parameters, name: named })),
   )
-  if (encoding !== '7bit' && !structured) headers.set('Content-Transfer-Encoding', encoding)
+  if (encoding !== '7bit') headers.set('Content-Transfer-Encoding', encoding)
   const disposition = part.disposition ?? (named === undefined ? undefined : 'attachment')
   if (disposition !== undefined) {
     const field = formatParameters(disposition, { filename: named })
     headers.set('Content-Disposition', encodeText(field))
   }
-  for (const [name, value] of Object.entries(part.headers ?? {})) headers.append(name, value)
-  return { headers: headers.toBytes(), body: encodeTransfer(bytes, encoding, eol) }
+  for (const [name, value] of Object.entries(part.headers ?? {})) {
+    const option = OPTIONS.get(name.toLowerCase())
+    if (option !== undefined && (option !== 'disposition' || disposition !== undefined)) {
+      throw new UsageError(
+        'INVALID_OPTION',
+        `headers: ${name} would stand there twice; a new part gets it from the option ${option}`,
+      )
+    }
+    headers.append(name, value)
+  }
+  return { headers: headers.toBytes(), body: encodeTransfer(bytes, encoding, eol, lines) }
+}
+
+/** Fields of a new part that are made of its options. */
+const OPTIONS: ReadonlyMap<string, string> = new Map([
+  ['content-type', 'type'],
+  ['content-transfer-encoding', 'encoding'],
+  ['content-disposition', 'disposition'],
+])
+
+/** @throws UsageError INVALID_OPTION for one that does not carry the content */
+function encodingOf(
+  bytes: Buffer,
+  type: string,
+  asked: TransferEncoding | undefined,
+  eol: string,
+): TransferEncoding {
+  const plain = mustNotBeEncoded(type)
+  if (plain && asked !== undefined && !isIdentity(asked)) {
+    throw new UsageError(
+      'INVALID_OPTION',
+      `a part of type ${type} cannot be encoded as ${asked}`,
+    )
+  }
+  if ((asked === '7bit' || asked === '8bit') && !fits(bytes, asked, eol)) {
+    throw new UsageError(
+      'INVALID_OPTION',
+      `${asked} cannot carry this content: it takes ${asked === '7bit' ? 'ASCII in ' : ''}lines of 998 bytes at most, ended by ${eol === '\n' ? 'LF' : 'CRLF'}; without an encoding the least that carries it is taken`,
+    )
+  }
+  if (asked !== undefined) return asked
+  if (!plain) return leastEncoding(bytes, eol, hasLines(type))
+  checkPlain(bytes, type)
+  return plainEncoding(bytes)!
 }
 
 /** Bytes as they stand in a part of a type. */
@@ -127,15 +154,19 @@ export const isContentField = (name: string): boolean => /^content-/i.test(name)
 interface Wrapped {
   readonly headers: PartHeaders
   readonly type: string
+  readonly encoding: TransferEncoding
   readonly raw: Buffer
 }
 
-/** A multipart around a part, with no other field; and what its Content-Type is, folded with LF. */
-export function wrapping(
-  type: string,
-  part: Wrapped,
-  eol: string,
-): { readonly field: string; readonly bytes: Buffer } {
+export interface Wrapping {
+  /** what its Content-Type is, folded with LF */
+  readonly field: string
+  readonly encoding: TransferEncoding
+  readonly bytes: Buffer
+}
+
+/** A multipart around a part, with no field but its Content-Type. */
+export function wrapping(type: string, part: Wrapped, eol: string): Wrapping {
   // In a digest what has no type is a message; elsewhere it is text.
   const untyped = type.toLowerCase() === 'multipart/digest' ? 'message/rfc822' : 'text/plain'
   const moved =
@@ -151,5 +182,7 @@ export function wrapping(
     inner,
     Buffer.from(`${inner.at(-1) === 0x0d ? '\r\n' : eol}--${boundary}--${eol}`),
   ])
-  return { field, bytes }
+  // What is in it stays as it is labelled; a multipart has to say at least as much.
+  const label = isIdentity(part.encoding) ? part.encoding : '7bit'
+  return { field, encoding: label === '7bit' && !isAscii(inner) ? '8bit' : label, bytes }
 }

@@ -1,14 +1,13 @@
 import { UsageError } from '../errors.ts'
 import { encodeText } from '../protocol/text.ts'
-import { decodeAnyCharset } from './charset.ts'
-import { charsetSaid } from './html-charset.ts'
 import { fieldAt, type ContentField } from './content-field.ts'
 import { contentGuesses } from './content-guesses.ts'
 import { withParameter } from './content-type.ts'
+import { checkPlain, tooNarrow } from './encoding-labels.ts'
 import { readEncoded, readEncodedInTurns, type EncodedMessage } from './encoded-message.ts'
 import type { Guess } from './guesses.ts'
 import { lineEndOf } from './line-end.ts'
-import { isMessageType, mustNotBeEncoded } from './media-type.ts'
+import { hasLines, isMessageType, mustNotBeEncoded } from './media-type.ts'
 import {
   buildPart,
   checkMultipart,
@@ -20,16 +19,14 @@ import {
 import { parseStructure, type Reading } from './parser.ts'
 import { multipartPieces } from './multipart-writer.ts'
 import { parseParameters } from './parameters.ts'
-import { fieldSpans, PartFacts, type ContentFieldName } from './part-facts.ts'
+import { PartContent } from './part-content.ts'
+import { fieldSpans, type ContentFieldName } from './part-facts.ts'
 import { LineHeaders, withoutEol, type PartHeaders } from './part-headers.ts'
 import { textPartsOf } from './text-parts.ts'
 import { protectionOf, type Protection } from './protection.ts'
 import type { PartSpan, Span } from './span.ts'
 import { checkContent, checkText, newText, type EditOptions } from './text-edit.ts'
 import {
-  decodeTransfer,
-  decodeTransferInPieces,
-  decodeTransferInTurns,
   encodeTransfer,
   isIdentity,
   isKnownEncoding,
@@ -37,7 +34,7 @@ import {
   type TransferEncoding,
 } from './transfer-encoding.ts'
 import type { TreeContext } from './tree-context.ts'
-import { Turns } from './turns.ts'
+import type { Turns } from './turns.ts'
 
 /** A part in a multipart, and the delimiter above it; none for one that is new. */
 interface Entry {
@@ -52,7 +49,7 @@ const CR = 0x0d
  * A part of a message, or the message itself: a view of the bytes that were parsed. What is not edited
  * stays as it is to the byte; an edit touches its own part.
  */
-export class MimePart extends PartFacts {
+export class MimePart extends PartContent {
   #tree: TreeContext
   #span: PartSpan
   #parent: MimePart | undefined
@@ -218,27 +215,10 @@ export class MimePart extends PartFacts {
   // ---- its content
 
   /** The body as it stands in the message. */
-  get raw(): Buffer {
+  override get raw(): Buffer {
     if (this.#body !== undefined) return this.#body
     if (!this.#changed) return this.#tree.bytes.subarray(this.#span.bodyStart, this.#span.end)
     return Buffer.concat([...this.#bodyPieces()])
-  }
-
-  /** The content, its transfer encoding undone. Of a multipart the body as it stands. */
-  bytes(): Buffer {
-    return this.isMultipart ? this.raw : decodeTransfer(this.raw, this.encoding)
-  }
-
-  /** The content in pieces of 64 KiB at most. */
-  *stream(): Generator<Buffer> {
-    yield* decodeTransferInPieces(this.raw, this.isMultipart ? '7bit' : this.encoding)
-  }
-
-  /** The content as text. A charset nobody knows is read as UTF-8, or as Latin-1 where it is none. */
-  async text(): Promise<string> {
-    const encoding = this.isMultipart ? '7bit' : this.encoding
-    const bytes = await decodeTransferInTurns(this.raw, encoding, new Turns())
-    return await decodeAnyCharset(charsetSaid(this.type, this.charset, bytes) ?? '', bytes)
   }
 
   // ---- edits
@@ -246,13 +226,15 @@ export class MimePart extends PartFacts {
   /**
    * Another text. Charset and transfer encoding stay where they can carry it; else it is UTF-8, and what
    * is needed. Line ends become those of the message. The same text changes nothing.
-   * @throws UsageError GUESSED_PART, SEALED_PART, WRONG_STAGE
+   * @throws UsageError GUESSED_PART, SEALED_PART, WRONG_STAGE; INVALID_OPTION for a message or a multipart
+   * with lines that 8bit does not carry
    */
   async setText(text: string, options: EditOptions = {}): Promise<void> {
     this.#allow('setText')
     const before = await this.text()
     if (!checkText(this, before, text, options)) return
     const next = await newText(this, text, this.#tree.eol)
+    checkPlain(next.bytes, this.type, this)
     this.#edit('setText', () => {
       if (next.charset !== undefined) this.#setParameter('charset', next.charset)
       this.#setBytes(next.bytes)
@@ -263,12 +245,13 @@ export class MimePart extends PartFacts {
    * Other content, of the same type unless another is given. The transfer encoding stays where it can
    * carry it.
    * @throws UsageError GUESSED_PART, SEALED_PART, WRONG_STAGE; INVALID_OPTION for a multipart or a message
-   * with the boundary of one around it
+   * with the boundary of one around it, or with lines that 8bit does not carry
    */
   setContent(content: Uint8Array, type?: string, options: EditOptions = {}): void {
     const next = type === undefined ? this.type : parseParameters(encodeText(type)).value
     const bytes = contentBytes(content, next, this.#tree.eol)
     checkContent(this, bytes, options)
+    checkPlain(bytes, next, this)
     if (mustNotBeEncoded(next) && this.#collides(bytes)) {
       throw new UsageError(
         'INVALID_OPTION',
@@ -287,7 +270,9 @@ export class MimePart extends PartFacts {
     const clear = fields.length < 2 && fields.every(isKnownEncoding)
     const next = nextEncoding(bytes, this, this.#tree.eol)
     if (next !== encoding || !clear) this.headers.set('Content-Transfer-Encoding', next)
-    this.#setBody(this.#guarded(encodeTransfer(bytes, next, this.#tree.eol), bytes))
+    const body = encodeTransfer(bytes, next, this.#tree.eol, hasLines(this.type))
+    this.#setBody(this.#guarded(body, bytes))
+    if (this.encoding !== encoding) this.#tellAround()
   }
 
   /** A line that would end a multipart around it cannot stay as it is, nor a CR that ends the body. */
@@ -302,12 +287,25 @@ export class MimePart extends PartFacts {
   #setVersion(): void {
     for (const part of this.#path) {
       if (part.#isInMultipart || part.headers.has('MIME-Version')) continue
-      // It belongs to an edit that was allowed.
-      const editing = part.#editing
-      part.#editing = true
-      part.headers.append('MIME-Version', '1.0')
-      part.#editing = editing
+      part.#also(() => part.headers.append('MIME-Version', '1.0'))
     }
+  }
+
+  /** What is around it says at least as much as its own header does. */
+  #tellAround(): void {
+    const { encoding } = this
+    for (const part of tooNarrow(this.#path.slice(1), encoding)) {
+      part.#also(() => part.headers.set('Content-Transfer-Encoding', encoding))
+    }
+    this.#setVersion()
+  }
+
+  /** What belongs to an edit that was allowed. */
+  #also(steps: () => void): void {
+    const editing = this.#editing
+    this.#editing = true
+    steps()
+    this.#editing = editing
   }
 
   /** Whether it is one of the parts of a multipart, and no message. */
@@ -356,7 +354,7 @@ export class MimePart extends PartFacts {
     const { at, delimiter } = parent.#entryOf(this)
     parent.#list[at] = { delimiter, part: made }
     this.#parent = undefined
-    parent.#setVersion()
+    made.#tellAround()
     return made
   }
 
@@ -373,6 +371,7 @@ export class MimePart extends PartFacts {
       }
       for (const name of fields.names()) this.headers.set(name, fields.raw(name)[0]!)
       this.#setBody(body)
+      this.#tellAround()
     })
     return this
   }
@@ -421,7 +420,7 @@ export class MimePart extends PartFacts {
     this.#edit('insert')
     this.#list.splice(index, 0, { part: made, delimiter: undefined })
     this.#children = undefined
-    this.#setVersion()
+    made.#tellAround()
     return made
   }
 
@@ -460,12 +459,13 @@ export class MimePart extends PartFacts {
     if (parent === undefined) this.#tree.permit('wrap')
     else parent.#edit('wrap')
     const { eol } = this.#tree
-    const { field, bytes } = wrapping(type, this, eol)
+    const { field, encoding, bytes } = wrapping(type, this, eol)
     // What it holds stays sealed as it was: only the fields move.
     const { headers } = this
     this.#editing = true
     for (const name of headers.names().filter(isContentField)) headers.delete(name)
     headers.set('Content-Type', encodeText(field))
+    if (encoding !== '7bit') headers.set('Content-Transfer-Encoding', encoding)
     this.#editing = false
     this.#changed = true
     this.#tree = { ...this.#tree, bytes }

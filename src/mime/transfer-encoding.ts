@@ -1,5 +1,5 @@
 import { isAscii } from 'node:buffer'
-import { mustNotBeEncoded } from './media-type.ts'
+import { hasLines, mustNotBeEncoded } from './media-type.ts'
 import type { Turns } from './turns.ts'
 
 /** Content-Transfer-Encoding: what stands in a message, and the bytes it means (RFC 2045, section 6). */
@@ -203,10 +203,15 @@ const LONGEST_LINE = 998
 /** Longest encoded line without its end (RFC 2045, section 6.7 and 6.8). */
 const LINE = 76
 
-/** Bytes as they are to stand in a message. */
-export function encodeTransfer(bytes: Buffer, encoding: TransferEncoding, eol: string): Buffer {
+/** Bytes as they are to stand in a message. @param lines as for {@link isCanonical} */
+export function encodeTransfer(
+  bytes: Buffer,
+  encoding: TransferEncoding,
+  eol: string,
+  lines = true,
+): Buffer {
   if (encoding === 'base64') return encodeBase64(bytes, eol)
-  return encoding === 'quoted-printable' ? encodeQuotedPrintable(bytes, eol) : bytes
+  return encoding === 'quoted-printable' ? encodeQuotedPrintable(bytes, eol, lines) : bytes
 }
 
 function encodeBase64(bytes: Buffer, eol: string): Buffer {
@@ -226,8 +231,11 @@ const HEX = Array.from(
  * escaped, so that it comes back as it was (RFC 2045, section 6.7, rule 4). `From ` at the start of a
  * line, a lone dot and `--` are escaped as well: no program on the way takes them for something else.
  */
-function encodeQuotedPrintable(bytes: Buffer, eol: string): Buffer {
-  const lines = bytes.toString('latin1').split(eol)
+function encodeQuotedPrintable(bytes: Buffer, eol: string, hasLineEnds: boolean): Buffer {
+  const text = bytes.toString('latin1')
+  // A LF that stays becomes CRLF on the way.
+  if (!hasLineEnds && eol !== '\r\n') return Buffer.from(quotedLine(text, eol), 'latin1')
+  const lines = text.split(eol)
   return Buffer.from(lines.map((line) => quotedLine(line, eol)).join(eol), 'latin1')
 }
 
@@ -288,20 +296,26 @@ export function isText(bytes: Buffer): boolean {
 
 /**
  * Whether each line ends as the lines of the message do. On the way a lone LF becomes CRLF (RFC 2045,
- * section 2.7 and 2.8), so content with one has to be encoded. In a message of LF that cannot be told.
+ * section 2.7 and 2.8), so content with one has to be encoded. In a message of LF that is right for lines.
+ * @param lines whether its line ends are such ({@link hasLines})
  */
-export function isCanonical(bytes: Buffer, eol: string): boolean {
-  if (eol !== '\r\n') return true
+export function isCanonical(bytes: Buffer, eol: string, lines = true): boolean {
+  if (eol !== '\r\n') return lines || !bytes.includes(LF)
   for (let at = 0; at < bytes.length; at++) {
     if (bytes[at] === LF && bytes[at - 1] !== CR) return false
   }
   return true
 }
 
-/** The least encoding that carries bytes through any mail server, in a message with such line ends. */
-export function leastEncoding(bytes: Buffer, eol = '\n'): TransferEncoding {
+/**
+ * The least encoding that carries bytes through any mail server, in a message with such line ends.
+ * @param lines as for {@link isCanonical}
+ */
+export function leastEncoding(bytes: Buffer, eol = '\n', lines = true): TransferEncoding {
   const text = bytes.toString('latin1')
-  if (/^[\n\r\t -~]*$/.test(text) && isText(bytes) && isCanonical(bytes, eol)) return '7bit'
+  if (/^[\n\r\t -~]*$/.test(text) && isText(bytes) && isCanonical(bytes, eol, lines)) {
+    return '7bit'
+  }
   // oxlint-disable-next-line eslint/no-control-regex -- bytes
   const odd = text.match(/[^\t\n\r -~]/g)?.length ?? 0
   return odd * 6 > text.length || bytes.includes(0) ? 'base64' : 'quoted-printable'
@@ -310,6 +324,21 @@ export function leastEncoding(bytes: Buffer, eol = '\n'): TransferEncoding {
 /** Whether bytes can stand in a message without being encoded, where it says 7bit or 8bit. */
 export const fits = (bytes: Buffer, encoding: TransferEncoding, eol: string): boolean =>
   isText(bytes) && isCanonical(bytes, eol) && (encoding !== '7bit' || isAscii(bytes))
+
+/**
+ * What is said of content that must not be encoded; undefined where neither carries it (RFC 2045, section 2.7
+ * and 2.8).
+ */
+export function plainEncoding(bytes: Buffer): '7bit' | '8bit' | undefined {
+  if (!isText(bytes)) return undefined
+  return isAscii(bytes) ? '7bit' : '8bit'
+}
+
+const WIDTH: Readonly<Partial<Record<TransferEncoding, number>>> = { '8bit': 1, binary: 2 }
+
+/** Whether what is around one has to say more than another. */
+export const isWider = (one: TransferEncoding, other: TransferEncoding): boolean =>
+  (WIDTH[one] ?? 0) > (WIDTH[other] ?? 0)
 
 /**
  * The encoding for other bytes in a part: its own, if that carries them. Not every way takes binary, so
@@ -325,17 +354,18 @@ export function nextEncoding(
     if (encoding === 'binary' || (isIdentity(encoding) && fits(bytes, encoding, '\n'))) {
       return encoding
     }
-    return isText(bytes) ? '8bit' : 'binary'
+    return plainEncoding(bytes) ?? 'binary'
   }
   if (!isIdentity(encoding)) return encoding
-  const sameEnds = isCanonical(bytes, eol) || !isCanonical(raw, eol)
+  const lines = hasLines(now.type)
+  const sameEnds = isCanonical(bytes, eol, lines) || !isCanonical(raw, eol, lines)
   const carried =
     encoding === 'binary'
       ? isText(bytes) || !isText(raw)
       : encoding === '7bit'
         ? isText(bytes) && /^[\n\r\t -~]*$/.test(bytes.toString('latin1'))
         : isText(bytes)
-  return carried && sameEnds ? encoding : leastEncoding(bytes, eol)
+  return carried && sameEnds ? encoding : leastEncoding(bytes, eol, lines)
 }
 
 /** @param raw what stands in the field */

@@ -7,7 +7,7 @@ import { MIME_LIMITS } from '../../src/mime/problems.ts'
 import { CORPUS } from './corpus.ts'
 import { applies, EDITS, isMessage, type Edit } from './edits.ts'
 import { mutant, SEED } from './mutations.ts'
-import { partAt, pathOf, see, spansAt, without } from './tree.ts'
+import { partAt, pathOf, see, spansAt, without, type Seen } from './tree.ts'
 
 const startsWith = (bytes: Buffer, start: Buffer): boolean =>
   bytes.subarray(0, start.length).equals(start)
@@ -35,7 +35,7 @@ async function assertLocal(
   assert.ok(Buffer.concat([...message.chunks()]).equals(written), 'chunks')
   // A new part is in the one it is added to.
   const around = edit.kind === 'add' ? path.length + 1 : path.length
-  const after = withoutVersions(written, bytes, path, around)
+  const after = withoutLabels(written, bytes, path, around)
 
   // The bytes around it.
   const spans = spansAt(parseStructure(bytes, MIME_LIMITS).root, path)
@@ -81,7 +81,7 @@ async function assertLocal(
     assert.equal(target.children.length, 1)
     assert.deepEqual(see(target.children[0]!), see(partAt(before, path)))
   } else {
-    assert.deepEqual(without(found, path), without(wanted, path))
+    assert.deepEqual(labelledAs(without(found, path), wanted, path), without(wanted, path))
     if (edit.kind === 'header' && whole)
       assert.deepEqual(see(target), see(partAt(before, path)))
   }
@@ -91,11 +91,32 @@ async function assertLocal(
   if (edit.content !== undefined) assert.ok(target.bytes().equals(edit.content), 'content')
 }
 
+/** What is around a part says 8bit where it did not before: see {@link withoutLabels}. */
+function labelledAs(
+  seen: Seen | undefined,
+  before: Seen,
+  path: readonly number[],
+): Seen | undefined {
+  const [i, ...rest] = path
+  if (seen === undefined || i === undefined) return seen
+  return {
+    ...seen,
+    encoding: seen.encoding === '8bit' ? before.encoding : seen.encoding,
+    children:
+      rest.length === 0
+        ? seen.children
+        : seen.children.map((child, k) =>
+            k === i ? labelledAs(child, before.children[i]!, rest)! : child,
+          ),
+  }
+}
+
 /**
- * Without the MIME-Version that messages around a part, and only they, get as their last field where there was
- * none (RFC 2045, section 4).
+ * Without what is said of a part by those around it, and only by them: messages get MIME-Version, and what holds
+ * it the transfer encoding that a part in it has to stand in (RFC 2045, section 4 and 6.4). Each is the last field
+ * of a header that had none.
  */
-function withoutVersions(
+function withoutLabels(
   written: Buffer,
   before: Buffer,
   path: readonly number[],
@@ -105,18 +126,24 @@ function withoutVersions(
   const now = spansAt(parseStructure(written, MIME_LIMITS).root, path)
   let rest = written
   for (const [i, span] of now.slice(0, around).entries()) {
-    const isMessage = i === 0 || old[i - 1]?.delimiters === undefined
-    if (!isMessage || old[i] === undefined) continue
-    const header = before.subarray(old[i].start, old[i].headerEnd)
-    if (/^[ \t]*MIME-Version[ \t]*:/im.test(header.toString('latin1'))) continue
+    if (old[i] === undefined) continue
+    const header = before.toString('latin1', old[i].start, old[i].headerEnd)
     // What was taken out of those above is missing here.
-    const end = span.headerEnd - (written.length - rest.length)
-    const field = /MIME-Version: 1\.0\r?\n$/.exec(rest.toString('latin1', 0, end))
-    if (field === null) continue
-    rest = Buffer.concat([rest.subarray(0, field.index), rest.subarray(end)])
+    let end = span.headerEnd - (written.length - rest.length)
+    for (;;) {
+      const field = LABEL.exec(rest.toString('latin1', 0, end))
+      const isMessage = i === 0 || old[i - 1]?.delimiters === undefined
+      const name = field?.[1] ?? (isMessage ? field?.[2] : undefined)
+      if (field === null || name === undefined) break
+      if (new RegExp(`^[ \\t]*${name}[ \\t]*:`, 'im').test(header)) break
+      rest = Buffer.concat([rest.subarray(0, field.index), rest.subarray(end)])
+      end = field.index
+    }
   }
   return rest
 }
+
+const LABEL = /(?:(Content-Transfer-Encoding): (?:8bit|binary)|(MIME-Version): 1\.0)\r?\n$/
 
 /** The line end of the message a part is in. */
 function eolOf(bytes: Buffer, part: MimePart): string {
