@@ -114,14 +114,17 @@ export function metaCharset(text: string): MetaCharset | undefined {
     if (found !== undefined) return found
   }
   // Where no meta element does, an XML declaration may (get an XML encoding).
-  const declared = /^(<\?xml[^>]*?\sencoding\s*=\s*["'])([\w.:-]+)/.exec(text)
-  if (declared !== null) {
-    const start = declared[1]!.length
-    const name = declared[2]!.toLowerCase()
-    const found = take({ name, start, end: start + name.length })
-    if (found !== undefined) return found
-  }
-  return unknown
+  const declared = text.startsWith('<') ? declaredCharset(text) : undefined
+  return take(declared) ?? unknown
+}
+
+/** The charset that an XML declaration names. Blanks before it are an error that some programs pass over. */
+export function declaredCharset(text: string): MetaCharset | undefined {
+  const found = /^(\ufeff?\s*<\?xml[^>]*?\sencoding\s*=\s*["'])([\w.:-]+)/.exec(text)
+  if (found === null) return undefined
+  const start = found[1]!.length
+  const name = found[2]!.toLowerCase()
+  return { name, start, end: start + name.length }
 }
 
 /** A comment, a tag (its name in the first group), or what is passed over up to a `>`. */

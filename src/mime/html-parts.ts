@@ -3,7 +3,8 @@ import { readingOfPart } from './content-guesses.ts'
 import { otherTexts } from './html-charset.ts'
 import type { SanitizeOptions } from './html-rules.ts'
 import { sanitizeHtml } from './html-sanitize.ts'
-import { isActiveXml, isXmlType, mayBeShown } from './html-xml.ts'
+import { isActiveXml, mayBeShown } from './html-xml.ts'
+import { isXmlType } from './media-type.ts'
 import type { MimePart } from './part.ts'
 
 /** Which parts are HTML, and which of those can be cleaned. */

@@ -12,10 +12,6 @@ import type { HtmlAttribute } from './html-tokens.ts'
  * count without their prefixes, and in any namespace. Nothing is cleaned; this only tells.
  */
 
-/** Types that a browser reads as XML (MIME Sniffing, section 4.6). */
-export const isXmlType = (type: string): boolean =>
-  /^(?:text|application)\/xml$|\+xml$|^image\/svg$/.test(type)
-
 /** Of XML that is neither XHTML nor SVG by its type: whether it may be either. */
 export function mayBeShown(xml: string): boolean {
   const text = withReferences(xml)

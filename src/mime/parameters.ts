@@ -101,6 +101,9 @@ function withoutComments(text: string): string {
   return result
 }
 
+/** Of a parameter, in lower case. */
+const nameIn = (text: string): string => withoutComments(text).trim().toLowerCase()
+
 /** Where a parameter stands in a value, from the semicolon above it on. */
 export interface ParameterSpan {
   /** in lower case, as it stands */
@@ -109,7 +112,7 @@ export interface ParameterSpan {
   readonly end: number
 }
 
-/** @param text everything after the colon, folds as they are */
+/** Those without a value, too. @param text everything after the colon, folds as they are */
 export function parameterSpans(text: string): ParameterSpan[] {
   // A line end counts as a blank; the text keeps its length.
   const reader = new Reader(text.replaceAll(/[\r\n]/g, ' '))
@@ -119,7 +122,8 @@ export function parameterSpans(text: string): ParameterSpan[] {
     const start = reader.at
     reader.skip(';')
     const parameter = reader.parameter()
-    if (parameter !== undefined) spans.push({ name: parameter.name, start, end: reader.at })
+    const name = parameter?.name ?? nameIn(text.slice(start + 1, reader.at))
+    if (name !== '') spans.push({ name, start, end: reader.at })
   }
   return spans
 }
@@ -157,7 +161,7 @@ class Reader {
     const text = this.#text
     const start = this.#at
     while (this.more && text[this.#at] !== '=' && text[this.#at] !== ';') this.#at++
-    const name = withoutComments(text.slice(start, this.#at)).trim().toLowerCase()
+    const name = nameIn(text.slice(start, this.#at))
     if (text[this.#at] !== '=') return undefined
     this.#at++
     while (text[this.#at] === ' ' || text[this.#at] === '\t') this.#at++

@@ -1,9 +1,10 @@
 import { UsageError } from '../errors.ts'
 import { encodeCharset } from './charset.ts'
-import { charsetInHtml, metaCharset } from './html-charset.ts'
+import { charsetInHtml, declaredCharset, metaCharset } from './html-charset.ts'
 import { encodeText } from '../protocol/text.ts'
 import { readingOfPart } from './content-guesses.ts'
 import type { Guess } from './guesses.ts'
+import { isXmlType } from './media-type.ts'
 import type { MimePart } from './part.ts'
 
 /** Another text for a part: its bytes, and what the header has to say of them. */
@@ -21,7 +22,7 @@ export interface NewText {
 
 /**
  * In the charset the part has, or as UTF-8 where that has not all characters. What a header does not say
- * and the text is not without, it says from now on, and a meta element says the same.
+ * and the text is not without, it says from now on, and a meta element or an XML declaration says the same.
  */
 export async function newText(
   part: {
@@ -43,16 +44,28 @@ export async function newText(
     return part.charsets.length < 2 ? { bytes } : { bytes, charset }
   }
   const next = bytes === undefined ? 'utf-8' : charset
-  const told = part.type === 'text/html' ? withMetaCharset(lines, next) : lines
+  const told = withCharset(part.type, lines, next)
   return { bytes: (await encodeCharset(next, told)) ?? encodeText(told), charset: next }
 }
 
 const isAscii = (text: string): boolean => /^[\0-\x7f]*$/.test(text)
 
-/** HTML whose meta element, if it has one, names the charset it is written in. */
-function withMetaCharset(html: string, charset: string): string {
-  const said = metaCharset(html.slice(0, 2048))
-  return said === undefined ? html : html.slice(0, said.start) + charset + html.slice(said.end)
+/** A text that names the charset it is written in, where it names one itself. */
+function withCharset(type: string, text: string, charset: string): string {
+  const html = type === 'text/html'
+  const declared = html || isXmlType(type) ? renamed(text, declaredCharset, charset) : text
+  // XHTML is shown as HTML, too.
+  return html || type === 'application/xhtml+xml'
+    ? renamed(declared, metaCharset, charset)
+    : declared
+}
+
+/** So far the start of a text is looked through for its charset. */
+const LOOKED_THROUGH = 2048
+
+function renamed(text: string, find: typeof metaCharset, charset: string): string {
+  const said = find(text.slice(0, LOOKED_THROUGH))
+  return said === undefined ? text : text.slice(0, said.start) + charset + text.slice(said.end)
 }
 
 /** Whether two texts differ in nothing but the kind of their line ends. */

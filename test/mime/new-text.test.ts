@@ -160,6 +160,58 @@ describe('a new text', () => {
     })
   }
 
+  const XML = '<?xml version="1.0" encoding="iso-8859-1"?>'
+  const declared: [what: string, type: string, start: string, charset: string][] = [
+    ['XHTML', 'application/xhtml+xml', XML, 'utf-8'],
+    ['XML', 'text/xml; charset=iso-8859-1', XML, 'utf-8'],
+    [
+      'a feed',
+      'application/atom+xml; charset=us-ascii',
+      `\n${XML.replaceAll('"', "'")}`,
+      'utf-8',
+    ],
+    [
+      'XHTML with a meta element',
+      'application/xhtml+xml',
+      `${XML}<meta charset="koi8-r"/>`,
+      'utf-8',
+    ],
+    ['HTML with both', 'text/html', `${XML}<meta charset="iso-8859-1">`, 'utf-8'],
+  ]
+  for (const [what, type, start, charset] of declared) {
+    it(`in XML says its charset where that declares one: ${what}`, async () => {
+      const message = parse(`Content-Type: ${type}\nMIME-Version: 1.0\n\n${start}<p>x</p>`)
+      await message.setText(`${start}<p>€</p>`)
+      const again = parseMime(message.toBytes())
+      assert.equal(again.charset, charset)
+      const expected = start
+        .replace('iso-8859-1', charset)
+        .replace(/charset="[^"]*"/, `charset="${charset}"`)
+      assert.equal((await again.text()).replaceAll('\r\n', '\n'), `${expected}<p>€</p>`)
+    })
+  }
+
+  it('in XML leaves a declaration whose charset stays', async () => {
+    const message = parse(`Content-Type: text/xml; charset=iso-8859-1\n\n${XML}<p>x</p>`)
+    await message.setText(`${XML}<p>é</p>`)
+    const again = parseMime(message.toBytes())
+    assert.equal(again.charset, 'iso-8859-1')
+    assert.equal(await again.text(), `${XML}<p>é</p>`)
+  })
+
+  it('says its charset once, also where one without a value was named', async () => {
+    for (const [before, after] of [
+      ['text/plain; charset', 'text/plain; charset=utf-8'],
+      ['text/plain; charset; format=flowed', 'text/plain; charset=utf-8; format=flowed'],
+      ['text/plain;\n charset (x) ;format=flowed', 'text/plain; charset=utf-8 ;format=flowed'],
+      ['text/plain; charset=; CHARSET', 'text/plain; charset=utf-8'],
+    ]) {
+      const message = parse(`Content-Type: ${before}\n\nx\n`)
+      await message.setText('ü')
+      assert.equal(message.headers.get('Content-Type'), after)
+    }
+  })
+
   it('gives a message that gets a field of MIME the version of MIME', async () => {
     for (const edit of [
       (message: MimeMessage) => message.setText('é'),

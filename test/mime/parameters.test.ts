@@ -148,6 +148,8 @@ describe('one parameter changed in a field', () => {
     [' text/plain; charset=a; charset=b', ' text/plain; charset=utf-8'],
     [" text/plain; charset*=''a; x=y", ' text/plain; charset=utf-8; x=y'],
     [' text/plain; charset*0=a; charset*1=b', ' text/plain; charset=utf-8'],
+    [' text/plain; charset', ' text/plain; charset=utf-8'],
+    [' text/plain;charset ;charset=a', ' text/plain; charset=utf-8 '],
     // The same letters inside of another parameter.
     [
       ' text/plain; name="x; charset=a"; charset=b',
