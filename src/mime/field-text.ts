@@ -50,11 +50,13 @@ export type FieldGrammar =
 const GRAMMARS: ReadonlyMap<string, FieldGrammar> = new Map(
   (
     [
-      // RFC 5322, 3.6.2, 3.6.3, 3.6.7; RFC 8098; what Sendmail and older programs have.
+      // RFC 5322, 3.6.2, 3.6.3, 3.6.7; RFC 8098; RFC 9057; RFC 5703; RFC 2156; what Sendmail and older programs
+      // have. Approved of RFC 5536 is none: in mail it has the password of a list.
       [
         'addresses',
         'from sender reply-to to cc bcc return-path disposition-notification-to return-receipt-to ' +
           'errors-to apparently-to mail-followup-to mail-reply-to delivered-to envelope-to ' +
+          'author original-from originator-return-address x400-originator x400-recipients ' +
           'x-original-to x-envelope-to x-envelope-from x-original-from x-sender x-confirm-reading-to',
       ],
       ['phrases', 'list-id'],
@@ -72,6 +74,7 @@ const GRAMMARS: ReadonlyMap<string, FieldGrammar> = new Map(
           'arc-seal dkim-signature domainkey-signature mime-version content-transfer-encoding ' +
           'list-help list-subscribe list-unsubscribe list-unsubscribe-post list-post list-owner ' +
           'list-archive auto-submitted content-language content-location content-md5 ' +
+          'cfbl-address require-recipient-valid-since dl-expansion-history ' +
           'disposition-notification-options importance priority precedence sensitivity x-priority',
       ],
       [

@@ -32,6 +32,34 @@ const show = (addresses: readonly Address[]): string =>
     )
     .join(' ')
 
+describe('fields of addresses', () => {
+  const fields =
+    'From Resent-Sender Author Original-From Disposition-Notification-To Return-Path ' +
+    'Originator-Return-Address X400-Originator X400-Recipients X-Original-From'
+  for (const name of fields.split(' ')) {
+    it(`${name}: names in it cannot become addresses`, () => {
+      const text = readField(name, ` ${q('Doe, <a@bank.example>')} <j@example.org>`)
+      assert.equal(text, '"Doe, <a@bank.example>" <j@example.org>')
+      assert.equal(
+        writeField(name, 'Jörg <j@example.org>'),
+        ' =?UTF-8?B?SsO2cmc=?= <j@example.org>',
+      )
+      assert.throws(() => writeField(name, 'a b <a@x> c'), { code: 'INVALID_ADDRESS' })
+    })
+  }
+
+  it('are no fields with an address in them', () => {
+    for (const name of [
+      'CFBL-Address',
+      'Require-Recipient-Valid-Since',
+      'DL-Expansion-History',
+    ]) {
+      assert.throws(() => writeField(name, 'Jörg <j@x>; x'), { code: 'INVALID_HEADER_VALUE' })
+    }
+    assert.equal(writeField('Approved', 'sécret'), ' =?UTF-8?Q?s=C3=A9cret?=')
+  })
+})
+
 describe('a field of addresses as text', () => {
   const cases: [what: string, value: string, text: string, mailboxes: string][] = [
     [
