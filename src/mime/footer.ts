@@ -3,6 +3,7 @@ import { decodeAnyCharset, encodeCharset } from './charset.ts'
 import { charsetInHtml } from './html-charset.ts'
 import { encodingIsGuess, readingOfPart } from './content-guesses.ts'
 import { placeIn, withReferences } from './html.ts'
+import { textOf } from './footer-versions.ts'
 import { escapeHtml, readHtml, TEXT_ELEMENTS } from './html-tokens.ts'
 import type { MimeMessage } from './message.ts'
 import { lineEndOf } from './line-end.ts'
@@ -12,12 +13,12 @@ import { Turns } from './turns.ts'
 export interface Footer {
   /** for plain text, in lines */
   readonly text: string
-  /** for HTML, written as it is. @default the text, with `<br>` for its line ends */
+  /** for HTML, written as it is in a `div`. @default the text, with `<br>` for its line ends */
   readonly html?: string | undefined
   /** @default 'bottom' */
   readonly position?: 'bottom' | 'top' | undefined
   /**
-   * A word that is put around the HTML version, as `data-footer`; where it is found, the footer is there
+   * A word that is put on the `div` of the HTML version, as `data-footer`; where it is found, the footer is there
    * already. Letters, digits, `.`, `_` and `-`, 4 of them at least.
    */
   readonly mark?: string | undefined
@@ -43,14 +44,15 @@ export interface Footer {
 }
 
 /**
- * `present`: all versions had it before. `sealed`: the text is signed or encrypted. `skipped`: it cannot be
- * read for sure, and the footer was not to be put beside it.
+ * `partly`: some alternatives of the text have it, but there are others, which some programs show, that it
+ * cannot be put into. `present`: all versions had it before. `sealed`: the text is signed or encrypted.
+ * `skipped`: it cannot be read for sure, and the footer was not to be put beside it.
  */
-export type FooterResult = 'added' | 'present' | 'sealed' | 'skipped'
+export type FooterResult = 'added' | 'partly' | 'present' | 'sealed' | 'skipped'
 
 /** What was done with one version of the text, and why not more. */
 export interface FooterVersion {
-  /** `text/plain` or `text/html` */
+  /** `text/plain` or `text/html`; of an alternative that was skipped any */
   readonly type: string
   /** `beside`: as a part of its own, before or behind the text */
   readonly done: 'added' | 'present' | 'beside' | 'skipped'
@@ -65,8 +67,9 @@ export interface FooterReport {
 
 /**
  * Adds a footer, or a banner, to the text of a message: to the plain version and to the HTML one. Of a
- * multipart/mixed only its first text is meant, of a multipart/related its root; attachments and
- * attached messages are not touched. A message without a text (an attachment alone, a calendar entry)
+ * multipart/mixed only its first text is meant, of a multipart/related its root, or its first text where
+ * that is none; attachments and attached messages are not touched. What is text in these two or in a
+ * multipart/alternative is none of them, whatever its name is, unless it says `attachment`. A message without a text (an attachment alone, a calendar entry)
  * becomes a multipart/mixed with the footer as its first part.
  *
  * With `once` a version that shows it already, as one that is a reply may, gets no other: neither blanks,
@@ -94,7 +97,11 @@ export async function placeFooter(message: MimeMessage, footer: Footer): Promise
     reason?: string,
   ): FooterReport => ({
     result,
-    versions: versions.map(({ type }) => ({ type, done, ...(reason && { reason }) })),
+    versions: versions.map((version) => ({
+      type: (version.part ?? version).type,
+      done,
+      ...(reason && { reason }),
+    })),
   })
   if (sealed) {
     if (await isBeside(message, footer)) return report('present', 'present')
@@ -104,13 +111,14 @@ export async function placeFooter(message: MimeMessage, footer: Footer): Promise
     addPart(message, footer, footer.position !== 'top')
     return report('added', 'beside', 'a version of the text is signed or encrypted')
   }
-  if (versions.length === 0) {
+  const texts = versions.flatMap(({ part }) => part ?? [])
+  if (texts.length === 0) {
     // An attachment comes behind what can be read.
     addPart(message, footer, false)
     return report('added', 'beside')
   }
   const plans: Plan[] = []
-  for (const part of versions) {
+  for (const part of texts) {
     await turns.next()
     const present = footer.once === true && (await isPresent(part, footer))
     plans.push(present ? { done: 'present' } : await planOf(part, footer, turns))
@@ -125,14 +133,21 @@ export async function placeFooter(message: MimeMessage, footer: Footer): Promise
     return report('added', 'beside', reason)
   }
   const done: FooterVersion[] = []
-  for (const [i, plan] of plans.entries()) {
-    const { type } = versions[i]!
+  const planned = plans.values()
+  for (const version of versions) {
+    if (version.part === undefined) {
+      done.push({ type: version.type, done: 'skipped', reason: version.reason })
+      continue
+    }
+    const { type } = version.part
+    const plan = planned.next().value
     await turns.next()
-    if ('write' in plan) {
+    if (plan !== undefined && 'write' in plan) {
       await plan.write()
       done.push({ type, done: 'added' })
     } else done.push({ type, done: 'present' })
   }
+  if (texts.length < versions.length) return { result: 'partly', versions: done }
   const added = done.some((one) => one.done === 'added')
   return { result: added ? 'added' : 'present', versions: done }
 }
@@ -163,51 +178,7 @@ function check({ text, html, mark, position, sealed, unreadable, once }: Footer)
   if (fault !== undefined) throw new UsageError('INVALID_OPTION', `footer.${fault}`)
 }
 
-// ---- which parts
-
-interface Text {
-  readonly versions: readonly MimePart[]
-  /** what a reader takes for the text is signed or encrypted, one version of it at least */
-  readonly sealed: boolean
-}
-
-const NONE: Text = { versions: [], sealed: false }
-
-/** The versions of the text of a message. The depth of the tree is bounded by the parser. */
-async function textOf(part: MimePart, turns: Turns): Promise<Text> {
-  await turns.next()
-  await part.readInTurns(turns)
-  if (part.protection !== undefined) return { versions: [], sealed: true }
-  const { type } = part
-  if (!part.isMultipart) {
-    // What is no type for sure is not changed: the footer comes beside it.
-    const isText =
-      (type === 'text/plain' || type === 'text/html') && !part.isAttachment && !part.typeIsGuess
-    return isText ? { versions: [part], sealed: false } : NONE
-  }
-  if (type === 'multipart/related') {
-    // RFC 2387, section 3.2: the root is the first part where none is named.
-    const start = part.parameter('start')?.replace(/^\s*<(.*)>\s*$/s, '$1')
-    const named = part.children.find(
-      ({ contentId }) => contentId !== undefined && contentId === start,
-    )
-    const root = named ?? part.children[0]
-    return root === undefined ? NONE : await textOf(root, turns)
-  }
-  if (type === 'multipart/alternative') {
-    const all: Text[] = []
-    for (const child of part.children) all.push(await textOf(child, turns))
-    return {
-      versions: all.flatMap(({ versions }) => versions),
-      sealed: all.some(({ sealed }) => sealed),
-    }
-  }
-  for (const child of part.children) {
-    const text = await textOf(child, turns)
-    if (text.sealed || text.versions.length > 0) return text
-  }
-  return NONE
-}
+// ---- beside the text
 
 /** The footer as a part beside the others. */
 function addPart(message: MimeMessage, footer: Footer, last: boolean): void {
@@ -265,7 +236,7 @@ async function isPresent(part: MimePart, footer: Footer): Promise<boolean> {
   if (footer.mark !== undefined && marks.has(footer.mark)) return true
   const all = await foldedInTurns(shown)
   if (all.includes(wanted)) return true
-  const html = htmlOf(footer)
+  const html = contentOf(footer)
   const own = folded((await shownOf(html)).shown)
   if (own !== '') return all.includes(own)
   // A footer may be a picture.
@@ -322,6 +293,7 @@ async function shownOf(
 // ---- what is to be written
 
 async function planOf(part: MimePart, footer: Footer, turns: Turns): Promise<Plan> {
+  if (part.typeIsGuess) return { reason: 'programs do not agree on its type' }
   if (encodingIsGuess(part)) {
     return { reason: 'its transfer encoding is not what the header says' }
   }
@@ -405,12 +377,33 @@ const endLike = (text: string): string => (/[\r\n]$/.test(text) ? '\n' : '')
 
 // ---- HTML
 
-function htmlOf({ text, html, mark }: Footer): string {
-  const own =
-    html ?? escapeHtml(text.replace(/[\r\n]+$/, '')).replaceAll(/\r\n|\r|\n/g, '<br>\n')
-  if (mark !== undefined) return `<div data-footer="${mark}">${own}</div>`
-  return html ?? `<div>${own}</div>`
-}
+const contentOf = ({ text, html }: Footer): string =>
+  html ?? escapeHtml(text.replace(/[\r\n]+$/, '')).replaceAll(/\r\n|\r|\n/g, '<br>\n')
+
+const htmlOf = (footer: Footer): string =>
+  `<div${footer.mark === undefined ? '' : ` data-footer="${footer.mark}"`} style="${SHOWN}">${contentOf(footer)}</div>`
+
+/**
+ * No style sheet of the message counts more (CSS Cascade, section 6.1). The first undoes all of them where it is
+ * known; the others are what hides most, also where it is not.
+ */
+const SHOWN = [
+  'all:revert',
+  'display:block',
+  'visibility:visible',
+  'opacity:1',
+  'position:static',
+  'float:none',
+  'width:auto',
+  'max-width:none',
+  'height:auto',
+  'max-height:none',
+  'overflow:visible',
+  'transform:none',
+  'text-indent:0',
+]
+  .map((declaration) => `${declaration}!important`)
+  .join(';')
 
 // ---- bytes
 

@@ -1,15 +1,23 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { addFooter, placeFooter, type Footer } from '../../src/mime/footer.ts'
+import {
+  addFooter,
+  placeFooter,
+  type Footer,
+  type FooterVersion,
+} from '../../src/mime/footer.ts'
 import { rewriteHtmlPart } from '../../src/mime/html.ts'
 import { parseMime, type MimeMessage } from '../../src/mime/message.ts'
+import type { MimePart } from '../../src/mime/part.ts'
 
 const FOOTER: Footer = { text: 'Sent by Example Ltd.\nNo warranty.' }
 const CRLF = (text: string): string => text.replaceAll('\n', '\r\n')
 const mail = (text: string): MimeMessage => parseMime(Buffer.from(CRLF(text), 'latin1'))
+/** Without what keeps style sheets away from the footer. */
+const unstyled = (html: string): string => html.replaceAll(/ style="all:revert[^"]*"/g, '')
 const source = (message: MimeMessage): string =>
-  message.toBytes().toString('latin1').replaceAll('\r\n', '\n')
+  unstyled(message.toBytes().toString('latin1').replaceAll('\r\n', '\n'))
 
 const BOTH = `Subject: x
 Content-Type: multipart/mixed; boundary=m
@@ -157,7 +165,7 @@ describe('a footer', () => {
     assert.equal(await addFooter(message, { text: 'Bye', html: '<hr>' }), 'added')
     const expected = BOTH.replace('Hello\n--a', 'Hello\n\nBye\n--a').replace(
       '</body>',
-      '\n<hr>\n</body>',
+      '\n<div><hr></div>\n</body>',
     )
     assert.equal(source(message), expected)
   })
@@ -367,7 +375,7 @@ describe('a text that could not be read for sure', () => {
       const message = parseMime(Buffer.from(`${head(html)}<p>${body}</p>`, 'latin1'))
       assert.equal(await addFooter(message, { text: 'Müller' }), 'added')
       assert.equal(
-        message.toBytes().toString('latin1'),
+        unstyled(message.toBytes().toString('latin1')),
         `${head(html)}<p>${body}</p>\r\n<div>M&#252;ller</div>\r\n`,
       )
     })
@@ -419,7 +427,107 @@ describe('a text that could not be read for sure', () => {
   })
 })
 
+describe('a version of the text is', () => {
+  const PLAIN = 'Content-Type: text/plain\n\nplain\n'
+  const alternatives = (...others: string[]): string =>
+    'MIME-Version: 1.0\nContent-Type: multipart/alternative; boundary=a\n\n' +
+    `${[PLAIN, ...others].map((part) => `--a\n${part}`).join('')}--a--\n`
+  const related = (...parts: string[]): string =>
+    'Content-Type: multipart/related; boundary=r\n\n' +
+    `${parts.map((part) => `--r\n${part}`).join('')}--r--\n`
+  const HTML = 'Content-Type: text/html; name=y\n\n<p>two</p>\n'
+  const PICTURE = 'Content-Type: image/png\nContent-Transfer-Encoding: base64\n\nAAAA\n'
+
+  const texts: [what: string, message: string, types: string][] = [
+    ['HTML with a name', alternatives(HTML), 'text/plain text/html'],
+    [
+      'HTML with a file name',
+      alternatives(
+        'Content-Type: text/html\nContent-Disposition: inline; filename=a.html\n\nx\n',
+      ),
+      'text/plain text/html',
+    ],
+    [
+      'HTML of an unknown disposition',
+      alternatives('Content-Type: text/html\nContent-Disposition: foo\n\nx\n'),
+      'text/plain text/html',
+    ],
+    ['HTML beside a picture', alternatives(related(PICTURE, HTML)), 'text/plain text/html'],
+    ['HTML beside a picture, alone', related(PICTURE, HTML, PLAIN), 'text/html'],
+    ['the root with a name', related(HTML, PLAIN), 'text/html'],
+    [
+      'HTML with a name in a mixed alternative',
+      alternatives(
+        `Content-Type: multipart/mixed; boundary=m\n\n--m\n${PICTURE}--m\n${HTML}--m--\n`,
+      ),
+      'text/plain text/html',
+    ],
+  ]
+  for (const [what, text, types] of texts) {
+    it(what, async () => {
+      const message = mail(text)
+      const { result, versions } = await placeFooter(message, { text: 'CAUTION' })
+      assert.equal(result, 'added')
+      assert.equal(versions.map(({ type }) => type).join(' '), types)
+      assert.ok(versions.every(({ done }) => done === 'added'))
+      assert.equal(source(message).split('CAUTION').length, versions.length + 1)
+    })
+  }
+
+  const others: [what: string, part: string, type: string, reason: RegExp][] = [
+    ['enriched text', 'Content-Type: text/enriched\n\nx\n', 'text/enriched', /text\/plain/],
+    [
+      'XHTML',
+      'Content-Type: application/xhtml+xml\n\n<html/>\n',
+      'application/xhtml+xml',
+      /text\/plain/,
+    ],
+    ['a calendar', 'Content-Type: text/calendar\n\nx\n', 'text/calendar', /text\/plain/],
+    [
+      'an attachment',
+      'Content-Type: text/html\nContent-Disposition: attachment\n\nx\n',
+      'text/html',
+      /attachment/,
+    ],
+    ['pictures', related(PICTURE), 'multipart/related', /no text/],
+  ]
+  for (const [what, part, type, reason] of others) {
+    it(`not: ${what}, which is told`, async () => {
+      const message = mail(alternatives(part))
+      const { result, versions } = await placeFooter(message, { text: 'CAUTION', once: true })
+      assert.equal(result, 'partly')
+      const [own, other] = versions
+      assert.deepEqual([own!.done, other!.done, other!.type], ['added', 'skipped', type])
+      assert.match(other!.reason!, reason)
+      assert.ok(source(message).includes(CRLF(part).trim().replaceAll('\r\n', '\n')))
+      const again = parseMime(message.toBytes())
+      assert.equal(await addFooter(again, { text: 'CAUTION', once: true }), 'partly')
+      assert.equal(again.edited, false)
+    })
+  }
+
+  it('not sure where programs read several types: the footer comes beside all', async () => {
+    const message = mail(alternatives('Content-Type: text/html charset=utf-8\n\n<p>x\n'))
+    const { result, versions } = await placeFooter(message, { text: 'CAUTION' })
+    assert.equal(result, 'added')
+    assert.deepEqual(
+      versions.map(({ done }) => done),
+      ['beside', 'beside'],
+    )
+  })
+})
+
 describe('what the writer of a message cannot switch off', () => {
+  it('the style of the footer', async () => {
+    const message = mail('Content-Type: text/html\n\n<p>x\n')
+    await addFooter(message, { text: 'CAUTION', html: '<b>CAUTION</b>', mark: 'mine' })
+    assert.match(
+      message.toBytes().toString(),
+      /<div data-footer="mine" style="all:revert!important;display:block!important;[^"]*"><b>CAUTION<\/b><\/div>/,
+    )
+    assert.equal(await addFooter(message, { text: 'x', mark: 'mine', once: true }), 'present')
+  })
+
   const html = (body: string): string => `Content-Type: text/html\n\n${body}`
   const SHOWN = 'Sent by Example Ltd. No warranty.'
   const tricks: [what: string, message: string][] = [
@@ -536,6 +644,13 @@ const MESSAGE = fc.oneof(
     ),
 )
 
+const isSkipped = ({ done }: FooterVersion): boolean => done === 'skipped'
+/** Text with a name is a version of the text where one has to be. */
+const isText = ({ type, disposition, parent }: MimePart): boolean =>
+  /^text\/(?:plain|html)$/.test(type) &&
+  disposition !== 'attachment' &&
+  /^multipart\/(?:alternative|related)$/.test(parent?.type ?? '')
+
 describe('any message', () => {
   it('has a footer once, however often it is added', async () => {
     await fc.assert(
@@ -553,8 +668,10 @@ describe('any message', () => {
         async (text, footer) => {
           const bytes = Buffer.from(text, 'latin1')
           const message = parseMime(bytes)
-          const result = await addFooter(message, footer)
-          if (result !== 'added') assert.deepEqual(message.toBytes(), bytes)
+          const { result, versions } = await placeFooter(message, footer)
+          const isAdded = result === 'added' || result === 'partly'
+          if (!isAdded) assert.deepEqual(message.toBytes(), bytes)
+          assert.equal(result === 'partly', isAdded && versions.some(isSkipped))
           const once = message.toBytes()
           const again = parseMime(once)
           const second = await addFooter(again, footer)
@@ -572,6 +689,7 @@ describe('any message', () => {
         const message = parseMime(Buffer.from(text, 'latin1'))
         const others = [...message.walk()]
           .filter((part) => part.children.length === 0 && (part.isAttachment || part.sealedBy))
+          .filter((part) => part.sealedBy || !isText(part))
           .map(({ raw }) => raw)
         await addFooter(message, { text: 'Bye', sealed: 'wrap' })
         const after = [...parseMime(message.toBytes()).walk()].map(({ raw }) => raw)
