@@ -24,7 +24,7 @@ import { Turns } from './turns.ts'
 const MOST_FINDINGS = 100
 
 /**
- * Bytes that are gone through for each byte of the message: it is read in seven ways at most, its parts are
+ * Bytes that are gone through for each byte of the message: it is read in some ways, its parts are
  * decoded, and so again for messages in it, which get smaller. What needs more was made for that.
  */
 const READ_AGAIN = 24
@@ -119,6 +119,7 @@ export class Checks {
       if (this.#spent) return
       await this.#tree(reading, { ...place, other: true }, false)
     }
+    if (message.readingsLeft) this.#tooMany()
   }
 
   /** @param own the message itself: its parts can be taken out */

@@ -1,5 +1,6 @@
 import { UsageError } from '../errors.ts'
 import { encodeText } from '../protocol/text.ts'
+import { MOST_BOUNDARIES } from './boundaries.ts'
 import {
   parseStructure,
   parseStructureInTurns,
@@ -25,6 +26,8 @@ export class MimeMessage extends MimePart {
   readonly #limits: MimeLimits
   readonly #headerEnd: number | undefined
   readonly #given: Buffer | undefined
+  readonly #boundaries: readonly string[]
+  #readingsLeft = false
 
   /** For the library: see {@link parseMime}. */
   constructor(
@@ -32,7 +35,7 @@ export class MimeMessage extends MimePart {
     limits: MimeLimits,
     reading: Reading,
     source: MessageSource,
-    { root, problems }: ParsedMessage,
+    { root, problems, boundaries }: ParsedMessage,
   ) {
     const permit = source.permit ?? nothing
     super({ bytes, eol: lineEndOf(bytes), limits, reading, permit }, root)
@@ -41,6 +44,12 @@ export class MimeMessage extends MimePart {
     this.#limits = limits
     this.#headerEnd = source.headerEnd
     this.#given = source.given
+    this.#boundaries = boundaries
+  }
+
+  /** For the library: {@link eachReading} has given as many as there may be, and there are more. */
+  get readingsLeft(): boolean {
+    return this.#readingsLeft
   }
 
   override toBytes(): Buffer {
@@ -69,9 +78,9 @@ export class MimeMessage extends MimePart {
 
   /**
    * The message as other programs may read it, where what it says can be read in several ways: another
-   * of several fields Content-Type or Content-Transfer-Encoding counts, or another of several
-   * boundaries; parts follow behind the last delimiter; a line that is no field ends a header; an
-   * empty boundary is one; a CR alone ends a line. Empty for
+   * of several fields Content-Type or Content-Transfer-Encoding counts, or a boundary that only some
+   * read there, also in a part that is no multipart; parts follow behind the last delimiter; a line
+   * that is no field ends a header; an empty boundary is one; a CR alone ends a line. Empty for
    * a message without such faults. They are to be looked at, not to be edited.
    */
   otherReadings(): MimeMessage[] {
@@ -105,19 +114,30 @@ export class MimeMessage extends MimePart {
   /** What is to be read otherwise; is given the message read so. */
   *#differences(): Generator<Difference, void, MimeMessage> {
     const found = new Set<Difference>()
-    const add = ({ problems }: MimeMessage): Difference[] => {
-      const codes = new Set(problems.map(({ code }) => code))
-      const fresh = [...codes]
-        .map((code) => DIFFERENCES[code])
-        .filter((one) => one !== undefined)
-      return fresh.filter((one) => !found.has(one) && found.add(one))
+    const boundaries = new Set<string>()
+    const done = new Set<string>()
+    /** Whether a message shows something that may be read otherwise, and was not known. */
+    const learn = (message: MimeMessage): boolean => {
+      const known = found.size + boundaries.size
+      for (const { code } of message.problems) {
+        const difference = DIFFERENCES[code]
+        if (difference !== undefined) found.add(difference)
+      }
+      for (const boundary of message.#boundaries) {
+        if (boundaries.size < MOST_BOUNDARIES) boundaries.add(boundary)
+        else if (!boundaries.has(boundary)) this.#readingsLeft = true
+      }
+      return found.size + boundaries.size > known
     }
     // A reading may show faults that no other has: a multipart where the usual one sees text.
-    for (let fresh = add(this); fresh.length > 0;) {
-      const all = Object.assign({}, ...found) as Difference
-      const differences = found.size > 1 ? [...fresh, all] : fresh
-      fresh = []
-      for (const difference of differences) fresh.push(...add(yield difference))
+    for (let isFresh = learn(this); isFresh;) {
+      isFresh = false
+      for (const difference of readingsWith([...found], [...boundaries])) {
+        const key = JSON.stringify(difference)
+        if (done.has(key)) continue
+        done.add(key)
+        if (learn(yield difference)) isFresh = true
+      }
     }
   }
 
@@ -146,12 +166,29 @@ interface Difference extends Partial<Reading> {
   readonly crEndsLine?: boolean
 }
 
+/**
+ * Each difference alone, and all together; and each choice of boundaries, alone and with all else: programs
+ * take one of each part, and another one of the part in it.
+ */
+function* readingsWith(
+  found: readonly Difference[],
+  boundaries: readonly string[],
+): Generator<Difference> {
+  yield* found
+  const all = Object.assign({}, ...found) as Difference
+  if (found.length > 1) yield all
+  for (let choice = 1; choice < 2 ** boundaries.length; choice++) {
+    const chosen = boundaries.filter((_one, i) => (choice & (2 ** i)) !== 0)
+    yield { boundaries: chosen }
+    if (found.length > 0) yield { ...all, boundaries: chosen }
+  }
+}
+
 /** What may be read otherwise in a message with a problem. */
 const DIFFERENCES: Partial<Record<MimeProblemCode, Difference>> = {
   BAD_CONTENT_TYPE: { badType: 'lenient' },
   SEVERAL_TYPES: { contentType: 'last' },
   SEVERAL_ENCODINGS: { encoding: 'last' },
-  SEVERAL_BOUNDARIES: { boundary: 'last' },
   NO_BOUNDARY: { emptyBoundary: true },
   TEXT_AFTER_CLOSE: { reopens: true },
   NOT_A_FIELD: { junkEndsHeader: true },

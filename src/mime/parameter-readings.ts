@@ -1,4 +1,4 @@
-import { decodeText } from '../protocol/text.ts'
+import { decodeText, encodeText } from '../protocol/text.ts'
 import { charsetReadings } from './charset-readings.ts'
 import { decodeEncodedWords, unfold } from './encoded-words.ts'
 import { looseParameters, parseParameters } from './parameters.ts'
@@ -205,7 +205,7 @@ function newerPythonCuts(text: string): Cut[][] {
   for (const { name, charset, pieces } of values) {
     const bytes = Buffer.concat(
       pieces.map(({ isExtended, value }) =>
-        isExtended ? percentDecoded(value) : bytesOf(value),
+        isExtended ? percentDecoded(value) : encodeText(value),
       ),
     )
     const texts = pieces.some(({ isExtended }) => isExtended)
@@ -214,7 +214,8 @@ function newerPythonCuts(text: string): Cut[][] {
     for (const one of texts) cuts.push([name, one])
     written += `; ${name}="${texts[0]!.replaceAll(/["\\]/g, '\\$&')}"`
   }
-  // It may not mean what was meant, where a quote has no end.
+  // It may not mean what was meant: where a quote has no end, or what was in an encoded word is no longer.
+  if (start.includes('=?')) return [cuts, ...pythonCuts(decodeEncodedWords(written), false)]
   return start.includes('"') ? [cuts, ...pythonCuts(written, false)] : [cuts]
 }
 
@@ -331,7 +332,7 @@ function addJoined(sections: readonly Section[], values: Set<string>): void {
     return parts === null ? section : { ...section, value: parts[2]! }
   })
   const decoded = Buffer.concat(
-    rest.map(({ encoded, value }) => (encoded ? percentDecoded(value) : bytesOf(value))),
+    rest.map(({ encoded, value }) => (encoded ? percentDecoded(value) : encodeText(value))),
   )
   // Percent signs of what is not marked as encoded; and quotes that are behind them.
   const all = Buffer.concat(rest.map(({ value }) => percentDecoded(value)))
@@ -343,7 +344,7 @@ function addJoined(sections: readonly Section[], values: Set<string>): void {
   }
   // Some look for the charset when they have the whole; Python where only what is marked was decoded.
   const marked = sections.map(({ encoded, value }) =>
-    encoded ? percentDecoded(value) : bytesOf(value),
+    encoded ? percentDecoded(value) : encodeText(value),
   )
   const wholes = new Set(
     [percentDecoded(raw), Buffer.concat(marked)].map((whole) => whole.toString('latin1')),
@@ -359,13 +360,11 @@ function addJoined(sections: readonly Section[], values: Set<string>): void {
   }
 }
 
-const bytesOf = (text: string): Buffer => Buffer.from(text, 'utf8')
-
 const percentDecoded = (text: string): Buffer =>
   !text.includes('%')
-    ? Buffer.from(text, 'utf8')
+    ? encodeText(text)
     : Buffer.from(
-        bytesOf(text)
+        encodeText(text)
           .toString('latin1')
           .replaceAll(/%([0-9a-f]{2})/gi, (_all, hex: string) =>
             String.fromCharCode(Number.parseInt(hex, 16)),

@@ -89,7 +89,7 @@ const oneLine = (text: string): string =>
   /[\r\n\0]/.test(text) ? unfold(text).replaceAll(/[\r\n\0]+/g, '') : text
 
 /** Comments are rare, and allowed nearly everywhere: `text/plain (a comment)`. */
-function withoutComments(text: string): string {
+export function withoutComments(text: string): string {
   if (!text.includes('(')) return text
   let result = ''
   let depth = 0

@@ -1,7 +1,7 @@
+import { BoundaryReader, MOST_BOUNDARIES, type Boundaries } from './boundaries.ts'
 import { fieldNameEnd, fieldNameStart } from './field-name.ts'
 import { isMediaType, isMessageType } from './media-type.ts'
 import { fieldAt, LONGEST_FIELD } from './content-field.ts'
-import { readingsOf } from './parameters.ts'
 import type { MimeLimits, MimeProblem, MimeProblemCode } from './problems.ts'
 import type { ContentFacts, ContentFields, PartSpan, Span } from './span.ts'
 import { isIdentity, transferEncoding } from './transfer-encoding.ts'
@@ -21,8 +21,11 @@ export interface Reading {
   readonly badType: 'default' | 'lenient'
   /** which of several fields Content-Transfer-Encoding counts */
   readonly encoding: 'first' | 'last'
-  /** which of several boundaries counts */
-  readonly boundary: 'first' | 'last'
+  /**
+   * Boundaries that only some programs read in a Content-Type: each counts before all others where it is read,
+   * and makes a multipart of a part of any type
+   */
+  readonly boundaries: readonly string[]
   /** a boundary that is empty or not said is one: lines of `--` alone are delimiters (Python's email) */
   readonly emptyBoundary: boolean
   /** a delimiter behind the closing one begins a part */
@@ -35,7 +38,7 @@ export const USUAL: Reading = {
   contentType: 'first',
   badType: 'default',
   encoding: 'first',
-  boundary: 'first',
+  boundaries: [],
   emptyBoundary: false,
   reopens: false,
   junkEndsHeader: false,
@@ -44,6 +47,8 @@ export const USUAL: Reading = {
 export interface ParsedMessage {
   readonly root: PartSpan
   readonly problems: readonly MimeProblem[]
+  /** boundaries of which lines came, and which count only in another reading */
+  readonly boundaries: readonly string[]
 }
 
 export function parseStructure(
@@ -132,6 +137,10 @@ class Parser {
   /** the levels of each open boundary, the innermost last */
   readonly #open = new Map<string, number[]>()
   readonly #closed = new Set<string>()
+  readonly #boundaries: BoundaryReader
+  /** the parts that some programs divide by a boundary that has not come yet */
+  readonly #watched = new Map<string, PartSpan[]>()
+  readonly #others = new Set<string>()
   #longest = 0
   #parts = 0
   /** what is before belongs to a header, or to a delimiter that has come */
@@ -142,6 +151,7 @@ class Parser {
     this.#bytes = bytes
     this.#limits = limits
     this.#reading = reading
+    this.#boundaries = new BoundaryReader(bytes)
   }
 
   /** Yields where it may be interrupted. */
@@ -151,7 +161,7 @@ class Parser {
     let since = at
     let parts = this.#parts
     // Where all are closed, a delimiter may still come that others take for one.
-    while (this.#open.size > 0 || this.#closed.size > 0) {
+    while (this.#open.size > 0 || this.#closed.size > 0 || this.#watched.size > 0) {
       const line = this.#nextDashes(at)
       if (line === -1) break
       const lineEnd = this.#lineEnd(line)
@@ -169,7 +179,7 @@ class Parser {
     }
     this.#endAll(0, this.#bytes.length)
     if (this.#bytes.includes('\r--')) this.#problem('BARE_CR', root)
-    return { root, problems: this.#problems }
+    return { root, problems: this.#problems, boundaries: [...this.#others] }
   }
 
   #problem(code: MimeProblemCode, { start }: PartSpan): void {
@@ -215,11 +225,15 @@ class Parser {
     const opens = this.#open.get(label)
     if (opens !== undefined) return { level: opens.at(-1)!, closes: false }
     if (!label.endsWith('--')) {
+      this.#watch(label)
       if (this.#closed.has(label)) this.#problem('TEXT_AFTER_CLOSE', this.#leaf)
       return undefined
     }
     const closes = this.#open.get(label.slice(0, -2))
-    return closes === undefined ? undefined : { level: closes.at(-1)!, closes: true }
+    if (closes !== undefined) return { level: closes.at(-1)!, closes: true }
+    this.#watch(label)
+    this.#watch(label.slice(0, -2))
+    return undefined
   }
 
   /**
@@ -262,7 +276,9 @@ class Parser {
       if (hasBareCr(this.#bytes, part.start, part.bodyStart)) this.#problem('BARE_CR', part)
       this.#assigned = part.bodyStart
       part.fields = fields
+      const { left } = this.#boundaries
       part.facts = this.#factsOf(part, fields)
+      if (this.#boundaries.left < left) yield
       this.#leaf = part
       const kind = this.#kindOf(part)
       if (kind === 'leaf') return part.bodyStart
@@ -395,25 +411,34 @@ class Parser {
     const start = this.#text({ start: field.start, end }) + (isLong ? '?' : '')
     const plain = PLAIN_TYPE.exec(start)?.[1]?.toLowerCase()
     if (plain !== undefined && !plain.startsWith('multipart/')) {
-      return { type: plain, boundary: '', encoding }
+      const boundaries = this.#boundaries.ofLeaf(field)
+      return this.#divided(part, { type: plain, boundary: '', encoding }, boundaries)
     }
     const read = fieldAt(this.#bytes, field)
     const { strict } = read
     if (!strict.sure) this.#problem('BAD_CONTENT_TYPE', part)
     const value = strict.sure || this.#reading.badType === 'default' ? strict : read.lenient
-    const boundaries =
-      isMediaType(value.value) && value.value.startsWith('multipart/')
-        ? readingsOf(value, 'boundary')
-        : []
-    const usable = boundaries
-      .map((text) => latin1(text).trimEnd())
-      .filter((text) => text !== '')
-    if (new Set(usable).size > 1) this.#problem('SEVERAL_BOUNDARIES', part)
-    return {
-      type: isMediaType(value.value) ? value.value : part.facts.type,
-      boundary: (this.#reading.boundary === 'first' ? usable[0] : usable.at(-1)) ?? '',
-      encoding,
+    const boundaries = this.#boundaries.ofType(field, value)
+    if (boundaries.several) this.#problem('SEVERAL_BOUNDARIES', part)
+    const type = isMediaType(value.value) ? value.value : part.facts.type
+    return this.#divided(part, { type, boundary: boundaries.usual, encoding }, boundaries)
+  }
+
+  /** What divides it in this reading. */
+  #divided(part: PartSpan, facts: ContentFacts, { others }: Boundaries): ContentFacts {
+    if (this.#boundaries.left < 0) this.#problem('TOO_MANY_BOUNDARIES', part)
+    if (others.length === 0) return facts
+    const taken = others.find((one) => this.#reading.boundaries.includes(one))
+    for (const one of others) {
+      if (one === taken) continue
+      const parts = this.#watched.get(one)
+      if (parts === undefined) this.#watched.set(one, [part])
+      else parts.push(part)
+      this.#longest = Math.max(this.#longest, one.length)
     }
+    if (taken === undefined) return facts
+    const type = facts.type.startsWith('multipart/') ? facts.type : 'multipart/mixed'
+    return { ...facts, type, boundary: taken }
   }
 
   #text({ start, end }: Span): string {
@@ -421,6 +446,23 @@ class Parser {
   }
 
   // ---- boundaries
+
+  /** A line that some programs take for a delimiter: each boundary counts once, whichever part has it. */
+  #watch(label: string): void {
+    const parts = this.#watched.get(label)
+    if (parts === undefined) return
+    this.#watched.delete(label)
+    for (const part of parts) {
+      const isOpen = this.#leaf === part || this.#levels.some((level) => level.part === part)
+      if (!isOpen) continue
+      const isMultipart = part.facts.type.startsWith('multipart/')
+      this.#problem(isMultipart ? 'SEVERAL_BOUNDARIES' : 'BOUNDARY_OF_LEAF', part)
+      if (this.#others.size >= MOST_BOUNDARIES && !this.#others.has(label)) {
+        this.#problem('TOO_MANY_BOUNDARIES', part)
+      } else this.#others.add(label)
+      part.facts = { ...part.facts, divided: true }
+    }
+  }
 
   #openBoundary(boundary: string, level: number): void {
     const levels = this.#open.get(boundary)
@@ -518,6 +560,3 @@ function isName(bytes: Buffer, start: number, end: number, name: string): boolea
   }
   return true
 }
-
-/** The bytes of a text, as the lines of the message are read. */
-const latin1 = (text: string): string => Buffer.from(text, 'utf8').toString('latin1')

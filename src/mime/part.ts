@@ -188,6 +188,11 @@ export class MimePart extends PartContent {
     return fieldSpans(this.#span.fields, name).map((span) => fieldAt(this.#tree.bytes, span))
   }
 
+  override get typeIsGuess(): boolean {
+    const isAsParsed = this.#body === undefined && this.#headers?.edited !== true
+    return super.typeIsGuess || (isAsParsed && this.#span.facts.divided === true)
+  }
+
   override get guesses(): readonly Guess[] {
     return [...super.guesses, ...contentGuesses(this)]
   }

@@ -10,11 +10,16 @@ export const MIME_PROBLEMS = {
   BAD_CONTENT_TYPE: 'a Content-Type that is none: it counts as text/plain',
   SEVERAL_TYPES: 'several fields Content-Type in one header',
   SEVERAL_ENCODINGS: 'several fields Content-Transfer-Encoding in one header',
-  SEVERAL_BOUNDARIES: 'a Content-Type with several boundaries',
+  SEVERAL_BOUNDARIES:
+    'a Content-Type with several boundaries, or with one that programs read differently: lines of both came',
+  BOUNDARY_OF_LEAF:
+    'a boundary in the Content-Type of a part that is no multipart: lines of it are in the content',
   UNKNOWN_ENCODING: 'a Content-Transfer-Encoding that nobody knows',
   ENCODED_MULTIPART: 'a multipart with a Content-Transfer-Encoding, which is not allowed',
   TOO_DEEP: 'parts in parts beyond limits.depth: what is deeper is one piece',
   TOO_MANY_PARTS: 'more parts than limits.parts: the rest belongs to the last one',
+  TOO_MANY_BOUNDARIES:
+    'more boundaries that only some programs read than are tried: they may divide the message otherwise',
   TOO_MANY_FIELDS:
     'more than 100 fields of one name that describes content: of those above, only the last is read',
   FIELD_TOO_LONG:

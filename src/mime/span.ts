@@ -19,6 +19,8 @@ export interface ContentFacts {
   readonly boundary: string
   /** in lower case; empty where there is none */
   readonly encoding: string
+  /** lines came that other programs divide it by: of another boundary, or of one in a part of another type */
+  readonly divided?: true
 }
 
 /**

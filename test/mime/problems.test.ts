@@ -43,6 +43,22 @@ const CASES: Record<MimeProblemCode, Case> = {
     message: crlf(`${MIXED}; boundary=c`, '', '--b', '', 'x', '--b--'),
     at: 0,
   },
+  BOUNDARY_OF_LEAF: {
+    message: crlf('Content-Type: text/plain; boundary=b', '', '--b', '', 'x', '--b--'),
+    at: 0,
+  },
+  TOO_MANY_BOUNDARIES: {
+    message: crlf(
+      `Content-Type: multipart/mixed${['a', 'b', 'c', 'd', 'e'].map((one) => `; boundary=${one}`).join('')}`,
+      '',
+      '--a',
+      '--b',
+      '--c',
+      '--d',
+      '--e',
+    ),
+    at: 0,
+  },
   UNKNOWN_ENCODING: { message: crlf('Content-Transfer-Encoding: x-foo', '', 'x'), at: 0 },
   ENCODED_MULTIPART: {
     message: crlf(MIXED, 'Content-Transfer-Encoding: base64', '', '--b', '', 'x', '--b--'),
