@@ -1,4 +1,5 @@
 import { decodeCharset, decodeCharsetNow, decodeRareCharset } from './charset.ts'
+import { ebcdicText, ownCodeOf, type OwnCode } from './own-codes.ts'
 
 /**
  * The texts that some program makes of bytes in a charset. What this package or iconv-lite knows is read
@@ -12,8 +13,12 @@ export function charsetReadings(charset: string, bytes: Buffer): string[] {
   if (/utf|ucs|unicode|10646/.test(name) && !/^utf-?8$/.test(name)) {
     for (const one of ['utf-16le', 'utf-16be']) readings.add(decodeCharset(one, bytes)!)
   } else if (usual !== undefined) return [usual]
-  const rare = decodeRareCharset(name, bytes)
-  if (rare !== undefined) readings.add(rare)
+  const code = ownCodeOf(name)
+  for (const one of [name, ...(code === undefined ? [] : (KNOWN_AS[code] ?? []))]) {
+    const rare = decodeRareCharset(one, bytes)
+    if (rare !== undefined) readings.add(rare)
+  }
+  if (code === 'ebcdic') readings.add(ebcdicText(bytes))
   readings.add(decodeCharsetNow('', bytes))
   readings.add(decodeCharset('windows-1252', bytes)!)
   readings.add(bytes.toString('latin1'))
@@ -21,6 +26,12 @@ export function charsetReadings(charset: string, bytes: Buffer): string[] {
   const ascii = bytes.toString('latin1').replaceAll(SHIFTS, '')
   readings.add(ascii)
   return [...readings]
+}
+
+/** What iconv-lite calls them. */
+const KNOWN_AS: Partial<Record<OwnCode, readonly string[]>> = {
+  'utf-7': ['utf-7', 'utf-7-imap'],
+  'utf-32': ['utf-32le', 'utf-32be'],
 }
 
 // oxlint-disable-next-line eslint/no-control-regex -- escape sequences begin with ESC

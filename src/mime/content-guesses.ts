@@ -1,6 +1,7 @@
 import { isAscii } from 'node:buffer'
 import { withoutVoidEscapes } from './charset.ts'
 import { charsetInHtml } from './html-charset.ts'
+import { ownCodeOf } from './own-codes.ts'
 import type { Guess } from './guesses.ts'
 import { isIdentity, transferEncoding, type TransferEncoding } from './transfer-encoding.ts'
 
@@ -25,10 +26,6 @@ const SHIFTS = /\x1b[$%&(-/]|[\0\x0e\x0f]/
 /** Pages of DOS, which the Encoding Standard has not: a character for each byte. */
 const DOS = /^(?:cp|ibm|oem)-?(?:437|737|775|850|852|855|857|858|86[0-5]|869)$/
 
-/** In these ASCII bytes are not ASCII text (RFC 1468, 1557, 1843, 1922, 2152; EBCDIC). */
-const OWN_CODES =
-  /^(?:hz|(?:cs|x-)?(?:utf|ucs|unicode)-?_?(?!8)\d*|(?:cs|x-)?iso-?2022|(?:cs)?iso-?10646)|utf-?(?:7|16|32)|ebcdic|^(?:cp|ibm)-?0*(?:37|27[378]|28[0457]|290|297|42[034]|500|87[015]|880|905|924|102[56]|1047|114\d)$/
-
 const ASCII_NAMES: ReadonlySet<string> = new Set(['', 'us-ascii', 'ascii', 'ansi_x3.4-1968'])
 
 /** @param label the charset the header names */
@@ -48,7 +45,8 @@ export function readingOfCharset(
   if (DOS.test(name)) return SURE
   const decoder = decoderOf(name)
   if (decoder === undefined) {
-    if (OWN_CODES.test(name)) return OPAQUE
+    // In these ASCII bytes are not ASCII text.
+    if (ownCodeOf(name) !== undefined) return OPAQUE
     // What is ASCII is that under every other name; what is not, nobody knows.
     return { sure: plain && !shifted && !bytes.includes('~{'), ascii: !shifted, nameless: true }
   }

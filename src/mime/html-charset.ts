@@ -1,4 +1,5 @@
 import { charsetReadings } from './charset-readings.ts'
+import { hasShifts, isOfJapan, ownCodeOf, textsOutsideShifts } from './own-codes.ts'
 
 /** In which charsets HTML may be read (HTML, section 13.2.3.2). */
 
@@ -53,16 +54,46 @@ export function otherTexts(
   const wide = mark === undefined && bytes.subarray(0, 8).includes(0)
   if (wide) names.add('utf-16')
   const texts = new Set<string>()
+  const all = bytes.toString('latin1')
+  // Escapes count for programs that guess, too; a tilde and a brace may stand in any text.
+  if (hasEscapes(all) || (hasShifts(all) && labels.some((one) => ownCodeOf(one) === 'hz'))) {
+    for (const text of textsOutsideShifts(all)) texts.add(text)
+  }
   if (mark === undefined && names.size < 2 && [...names].every((one) => ASCII.test(one))) {
     return texts
   }
   for (const name of [...names].slice(0, MOST_CHARSETS)) {
     for (const text of charsetReadings(name, bytes)) texts.add(text)
   }
-  texts.add(bytes.toString('latin1'))
+  texts.add(all)
+  // UTF-32 without a name, in either order; and programs that pass over what they do not know.
+  if (all.includes('\0')) texts.add(all.replaceAll('\0', ''))
   texts.delete(usual)
   return texts
 }
+
+/** ESC, SO and SI: text of other charsets has none. */
+// oxlint-disable-next-line eslint/no-control-regex -- bytes
+const hasEscapes = (text: string): boolean => /\x1b[$(-/]|[\x0e\x0f]/.test(text)
+
+/**
+ * Whether HTML is in a charset of which programs know much or nothing, by a label or as it says itself: what they
+ * make of it is not known here.
+ */
+export function isInOwnCode(labels: readonly string[], bytes: Buffer): boolean {
+  const text = bytes.toString('latin1')
+  const inside = Array.from(text.matchAll(SAID_INSIDE), ([, name]) => name!)
+  const codes = new Set([...labels, ...inside].map((one) => ownCodeOf(one)))
+  if (UNREADABLE.some((code) => codes.has(code))) return true
+  if (!hasShifts(text)) return false
+  if (codes.has('hz') || codes.has('iso-2022')) return true
+  return codes.has('iso-2022-jp') && !isOfJapan(text)
+}
+
+const UNREADABLE = ['ebcdic', 'other', 'utf-32', 'utf-7'] as const
+
+/** By a meta element or an XML declaration, wherever it stands. */
+const SAID_INSIDE = /<(?:meta|\?xml)\s[^<>]*?(?:charset|encoding)\s*=\s*["']?\s*([\w.:-]+)/gi
 
 /** More labels than this are not all tried. */
 const MOST_CHARSETS = 8

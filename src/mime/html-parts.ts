@@ -1,6 +1,6 @@
 import { extensionOf } from './file-names.ts'
 import { readingOfPart } from './content-guesses.ts'
-import { otherTexts } from './html-charset.ts'
+import { isInOwnCode, otherTexts } from './html-charset.ts'
 import type { SanitizeOptions } from './html-rules.ts'
 import { sanitizeHtml } from './html-sanitize.ts'
 import { isActiveXml, mayBeShown } from './html-xml.ts'
@@ -57,11 +57,12 @@ export async function isLeftActive(
   }
   if (isFlowed(part))
     for (const text of [usual, ...texts]) for (const one of unflowed(text)) texts.add(one)
-  if (texts.size === 0) return false
+  const isOpaque = isInOwnCode(labels, bytes)
+  if (texts.size === 0) return isOpaque
   const isXml = part.types.some(isXmlType)
   if (isXml && !part.types.some((type) => SHOWN.has(type)) && ![...texts].some(mayBeShown))
     return false
-  if (bytes.length > LARGEST_READ) return true
+  if (isOpaque || bytes.length > LARGEST_READ) return true
   for (const text of texts) {
     if (!cleaned && isActiveXml(text, options)) return true
     if (await isActiveHtml(text, options)) return true
