@@ -140,10 +140,15 @@ const DRAWN_FROM: ReadonlySet<string> = new Set([
 /** Attributes of SVG that are styles, and may name a document. */
 const PAINTS = /^(?:fill|stroke|filter|mask|clip-path|marker(?:-start|-mid|-end)?|cursor)$/
 
-/** Whether programs load what an attribute names as soon as they show it. */
+/** Whether programs load what an attribute names as soon as they show it; Office has names of its own (`o:href`). */
 const isLoaded = (element: string, name: string): boolean =>
-  /^(?:src|srcset|imagesrcset|poster|background|lowsrc|dynsrc|icon)$/.test(name) ||
-  (/^(?:xlink:)?href$/.test(name) && !['a', 'area', 'link'].includes(element))
+  /^(?:[\w-]+:)?(?:src|srcset|imagesrcset|poster|background|lowsrc|dynsrc|icon)$/.test(name) ||
+  (/^(?:[\w-]+:)?href$/.test(name) &&
+    !['a', 'area', 'link'].includes(element) &&
+    !(name === 'href' && SHAPE.test(element)))
+
+/** A shape of VML is a link where it has a `href` (Office VML Reference, href). */
+const SHAPE = /^v:(?:arc|curve|group|image|line|oval|polyline|rect|roundrect|shape)$/
 
 function isLocal(name: string, value: string): boolean {
   const urls = name.endsWith('srcset') ? srcsetUrls(value).map(({ url }) => url) : [value]

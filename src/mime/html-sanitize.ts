@@ -47,12 +47,28 @@ export async function sanitizeHtml(
   html: string,
   options: SanitizeOptions = {},
 ): Promise<SanitizedHtml> {
+  const sanitizer = await sanitized(html, options, 0)
+  return { html: applyEdits(html, sanitizer.edits), removed: [...sanitizer.removed] }
+}
+
+async function sanitized(
+  html: string,
+  options: SanitizeOptions,
+  depth: number,
+): Promise<Sanitizer> {
   const sanitizer = new Sanitizer(html, options)
   for (let cuts = 0; ; cuts++) {
     if (!(await sanitizer.read(cuts >= MOST_CUTS))) break
   }
-  return { html: applyEdits(html, sanitizer.edits), removed: [...sanitizer.removed] }
+  await sanitizer.readComments(depth)
+  return sanitizer
 }
+
+/** Comments with a condition that are looked into, each by itself, and how deep they may be in one another. */
+const MOST_COMMENTS = 1_000
+const MOST_DEPTH = 2
+
+const CONDITION = /^<!--\s*\[\s*if\b/i
 
 /** An element that is open, and whose content decides whether it stays. */
 interface Open {
@@ -67,6 +83,10 @@ const MOST_TEXT = 262_144
 class Sanitizer {
   readonly edits: HtmlEdit[] = []
   readonly removed = new Set<string>()
+  /** something is open at the end: a tag, or an element of text */
+  isOpen: boolean = false
+  /** some programs read what is in them */
+  readonly #comments: HtmlEdit[] = []
   readonly #html: string
   readonly #options: SanitizeOptions
   /** where reading begins; the tokenizer is in its first state there */
@@ -139,6 +159,7 @@ class Sanitizer {
   /** What is open at the end. */
   #ended(last: number, seen: number): void {
     const end = this.#html.length
+    this.isOpen = this.#text !== undefined || Math.max(last, seen) < end
     if (this.#text !== undefined) this.#endText(this.#text, end, end)
     else if (this.#foreign !== undefined) this.#cutForeign()
     // Reading stopped at the limit, or the last tag is not complete: a program might complete it.
@@ -217,7 +238,22 @@ class Sanitizer {
     if (this.#foreign !== undefined) this.#cutForeign()
     else if (isActiveSource(this.#html.slice(start + 1, end))) {
       this.#remove(start, end, 'comment with active content')
+    } else if (CONDITION.test(this.#html.slice(start, start + 20))) {
+      this.#comments.push({ start, end, text: '' })
     }
+  }
+
+  /** What is under a condition goes as a whole where something of it would go: it may end in the next one. */
+  async readComments(depth: number): Promise<void> {
+    for (const [i, { start, end }] of this.#comments.entries()) {
+      const inner = this.#html.slice(start + 4, end).replace(/(?:<!)?-->$/, '')
+      if (!/<[a-z!?]/i.test(inner)) continue
+      const isRead = i < MOST_COMMENTS && depth < MOST_DEPTH
+      const read = isRead ? await sanitized(inner, this.#options, depth + 1) : undefined
+      if (read !== undefined && read.removed.size === 0 && !read.isOpen) continue
+      this.#remove(start, end, 'comment with active content')
+    }
+    this.edits.sort((one, other) => one.start - other.start)
   }
 
   /** An element of text is over; it may have been edited in its start tag. */

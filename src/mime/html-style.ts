@@ -53,16 +53,66 @@ export function cleanStyle(css: string, options: SanitizeOptions): string | unde
   const local = options.keepRemote === false
   let left = css
   if (isActiveStyle(left)) left = left.replaceAll(IMPORT, '')
-  if (local && isRemoteStyle(left)) {
-    left = left.replaceAll(ADDRESS, (all, address: string) =>
-      /^(?:$|""|''|["']?\s*(?:#|(?:data|cid|mid|about):))/i.test(address) ? all : 'none',
-    )
-  }
-  return isActiveStyle(left) || (local && isRemoteStyle(left)) ? undefined : left
+  if (local && isRemoteStyle(left)) left = withoutAddresses(left)
+  else if (drawsFromElsewhere(left)) left = withPaints(left, withoutAddresses)
+  return isActiveStyle(left) || (local && isRemoteStyle(left)) || drawsFromElsewhere(left)
+    ? undefined
+    : left
 }
+
+const withoutAddresses = (css: string): string =>
+  css.replaceAll(ADDRESS, (all, address: string) =>
+    /^(?:$|""|''|["']?\s*(?:#|(?:data|cid|mid|about):))/i.test(address) ? all : 'none',
+  )
 
 /** Rules that are written as usual. No other `@` in them: each character is looked at once. */
 const IMPORT =
   /@import(?![\w-])(?:[^@;"'(){}\\/]|"[^"\\\r\n]*"|'[^'\\\r\n]*'|\((?:[^"'()\\{}]|"[^"\\\r\n]*"|'[^'\\\r\n]*')*\)|\/(?!\*))*(?:;|$)/gi
 
 const ADDRESS = /(?<![\w-])url\(\s*("[^"\\\r\n]*"|'[^'\\\r\n]*'|[^"'()\\\s]*)\s*\)/gi
+
+// ---- what is drawn from another document
+
+/** Properties that may name a document, which is loaded to draw from it. */
+const PAINT =
+  /(?<![\w-])(?:fill|stroke|filter|(?:-webkit-)?mask(?:-image)?|(?:-webkit-)?clip-path|marker(?:-start|-mid|-end)?)\s*:/gi
+
+/** Whether a filter, a marker or the like is taken from another document. */
+const drawsFromElsewhere = (css: string): boolean =>
+  someReading(css, (plain) => {
+    let found = false
+    withPaints(plain, (value) => {
+      found ||= REMOTE.test(value)
+      return value
+    })
+    return found
+  })
+
+/** A style with other values of those properties. */
+function withPaints(css: string, change: (value: string) => string): string {
+  const pieces: string[] = []
+  let from = 0
+  PAINT.lastIndex = 0
+  while (PAINT.test(css)) {
+    const start = PAINT.lastIndex
+    const end = endOfValue(css, start)
+    pieces.push(css.slice(from, start), change(css.slice(start, end)))
+    from = PAINT.lastIndex = end
+  }
+  return pieces.join('') + css.slice(from)
+}
+
+/** At a semicolon or a brace, outside quotes and parentheses; what never ends goes up to the end. */
+function endOfValue(css: string, start: number): number {
+  let quote = ''
+  let depth = 0
+  for (let at = start; at < css.length; at++) {
+    const one = css[at]!
+    if (quote !== '') quote = one === quote ? '' : quote
+    else if (one === '"' || one === "'") quote = one
+    else if (one === '(') depth++
+    else if (one === ')') depth--
+    else if (depth <= 0 && (one === ';' || one === '{' || one === '}')) return at
+  }
+  return css.length
+}
