@@ -16,7 +16,7 @@ export function charsetInHtml(type: string, bytes: Buffer): string | undefined {
 }
 
 /** The charset that a mark at the start names: it counts more than all that is said (Encoding, decode). */
-function charsetOfMark(bytes: Buffer): string | undefined {
+export function charsetOfMark(bytes: Buffer): string | undefined {
   if (bytes[0] === 0xfe && bytes[1] === 0xff) return 'utf-16be'
   if (bytes[0] === 0xff && bytes[1] === 0xfe) return 'utf-16le'
   return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 'utf-8' : undefined

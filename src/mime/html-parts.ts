@@ -1,6 +1,7 @@
+import { decodeCharset } from './charset.ts'
 import { extensionOf } from './file-names.ts'
 import { readingOfPart } from './content-guesses.ts'
-import { isInOwnCode, otherTexts } from './html-charset.ts'
+import { charsetOfMark, isInOwnCode, otherTexts } from './html-charset.ts'
 import type { SanitizeOptions } from './html-rules.ts'
 import { sanitizeHtml } from './html-sanitize.ts'
 import { isActiveXml, mayBeShown } from './html-xml.ts'
@@ -19,17 +20,40 @@ export const isHtmlPart = (part: MimePart): boolean =>
     (part.type === 'application/octet-stream' &&
       part.filenames.some((name) => /^html?$/.test(extensionOf(name)))))
 
+const isHtmlName = (name: string): boolean => /^(?:[sx]?html?|xht|svg)$/.test(extensionOf(name))
+
 /** Whether some program may show it as HTML: by a type, a name or its first bytes (MIME Sniffing, 7.1). */
 export function seemsHtml(part: MimePart, names: readonly string[], start: Buffer): boolean {
   if (part.types.some((type) => type === 'text/html' || isXmlType(type))) return true
-  if (names.some((name) => /^(?:[sx]?html?|xht|svg)$/.test(extensionOf(name)))) return true
+  if (names.some(isHtmlName)) return true
   if (/^(?:image|audio|video)\//.test(part.type)) return false
   // Text that is shown as text may begin with a tag.
   if (part.type.startsWith('text/') && !part.isAttachment) return false
-  const text = start.toString('latin1', 0, 512)
-  return /^(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html|head|body|script|iframe|svg)[\s>]/i.test(
-    text,
-  )
+  return beginsAsMarkup(start)
+}
+
+/** White space before the first tag is passed over, as far as this. */
+const LOOKED_AT = 65_536
+
+/**
+ * The tags of MIME Sniffing, section 7.1, and others that HTML begins with: the standard ends them at a blank or
+ * a `>`, and old browsers at a slash.
+ */
+const TAG =
+  /^\s*<(?:!doctype\s+html|html|head|script|iframe|h1|div|font|table|a|style|title|b|body|br|p|meta|form|img|svg|link|base|object|embed)[\s>/]|^\s*<!--/i
+const XML = /^\s*<\?xml/i
+
+const beginsAsMarkup = (start: Buffer): boolean => {
+  const text = startOf(start)
+  return TAG.test(text) || XML.test(text)
+}
+
+/** The first characters behind a mark, which says that it is UTF-16. */
+function startOf(bytes: Buffer): string {
+  const start = bytes.subarray(0, LOOKED_AT)
+  const mark = charsetOfMark(start)
+  const text = decodeCharset(mark ?? 'latin1', start)!
+  return mark === undefined ? text : text.replace(/^\ufeff/, '')
 }
 
 /** Larger HTML that is not cleaned is found as it is: reading it would take long. */
@@ -59,7 +83,9 @@ export async function isLeftActive(
     for (const text of [usual, ...texts]) for (const one of unflowed(text)) texts.add(one)
   const isOpaque = isInOwnCode(labels, bytes)
   if (texts.size === 0) return isOpaque
-  const isXml = part.types.some(isXmlType)
+  // What only begins so is XML to those that go by its first bytes.
+  const isXml =
+    part.types.some(isXmlType) || (!part.filenames.some(isHtmlName) && XML.test(startOf(bytes)))
   if (isXml && !part.types.some((type) => SHOWN.has(type)) && ![...texts].some(mayBeShown))
     return false
   if (isOpaque || bytes.length > LARGEST_READ) return true

@@ -8,9 +8,9 @@ export const mustNotBeEncoded = (type: string): boolean => /^(?:multipart|messag
 /** Whether its line ends are those of lines; in other content they are bytes like all others. */
 export const hasLines = (type: string): boolean => /^(?:text|multipart|message)\//.test(type)
 
-/** Types that a browser reads as XML (MIME Sniffing, section 4.6). */
+/** Types that a browser reads as XML (MIME Sniffing, section 4.6); Chromium and others that of XSLT, too. */
 export const isXmlType = (type: string): boolean =>
-  /^(?:text|application)\/xml$|\+xml$|^image\/svg$/.test(type)
+  /^(?:text|application)\/(?:xml|xsl)$|\+xml$|^image\/svg$/.test(type)
 
 /** Characters of a token (RFC 2045, section 5.1), in lower case. */
 const TOKEN = /^[!#$%&'*+\-.^_`{|}~0-9a-z]$/

@@ -81,6 +81,22 @@ describe('HTML that a policy has cleaned', () => {
     ['a type with blanks', mail('text / html', ACTIVE)],
     ['a second type', mail('text/plain\r\nContent-Type: text/html', ACTIVE)],
     ['a name', mail('application/octet-stream; name=x.shtml', ACTIVE)],
+    ['XSLT', mail('text/xsl; name=x', `<x xmlns="${XHTML}"><script>alert(1)</script></x>`)],
+    ...'html head body iframe h1 div font table a b br p meta form img svg link'
+      .split(' ')
+      .map((tag): [string, Buffer] => [
+        `no name, from <${tag}> on`,
+        mail('application/octet-stream; name=invoice', `<${tag} x=y>${ACTIVE}`),
+      ]),
+    ['no name, behind a comment', mail('unknown/unknown', `<!-- x -->${ACTIVE}`)],
+    [
+      'no name, an XML declaration',
+      mail('application/x-foo', `<?xml version="1.0"?><html xmlns="${XHTML}">${ACTIVE}</html>`),
+    ],
+    ['no name, behind blanks', mail('x/y', `${'\t \r\n'.repeat(2_000)}<html>${ACTIVE}`)],
+    ['no name, with a mark', mail('x/y', utf16)],
+    ['no name, with a mark of the other order', mail('x/y', Buffer.from(utf16).swap16())],
+    ['no name, with a mark of UTF-8', mail('x/y', `\ufeff<p>${ACTIVE}`)],
     ['no name', mail('application/octet-stream', `<html>${ACTIVE}`)],
   ]
   for (const [what, bytes] of cases) {
@@ -98,6 +114,12 @@ describe('HTML that a policy has cleaned', () => {
       mail('text/html; charset=utf-8', '\ufeff<p>ä</p>'),
       within('text/html', '<p>x</p>'),
       mail('text/plain', '<html> is a tag'),
+      mail(
+        'application/octet-stream',
+        '<?xml version="1.0"?><order><link>a</link><script/></order>',
+      ),
+      mail('application/octet-stream', '<b>x</b>'),
+      mail('application/octet-stream', '<absurd onload=x>'),
     ]) {
       const message = parseMime(bytes)
       assert.deepEqual((await defang(message, clean)).findings, [])
