@@ -7,7 +7,10 @@ import type { QueuedMessage } from '../../../src/mta/models/model.ts'
 import { mailServerModel } from '../../../src/mta/models/mail-server-model.ts'
 import type { EditMessage } from '../../../src/protocol/index.ts'
 
-export const MODELS = { postfix: mailServerModel('postfix'), sendmail: mailServerModel('sendmail') }
+export const MODELS = {
+  postfix: mailServerModel('postfix'),
+  sendmail: mailServerModel('sendmail'),
+}
 export type ModelName = keyof typeof MODELS
 export const MODEL_NAMES: readonly ModelName[] = ['postfix', 'sendmail']
 
