@@ -122,7 +122,7 @@ export class SmtpSession {
     this.#client.leave()
   }
 
-  /** With 421; for later messages of the session the client is told nothing more. */
+  /** With 421, or as the server does; for later messages of the session the client is told nothing more. */
   get hungUp(): boolean {
     return this.#hungUp
   }
@@ -170,7 +170,7 @@ class Delivery {
     for (const line of this.transaction.unknown) {
       const shown = this.#client.model.unknownLine(line)
       const answer = await this.step('unknown', { type: 'unknown', line: shown })
-      if (answer !== undefined && endsSession(answer)) return this.#refusal(answer)
+      if (answer !== undefined && this.#endsSession(answer)) return this.#refusal(answer)
     }
     this.#session.messageBegins()
     const decision = await this.#envelope()
@@ -218,7 +218,7 @@ class Delivery {
       else if (answer.kind === 'refuse') {
         this.#refused.push({ address: recipient.address, reply: answer.reply })
         last = answer
-        if (endsSession(answer)) return answer
+        if (this.#endsSession(answer)) return answer
       } else return answer
     }
     if (this.#macros.accepted === 0) return last
@@ -382,6 +382,12 @@ class Delivery {
     }
   }
 
+  /** The server hangs up with this one: the client says nothing more. */
+  #endsSession({ kind, reply }: Decision): boolean {
+    const { hangsUpAfter } = this.#client.model
+    return kind === 'refuse' && hangsUpAfter.includes(reply.slice(0, 3))
+  }
+
   // ---- outcomes
 
   #decided(decision: Decision): Outcome {
@@ -391,7 +397,7 @@ class Delivery {
   }
 
   #refusal(decision: Decision): Outcome {
-    if (endsSession(decision)) this.#session.hangUp(decision)
+    if (this.#endsSession(decision)) this.#session.hangUp(decision)
     const { stage, reply } = decision
     return this.#outcome(reply.startsWith('4') ? 'tempfail' : 'reject', reply, stage, undefined)
   }
@@ -484,10 +490,6 @@ class Delivery {
     }
   }
 }
-
-/** The server hangs up with this one: the client says nothing more. */
-const endsSession = ({ kind, reply }: Decision): boolean =>
-  kind === 'refuse' && reply.startsWith('421')
 
 const EMPTY = Buffer.alloc(0)
 

@@ -69,10 +69,10 @@ eachServer('random replies', (kind) => {
     await fc.assert(
       fc.asyncProperty(
         fc.constantFrom(...STAGES),
-        // 421 ends the session, 450, 550 and 553 are shown otherwise by Sendmail.
+        // 421 ends the session, and 521 that of Postfix; 450, 550 and 553 are shown otherwise by Sendmail.
         fc.oneof(
           { weight: 2, arbitrary: fc.integer({ min: 400, max: 599 }) },
-          fc.constantFrom(421, 450, 550, 553),
+          fc.constantFrom(421, 450, 521, 550, 553),
         ),
         fc.constantFrom(...TEXTS),
         (stage, code, text) => same(stage, text(code)),

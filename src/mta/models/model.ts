@@ -77,6 +77,8 @@ export interface MailServerModel {
   failureReply(action: RefusingAction, failure: FilterFailure): string
   /** a reply with the filter's text, for one address at MAIL and RCPT */
   ownReply(text: string, at: MacroCommand, address: string | undefined): string
+  /** codes of replies after which it ends the SMTP session */
+  readonly hangsUpAfter: readonly string[]
   /** SHUTDOWN of a filter: 421, and in content perhaps a message that is taken and lost; or a failure */
   readonly shutdown: 'refuses' | 'loses content' | 'unknown'
   /** its reply to a message that it refuses itself, before a filter sees the content; undefined if it does not */

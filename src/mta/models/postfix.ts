@@ -62,6 +62,8 @@ type Versioned =
 
 const EVERY_VERSION: Omit<MailServerModel, Versioned> = {
   name: 'postfix',
+  // smtpd_chat.c smtpd_chat_reply.
+  hangsUpAfter: ['421', '521'],
   failureActions: ['accept', 'reject', 'tempfail', 'quarantine', 'shutdown'],
   offer: { version: PROTOCOL_VERSION, actions: ALL_ACTIONS, steps: ALL_STEPS },
   timeouts: { connect: 30_000, command: 30_000, content: 300_000, endOfMessage: 0 },

@@ -20,6 +20,7 @@ export function sendmailModel(version: SendmailVersion): MailServerModel {
 const EVERY_VERSION: Omit<MailServerModel, 'version' | 'queue'> = {
   name: 'sendmail',
   onFailure: 'tempfail',
+  hangsUpAfter: ['421'],
   failureActions: ['accept', 'reject', 'tempfail', 'shutdown'],
   offer: { version: PROTOCOL_VERSION, actions: ALL_ACTIONS, steps: ALL_STEPS },
   timeouts: { connect: 300_000, command: 10_000, content: 10_000, endOfMessage: 300_000 },
