@@ -17,6 +17,7 @@ import { MimeMessage } from './message.ts'
 import { contentReadings, type ContentReading } from './content-readings.ts'
 import { parameterReadings } from './part-readings.ts'
 import type { MimePart } from './part.ts'
+import { extensionOfType } from './type-extensions.ts'
 import { decodeTransferInTurns, isIdentity } from './transfer-encoding.ts'
 import { Turns } from './turns.ts'
 
@@ -353,6 +354,15 @@ export class Checks {
     }
     // A multipart has parameters that hold addresses, and is shown as a file by nobody.
     if (part.isMultipart) return
+    // Programs make a name of the type.
+    if (names.every((name) => extensionOf(name) === '')) {
+      for (const type of part.types) {
+        const extension = extensionOfType(type)
+        const name = `${names[0] ?? ''}.${extension}`
+        if (extension !== undefined && extensions.has(extension))
+          add(name, 'DANGEROUS_EXTENSION')
+      }
+    }
     const known = new Set(names)
     for (const value of parameterReadings(part)) {
       if (known.has(value)) continue

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { checkAttachments } from '../../src/mime/attachment-findings.ts'
+import { DANGEROUS_EXTENSIONS } from '../../src/mime/file-extensions.ts'
 import { parseMime } from '../../src/mime/message.ts'
+import { extensionOfType, TYPE_EXTENSIONS } from '../../src/mime/type-extensions.ts'
 import {
   attachedMessage,
   file,
@@ -13,6 +15,28 @@ import {
   TEXT,
 } from '../support/attachments.ts'
 import { zip } from '../support/zip.ts'
+
+it('extensions of types are among those that are kept out', () => {
+  for (const type of [
+    'application/hta',
+    'application/x-dosexec',
+    'application/x-ms-shortcut',
+    'text/javascript',
+    'application/java-archive',
+    'application/x-ms-application',
+    'application/x-sh',
+    'application/vnd.ms-excel.sheet.macroenabled.12',
+    'application/vnd.ms-word.document.macroenabled.12',
+    'text/x-ms-iqy',
+    'application/onenote',
+  ]) {
+    assert.ok(extensionOfType(type), type)
+  }
+  for (const extension of TYPE_EXTENSIONS) {
+    assert.ok(DANGEROUS_EXTENSIONS.includes(extension), extension)
+  }
+  assert.equal(extensionOfType('application/pdf'), undefined)
+})
 
 describe('names in the header', () => {
   const cases: [what: string, text: string, expected: string[]][] = [
@@ -53,6 +77,26 @@ describe('names in the header', () => {
       'another parameter',
       multipart([part('Content-Type: a/b; title="x.exe"')]),
       ['name: x.exe: DANGEROUS_EXTENSION'],
+    ],
+    [
+      'a type without a name',
+      multipart([part('Content-Type: Application/HTA\r\nContent-Disposition: attachment')]),
+      ['name: .hta: DANGEROUS_EXTENSION'],
+    ],
+    [
+      'a type, and a name without an extension',
+      multipart([part('Content-Type: text/vbscript; name=invoice')]),
+      ['name: invoice.vbs: DANGEROUS_EXTENSION'],
+    ],
+    [
+      'the second of two types',
+      multipart([part('Content-Type: text/plain\r\nContent-Type: application/x-msdownload')]),
+      ['name: .exe: DANGEROUS_EXTENSION'],
+    ],
+    [
+      'a type, and a name with an extension',
+      multipart([part('Content-Type: application/x-sh; name=readme.txt')]),
+      [],
     ],
     [
       'a charset and an id',
