@@ -62,7 +62,12 @@ const SINGLE_BY_CODE: ReadonlyMap<number, Single> = new Map(
   Object.entries(SINGLE).map(([name, code]) => [code, name as Single]),
 )
 
-/** The frame of a reply. Strings must hold no NUL: it would end them early. */
+/**
+ * The frame of a reply. Strings must hold no NUL: it would end them early.
+ *
+ * Do not answer end of message with `shutdown`: Postfix before 3.11.5 tells the client that the message is queued, and
+ * drops it; Sendmail takes it for an answer that does not exist. To end a session, reply with 421.
+ */
 export function encodeReply(message: ReplyMessage): Buffer {
   switch (message.type) {
     case 'replycode':

@@ -109,7 +109,7 @@ export function chosenVersion(choice: MailServerChoice): MailServerVersion {
   if (!known.includes(version as string)) {
     throw new UsageError(
       'INVALID_OPTION',
-      `mta is ${JSON.stringify(choice)}; the versions of ${name} that are known are ${known.join(', ')}; take the latest of them that is not newer than yours`,
+      `mta is ${JSON.stringify(choice)}; the versions of ${name} that are known are ${known.join(', ')}; take the latest that is not newer than yours, or else the oldest`,
     )
   }
   return { name, version } as MailServerVersion
