@@ -288,20 +288,36 @@ export class Checks {
 
   /** What stands before and behind the parts of a multipart; programs that do not know parts show it. */
   async #around(part: MimePart, place: Place): Promise<void> {
-    if (this.#html === undefined || part.edited) return
+    if (part.edited) return
     const { raw, children } = part
     const first = startOf(children[0]!) - raw.byteOffset
     const last = children.at(-1)!
     const end = startOf(last) + last.toBytes().length - raw.byteOffset
+    // Taking out the multipart would take its parts, too.
+    const message = { ...place, part: undefined }
     for (const bytes of [raw.subarray(0, first), raw.subarray(end)]) {
-      if (!bytes.includes('<')) continue
+      const html = bytes.includes('<') ? this.#html : undefined
+      const holdsFile = bytes.includes('begin') || bytes.includes('BinHex')
+      if (html === undefined && !holdsFile) continue
       await this.#turns.next()
       if (!this.#spend(bytes.length)) return
-      if (await isActiveHtml(bytes.toString('latin1'), this.#html)) {
-        // Taking out the multipart would take its parts, too.
-        this.#htmlFound('', { ...place, part: undefined })
+      if (html !== undefined && (await isActiveHtml(bytes.toString('latin1'), html))) {
+        this.#htmlFound('', message)
       }
+      if (holdsFile) await this.#text(bytes, message)
     }
+  }
+
+  /** A text that programs show, and files in it. */
+  async #text(bytes: Buffer, place: Place): Promise<void> {
+    await new ContentChecks(this.#rules, (finding) => this.#add(finding, place)).file({
+      names: [],
+      type: '',
+      start: bytes,
+      whole: () => Promise.resolve(bytes),
+      path: place.path,
+      part: 'text',
+    })
   }
 
   /** A message that is encoded, read in all ways; what is usual of it was in the tree around it. */

@@ -7,6 +7,7 @@ import { beginsAsTnef, tnefFiles } from './tnef.ts'
 import type { Turns } from './turns.ts'
 import { isShort, startOfPacked, unpack } from './unpack.ts'
 import { uuencodedFiles } from './uuencode.ts'
+import { yencFiles } from './yenc.ts'
 import { archiveIn, beginsAsZip } from './zip-layout.ts'
 
 /** A file: a part of a message, or one in an archive. */
@@ -57,14 +58,19 @@ export class ContentChecks {
     const kind = await detectType(file.start)
     if (kind !== undefined) this.#kind(file, kind)
     if (kind === undefined && file.part === 'text') {
-      await this.#uuencoded(file)
+      await this.#inText(file)
       return
     }
     if (policy.zips !== false) await this.#archive(file, kind)
     if (policy.messages !== false && file.names.some((name) => extensionOf(name) === 'eml')) {
       await this.#message(file)
     }
-    if (kind === undefined) await this.#uuencoded(file)
+    if (kind !== undefined) return
+    const isText = await this.#inText(file)
+    const uuencoded = file.names.find((name) => /^(?:uue?|yenc)$/.test(extensionOf(name)))
+    if (policy.zips !== false && uuencoded !== undefined && !isText) {
+      this.#unlisted(uuencoded, file.path, extensionOf(uuencoded))
+    }
   }
 
   #kind({ names, type, path, part }: FileToCheck, kind: ContentKind): void {
@@ -107,8 +113,7 @@ export class ContentChecks {
         ? kind.ext
         : (extensions.find((one) => UNLISTED.has(one) || UNLISTED_NAMES.has(one)) ??
           UNLISTED_TYPES.get(type))
-    if (unlisted === undefined || this.#rules.policy.unread === 'allow') return
-    this.#tell({ name, reason: 'UNLISTED_ARCHIVE', where: 'archive', path, kind: unlisted })
+    if (unlisted !== undefined) this.#unlisted(name, path, unlisted)
   }
 
   async #zip({ names, type, start, path, whole, part }: FileToCheck): Promise<void> {
@@ -257,10 +262,7 @@ export class ContentChecks {
     const files = tnefFiles(bytes)
     for (let next = files.next(); ; next = files.next()) {
       if (next.done === true) {
-        if (!next.value && this.#rules.policy.unread !== 'allow') {
-          const finding = { name: outer, where: 'archive', path, kind: 'tnef' } as const
-          this.#tell({ ...finding, reason: 'UNLISTED_ARCHIVE' })
-        }
+        if (!next.value) this.#unlisted(outer, path, 'tnef')
         return
       }
       const { content } = next.value
@@ -274,18 +276,31 @@ export class ContentChecks {
     }
   }
 
-  async #uuencoded({ names, start, whole, path, part }: FileToCheck): Promise<void> {
+  /** Files that are uuencoded in a text, or in yEnc; whether there was one. */
+  async #inText({ names, start, whole, path, part }: FileToCheck): Promise<boolean> {
     // Programs look for it in the text of messages, and open files of that kind.
-    if (part === undefined && !start.includes('begin')) return
+    if (part === undefined && !start.includes('begin')) return false
     const bytes = await whole()
-    if (bytes === undefined) return
+    if (bytes === undefined) return true
     const outer = names[0]
     const around = outer === undefined ? path : [...path, outer]
-    for (const { name, start: first, bytes: all } of uuencodedFiles(bytes)) {
-      if (!this.#fits(name, path)) return
-      const file = { names: [name], start: first, whole: () => Promise.resolve(all()) }
-      if (!(await this.#inner({ ...file, path: around }, outer ?? ''))) return
+    let count = 0
+    for (const files of [uuencodedFiles(bytes), yencFiles(bytes)]) {
+      for (const found of files) {
+        count++
+        const { name, start: first, bytes: all } = found
+        if (!this.#fits(name, path)) return true
+        if ('isPiece' in found && found.isPiece) this.#unlisted(name, around, 'yenc')
+        const file = { names: [name], start: first, whole: () => Promise.resolve(all()) }
+        if (!(await this.#inner({ ...file, path: around }, outer ?? ''))) return true
+      }
     }
+    return count > 0
+  }
+
+  #unlisted(name: string, path: readonly string[], kind: string): void {
+    if (this.#rules.policy.unread === 'allow') return
+    this.#tell({ name, reason: 'UNLISTED_ARCHIVE', where: 'archive', path, kind })
   }
 }
 
@@ -320,8 +335,8 @@ const UNLISTED = words(
 
 /** The same, which only a name tells of; parts of sets have numbers. */
 const UNLISTED_NAMES = words(
-  'bz cpgz dbx emlx lrz lzma mbox mbx msg oft ost r00 r01 001 rev rz sea tbz tbz2 tlz txz tz tzst xxe yenc z z01 zipx ' +
-    'zoo zpaq',
+  '7zip b64 bhx bz cpgz dbx emlx gz lrz lzma mbox mbx mim msg oft ost r00 r01 001 rev rz sea tar taz tbz tbz2 tgz ' +
+    'tlz txz tz tzst xxe z z01 zipx zoo zpaq',
 )
 
 const UNLISTED_TYPES: ReadonlyMap<string, string> = new Map([

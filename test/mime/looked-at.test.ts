@@ -4,6 +4,7 @@ import { gzipSync } from 'node:zlib'
 import { checkAttachments } from '../../src/mime/attachment-findings.ts'
 import { defang } from '../../src/mime/attachment-policy.ts'
 import { parseMime } from '../../src/mime/message.ts'
+import { yencFiles } from '../../src/mime/yenc.ts'
 import { tar, tarEntry, tnef, uuencode } from '../support/archives.ts'
 import {
   attachedMessage,
@@ -15,6 +16,7 @@ import {
   short,
   TEXT,
 } from '../support/attachments.ts'
+import { assertGrowth } from '../support/growth.ts'
 import { zip } from '../support/zip.ts'
 
 /** What is looked at, and what is told of that was not: nothing passes for want of a look. */
@@ -213,6 +215,88 @@ describe('uuencoded files', () => {
   })
 })
 
+describe('files in yEnc', () => {
+  const yenc = (name: string, content: Buffer, fields = 'line=128 size=3'): string => {
+    const bytes = Array.from(content, (byte) => (byte + 42) & 0xff).flatMap((byte) =>
+      [0, 0x0a, 0x0d, 0x3d].includes(byte) ? [0x3d, (byte + 64) & 0xff] : [byte],
+    )
+    const lines = Buffer.from(bytes)
+      .toString('latin1')
+      .replaceAll(/[^]{128}/g, '$&\r\n')
+    return `=ybegin ${fields} name=${name}\r\n${lines}\r\n=yend size=3\r\n`
+  }
+  const text = (body: string): Buffer =>
+    Buffer.from(multipart([part('Content-Type: text/plain', body), TEXT]), 'latin1')
+  const foundIn = async (bytes: Buffer): Promise<string[]> =>
+    (await checkAttachments(parseMime(bytes))).map(short)
+
+  it('are found by name and content', async () => {
+    assert.deepEqual(await foundIn(text(`Hello\r\n${yenc('x.js', Buffer.from('abc'))}bye`)), [
+      'archive: x.js: DANGEROUS_EXTENSION',
+    ])
+    assert.deepEqual(await foundIn(text(yenc('"my x.js"', Buffer.from('abc')))), [
+      'archive: my x.js: DANGEROUS_EXTENSION',
+    ])
+    const odd = Buffer.concat([PROGRAM, Buffer.from([0xd6, 0xe0, 0xe3, 0x13])])
+    assert.deepEqual(await foundIn(text(yenc('a.pdf', odd))), ['content: a.pdf: PROGRAM exe'])
+    const inner = zip([{ name: 'x.exe', content: odd }])
+    assert.deepEqual(await foundIn(text(yenc('a.zip', inner))), [
+      'content: a.zip > x.exe: PROGRAM exe',
+      'zip: a.zip > x.exe: DANGEROUS_EXTENSION',
+    ])
+  })
+
+  for (const piece of ['=ybegin name=x\r\n', '=ybegin name=x', '=ybegin name= name=', '=']) {
+    it(`in a time that grows with the length: ${JSON.stringify(piece)}`, () =>
+      assertGrowth(
+        (n) => Buffer.from(`=ybegin name=x\r\n${piece.repeat(n)}`),
+        20_000,
+        (bytes) => Array.from(yencFiles(bytes), (one) => one.bytes().length),
+      ))
+  }
+
+  it('are told of where only a piece is here', async () => {
+    const piece = yenc('a.pdf', Buffer.from('abc'), 'part=2 total=3 line=128 size=9')
+    assert.deepEqual(await foundIn(text(piece)), ['archive: a.pdf: UNLISTED_ARCHIVE yenc'])
+  })
+
+  it('are not what only looks like one', async () => {
+    for (const body of ['=ybegin x.js', 'a =ybegin line=1 name=x.js', '=ybeginx name=x.js']) {
+      assert.deepEqual(await foundIn(text(body)), [], body)
+    }
+  })
+})
+
+describe('files before the first and behind the last delimiter', () => {
+  const uu = uuencode('x.js', Buffer.from('x'))
+  const binhex = '(This file must be converted with BinHex 4.0)\r\n\r\n:$f0ZEA:\r\n'
+  const cases: [what: string, text: string, expected: string][] = [
+    ['uuencoded', uu, 'archive: x.js: DANGEROUS_EXTENSION'],
+    ['yEnc', '=ybegin line=1 size=1 name=x.js\r\na\r\n', 'archive: x.js: DANGEROUS_EXTENSION'],
+    ['BinHex', binhex, 'archive: : UNLISTED_ARCHIVE hqx'],
+  ]
+  for (const [what, text, expected] of cases) {
+    it(what, async () => {
+      const message = multipart([TEXT])
+      const start = message.indexOf('\r\n\r\n') + 4
+      for (const whole of [
+        `${message.slice(0, start)}${text}${message.slice(start)}`,
+        `${message}${text}`,
+      ]) {
+        const { removed, remaining } = await defang(parseMime(whole))
+        assert.deepEqual([removed, remaining.map(short)], [0, [expected]])
+      }
+    })
+  }
+  it('are none in what is usually there', async () => {
+    const message = multipart([TEXT]).replace(
+      '\r\n\r\n',
+      '\r\n\r\nThis is a multi-part message; the text begins below.\r\n',
+    )
+    assert.deepEqual(await found(message), [])
+  })
+})
+
 describe('archives', () => {
   const js = tar(tarEntry('dir/', '', '5'), tarEntry('dir/x.js', 'x'))
   const cases: [what: string, name: string, bytes: Buffer, expected: string[]][] = [
@@ -391,7 +475,9 @@ describe('archives', () => {
   }
 
   it('are told of by name and type', async () => {
-    for (const name of ['a.7z', 'a.rar', 'a.r00', 'a.tar.xz', 'a.tar.bz2', 'a.mbox']) {
+    const names =
+      'a.7zip a.b64 a.bhx a.gz a.mim a.taz a.tgz a.tar a.uu a.uue a.yenc a.7z a.rar a.r00 a.tar.xz a.tar.bz2 a.mbox'
+    for (const name of names.split(' ')) {
       const findings = await found(multipart([file(name, Buffer.from('?'))]))
       assert.ok(
         findings.some((one) => one.includes('UNLISTED_ARCHIVE')),
