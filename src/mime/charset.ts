@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import { decodeText, encodeText } from '../protocol/text.ts'
 import { checkBundle } from './bundle.ts'
+import { utf7Decoder } from './utf7.ts'
 
 /** Charsets: those of the Encoding Standard at once, all others by iconv-lite when they are needed. */
 
@@ -89,9 +90,12 @@ export function decodeRareCharset(name: string, bytes: Buffer): string | undefin
   if (name === '') return undefined
   const library = iconvNow()
   return library !== undefined && isCharset(library, name)
-    ? library.decode(bytes, name)
+    ? decodeBy(library, name, bytes)
     : undefined
 }
+
+const decodeBy = (library: Iconv, name: string, bytes: Buffer): string =>
+  utf7Decoder(name)?.(bytes) ?? library.decode(bytes, name)
 
 /** iconv-lite has these among its charsets. Mail that names them is read by nobody in this way. */
 function isCharset({ encodingExists }: Iconv, name: string): boolean {
@@ -115,7 +119,7 @@ export async function decodeAnyCharset(charset: string, bytes: Buffer): Promise<
   if (text !== undefined) return text
   const library = await loadIconv()
   return name !== '' && isCharset(library, name)
-    ? library.decode(bytes, name)
+    ? decodeBy(library, name, bytes)
     : decodeCharsetNow('', bytes)
 }
 
