@@ -170,7 +170,8 @@ class Delivery {
     for (const line of this.transaction.unknown) {
       const shown = this.#client.model.unknownLine(line)
       const answer = await this.step('unknown', { type: 'unknown', line: shown })
-      if (answer !== undefined && this.#endsSession(answer)) return this.#refusal(answer)
+      if (answer === undefined || !this.#client.model.takesForUnknown(answer.reply)) continue
+      if (this.#endsSession(answer)) return this.#refusal(answer)
     }
     this.#session.messageBegins()
     const decision = await this.#envelope()

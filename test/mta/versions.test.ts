@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Handlers } from '../../src/index.ts'
+import { reply, type Handlers } from '../../src/index.ts'
 import type { MailServerChoice, Outcome } from '../../src/mta/index.ts'
 import { encodeFrame, encodeReply, Reply, type EditMessage } from '../../src/protocol/index.ts'
 import { deliver } from '../../src/testing/index.ts'
@@ -36,6 +36,10 @@ describe('what differs between versions of Postfix', () => {
       await deliver(filter, { mta, unknown: ['XFOO bar'] })
       return lines[0]
     },
+    'a reply of 521 to it': async (mta) => {
+      const filter = (): Handlers => ({ unknown: () => reply(521, '5.7.0', 'no') })
+      return (await deliver(filter, { mta, unknown: ['XFOO bar'] })).reply.slice(0, 3)
+    },
     'SHUTDOWN at end of message': async (mta) => {
       const { verdict, reply } = await outcomeOf(mta, {
         answers: { E: encodeReply({ type: 'shutdown' }) },
@@ -66,6 +70,7 @@ describe('what differs between versions of Postfix', () => {
     ],
     'a filter that fails at MAIL, shutdown configured': ['451 4.3.5', '421 4.7.1', '421 4.7.1'],
     'a command it does not know': ['XFOO', 'XFOO bar', 'XFOO bar'],
+    'a reply of 521 to it': ['521', '250', '250'],
     'SHUTDOWN at end of message': [
       ['discard', '250'],
       ['discard', '250'],

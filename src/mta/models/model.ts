@@ -71,6 +71,8 @@ export interface MailServerModel {
   replyFlaw(text: string): string | undefined
   /** what a filter is shown of a command the server does not know */
   unknownLine(line: string): string
+  /** whether a filter's reply to such a command counts */
+  takesForUnknown(reply: string): boolean
   /** what it tells the client where the filter gives no text of its own */
   reply(what: CannedReply, at: MacroCommand, address?: string): string
   /** what it tells the client where a filter has failed and mail does not pass */

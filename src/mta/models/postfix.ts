@@ -24,6 +24,7 @@ export function postfixModel(version: PostfixVersion): MailServerModel {
     version: `Postfix ${rules.release}`,
     onFailure: rules.onFailure,
     unknownLine: (line) => (rules.unknown === 'line' ? line : line.split(' ', 1)[0]!),
+    takesForUnknown: (reply) => rules.unknownReplies === 'all' || reply.startsWith('4'),
     shutdown: rules.shutdownAtEnd === 'lost' ? 'loses content' : 'refuses',
     failureReply: (action, { at, misconfigured }) => {
       const known = action !== 'shutdown' || rules.knowsShutdown
@@ -58,7 +59,13 @@ function flawOf(line: string): string | undefined {
 }
 
 type Versioned =
-  'version' | 'onFailure' | 'unknownLine' | 'shutdown' | 'failureReply' | 'replyFlaw'
+  | 'version'
+  | 'onFailure'
+  | 'unknownLine'
+  | 'takesForUnknown'
+  | 'shutdown'
+  | 'failureReply'
+  | 'replyFlaw'
 
 const EVERY_VERSION: Omit<MailServerModel, Versioned> = {
   name: 'postfix',

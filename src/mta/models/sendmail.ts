@@ -51,6 +51,7 @@ const EVERY_VERSION: Omit<MailServerModel, 'version' | 'queue'> = {
   leaves: { accepted: 'quit', refused: 'at the end' },
   abortsBetweenMessages: false,
   unknownLine: (line) => line,
+  takesForUnknown: () => true,
   ipv6: (address) => `IPv6:${allGroups(address)}`,
   // Sendmail falls back to its own text instead (MILTER_CHECK_REPLYCODE).
   replyFlaw(text) {

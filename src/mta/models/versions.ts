@@ -28,6 +28,11 @@ interface PostfixRules {
   /** What a filter is shown of a command that Postfix does not know: the line from 3.10 on (smtpd.c). */
   readonly unknown: 'first word' | 'line'
   /**
+   * Which replies of a filter to such a command count: from 3.10 on the client is told `500 5.5.2` where it is 5xx
+   * (smtpd.c).
+   */
+  readonly unknownReplies: 'all' | '4xx'
+  /**
    * SHUTDOWN in answer to end of message: up to 3.10 the client is told that the message is queued, and it is
    * not (cleanup_milter.c cleanup_milter_apply has no case for it); 421 from 3.11.5 on.
    */
@@ -43,6 +48,7 @@ const POSTFIX: {
   onFailure: { '3.7': 'tempfail', '3.10': 'shutdown', '3.11': 'shutdown' },
   knowsShutdown: { '3.7': false, '3.10': true, '3.11': true },
   unknown: { '3.7': 'first word', '3.10': 'line', '3.11': 'line' },
+  unknownReplies: { '3.7': 'all', '3.10': '4xx', '3.11': '4xx' },
   shutdownAtEnd: { '3.7': 'lost', '3.10': 'lost', '3.11': 'refused' },
   replyChecked: { '3.7': 'first line', '3.10': 'first line', '3.11': 'each line' },
 }
