@@ -98,11 +98,12 @@ export class EditList {
 
   changeHeader(name: Text, index: number, value: Text | null): void {
     const bytes = headerName(name)
+    const number = headerIndex(index, 1)
     const deletes = value === null || value.length === 0
-    if (!deletes && this.#addsMerged(name, index)) return this.insertHeader(END, name, value)
+    if (!deletes && this.#addsMerged(name, number)) return this.insertHeader(END, name, value)
     this.#push(this.#headers, Action.CHGHDRS, {
       type: 'chgheader',
-      index: headerIndex(index, 1),
+      index: number,
       name: bytes,
       value: value === null ? '' : this.#headerValue(bytes, value),
     })

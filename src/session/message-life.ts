@@ -97,6 +97,11 @@ export class MessageLife {
     return this.#kept && maySkip && command === Command.BODY ? SKIP : this.#settled
   }
 
+  /** The mail server is in the middle of a message that is to get "accept" at its end. */
+  get owesAccept(): boolean {
+    return this.#kept && this.#phase === 'settled'
+  }
+
   /** To the end of a settled message. */
   get lastWord(): Verdict {
     return this.#kept ? ACCEPT : this.#settled
@@ -142,4 +147,13 @@ export function isLastWord(command: number, verdict: Verdict, unsaid: boolean): 
     command !== Command.RCPT ||
     (verdict.kind !== 'reject' && verdict.kind !== 'tempfail')
   )
+}
+
+/**
+ * A verdict on an event that is of no message. To "accept" at UNKNOWN Postfix takes the filter out of the message, if
+ * there is one, and ends its own process at the next MAIL if there is none (milter8.c milter8_mail_event has no case
+ * for that state).
+ */
+export function outsideMessage(command: number, verdict: Verdict): Verdict {
+  return command === Command.UNKNOWN && verdict.kind === 'accept' ? CONTINUE : verdict
 }

@@ -18,7 +18,7 @@ import { ALWAYS_HELD, type SessionLimits } from './limits.ts'
 import { MacroStore } from './macro-store.ts'
 import { Outbox } from './outbox.ts'
 import { callFor } from './message-events.ts'
-import { isLastWord, MessageLife } from './message-life.ts'
+import { isLastWord, MessageLife, outsideMessage } from './message-life.ts'
 import { GOES_ON, MESSAGE_STEPS, type MessageCommand } from './order.ts'
 import { agree, type Terms, type Wishes } from './terms.ts'
 import { negotiatedTwice, noMemory, notNegotiated, outOfOrder } from './violations.ts'
@@ -76,7 +76,7 @@ export class Session {
 
   /** A message has begun and is not finished, or a handler is running. */
   get working(): boolean {
-    return this.#busy || this.#message.phase === 'open'
+    return this.#busy || this.#message.phase === 'open' || this.#message.owesAccept
   }
 
   get handling(): boolean {
@@ -363,7 +363,8 @@ export class Session {
       this.#respond(silent, CONTINUE)
       return
     }
-    this.#after(handle(), (verdict) => {
+    this.#after(handle(), (given) => {
+      const verdict = outsideMessage(command, given)
       const unsaid = this.#agreed(silent) && endsMessage(verdict)
       if (unsaid && this.#message.owe(command, verdict)) this.#settle(verdict)
       this.#respond(silent, verdict)

@@ -21,6 +21,7 @@ import {
   macros,
   mail,
   rcpt,
+  unknown,
   Wire,
 } from '../support/wire.ts'
 
@@ -157,5 +158,58 @@ describe('"accept" before the content', () => {
     )
     wire.send(mail(), rcpt(), eom())
     assert.equal(wire.answers(), 'continue continue')
+  })
+})
+
+describe('ACCEPT in answer to an unknown command', () => {
+  const filter =
+    (calls: string[]): (() => Handlers) =>
+    () => ({
+      unknown: () => ACCEPT,
+      envrcpt: () => void calls.push('envrcpt'),
+      eom: () => void calls.push('eom'),
+    })
+
+  for (const v of ['Postfix 3.7.11', 'Postfix 3.11.7', '8.18.1', undefined]) {
+    it(`${v}: is CONTINUE, and the message goes on`, () => {
+      const calls: string[] = []
+      const wire = Wire.negotiated(filter(calls), {}, FULL_OFFER, { servers: new ServersMet() })
+      if (v !== undefined) wire.send(macros(Command.CONNECT, { v }))
+      wire.send(connect(), helo(), unknown('XFOO'), mail(), unknown('XFOO bar'))
+      wire.send(rcpt(), data, header(), eoh, body(), eom())
+      assert.doesNotMatch(wire.answers(), /a/)
+      assert.deepEqual(calls, ['envrcpt', 'eom'])
+    })
+  }
+
+  it('is not owed to the message by one that gets no reply', () => {
+    const calls: string[] = []
+    const made = filter(calls)
+    const wire = Wire.negotiated(
+      () => ({
+        ...made(),
+        unknown: noReply(() => {
+          throw new Error('on purpose')
+        }),
+      }),
+      { onError: 'accept' },
+    )
+    wire.send(connect(), helo(), mail(), unknown('XFOO'))
+    wire.send(rcpt(), data, header(), eoh, body(), eom())
+    assert.deepEqual(calls, ['envrcpt', 'eom'])
+  })
+})
+
+describe('an accept that is kept', () => {
+  it('is waited for at a stop, as an open message is', () => {
+    const { wire } = play('Postfix 3.7.11', 'envfrom')
+    assert.equal(wire.session.working, false)
+    wire.send(mail())
+    assert.equal(wire.session.working, true)
+    wire.send(rcpt(), data, header(), eoh, body(), eom())
+    assert.equal(wire.session.working, false)
+    wire.send(mail())
+    wire.send(abort)
+    assert.equal(wire.session.working, false)
   })
 })
