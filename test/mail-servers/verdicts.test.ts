@@ -250,6 +250,20 @@ eachServer('verdicts', (kind) => {
     assert.match(lines[0]!, /^XFOO/)
   })
 
+  it('accept for an unknown command lets no message pass', async () => {
+    await session(
+      () => ({ unknown: () => ACCEPT, eom: () => REJECT }),
+      async (client) => {
+        await client.command('EHLO client.test')
+        await client.command('XFOO bar')
+        assert.equal((await client.command(`MAIL FROM:${FROM}`)).code, 250)
+        await client.command('XFOO bar')
+        assert.equal((await client.command(`RCPT TO:${TO}`)).code, 250)
+        assert.equal(Math.floor((await client.data(message())).code / 100), 5)
+      },
+    )
+  })
+
   it('several messages on one connection, RSET and a new HELO between them', async () => {
     const calls: string[] = []
     const ids: (string | undefined)[] = []
