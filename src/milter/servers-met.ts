@@ -30,7 +30,9 @@ export class ServersMet {
   /** @param macros with those of CONNECT */
   at(macros: Macros, log: () => Logger): ServerAtHand {
     const told = bounded(macros.get('v') ?? '', LONGEST)
-    const hasIfName = macros.get('if_name') !== undefined
+    // Maddy sends it as Sendmail does (its internal/check/milter).
+    const hasIfName =
+      macros.get('if_name') !== undefined && macros.get('daemon_name') !== 'maddy'
     const sign = hasIfName ? `${told}\n` : told
     const known = this.#met.get(sign)
     if (known !== undefined) return known

@@ -27,6 +27,17 @@ describe('the mail server at hand', () => {
     assert.equal(session.messages, 2)
   })
 
+  it('is not Sendmail where maddy sends its macros', () => {
+    for (const [daemon, label] of [
+      ['MTA', 'Sendmail of an unknown version'],
+      ['maddy', 'unknown'],
+    ] as const) {
+      const signs = macros(Command.CONNECT, { daemon_name: daemon, if_name: 'unknown' })
+      const { log } = wire().send(signs, connect(), mail())
+      assert.equal(log[0]?.fields['mailServer'], label)
+    }
+  })
+
   it('is told again when another comes on the same connection, and only then', () => {
     const one = wire()
     for (const server of [POSTFIX, FIXED, POSTFIX]) {
