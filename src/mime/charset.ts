@@ -1,5 +1,6 @@
+import { isAscii } from 'node:buffer'
 import { createRequire } from 'node:module'
-import { decodeText, encodeText } from '../protocol/text.ts'
+import { decodeByTable, decodeText, encodeText } from '../protocol/text.ts'
 import { checkBundle } from './bundle.ts'
 import { utf7Decoder } from './utf7.ts'
 
@@ -49,10 +50,12 @@ function decoderOf(charset: string): Decode | undefined {
 /** 0x80 to 0x9f; the rest is Latin-1. Several releases of Node take these for controls. */
 const WINDOWS_1252 = '€\x81‚ƒ„…†‡ˆ‰Š‹Œ\x8dŽ\x8f\x90‘’“”•–—˜™š›œ\x9džŸ'
 
+const UNITS_1252 = Uint16Array.from({ length: 256 }, (_none, byte) =>
+  byte >= 0x80 && byte < 0xa0 ? WINDOWS_1252.charCodeAt(byte - 0x80) : byte,
+)
+
 const decodeWindows1252 = (bytes: Buffer): string =>
-  bytes
-    .toString('latin1')
-    .replaceAll(/[\x80-\x9f]/g, (one) => WINDOWS_1252[one.charCodeAt(0) - 0x80]!)
+  isAscii(bytes) ? bytes.toString('latin1') : decodeByTable(bytes, UNITS_1252)
 
 /** A word ends in ASCII and the next one leaves it again; with nothing between, decoders see an attack. */
 export const withoutVoidEscapes = (bytes: Buffer): Buffer =>

@@ -1,5 +1,7 @@
+import { isAscii } from 'node:buffer'
 import { charsetReadings } from './charset-readings.ts'
 import { hasShifts, isOfJapan, ownCodeOf, textsOutsideShifts } from './own-codes.ts'
+import type { Turns } from './turns.ts'
 
 /** In which charsets HTML may be read (HTML, section 13.2.3.2). */
 
@@ -37,15 +39,11 @@ const ASCII =
   /^(?:(?:us-)?ascii|utf-?8|iso[-_]?8859[-_]?\d+(?:-[ei])?|windows-?(?:125\d|874)|cp(?:125\d|437|737|775|85\d|86\d|93[26]|949|950)|ibm(?:437|85\d|86\d)|latin-?\d|koi8-?[ru]|gb_?2312|gbk|gb18030|big5(?:-hkscs)?|euc-(?:jp|kr|cn|tw)|ks_c_5601-1987|shift[-_]?jis|sjis|macintosh|tis-620)$/
 
 /**
- * The texts that some program makes of HTML beside the usual one: where labels contradict each other, the
- * mark at the start or what the HTML says, or name a charset in which ASCII is something else.
+ * The charsets in which some program reads HTML otherwise: where labels contradict each other, the mark at the
+ * start or what the HTML says, or name a charset in which ASCII is something else.
  * @param labels what the header says; where it is silent, what any meta element or XML declaration does counts
  */
-export function otherTexts(
-  labels: readonly string[],
-  bytes: Buffer,
-  usual: string,
-): Set<string> {
+export function otherCharsets(labels: readonly string[], bytes: Buffer): string[] {
   const said = labels.length > 0 ? labels : namesInside(bytes)
   const names = new Set(said.map((one) => one.trim().toLowerCase()).filter(Boolean))
   const mark = charsetOfMark(bytes)
@@ -53,16 +51,31 @@ export function otherTexts(
   // An XML declaration of UTF-16 needs no mark (XML 1.0, appendix F).
   const wide = mark === undefined && bytes.subarray(0, 8).includes(0)
   if (wide) names.add('utf-16')
+  const all = [...names]
+  const isAsciiText = mark === undefined && all.every((one) => ASCII.test(one))
+  return isAsciiText && (all.length < 2 || isAscii(bytes)) ? [] : all.slice(0, MOST_CHARSETS)
+}
+
+/**
+ * The texts that some program makes of HTML beside the usual one.
+ * @param charsets those of {@link otherCharsets}
+ */
+export async function otherTexts(
+  labels: readonly string[],
+  charsets: readonly string[],
+  bytes: Buffer,
+  usual: string,
+  turns: Turns,
+): Promise<Set<string>> {
   const texts = new Set<string>()
   const all = bytes.toString('latin1')
   // Escapes count for programs that guess, too; a tilde and a brace may stand in any text.
   if (hasEscapes(all) || (hasShifts(all) && labels.some((one) => ownCodeOf(one) === 'hz'))) {
     for (const text of textsOutsideShifts(all)) texts.add(text)
   }
-  if (mark === undefined && names.size < 2 && [...names].every((one) => ASCII.test(one))) {
-    return texts
-  }
-  for (const name of [...names].slice(0, MOST_CHARSETS)) {
+  if (charsets.length === 0) return texts
+  for (const name of charsets) {
+    await turns.next()
     for (const text of charsetReadings(name, bytes)) texts.add(text)
   }
   texts.add(all)

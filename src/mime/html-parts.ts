@@ -1,12 +1,13 @@
 import { decodeCharset } from './charset.ts'
 import { extensionOf } from './file-names.ts'
 import { readingOfPart } from './content-guesses.ts'
-import { charsetOfMark, isInOwnCode, otherTexts } from './html-charset.ts'
+import { charsetOfMark, isInOwnCode, otherCharsets, otherTexts } from './html-charset.ts'
 import type { SanitizeOptions } from './html-rules.ts'
 import { sanitizeHtml } from './html-sanitize.ts'
 import { isActiveXml, mayBeShown } from './html-xml.ts'
 import { isXmlType } from './media-type.ts'
 import type { MimePart } from './part.ts'
+import { Turns } from './turns.ts'
 
 /** Which parts are HTML, and which of those can be cleaned. */
 
@@ -70,8 +71,15 @@ export async function isLeftActive(
   options: SanitizeOptions,
 ): Promise<boolean> {
   const labels = part.describing().flatMap((field) => field.readingsOf('charset'))
+  const charsets = otherCharsets(labels, bytes)
+  // What only begins so is XML to those that go by its first bytes.
+  const isXml =
+    part.types.some(isXmlType) || (!part.filenames.some(isHtmlName) && XML.test(startOf(bytes)))
+  const isShown = !isXml || part.types.some((type) => SHOWN.has(type))
+  if (isShown && charsets.length > 0 && bytes.length > LARGEST_READ) return true
+  const turns = new Turns()
   const usual = await part.text()
-  const texts = otherTexts(labels, bytes, usual)
+  const texts = await otherTexts(labels, charsets, bytes, usual, turns)
   // A text that rests on a guess is not written back (GUESSED_PART).
   const { sure, ascii } = readingOfPart(part, bytes)
   const guessed = !(sure || ascii) || part.guesses.some((guess) => guess !== 'charset')
@@ -79,17 +87,18 @@ export async function isLeftActive(
     texts.add(usual)
     texts.add(bytes.toString('latin1'))
   }
-  if (isFlowed(part))
-    for (const text of [usual, ...texts]) for (const one of unflowed(text)) texts.add(one)
+  if (isFlowed(part)) {
+    for (const text of [usual, ...texts]) {
+      await turns.next()
+      for (const one of unflowed(text)) texts.add(one)
+    }
+  }
   const isOpaque = isInOwnCode(labels, bytes)
   if (texts.size === 0) return isOpaque
-  // What only begins so is XML to those that go by its first bytes.
-  const isXml =
-    part.types.some(isXmlType) || (!part.filenames.some(isHtmlName) && XML.test(startOf(bytes)))
-  if (isXml && !part.types.some((type) => SHOWN.has(type)) && ![...texts].some(mayBeShown))
-    return false
+  if (!isShown && ![...texts].some(mayBeShown)) return false
   if (isOpaque || bytes.length > LARGEST_READ) return true
   for (const text of texts) {
+    await turns.next()
     if (!cleaned && isActiveXml(text, options)) return true
     if (await isActiveHtml(text, options)) return true
   }

@@ -1,5 +1,5 @@
 import { UsageError } from '../errors.ts'
-import { encodeText } from '../protocol/text.ts'
+import { decodeByTable, encodeText } from '../protocol/text.ts'
 import { encodeCharset } from './charset.ts'
 import { charsetInHtml } from './html-charset.ts'
 import { readingOfPart } from './content-guesses.ts'
@@ -299,12 +299,13 @@ async function writableHtml(part: MimePart): Promise<WritableHtml> {
   const reading = readingOfPart(part, bytes)
   await turns.next()
   const name = part.charset ?? charsetInHtml(part.type, bytes) ?? 'us-ascii'
-  const same = (await encodeCharset(name, html))?.equals(bytes) === true
-  await turns.next()
   if (guesses.every((guess) => guess === 'charset')) {
     // In codes with shifts, what stands above new text would be written in another way.
     const shifts = /utf-?7|^hz|2022/.test(name)
-    if (same && (reading.sure || (!reading.ascii && !shifts))) {
+    const isText = reading.sure || (!reading.ascii && !shifts)
+    const same = isText && (await encodeCharset(name, html))?.equals(bytes) === true
+    await turns.next()
+    if (same) {
       const write = async (changed: string): Promise<void> => {
         const next = await encodeCharset(name, changed)
         // A text that was ASCII, and is no longer, has to say what it is.
@@ -341,10 +342,11 @@ const guessedHtml = ({ guesses }: MimePart): UsageError =>
 const isAscii = (text: string): boolean => /^[\0-\x7f]*$/.test(text)
 
 /** A character for each byte: beyond ASCII the lone surrogate that stands for it. */
-const escapedBytes = (bytes: Buffer): string =>
-  bytes
-    .toString('latin1')
-    .replaceAll(/[\x80-\xff]/g, (one) => String.fromCharCode(0xdc00 + one.charCodeAt(0)))
+const escapedBytes = (bytes: Buffer): string => decodeByTable(bytes, ESCAPED)
+
+const ESCAPED = Uint16Array.from({ length: 256 }, (_none, byte) =>
+  byte < 0x80 ? byte : 0xdc00 + byte,
+)
 
 /** Characters beyond ASCII as references; those that stand for bytes stay. */
 export const withReferences = (html: string): string =>

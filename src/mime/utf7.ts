@@ -23,16 +23,20 @@ export function decodeUtf7(bytes: Buffer, imap = false): string {
   const shift = imap ? AMPERSAND : PLUS
   const digits = imap ? IMAP_DIGITS : DIGITS
   // No unit comes of less than a byte.
-  const units = new Uint16Array(bytes.length)
+  const units = Buffer.allocUnsafe(2 * bytes.length)
   let size = 0
+  const put = (unit: number): void => {
+    units[size++] = unit & 0xff
+    units[size++] = unit >> 8
+  }
   for (let at = 0; at < bytes.length; at++) {
     const byte = bytes[at]!
     if (byte !== shift) {
-      units[size++] = byte < 0x80 ? byte : REPLACEMENT
+      put(byte < 0x80 ? byte : REPLACEMENT)
       continue
     }
     if (bytes[at + 1] === MINUS) {
-      units[size++] = shift
+      put(shift)
       at++
       continue
     }
@@ -45,7 +49,7 @@ export function decodeUtf7(bytes: Buffer, imap = false): string {
       if (count >= 16) {
         count -= 16
         const unit = (bits >> count) & 0xffff
-        if (!isFirst || unit !== MARK) units[size++] = unit
+        if (!isFirst || unit !== MARK) put(unit)
         isFirst = false
       }
       at++
@@ -53,7 +57,7 @@ export function decodeUtf7(bytes: Buffer, imap = false): string {
     }
     if (bytes[at + 1] === MINUS) at++
   }
-  const text = Buffer.from(units.buffer, 0, size * 2).toString('utf16le')
+  const text = units.toString('utf16le', 0, size)
   return text.charCodeAt(0) === MARK ? text.slice(1) : text
 }
 

@@ -27,6 +27,18 @@ function isAscii(bytes: Buffer, start: number, end: number): boolean {
   return bits < 0x80
 }
 
+/** Text with a unit of UTF-16 for each byte, by a table of all 256. */
+export function decodeByTable(bytes: Buffer, table: ArrayLike<number>): string {
+  const units = Buffer.allocUnsafe(2 * bytes.length)
+  let size = 0
+  for (const byte of bytes) {
+    const unit = table[byte]!
+    units[size++] = unit & 0xff
+    units[size++] = unit >> 8
+  }
+  return units.toString('utf16le')
+}
+
 type Latin1Decoder = (bytes: Buffer, start: number, end: number) => string
 
 /**
@@ -119,27 +131,54 @@ export function encodeText(text: string | Uint8Array): Buffer {
       `text must be a string, a Buffer or a Uint8Array, not ${text === null ? 'null' : typeof text}`,
     )
   }
-  if (text.isWellFormed()) return Buffer.from(text, 'utf8')
-  const parts: Buffer[] = []
-  let clean = 0
+  return text.isWellFormed() ? Buffer.from(text, 'utf8') : encodeEscaped(text)
+}
+
+/** Into one piece of memory, as {@link decodeEscaping}: two for each byte that was kept cost a second a megabyte. */
+function encodeEscaped(text: string): Buffer {
+  const bytes = Buffer.allocUnsafe(encodedLength(text))
+  let size = 0
   for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i)
-    if (unit < 0xd800 || unit > 0xdfff) continue
-    const next = text.charCodeAt(i + 1)
-    if (unit < 0xdc00 && next >= 0xdc00 && next <= 0xdfff) {
-      i++ // a pair: one character beyond U+FFFF
-      continue
+    const point = text.codePointAt(i)!
+    if (point < 0x80) bytes[size++] = point
+    else if (point >= 0xdc80 && point <= 0xdcff) bytes[size++] = point - ESCAPE
+    else if (point < 0x800) {
+      bytes[size++] = 0xc0 | (point >> 6)
+      bytes[size++] = 0x80 | (point & 0x3f)
+    } else if (point < 0x10000) {
+      bytes[size++] = 0xe0 | (point >> 12)
+      bytes[size++] = 0x80 | ((point >> 6) & 0x3f)
+      bytes[size++] = 0x80 | (point & 0x3f)
+    } else {
+      bytes[size++] = 0xf0 | (point >> 18)
+      bytes[size++] = 0x80 | ((point >> 12) & 0x3f)
+      bytes[size++] = 0x80 | ((point >> 6) & 0x3f)
+      bytes[size++] = 0x80 | (point & 0x3f)
+      i++ // a pair: one character
     }
-    if (unit < 0xdc80 || unit > 0xdcff) {
+  }
+  return bytes
+}
+
+/** In bytes. @throws UsageError INVALID_TEXT */
+function encodedLength(text: string): number {
+  let size = 0
+  for (let i = 0; i < text.length; i++) {
+    const point = text.codePointAt(i)!
+    if (point < 0x80) size++
+    else if (point < 0x800) size += 2
+    else if (point < 0xd800 || (point > 0xdfff && point < 0x10000)) size += 3
+    else if (point >= 0x10000) {
+      size += 4
+      i++
+    } else if (point >= 0xdc80 && point <= 0xdcff) size++
+    else {
       throw new UsageError(
         'INVALID_TEXT',
-        `the text holds the lone surrogate U+${unit.toString(16).toUpperCase()} at position ${i}, ` +
+        `the text holds the lone surrogate U+${point.toString(16).toUpperCase()} at position ${i}, ` +
           'which no bytes stand for; pass a Buffer to send exact bytes',
       )
     }
-    parts.push(Buffer.from(text.slice(clean, i), 'utf8'), Buffer.of(unit - ESCAPE))
-    clean = i + 1
   }
-  parts.push(Buffer.from(text.slice(clean), 'utf8'))
-  return Buffer.concat(parts)
+  return size
 }

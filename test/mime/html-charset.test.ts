@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { charsetInHtml, metaCharset } from '../../src/mime/html-charset.ts'
+import { charsetInHtml, metaCharset, otherCharsets } from '../../src/mime/html-charset.ts'
 import { parseMime } from '../../src/mime/message.ts'
 
 const named = (html: string): string | undefined =>
@@ -65,4 +65,22 @@ describe('the charset that HTML names', () => {
     // Of plain text nobody says so.
     assert.match(await text('text/plain; charset=iso-8859-1', utf16), /^ÿþ/)
   })
+})
+
+describe('other charsets that HTML may be read in', () => {
+  const cases: [labels: string[], html: string, charsets: string[]][] = [
+    [['utf-8'], '<p>\xc3\xa9', []],
+    [['utf-8', 'iso-8859-1'], '<p>\xc3\xa9', ['utf-8', 'iso-8859-1']],
+    // The same text in both.
+    [['utf-8', 'iso-8859-1'], '<p>', []],
+    [['UTF-7'], '<p>', ['utf-7']],
+    [[], '<meta charset=utf-7>', ['utf-7']],
+    [['utf-8'], '\xef\xbb\xbf<p>', ['utf-8']],
+    [['utf-8'], '\0<\0p', ['utf-8', 'utf-16']],
+  ]
+  for (const [labels, html, charsets] of cases) {
+    it(`${labels.join(', ')} of ${JSON.stringify(html)}`, () => {
+      assert.deepEqual(otherCharsets(labels, Buffer.from(html, 'latin1')), charsets)
+    })
+  }
 })

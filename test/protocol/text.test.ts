@@ -16,6 +16,27 @@ describe('text', () => {
     )
   })
 
+  it('of bytes and letters of all sizes becomes the same bytes again', () => {
+    const piece = fc.oneof(
+      fc.uint8Array({ minLength: 1, maxLength: 4 }).map((bytes) => Buffer.from(bytes)),
+      fc.constantFrom('a', 'é', '€', '\uffff', '😀', '\0').map((text) => Buffer.from(text)),
+    )
+    fc.assert(
+      fc.property(fc.array(piece), (pieces) => {
+        const bytes = Buffer.concat(pieces)
+        assert.deepEqual(encodeText(decodeText(bytes)), bytes)
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  it('with many bytes that are kept is written into one piece of memory', (test) => {
+    const text = decodeText(Buffer.from('\xffa\xc3\xa9'.repeat(10_000), 'latin1'))
+    const made = [test.mock.method(Buffer, 'from'), test.mock.method(Buffer, 'allocUnsafe')]
+    encodeText(text)
+    assert.equal(made.map(({ mock }) => mock.callCount()).join(), '0,1')
+  })
+
   it('that is UTF-8 is what it says', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme' }), (text) => {
