@@ -1,5 +1,6 @@
 import { encodeText } from '../protocol/text.ts'
 import { decodeCharset } from './charset.ts'
+import { equalsDecoded } from './hex-escapes.ts'
 
 /**
  * Text beyond ASCII in header fields: encoded words, RFC 2047. Reading forgives what real mail does
@@ -80,15 +81,7 @@ function fromB(content: string): Buffer | undefined {
 
 /** Raw 8-bit bytes in a word, which are not allowed, are of its charset like the others. */
 const fromQ = (content: string): Buffer =>
-  Buffer.from(
-    encodeText(content)
-      .toString('latin1')
-      .replaceAll('_', ' ')
-      .replaceAll(/=([0-9a-f]{2})/gi, (_all, hex: string) =>
-        String.fromCharCode(Number.parseInt(hex, 16)),
-      ),
-    'latin1',
-  )
+  equalsDecoded(encodeText(content.replaceAll('_', ' ')))
 
 // ---- writing
 

@@ -1,6 +1,7 @@
 import { decodeText, encodeText } from '../protocol/text.ts'
 import { charsetReadings } from './charset-readings.ts'
 import { decodeEncodedWords, unfold } from './encoded-words.ts'
+import { percentDecoded } from './hex-escapes.ts'
 import { looseParameters, parseParameters } from './parameters.ts'
 import { pythonReading } from './python-parameters.ts'
 import { wordReadings } from './word-readings.ts'
@@ -346,31 +347,18 @@ function addJoined(sections: readonly Section[], values: Set<string>): void {
   const marked = sections.map(({ encoded, value }) =>
     encoded ? percentDecoded(value) : encodeText(value),
   )
-  const wholes = new Set(
-    [percentDecoded(raw), Buffer.concat(marked)].map((whole) => whole.toString('latin1')),
-  )
-  for (const whole of wholes) {
-    const late = EXTENDED.exec(whole)
+  const whole = percentDecoded(raw)
+  const wholes = new Set([whole, Buffer.concat(marked)].map((one) => one.toString('latin1')))
+  for (const one of wholes) {
+    const late = EXTENDED.exec(one)
     if (late !== null) add(late[1]!, Buffer.from(late[2]!, 'latin1'))
   }
-  if (!EXTENDED.test(percentDecoded(raw).toString('latin1'))) add('', percentDecoded(raw))
+  if (!EXTENDED.test(whole.toString('latin1'))) add('', whole)
 
   function add(name: string, bytes: Buffer): void {
     for (const text of charsetReadings(name, bytes)) values.add(text)
   }
 }
-
-const percentDecoded = (text: string): Buffer =>
-  !text.includes('%')
-    ? encodeText(text)
-    : Buffer.from(
-        encodeText(text)
-          .toString('latin1')
-          .replaceAll(/%([0-9a-f]{2})/gi, (_all, hex: string) =>
-            String.fromCharCode(Number.parseInt(hex, 16)),
-          ),
-        'latin1',
-      )
 
 // ---- RFC 2047, and what ends a name
 

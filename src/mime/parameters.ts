@@ -1,6 +1,7 @@
 import { decodeText } from '../protocol/text.ts'
 import { decodeCharsetNow } from './charset.ts'
 import { decodeEncodedWords, unfold } from './encoded-words.ts'
+import { percentDecoded } from './hex-escapes.ts'
 import { isMediaType, lenientType } from './media-type.ts'
 
 /**
@@ -321,15 +322,3 @@ function decodeExtended(value: string): string {
     ? decodeCharsetNow('utf-8', percentDecoded(value))
     : decodeCharsetNow(parts[1]!, percentDecoded(parts[2]!))
 }
-
-const percentDecoded = (text: string): Buffer =>
-  !text.includes('%')
-    ? Buffer.from(text, 'utf8')
-    : Buffer.from(
-        Buffer.from(text, 'utf8')
-          .toString('latin1')
-          .replaceAll(/%([0-9a-f]{2})/gi, (_all, hex: string) =>
-            String.fromCharCode(Number.parseInt(hex, 16)),
-          ),
-        'latin1',
-      )

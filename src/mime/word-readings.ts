@@ -1,4 +1,5 @@
 import { charsetReadings } from './charset-readings.ts'
+import { equalsDecoded } from './hex-escapes.ts'
 
 /**
  * What some program makes of encoded words (RFC 2047) in a name. Programs forgive other faults, know
@@ -106,14 +107,12 @@ const fromB = (content: string): Buffer =>
       .map((piece) => Buffer.from(piece, 'base64')),
   )
 
-const fromQ = (content: string): Buffer =>
-  Buffer.from(
-    Buffer.from(content, 'utf8')
-      .toString('latin1')
-      .replaceAll(/=\s{1,20}([0-9a-f])/gi, '=$1')
-      .replaceAll(/[_\s]/g, ' ')
-      .replaceAll(/=([0-9a-f]{2})/gi, (_all, hex: string) =>
-        String.fromCharCode(Number.parseInt(hex, 16)),
-      ),
-    'latin1',
-  )
+const fromQ = (content: string): Buffer => {
+  const bytes = Buffer.from(content, 'utf8')
+  if (!/[=_\s\x80-\u{10ffff}]/u.test(content)) return bytes
+  const text = bytes
+    .toString('latin1')
+    .replaceAll(/=\s{1,20}([0-9a-f])/gi, '=$1')
+    .replaceAll(/[_\s]/g, ' ')
+  return equalsDecoded(Buffer.from(text, 'latin1'))
+}
