@@ -11,8 +11,12 @@ export interface Token {
   readonly encoded: boolean
 }
 
-const BLANKS = /[ \t\r\n]+/y
-const WORD = /[^ \t\r\n"()<>[\]:;@\\,]+/y
+/** By the code: 1 for a blank, 2 for what is a token of its own or begins another kind; all else is of a word. */
+const KINDS = new Uint8Array(128)
+for (const one of ' \t\r\n') KINDS[one.charCodeAt(0)] = 1
+for (const one of '"()<>[]:;@\\,') KINDS[one.charCodeAt(0)] = 2
+const kindAt = (text: string, at: number): number => KINDS[text.charCodeAt(at)] ?? 0
+
 const QUOTED = /"(?:[^"\\]|\\[^])*"/y
 /**
  * With nothing in it that parts or ends anything elsewhere: what is put in quotes behind a `[` must not become a
@@ -55,10 +59,37 @@ export function addressTokens(text: string, encoded: boolean): Token[] {
     pattern.lastIndex = at
     return pattern.test(text) ? pattern.lastIndex : -1
   }
+  /** the first mark of an encoded word behind the last place that was asked for; looked for once */
+  let mark = text.indexOf('=?')
+  const markFrom = (from: number): number => {
+    if (mark !== -1 && mark < from) mark = text.indexOf('=?', from)
+    return mark
+  }
+  /** where what is of a kind ends */
+  const run = (kind: number): number => {
+    let end = at + 1
+    while (end < text.length && kindAt(text, end) === kind) end++
+    return end
+  }
   while (at < text.length) {
     const one = text[at]!
+    const kind = kindAt(text, at)
     let end: number
-    if (one === '"') {
+    if (kind === 1) push('blank', run(1))
+    else if (kind === 0) {
+      if (encoded && !angle && one === '=' && (end = match(ENCODED)) !== -1) {
+        push('word', end, false, true)
+        continue
+      }
+      end = run(0)
+      // An encoded word right behind another, or behind letters, is decoded too.
+      let next = encoded && !angle ? markFrom(at + 1) : -1
+      for (; next !== -1 && next < end; next = markFrom(next + 1)) {
+        ENCODED.lastIndex = next
+        if (ENCODED.test(text)) end = next
+      }
+      push('word', end)
+    } else if (one === '"') {
       end = match(QUOTED)
       push('quoted', end === -1 ? text.length : end, end === -1)
     } else if (one === '(') {
@@ -67,17 +98,6 @@ export function addressTokens(text: string, encoded: boolean): Token[] {
     } else if (one === '[') {
       end = at < noLiteral ? match(LITERAL) : -1
       push(end === -1 ? 'special' : 'literal', end === -1 ? at + 1 : end)
-    } else if ((end = match(BLANKS)) !== -1) push('blank', end)
-    else if (encoded && !angle && one === '=' && (end = match(ENCODED)) !== -1) {
-      push('word', end, false, true)
-    } else if ((end = match(WORD)) !== -1) {
-      // An encoded word right behind another, or behind letters, is decoded too.
-      let next = encoded && !angle ? text.indexOf('=?', at + 1) : -1
-      for (; next !== -1 && next < end; next = text.indexOf('=?', next + 1)) {
-        ENCODED.lastIndex = next
-        if (ENCODED.test(text)) end = next
-      }
-      push('word', end)
     } else {
       if (one === '<') route = routeEnd(text, at)
       if ('<>,;'.includes(one) && at >= route) angle = false

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { UsageError } from '../../src/errors.ts'
+import { addressTokens } from '../../src/mime/address-tokens.ts'
 import { decodeEncodedWords, unfold } from '../../src/mime/encoded-words.ts'
 import { readField, writeField } from '../../src/mime/field-text.ts'
 import {
@@ -31,6 +32,24 @@ const show = (addresses: readonly Address[]): string =>
         : `${one.name ?? ''}|${one.address}`,
     )
     .join(' ')
+
+describe('a list of addresses', () => {
+  it('is looked through for encoded words once, however long it is', (test) => {
+    const count = (words: number, text: string): number => {
+      const marks = test.mock.method(String.prototype, 'indexOf')
+      addressTokens(text.repeat(words), true)
+      const { calls } = marks.mock
+      marks.mock.restore()
+      return calls.filter((call) => call.arguments[0] === '=?').length
+    }
+    for (const text of ['a@b, ', 'a ', 'a@b:;', '<a@b>']) {
+      assert.equal(count(10, text), 1)
+      assert.equal(count(10_000, text), 1)
+    }
+    // Once for each mark.
+    assert.ok(count(10_000, 'a=? ') <= 20_001)
+  })
+})
 
 describe('fields of addresses', () => {
   const fields =
