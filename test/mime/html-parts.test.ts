@@ -193,3 +193,29 @@ describe('HTML that a policy has cleaned', () => {
     }
   })
 })
+
+describe('HTML of more than a megabyte', () => {
+  const large = '<p>x</p>'.repeat(150_000)
+  const reasons = async (parameters: string, html: string | Buffer): Promise<string> => {
+    const message = parseMime(mail(`text/html${parameters}`, html))
+    const { findings } = await defang(message, { html: {} })
+    return findings.map(({ reason }) => reason).join()
+  }
+
+  it('is not read in other charsets, but found', async (test) => {
+    const count = async (html: string): Promise<number> => {
+      const { mock } = test.mock.method(TextDecoder.prototype, 'decode')
+      const found = await reasons('; charset=utf-7; charset=utf-16; charset=big5', html)
+      const calls = mock.callCount()
+      mock.restore()
+      assert.equal(found, html === large ? 'HTML_NOT_CLEANED' : '')
+      return calls
+    }
+    assert.ok((await count('<p>x</p>')) > 0)
+    assert.equal(await count(large), 0)
+  })
+
+  it('is not found where its charsets say the same', async () => {
+    assert.equal(await reasons('; charset=utf-8; charset=iso-8859-1', large), '')
+  })
+})
