@@ -25,10 +25,14 @@ export class EnvelopeAddress {
     this.address = envelopeAddress(words[0])
   }
 
-  /** @throws UsageError INVALID_ADDRESS */
-  static of(address: string, parameters?: string): EnvelopeAddress {
+  /** @param what for the message of an error @throws UsageError INVALID_ADDRESS */
+  static of(
+    address: string,
+    parameters?: string,
+    what: 'sender' | 'recipient' = 'sender',
+  ): EnvelopeAddress {
     // Before the route is taken out, which may be wrong too.
-    if (address !== '') envelopePath('sender', address)
+    if (address !== '') envelopePath(what, address)
     const raw = `<${envelopeAddress(address)}>`
     const words =
       parameters === undefined || parameters.trim() === ''
@@ -103,7 +107,7 @@ const unquoted = (local: string): string =>
 
 /** @throws UsageError INVALID_ADDRESS */
 function recipientOf(address: string, parameters?: string): EnvelopeAddress {
-  const recipient = EnvelopeAddress.of(address, parameters)
+  const recipient = EnvelopeAddress.of(address, parameters, 'recipient')
   if (recipient.address === '') {
     throw new UsageError('INVALID_ADDRESS', 'the recipient is empty; only a sender can be that')
   }

@@ -3,6 +3,8 @@ import { lfToCrlf } from '../protocol/line-ends.ts'
 const LF = 0x0a
 const CR = 0x0d
 const COLON = 0x3a
+/** `>` */
+const QUOTE = 0x3e
 const CRLF = Buffer.from('\r\n')
 
 /** A header field, exactly as it stands in a message. */
@@ -54,8 +56,9 @@ const isBlank = (byte: number | undefined): boolean => byte === 0x20 || byte ===
  * Splits a message. Lines may end with CRLF or LF; where the first line ends with a bare LF, all line
  * ends are made CRLF, as the programs do that put such a file into SMTP. The header ends at the first
  * line that is neither a field nor a continuation of one, empty or not, as for mail servers. The `From ` line
- * that a message in an mbox begins with is left out: it is no part of the message (RFC 4155), and no program
- * that sends such a file hands it on.
+ * that a message in an mbox begins with is left out, quoted (`>From `) or not: it is no part of the message
+ * (RFC 4155), and programs that send such a file do not hand it on. Of one that is handed on
+ * Postfix makes a field X-Mailbox-Line (smtpd.c, data_command).
  */
 export function parseMessage(message: Uint8Array): ParsedMessage {
   const bytes = withCrlf(Buffer.from(message.buffer, message.byteOffset, message.byteLength))
@@ -72,11 +75,17 @@ export function parseMessage(message: Uint8Array): ParsedMessage {
   return { fields, body: Buffer.alloc(0) }
 }
 
-/** Past the `From ` line at the start, if there is one. */
+/** Past the `From ` lines at the start, if there are some. */
 function envelopeLine(bytes: Buffer): number {
-  if (bytes.toString('latin1', 0, 5) !== 'From ') return 0
-  const feed = bytes.indexOf(LF)
-  return feed === -1 ? bytes.length : feed + 1
+  let start = 0
+  for (;;) {
+    let at = start
+    while (bytes[at] === QUOTE) at++
+    if (bytes.toString('latin1', at, at + 5) !== 'From ') return start
+    const feed = bytes.indexOf(LF, at)
+    if (feed === -1) return bytes.length
+    start = feed + 1
+  }
 }
 
 /** A name of printable ASCII, perhaps with white space before its colon (Postfix `is_header`). */

@@ -151,7 +151,7 @@ export function completeTransaction(
       ...(given.fromParameters ?? []),
     ]),
     recipients,
-    message: parseMessage(messageBytes(given.message ?? MESSAGE)),
+    message: parseMessage(withoutMark(messageBytes(given.message ?? MESSAGE))),
     macros: macrosOf(given),
     unknown: given.unknown ?? [],
   }
@@ -176,6 +176,15 @@ function peerOf(client: Transaction['client'], model: MailServerModel): Peer {
     port: client?.port ?? 40_000,
     rawAddress: six ? model.ipv6(address) : address,
   }
+}
+
+/** Editors write it, and no mail server passes over it. @throws UsageError INVALID_OPTION */
+function withoutMark(message: Uint8Array): Uint8Array {
+  if (message[0] !== 0xef || message[1] !== 0xbb || message[2] !== 0xbf) return message
+  throw new UsageError(
+    'INVALID_OPTION',
+    'message begins with a byte order mark: mail servers find no field there, and take all of it for the body; save the file without one',
+  )
 }
 
 function messageBytes(message: string | Uint8Array | MessageParts): Uint8Array {

@@ -182,6 +182,7 @@ describe('the sender', () => {
     const before = sender.current
     for (const bad of [...INVALID, ...NOT_ALONE]) {
       assert.throws(() => sender.replace(bad), code('INVALID_ADDRESS'))
+      assert.throws(() => sender.replace(bad), /^UsageError: the sender /)
     }
     assert.throws(() => sender.replace('c@d', 'X\0'), code('INVALID_ADDRESS'))
     guard.answer = false
@@ -344,6 +345,11 @@ describe('the recipients', () => {
     const { recipients, given } = recipientsOf(...THREE)
     for (const bad of [...INVALID, ...NOT_ALONE, '', '<>']) {
       assert.throws(() => recipients.add(bad), code('INVALID_ADDRESS'), JSON.stringify(bad))
+      assert.throws(
+        () => recipients.add(bad),
+        /^UsageError: the recipient /,
+        JSON.stringify(bad),
+      )
       assert.throws(() => recipients.add(bad, 'X'), code('INVALID_ADDRESS'))
       assert.throws(() => recipients.replace(['d@x', bad]), code('INVALID_ADDRESS'))
     }

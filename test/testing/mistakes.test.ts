@@ -92,4 +92,31 @@ describe('mistakes in a test', () => {
       assert.equal(message?.toString(), 'Subject: x\r\n\r\nFrom me\r\n')
     }
   })
+
+  it('nor is a quoted one, nor are several', async () => {
+    for (const start of [
+      '>From a@b\n',
+      '>>From a@b\n',
+      '>From a@b\nFrom c@d\n',
+      '>From x\n>From y\n',
+    ]) {
+      const given = `${start}Subject: x\n\n>From me\n`
+      const { message } = await deliver(() => ({}), { message: given })
+      assert.equal(message?.toString(), 'Subject: x\r\n\r\n>From me\r\n')
+    }
+    const { message } = await deliver(() => ({}), { message: '> From x\nSubject: x\n' })
+    assert.equal(message?.toString(), '\r\n> From x\r\nSubject: x\r\n')
+  })
+
+  it('a mark of UTF-8 at the start is told: servers take all of it for the body', async () => {
+    for (const message of [
+      '\ufeffSubject: x\n\nhello\n',
+      Buffer.from('\ufeffFrom x\nSubject: x\n\nhello\n'),
+    ]) {
+      await assert.rejects(
+        deliver(() => ({}), { message }),
+        usage('INVALID_OPTION', /byte order mark/),
+      )
+    }
+  })
 })
