@@ -106,7 +106,7 @@ export function isInOwnCode(labels: readonly string[], bytes: Buffer): boolean {
 const UNREADABLE = ['ebcdic', 'other', 'utf-32', 'utf-7'] as const
 
 /** By a meta element or an XML declaration, wherever it stands. */
-const SAID_INSIDE = /<(?:meta|\?xml)\s[^<>]*?(?:charset|encoding)\s*=\s*["']?\s*([\w.:-]+)/gi
+const SAID_INSIDE = /<(?:meta|\?xml)\s[^<>]*?(?:charset|encoding)\s*=[\s"']*([\w.:-]+)/gi
 
 /** More labels than this are not all tried. */
 const MOST_CHARSETS = 8
@@ -122,7 +122,7 @@ function namesInside(bytes: Buffer): string[] {
   return [...names]
 }
 
-const NAMED = /(?:charset|encoding)\s*=\s*["']?\s*([\w.:-]+)/gi
+const NAMED = /(?:charset|encoding)\s*=[\s"']*([\w.:-]+)/gi
 
 // ---- the prescan
 

@@ -76,7 +76,8 @@ export async function isLeftActive(
   const isXml =
     part.types.some(isXmlType) || (!part.filenames.some(isHtmlName) && XML.test(startOf(bytes)))
   const isShown = !isXml || part.types.some((type) => SHOWN.has(type))
-  if (isShown && charsets.length > 0 && bytes.length > LARGEST_READ) return true
+  const isOpaque = isInOwnCode(labels, bytes)
+  if (isShown && (isOpaque || (charsets.length > 0 && bytes.length > LARGEST_READ))) return true
   const turns = new Turns()
   const usual = await part.text()
   const texts = await otherTexts(labels, charsets, bytes, usual, turns)
@@ -93,7 +94,6 @@ export async function isLeftActive(
       for (const one of unflowed(text)) texts.add(one)
     }
   }
-  const isOpaque = isInOwnCode(labels, bytes)
   if (texts.size === 0) return isOpaque
   if (!isShown && ![...texts].some(mayBeShown)) return false
   if (isOpaque || bytes.length > LARGEST_READ) return true
