@@ -198,10 +198,14 @@ describe('a server', () => {
 describe('closing', () => {
   it('waits for the handler and the message in progress', async () => {
     let finish = (): void => {}
+    let begin = (): void => {}
+    const begun = new Promise<void>((resolve) => (begin = resolve))
     const server = await start(() => ({
       envfrom: () => {},
       eom: async (ctx) => {
-        await new Promise<void>((resolve) => (finish = resolve))
+        const finished = new Promise<void>((resolve) => (finish = resolve))
+        begin()
+        await finished
         ctx.addHeader('X-Late', 'yes')
       },
     }))
@@ -212,7 +216,7 @@ describe('closing', () => {
     assert.deepEqual(await mta.command(rcpt()), undefined, 'declined')
     const types: string[] = []
     const answer = mta.command(eom(), (edit) => types.push(edit.type))
-    await setTimeout(20)
+    await begun
     finish()
     assert.deepEqual(await answer, { type: 'continue' })
     assert.deepEqual(types, ['addheader'])
