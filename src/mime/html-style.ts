@@ -13,26 +13,35 @@ const plainOf = (css: string): string =>
 
 const character = (code: number): string => (code < 0x80 ? String.fromCharCode(code) : '\ufffd')
 
-/** Comments are both kept and passed over: an escape may have made one. */
-function someReading(css: string, matches: (plain: string) => boolean): boolean {
+/** Whether a reading of a style is like that. */
+type Look = (matches: (plain: string) => boolean) => boolean
+
+/** Comments are both kept and passed over: an escape may have made one. A style is read once for all looks. */
+function looking(css: string): Look {
   const plain = plainOf(css)
-  return matches(plain) || matches(withoutComments(plain))
+  const bare = withoutComments(plain)
+  return (matches) => matches(plain) || (bare !== plain && matches(bare))
 }
 
 /** Code in CSS: what old programs run; the behavior of VML draws only. And what loads other style sheets. */
-export const isActiveStyle = (css: string): boolean =>
-  someReading(css, (plain) => ACTIVE.test(plain))
+export const isActiveStyle = (css: string): boolean => looking(css)(isActive)
+
+const isActive = (plain: string): boolean => ACTIVE.test(plain)
 
 const ACTIVE =
   /@import|expression\s*\(|-moz-binding|(?<![\w-])behaviou?r\s*:(?!\s*url\(["']?#default#vml["']?\))|(?:java|vb)script\s*:|data:text\/html/
 
 /** Whether it names anything that is loaded from elsewhere. */
-export const isRemoteStyle = (css: string): boolean =>
-  someReading(css, (plain) => REMOTE.test(plain))
+export const isRemoteStyle = (css: string): boolean => looking(css)(isRemote)
 
-/** Functions that take addresses as strings are not looked into; `url()` may name what comes with the mail. */
+const isRemote = (plain: string): boolean => REMOTE.test(plain)
+
+/**
+ * Functions that take addresses as strings are not looked into; `url()` may name what comes with the mail. The
+ * blanks before an address are taken as a whole, here and below: tried in each way they would cost their square.
+ */
 const REMOTE =
-  /@import|(?<![\w-])(?:-webkit-)?(?:image-set|cross-fade|image|src)\s*\(|url\(\s*["']?\s*(?!["'\s)#]|$|(?:data|cid|mid|about):)/
+  /@import|(?<![\w-])(?:-webkit-)?(?:image-set|cross-fade|image|src)\s*\(|url\((?=(\s*["']?\s*))\1(?!["'\s)#]|$|(?:data|cid|mid|about):)/
 
 function withoutComments(css: string): string {
   const pieces: string[] = []
@@ -52,16 +61,21 @@ function withoutComments(css: string): string {
 export function cleanStyle(css: string, options: SanitizeOptions): string | undefined {
   const local = options.keepRemote === false
   let left = css
-  if (isActiveStyle(left)) left = left.replaceAll(IMPORT, '')
-  if (local && isRemoteStyle(left)) left = withoutAddresses(left)
-  else if (drawsFromElsewhere(left)) left = withPaints(left, withoutAddresses)
-  return isActiveStyle(left) || (local && isRemoteStyle(left)) || drawsFromElsewhere(left)
+  let look = looking(left)
+  const change = (next: string): void => {
+    if (next !== left) look = looking(next)
+    left = next
+  }
+  if (look(isActive)) change(left.replaceAll(IMPORT, ''))
+  if (local && look(isRemote)) change(withoutAddresses(left))
+  else if (look(drawsFromElsewhere)) change(withPaints(left, withoutAddresses))
+  return look(isActive) || (local && look(isRemote)) || look(drawsFromElsewhere)
     ? undefined
     : left
 }
 
 const withoutAddresses = (css: string): string =>
-  css.replaceAll(ADDRESS, (all, address: string) =>
+  css.replaceAll(ADDRESS, (all, _blanks, address: string) =>
     /^(?:$|""|''|["']?\s*(?:#|(?:data|cid|mid|about):))/i.test(address) ? all : 'none',
   )
 
@@ -69,7 +83,7 @@ const withoutAddresses = (css: string): string =>
 const IMPORT =
   /@import(?![\w-])(?:[^@;"'(){}\\/]|"[^"\\\r\n]*"|'[^'\\\r\n]*'|\((?:[^"'()\\{}]|"[^"\\\r\n]*"|'[^'\\\r\n]*')*\)|\/(?!\*))*(?:;|$)/gi
 
-const ADDRESS = /(?<![\w-])url\(\s*("[^"\\\r\n]*"|'[^'\\\r\n]*'|[^"'()\\\s]*)\s*\)/gi
+const ADDRESS = /(?<![\w-])url\((?=(\s*))\1("[^"\\\r\n]*"|'[^'\\\r\n]*'|[^"'()\\\s]*)\s*\)/gi
 
 // ---- what is drawn from another document
 
@@ -78,15 +92,14 @@ const PAINT =
   /(?<![\w-])(?:fill|stroke|filter|(?:-webkit-)?mask(?:-image)?|(?:-webkit-)?clip-path|marker(?:-start|-mid|-end)?)\s*:/gi
 
 /** Whether a filter, a marker or the like is taken from another document. */
-const drawsFromElsewhere = (css: string): boolean =>
-  someReading(css, (plain) => {
-    let found = false
-    withPaints(plain, (value) => {
-      found ||= REMOTE.test(value)
-      return value
-    })
-    return found
+function drawsFromElsewhere(plain: string): boolean {
+  let found = false
+  withPaints(plain, (value) => {
+    found ||= REMOTE.test(value)
+    return value
   })
+  return found
+}
 
 /** A style with other values of those properties. */
 function withPaints(css: string, change: (value: string) => string): string {

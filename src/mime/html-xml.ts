@@ -15,15 +15,23 @@ import type { HtmlAttribute } from './html-tokens.ts'
 /** Of XML that is neither XHTML nor SVG by its type: whether it may be either. */
 export function mayBeShown(xml: string): boolean {
   const text = withReferences(xml)
-  return /www\.w3\.org\/(?:1999\/xhtml|2000\/svg|1998\/math)/i.test(text) || DECLARES.test(text)
+  return /www\.w3\.org\/(?:1999\/xhtml|2000\/svg|1998\/math)/i.test(text) || declares(text)
 }
 
 /** What a document type may define is elements and attributes too; a style sheet may make HTML of anything. */
-const DECLARES = /<!doctype[^>]*\[|<!(?:entity|attlist)|<\?xml-stylesheet/i
+function declares(xml: string): boolean {
+  if (/<!(?:entity|attlist)|<\?xml-stylesheet/i.test(xml)) return true
+  // Past each, so that many without an end are not looked through again and again.
+  for (const { 0: start, index } of xml.matchAll(/<!doctype[^>[]*/gi)) {
+    if (xml[index + start.length] === '[') return true
+  }
+  return false
+}
 
 /** Whether XML has something active, or with `keepRemote: false` something that is loaded. */
 export function isActiveXml(xml: string, options: SanitizeOptions): boolean {
-  if (DECLARES.test(xml)) return true
+  if (declares(xml)) return true
+  let hasStyle = false
   for (const [, prefixed, text] of xml.matchAll(TAG)) {
     const name = localName(prefixed!)
     const attributes = attributesOf(text!)
@@ -31,12 +39,12 @@ export function isActiveXml(xml: string, options: SanitizeOptions): boolean {
     if (isActiveTag({ name, attributes, start: 0, end: 0, selfClosing: false }, options))
       return true
     if (attributes.some((one) => activeAttribute(name, one, options) !== undefined)) return true
-    if (name === 'style') {
-      const css = withReferences(xml.replaceAll(/<!\[CDATA\[|\]\]>|<!--|-->/g, ''))
-      if (cleanStyle(css, options) !== css) return true
-    }
+    hasStyle ||= name === 'style'
   }
-  return false
+  if (!hasStyle) return false
+  // Once for all of them: where one ends is not looked for.
+  const css = withReferences(xml.replaceAll(/<!\[CDATA\[|\]\]>|<!--|-->/g, ''))
+  return cleanStyle(css, options) !== css
 }
 
 /** A start tag: its name, and its attributes. A `<` in a value is an error there. */
@@ -47,7 +55,8 @@ const ACTIVE: ReadonlySet<string> = new Set(['animate', 'feimage', 'handler', 's
 
 const localName = (name: string): string => name.slice(name.indexOf(':') + 1).toLowerCase()
 
-const ATTRIBUTE = /([^\s=<>"'/]+)\s*=\s*(?:"([^"]*)"|'([^']*)')/g
+/** From its first letter on: a name is looked at once, however long it is. */
+const ATTRIBUTE = /(?<![^\s=<>"'/])([^\s=<>"'/]+)\s*=\s*(?:"([^"]*)"|'([^']*)')/g
 
 function attributesOf(text: string): HtmlAttribute[] {
   return [...text.matchAll(ATTRIBUTE)].map(([, name, one, other]) => ({

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { sanitizeHtml } from '../../src/mime/html.ts'
 import { cleanStyle } from '../../src/mime/html-style.ts'
+import { assertGrowth } from '../support/growth.ts'
 
 describe('style sheets', () => {
   it('lose the rule that loads another one, and nothing else', () => {
@@ -63,6 +64,29 @@ describe('style sheets', () => {
     ]) {
       cleanStyle(`${css.repeat(100_000)}{`, { keepRemote: false })
     }
+  })
+
+  for (const [what, start, end] of [
+    ['before an address', 'p{b:url(', '#a)}'],
+    ['before an address in quotes', 'p{b:url("', '#a")}'],
+    ['without an address', 'p{b:url(', ')}'],
+    ['without an end', 'p{b:url(', ''],
+  ] as const) {
+    it(`are read once where there are many blanks: ${what}`, () =>
+      assertGrowth(
+        (n) => start + ' '.repeat(n) + end,
+        4_000,
+        (css) => cleanStyle(css, { keepRemote: false }),
+      ))
+  }
+
+  it('are written plainly once, whatever is looked for in them', (test) => {
+    const css = `p{b:url(cid:a);fill:url(#a)}${'\\41 '.repeat(1_000)}`
+    const { mock } = test.mock.method(String.prototype, 'toLowerCase')
+    assert.equal(cleanStyle(css, { keepRemote: false }), css)
+    const long = mock.calls.filter((call) => String(call.this).length > 1_000)
+    mock.restore()
+    assert.equal(long.length, 1)
   })
 })
 
