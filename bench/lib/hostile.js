@@ -25,17 +25,21 @@ const list = (bytes) => void parseMime(bytes).headers.mailboxes('To')
 /** What it is, the message, and what is done to it. */
 export const HOSTILE = [
   ['HTML: tags', html('', '<a b=c>'), clean],
-  ['HTML: meta elements of UTF-7', html('', '<meta charset=utf-7>'), clean],
-  ['HTML: UTF-7', charset('utf-7', 'a+AD4-'), clean],
-  ['HTML: UTF-32', charset('utf-32', 'a\0\0\0'), clean],
+  ['HTML: meta elements', html('', '<meta charset=utf-8>'), clean],
+  [
+    'HTML: a style sheet of escapes',
+    message('Content-Type: text/html', `<style>${filled('\\41 ')}`),
+    clean,
+  ],
+  ['HTML: UTF-16', charset('utf-16le', 'a\0<\0b\0'), clean],
   ['HTML: UTF-8 that is none', charset('utf-8', '\xc3\xff\xe2\x82'), clean],
   ['HTML: windows-1252', charset('windows-1252', '\x80\x81x'), clean],
   ['HTML: gb18030', charset('gb18030', '\xa4\xa4\x810\x810'), clean],
   [
     'HTML: eight charsets',
     charset(
-      'utf-7; charset=utf-16; charset=utf-32; charset=ucs-2; charset=utf-16be; charset=utf-7-imap; charset=cesu-8; charset=big5',
-      'a+AD4-<b>',
+      'utf-16; charset=gbk; charset=big5; charset=shift_jis; charset=euc-kr; charset=utf-16be; charset=koi8-r; charset=utf-8',
+      'a\xa4\xa4<b>',
     ),
     clean,
   ],

@@ -95,8 +95,9 @@ const hasEscapes = (text: string): boolean => /\x1b[$(-/]|[\x0e\x0f]/.test(text)
  */
 export function isInOwnCode(labels: readonly string[], bytes: Buffer): boolean {
   const text = bytes.toString('latin1')
-  const inside = Array.from(text.matchAll(SAID_INSIDE), ([, name]) => name!)
-  const codes = new Set([...labels, ...inside].map((one) => ownCodeOf(one)))
+  const names = new Set(labels)
+  for (const [, name] of text.matchAll(SAID_INSIDE)) names.add(name!)
+  const codes = new Set(Array.from(names, ownCodeOf))
   if (UNREADABLE.some((code) => codes.has(code))) return true
   if (!hasShifts(text)) return false
   if (codes.has('hz') || codes.has('iso-2022')) return true

@@ -76,8 +76,9 @@ export async function isLeftActive(
   const isXml =
     part.types.some(isXmlType) || (!part.filenames.some(isHtmlName) && XML.test(startOf(bytes)))
   const isShown = !isXml || part.types.some((type) => SHOWN.has(type))
+  if (isShown && charsets.length > 0 && bytes.length > LARGEST_READ) return true
   const isOpaque = isInOwnCode(labels, bytes)
-  if (isShown && (isOpaque || (charsets.length > 0 && bytes.length > LARGEST_READ))) return true
+  if (isShown && isOpaque) return true
   const turns = new Turns()
   const usual = await part.text()
   const texts = await otherTexts(labels, charsets, bytes, usual, turns)
