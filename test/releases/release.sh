@@ -132,7 +132,7 @@ if [ ! -e "$root/.complete" ]; then
   if [ ! -e "$root/.complete" ]; then
     work=$(mktemp -d "$roots/$suite.XXXXXX")
     chmod 755 "$work"
-    make_root "$suite"
+    make_root "$suite" >&2
     touch "$work/root/.complete"
     rm -rf --one-file-system "$root"
     mv "$work/root" "$root"

@@ -1,6 +1,7 @@
 #!/bin/bash
-# test.sh [SUITE...]: holds the models of mail servers against those of other releases of Debian, and has
-# `tsmilter run` tested on their own Node; trixie and sid if none is named, side by side. The repository has to be built.
+# test.sh [SUITE...]: holds the models of mail servers against those of other releases of Debian, and runs the unit
+# tests on their own Node, which Debian builds with its own libraries; trixie and sid if none is named, side by side.
+# The repository has to be built.
 #
 # A release that cannot be had here is skipped, with a line that says why.
 set -euo pipefail
@@ -16,7 +17,7 @@ cases=(
 )
 files=(
   mail-servers/{bytes,conformance,default-action,dialects,early-accept,edits,failures,merged-fields,messages,random-,same-outcome,verdicts}
-  test/cli/{check,run-entrance,run-options,run-telemetry,run-user,run-workers,run.test}
+  test/{cli,message,milter,mime,mta,protocol,server,session,telemetry,testing}/ examples/
 )
 
 work=$(mktemp -d)
