@@ -69,7 +69,7 @@ type Versioned =
 
 const EVERY_VERSION: Omit<MailServerModel, Versioned> = {
   name: 'postfix',
-  // smtpd_chat.c smtpd_chat_reply.
+  // SMTPD_FLAG_HANGUP (smtpd.h).
   hangsUpAfter: ['421', '521'],
   failureActions: ['accept', 'reject', 'tempfail', 'quarantine', 'shutdown'],
   offer: { version: PROTOCOL_VERSION, actions: ALL_ACTIONS, steps: ALL_STEPS },

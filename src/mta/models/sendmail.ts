@@ -91,9 +91,9 @@ const EVERY_VERSION: Omit<MailServerModel, 'version' | 'queue'> = {
     if (at === 'mail') return this.reply(action, 'rcpt', lastRecipient)
     return this.reply(action, at === 'data' ? 'header' : at)
   },
-  // Its code has the letter, and no case for it (milter.c milter_send_command).
+  // Measured: as a reply that it does not know.
   shutdown: 'unknown',
-  // From 8.17.2 on, and in Debian's 8.17.1 since 2024 (collect.c, srv_features without u2).
+  // In 8.18, and in Debian's 8.17.1 from deb12u2 on; U and u2 of srv_features allow or replace it.
   refusal: ({ fields, body }) =>
     hasBareCR(body) || fields.some(({ raw }) => raw.includes(CR))
       ? '421 4.5.0 Bare carriage return (CR) not allowed'

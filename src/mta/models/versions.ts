@@ -34,7 +34,8 @@ interface PostfixRules {
   readonly unknownReplies: 'all' | '4xx'
   /**
    * SHUTDOWN in answer to end of message: up to 3.10 the client is told that the message is queued, and it is
-   * not (cleanup_milter.c cleanup_milter_apply has no case for it); 421 from 3.11.5 on.
+   * not, since cleanup_milter_apply sets CLEANUP_STAT_CONT in `flags` instead of `errs`, where that bit means
+   * CLEANUP_FLAG_DISCARD (cleanup_milter.c, cleanup_user.h); 421 from 3.11.5 on.
    */
   readonly shutdownAtEnd: 'lost' | 'refused'
   /** A reply of a filter's own is checked by its first line, or from 3.11 on by each (milter8.c). */
