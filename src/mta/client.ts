@@ -22,7 +22,7 @@ import { reasonOf } from '../server/tls.ts'
 import { socketChannel, type Channel, type ClientTls, type OpenChannel } from './channel.ts'
 import type { FailureAction } from './models/failure-action.ts'
 import { mailServerModel } from './models/mail-server-model.ts'
-import type { MailServerModel, MtaTimeouts } from './models/model.ts'
+import { CONTENT_COMMANDS, type MailServerModel, type MtaTimeouts } from './models/model.ts'
 import type { MailServerChoice } from './models/versions.ts'
 import type { Outcome } from './outcome.ts'
 import { SmtpSession } from './smtp-session.ts'
@@ -252,7 +252,9 @@ export class MtaClient implements AsyncDisposable {
     this.#send(message)
     if (handling === 'silent') return undefined
     const atEnd = message.type === 'eom'
-    const patience = CONTENT.has(message.type) ? this.timeouts.content : this.timeouts.command
+    const patience = CONTENT_COMMANDS.has(message.type)
+      ? this.timeouts.content
+      : this.timeouts.command
     const end =
       atEnd && this.timeouts.endOfMessage > 0
         ? performance.now() + this.timeouts.endOfMessage
@@ -522,7 +524,6 @@ const STEPS: Partial<
 }
 
 const NEVER_ANSWERED: ReadonlySet<CommandType> = new Set(['macro', 'abort', 'quit', 'quit_nc'])
-const CONTENT: ReadonlySet<CommandType> = new Set(['header', 'eoh', 'body', 'eom'])
 
 const ACTIONS: Readonly<Record<EditMessage['type'], number>> = {
   addheader: Action.ADDHDRS,

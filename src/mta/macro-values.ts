@@ -1,5 +1,6 @@
 import type { CompleteTransaction } from './transaction.ts'
 import {
+  CONTENT_COMMANDS,
   OWN_NAME,
   type AddedFields,
   type MacroCommand,
@@ -61,7 +62,11 @@ export class MacroValues {
 
   #value(command: MacroCommand, name: string): string | undefined {
     const { contentMacros } = this.#model
-    if (contentMacros !== undefined && CONTENT.has(command) && !contentMacros.has(name)) {
+    if (
+      contentMacros !== undefined &&
+      CONTENT_COMMANDS.has(command) &&
+      !contentMacros.has(name)
+    ) {
       return undefined
     }
     if (name === 'i') return this.#hasQueueId(command) ? this.#queueId : undefined
@@ -156,8 +161,6 @@ const ORDER: readonly MacroCommand[] = [
   'body',
   'eom',
 ]
-
-const CONTENT: ReadonlySet<MacroCommand> = new Set(['header', 'eoh', 'body', 'eom'])
 
 /** Sendmail writes a complete name with a dot at its end. */
 function domainOf(address: string, postfix: boolean): string {

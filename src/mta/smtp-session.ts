@@ -7,6 +7,7 @@ import { decodeText } from '../protocol/text.ts'
 import type { MtaClient } from './client.ts'
 import { MacroValues } from './macro-values.ts'
 import {
+  CONTENT_COMMANDS,
   OWN_RECEIVED,
   type EditFailure,
   type MacroCommand,
@@ -305,7 +306,7 @@ class Delivery {
   #sendMacros(stage: MacroCommand): void {
     const { model, options, choice } = this.#client
     // Macros of the content go with their command only; the others also where it is declined.
-    if (CONTENT.has(stage) && this.#client.handling(stage) === 'declined') return
+    if (CONTENT_COMMANDS.has(stage) && this.#client.handling(stage) === 'declined') return
     if (!this.#client.knows(stage)) return
     const asked = choice?.macros?.get(MACRO_STAGES[stage])
     const configured = options.macroLists?.[LIST_OF[stage]]
@@ -363,13 +364,13 @@ class Delivery {
       case 'shutdown':
         if (model.shutdown === 'unknown')
           throw this.#client.fail('UNEXPECTED_REPLY', `shutdown in answer to ${stage}`)
-        if (model.shutdown === 'loses content' && CONTENT_AND_END.has(stage))
+        if (model.shutdown === 'loses content' && CONTENT_COMMANDS.has(stage))
           return { kind: 'discard', stage, reply: '' }
         return {
           kind: 'refuse',
           stage,
           reply: model.reply(reply.type, stage, address),
-          unheard: !CONTENT_AND_END.has(stage),
+          unheard: !CONTENT_COMMANDS.has(stage),
         }
       case 'reject':
       case 'tempfail':
@@ -496,9 +497,6 @@ const EMPTY = Buffer.alloc(0)
 
 /** Failures that Postfix takes for a wrong set-up of its own. */
 const CONFIGURATION: ReadonlySet<string> = new Set(['INVALID_REPLY', 'EDIT_REFUSED'])
-
-const CONTENT: ReadonlySet<MacroCommand> = new Set(['header', 'eoh', 'body'])
-const CONTENT_AND_END: ReadonlySet<MacroCommand> = new Set([...CONTENT, 'eom'])
 
 const COMMANDS: Readonly<Record<MacroCommand, Command>> = {
   connect: Command.CONNECT,

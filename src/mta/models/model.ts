@@ -18,6 +18,9 @@ export const OWN_RECEIVED: Field = Field.of(
 export type MacroCommand =
   'connect' | 'helo' | 'mail' | 'rcpt' | 'data' | 'header' | 'eoh' | 'body' | 'eom' | 'unknown'
 
+/** Those of them that are of the content: they follow DATA. */
+export const CONTENT_COMMANDS: ReadonlySet<string> = new Set(['header', 'eoh', 'body', 'eom'])
+
 /** How long the server waits for a filter, in milliseconds. */
 export interface MtaTimeouts {
   /** until the connection is open */

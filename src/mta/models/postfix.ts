@@ -1,11 +1,10 @@
 import { ALL_ACTIONS, ALL_STEPS, PROTOCOL_VERSION } from '../../protocol/constants.ts'
-import { OWN_NAME, type CannedReply, type MacroCommand, type MailServerModel } from './model.ts'
+import { CONTENT_COMMANDS, OWN_NAME, type CannedReply, type MailServerModel } from './model.ts'
 import { POSTFIX_NEGOTIATION } from './negotiation.ts'
 import { PostfixQueuedMessage } from './postfix-queue.ts'
 import { postfixRules, type PostfixVersion } from './versions.ts'
 
 const QUEUE_ID = ['i']
-const CONTENT: ReadonlySet<MacroCommand> = new Set(['header', 'eoh', 'body', 'eom'])
 
 const REPLIES: Readonly<Record<CannedReply, string>> = {
   reject: '550 5.7.1 Command rejected',
@@ -119,7 +118,7 @@ const EVERY_VERSION: Omit<MailServerModel, Versioned> = {
     if (what !== 'shutdown') return REPLIES[what]
     if (at === 'connect') return GREETING
     // The content is another process's (cleanup_milter.c), which may not know it at all.
-    return CONTENT.has(at) ? '421 4.7.0 Service unavailable' : REPLIES[what]
+    return CONTENT_COMMANDS.has(at) ? '421 4.7.0 Service unavailable' : REPLIES[what]
   },
   ownReply: (text, at) => (at === 'connect' && text.startsWith('421') ? GREETING : text),
   refusal: () => undefined,

@@ -1,11 +1,9 @@
 import { ALL_ACTIONS, ALL_STEPS, PROTOCOL_VERSION } from '../../protocol/constants.ts'
 import { encodeText } from '../../protocol/text.ts'
-import { OWN_NAME, type MacroCommand, type MailServerModel } from './model.ts'
+import { CONTENT_COMMANDS, OWN_NAME, type MacroCommand, type MailServerModel } from './model.ts'
 import { SENDMAIL_NEGOTIATION } from './negotiation.ts'
 import { SendmailQueuedMessage } from './sendmail-queue.ts'
 import { sendmailRules, type SendmailVersion } from './versions.ts'
-
-const CONTENT: ReadonlySet<MacroCommand> = new Set(['header', 'eoh', 'body', 'eom'])
 
 /** Sendmail with F=T and the settings of its m4 files (`sendmail/milter.c`). */
 export function sendmailModel(version: SendmailVersion): MailServerModel {
@@ -65,7 +63,7 @@ const EVERY_VERSION: Omit<MailServerModel, 'version' | 'queue'> = {
     switch (what) {
       case 'reject':
         if (at === 'connect' || at === 'helo') return '550 5.0.0 Command rejected'
-        if (CONTENT.has(at)) return '554 5.7.1 Command rejected'
+        if (CONTENT_COMMANDS.has(at)) return '554 5.7.1 Command rejected'
         return withAddress('550 5.7.1 Command rejected', at, address)
       default:
         return '451 4.3.2 Please try again later'
