@@ -24,7 +24,7 @@ export function postfixModel(version: PostfixVersion): MailServerModel {
     onFailure: rules.onFailure,
     unknownLine: (line) => (rules.unknown === 'line' ? line : line.split(' ', 1)[0]!),
     takesForUnknown: (reply) => rules.unknownReplies === 'all' || reply.startsWith('4'),
-    shutdown: rules.shutdownAtEnd === 'lost' ? 'loses content' : 'refuses',
+    shutdown: rules.shutdown,
     failureReply: (action, { at, misconfigured }) => {
       const known = action !== 'shutdown' || rules.knowsShutdown
       if (known && action === 'reject' && !misconfigured) return '550 5.5.0 Service unavailable'

@@ -37,7 +37,7 @@ interface PostfixRules {
    * not, since cleanup_milter_apply sets CLEANUP_STAT_CONT in `flags` instead of `errs`, where that bit means
    * CLEANUP_FLAG_DISCARD (cleanup_milter.c, cleanup_user.h); 421 from 3.11.5 on.
    */
-  readonly shutdownAtEnd: 'lost' | 'refused'
+  readonly shutdown: 'loses content' | 'refuses'
   /** A reply of a filter's own is checked by its first line, or from 3.11 on by each (milter8.c). */
   readonly replyChecked: 'first line' | 'each line'
 }
@@ -50,7 +50,7 @@ const POSTFIX: {
   knowsShutdown: { '3.7': false, '3.10': true, '3.11': true },
   unknown: { '3.7': 'first word', '3.10': 'line', '3.11': 'line' },
   unknownReplies: { '3.7': 'all', '3.10': '4xx', '3.11': '4xx' },
-  shutdownAtEnd: { '3.7': 'lost', '3.10': 'lost', '3.11': 'refused' },
+  shutdown: { '3.7': 'loses content', '3.10': 'loses content', '3.11': 'refuses' },
   replyChecked: { '3.7': 'first line', '3.10': 'first line', '3.11': 'each line' },
 }
 
