@@ -17,6 +17,7 @@ import { isMainThread } from 'node:worker_threads'
 import { setTimeout } from 'node:timers/promises'
 import { ListenError } from '../errors.ts'
 import { MAX_SOCKET_PATH } from './listen-address.ts'
+import { programOutput } from './program-output.ts'
 import { strangerIn, type Trusted } from './safe-directory.ts'
 
 /** Who may connect to a unix socket. The mail server needs write permission. */
@@ -270,13 +271,8 @@ async function idOf(
 ): Promise<number> {
   if (typeof name === 'number') return name
   if (/^\d+$/.test(name)) return Number(name)
-  // Most have no names to look up, and need not load this.
-  const { execFile } = await import('node:child_process')
-  const line = await new Promise<string>((resolve, reject) => {
-    execFile('getent', ['--', DATABASES[kind], name], (error, output) =>
-      error === null ? resolve(output) : reject(unknownName(path, kind, name, error)),
-    )
-  })
+  const line = await programOutput(['getent', '--', DATABASES[kind], name])
+  if (line instanceof Error) throw unknownName(path, kind, name, line)
   const id = Number(line.split(':')[2])
   if (!Number.isInteger(id)) throw unknownName(path, kind, name)
   return id

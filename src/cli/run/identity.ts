@@ -1,5 +1,5 @@
-import { execFile } from 'node:child_process'
 import { UsageError } from '../../errors.ts'
+import { programOutput } from '../../server/program-output.ts'
 import type { Identity } from './messages.ts'
 import type { ProcessSettings } from './settings.ts'
 import { nodeChangesUsers, setprivCommand } from './setpriv.ts'
@@ -45,12 +45,8 @@ async function entry(
   kind: 'user' | 'group',
   name: string | number,
 ): Promise<(string | undefined)[]> {
-  const line = await new Promise<string>((resolve) => {
-    execFile('getent', ['--', database, String(name)], (error, output) =>
-      resolve(error === null ? output.trim() : ''),
-    )
-  })
-  if (line !== '') return line.split(':')
+  const line = await programOutput(['getent', '--', database, String(name)])
+  if (typeof line === 'string' && line !== '') return line.trim().split(':')
   if (/^\d+$/.test(String(name))) return [undefined, '', String(name), String(name)]
   throw new UsageError(
     'INVALID_OPTION',

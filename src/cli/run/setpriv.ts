@@ -1,5 +1,5 @@
-import { execFile } from 'node:child_process'
 import { UsageError } from '../../errors.ts'
+import { programOutput } from '../../server/program-output.ts'
 import type { Identity } from './messages.ts'
 
 /**
@@ -41,26 +41,20 @@ export async function setprivCommand(
     [gid, ...groups].join(','),
     '--',
   ]
-  const tried = await output([...command, process.execPath, '--version'])
+  const tried = await programOutput([...command, process.execPath, '--version'])
   if (tried instanceof Error) throw impossible(option, tried)
   return command
 }
 
 /** The groups of a user but its own, as the system knows them. */
 async function groupsOf(name: string, ownGid: number): Promise<number[]> {
-  const ids = await output(['id', '-G', '--', name])
+  const ids = await programOutput(['id', '-G', '--', name])
   if (ids instanceof Error) throw impossible('user', ids)
   return ids
     .trim()
     .split(' ')
     .map(Number)
     .filter((id) => id !== ownGid)
-}
-
-function output([program, ...args]: readonly string[]): Promise<string | Error> {
-  return new Promise((resolve) => {
-    execFile(program!, args, (error, stdout) => resolve(error ?? stdout))
-  })
 }
 
 function impossible(option: string, { message }: Error): UsageError {
