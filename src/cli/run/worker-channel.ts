@@ -8,12 +8,10 @@ const MAX_MESSAGE = 4 * 1024 * 1024
 const SMALL_ANSWER = 128
 /** Bytes a worker may send: unasked, its signs of life, and then what it was asked for. */
 const BYTES = { perSecond: 64 * 1024, unasked: MAX_MESSAGE, most: 2 * MAX_MESSAGE }
-/**
- * Messages it may send: each costs this process some 400 bytes until the garbage is collected, however short it
- * is. A connection has two: that the socket has arrived (Node's), and that it is taken.
- */
+/** Messages it may send: each costs this process some 400 bytes until the garbage is collected, however short. */
 const MESSAGES = { perSecond: 1_000, unasked: 10_000, most: 2 * (BYTES.most / SMALL_ANSWER) }
-const FOR_A_CONNECTION = 2
+/** What a request may bring. A connection has two: that the socket has arrived (Node's), and that it is taken. */
+const MESSAGES_FOR_A_REQUEST = 2
 
 /**
  * Bounds what a worker sends. Node's own reading of a channel trusts the other side: a line that is not JSON, or a
@@ -43,7 +41,7 @@ export class WorkerChannel {
   /** It has been sent something, and may answer. */
   asked({ type }: ToWorker): void {
     this.#bytes.add(type === 'connection' || type === 'echo' ? SMALL_ANSWER : MAX_MESSAGE)
-    this.#messages.add(FOR_A_CONNECTION)
+    this.#messages.add(MESSAGES_FOR_A_REQUEST)
   }
 
   #guard(pipe: ChannelPipe): void {
