@@ -280,6 +280,11 @@ export class Conversation implements SessionEvents, Contexts {
     this.#runner?.cut(error)
   }
 
+  /** Bounds handlers of abort and close that have no deadline. */
+  boundNotices(patience: number): void {
+    this.#runner?.bound(patience)
+  }
+
   violation(error: ProtocolError, fatal: boolean): void {
     if (channels.violation.hasSubscribers) {
       channels.violation.publish({ connection: this.id, code: error.code, fatal })

@@ -7,7 +7,7 @@ import { channels } from './channels.ts'
 import type { LiveConnectionContext, LiveMessageContext } from './context.ts'
 import type { AnyHandler, FilterObject } from './filter-object.ts'
 import { handlerCalls, TracedCall } from './handler-call.ts'
-import { logFailure, missedDeadline } from './interruption.ts'
+import { interruption, logFailure, missedDeadline } from './interruption.ts'
 import { answeredUnasked, keptTooLong, marksOf, NO_MARKS, type Marks } from './marks.ts'
 import {
   publishFailure,
@@ -40,6 +40,10 @@ export class HandlerRunner {
   readonly #contexts: Contexts
   /** what is waited for and may be cut off */
   #running: { cut(reason: InterruptedError): void } | undefined
+  /** a handler of abort or close, which is not cut off with the others */
+  #told: { bound(limit: number, reason: () => InterruptedError): void } | undefined
+  /** milliseconds for such a one without a deadline; 0 for any time */
+  #patience = 0
   /** of a handler, if somebody traces */
   #traced: TracedCall | undefined
 
@@ -57,6 +61,15 @@ export class HandlerRunner {
   /** The handler that runs is answered for, by the configured policy. */
   cut(reason: InterruptedError): void {
     this.#running?.cut(reason)
+  }
+
+  /**
+   * Handlers of abort and close without a deadline, the one that runs and those to come, have so many milliseconds:
+   * this server stops, and would wait for ever.
+   */
+  bound(patience: number): void {
+    this.#patience = patience
+    this.#told?.bound(patience, () => interruption('shutdown'))
   }
 
   // ---- events that are answered with a verdict
@@ -197,7 +210,7 @@ export class HandlerRunner {
     })
   }
 
-  /** For abort and close: told, not asked, and never cut off but by their deadline. */
+  /** For abort and close: told, not asked, and cut off by their deadline alone, or by {@link bound}. */
   notify(
     stage: 'abort' | 'close',
     context: LiveConnectionContext,
@@ -271,12 +284,17 @@ export class HandlerRunner {
     const limit = this.#settings.deadlines[stage]
     const call = new AwaitedHandler(result, limit, this, stage, context, done, failed)
     if (interruptible) this.#running = call
+    else {
+      this.#told = call
+      if (this.#patience > 0) this.bound(this.#patience)
+    }
     return call.answer
   }
 
   /** The call is not waited for any longer. */
   over(call: unknown): void {
     if (this.#running === call) this.#running = undefined
+    if (this.#told === call) this.#told = undefined
   }
 
   /** A handler was cut off, which keeps its context: those after it have another. */

@@ -38,7 +38,8 @@ export interface FilterOptions {
    */
   readonly onError?: ErrorPolicy | undefined
   /**
-   * Time for one call of a handler: one number for all, or by stage. 0 for no limit. The defaults lie
+   * Time for one call of a handler: one number for all, or by stage. 0 for no limit, for `abort` and
+   * `close` until the server stops: then 8000. The defaults lie
    * below what mail servers wait: Sendmail 10 seconds a reply, 300 in all at end of message.
    * @default 8000, eom 270000
    */
@@ -117,7 +118,8 @@ const POLICIES: Readonly<Record<ErrorPolicy, Verdict>> = {
   continue: CONTINUE,
   accept: ACCEPT,
 }
-const STAGE_DEADLINE = 8_000
+/** also for handlers of abort and close without a deadline, when a server stops */
+export const STAGE_DEADLINE = 8_000
 const EOM_DEADLINE = 270_000
 
 /** Less is no budget: one header may have that much. */

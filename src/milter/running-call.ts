@@ -12,17 +12,13 @@ import { isDebugged } from './debugger.ts'
 export abstract class RunningCall<T> {
   readonly answer: Promise<T>
   #resolve!: (answer: T) => void
-  readonly #timer: NodeJS.Timeout | undefined
+  #timer: NodeJS.Timeout | undefined
   #waiting = true
 
   /** @param limit milliseconds, 0 for no deadline */
   constructor(result: PromiseLike<unknown>, limit: number) {
     this.answer = new Promise((resolve) => (this.#resolve = resolve))
-    if (limit > 0) {
-      this.#timer = setTimeout(() => {
-        if (!isDebugged()) this.cut(this.missed())
-      }, limit)
-    }
+    if (limit > 0) this.bound(limit, () => this.missed())
     whenSettled(
       result,
       (value) => {
@@ -42,6 +38,17 @@ export abstract class RunningCall<T> {
     } catch (error) {
       return this.failed(error)
     }
+  }
+
+  /**
+   * Gives a call without a deadline one.
+   * @param reason why it is cut off then
+   */
+  bound(limit: number, reason: () => InterruptedError): void {
+    if (this.#timer !== undefined || !this.#waiting) return
+    this.#timer = setTimeout(() => {
+      if (!isDebugged()) this.cut(reason())
+    }, limit)
   }
 
   /** Answers in the handler's place. */

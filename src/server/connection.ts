@@ -28,6 +28,7 @@ export class Connection implements Transport, Listed, Occupant {
   readonly acknowledgesLate: boolean
   readonly peer: string | undefined
   readonly #socket: Socket
+  readonly #conversation: Conversation
   readonly #session: Session
   readonly #onClose: (connection: Connection) => void
   readonly #opened = clock()
@@ -73,7 +74,8 @@ export class Connection implements Transport, Listed, Occupant {
     this.acknowledgesLate = remoteAddress !== undefined
     this.peer =
       peer ?? (remoteAddress === undefined ? undefined : formatPeer(remoteAddress, remotePort))
-    this.#session = new Conversation(factory, settings, this).session
+    this.#conversation = new Conversation(factory, settings, this)
+    this.#session = this.#conversation.session
     readShared(socket, this.#session)
     socket.setNoDelay(true)
     socket.setKeepAlive(true)
@@ -271,6 +273,11 @@ export class Connection implements Transport, Listed, Occupant {
   abandon(reason: CloseReason): void {
     this.#session.end(reason)
     this.#socket.destroy()
+  }
+
+  /** Bounds handlers of abort and close that have no deadline. */
+  boundNotices(patience: number): void {
+    this.#conversation.boundNotices(patience)
   }
 }
 

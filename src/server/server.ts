@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { UsageError } from '../errors.ts'
 import { channels } from '../milter/channels.ts'
 import type { Filter, FilterFactory } from '../milter/filter-object.ts'
-import { filterSettings, type FilterSettings } from '../milter/options.ts'
+import { filterSettings, STAGE_DEADLINE, type FilterSettings } from '../milter/options.ts'
 import type { Overload, OverloadAnswer } from '../milter/overload.ts'
 import { tryFactory } from '../milter/trial.ts'
 import type { MemoryBudget } from '../session/memory-budget.ts'
@@ -192,7 +192,8 @@ export class MilterServer implements AsyncDisposable {
    * answered by the error policy and everything is closed. A second call can shorten the deadline.
    *
    * When it settles no handler is called any more, and those of `abort` and `close` have ended or missed their
-   * own deadlines (option `deadlines`), which also bound how long it takes beyond its own.
+   * own deadlines (option `deadlines`), which also bound how long it takes beyond its own; without a deadline
+   * they have 8 seconds then.
    */
   close(options: CloseOptions = {}): Promise<void> {
     this.#close = options
@@ -232,6 +233,9 @@ export class MilterServer implements AsyncDisposable {
     for (const end = clock() + 1_000; this.#size > 0 && clock() < end;) await this.#nap(20)
     for (const connection of this.#all()) connection.abandon('shutdown')
     // Handlers of abort and close end by themselves or at their deadlines; nothing runs after that.
+    for (const connection of this.#all()) {
+      if (connection instanceof Connection) connection.boundNotices(STAGE_DEADLINE)
+    }
     while (this.#size > 0) await this.#nap(1_000)
     clearInterval(this.#sweep)
     this.#closed?.()

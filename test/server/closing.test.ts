@@ -88,6 +88,45 @@ describe('a server that has closed', () => {
     assert.equal(server.connections, 0)
   })
 
+  for (const stage of ['abort', 'close'] as const) {
+    for (const [when, begun] of [
+      ['before', true],
+      ['when', false],
+    ] as const) {
+      it(`has cut off a handler of ${stage} without a deadline, begun ${when} it stopped`, async (t) => {
+        const calls: string[] = []
+        const stays = (): Promise<void> => new Promise(() => {})
+        const server = await start(
+          {
+            envfrom: () => {},
+            abort: () => (calls.push('abort'), stage === 'abort' ? stays() : undefined),
+            close: () => (calls.push('close'), stage === 'close' ? stays() : undefined),
+          },
+          { deadlines: { abort: 0, close: 0 } },
+        )
+        const mta = await client(server)
+        await mta.command(mail())
+        if (begun) {
+          mta.destroy()
+          await until(() => calls.includes(stage))
+        }
+        const closing = server.close({ deadline: 0 }).then(() => calls.push('closed'))
+        // Past the second in which the last answers leave.
+        await new Promise((resolve) => setTimeout(resolve, 1_200))
+        t.mock.timers.enable({ apis: ['setTimeout'] })
+        t.mock.timers.tick(7_000)
+        await turns()
+        assert.ok(!calls.includes('closed'), calls.join())
+        t.mock.timers.tick(2_000)
+        await turns()
+        t.mock.timers.reset()
+        await closing
+        assert.deepEqual(calls, ['abort', 'close', 'closed'])
+        assert.equal(server.connections, 0)
+      })
+    }
+  }
+
   it('has waited for who is gone already', async () => {
     const closes = new Gate()
     const server = await start({ connect: () => {}, close: closes.handler })
