@@ -2,6 +2,7 @@ import { UsageError } from '../errors.ts'
 import type { ConnectionAnswer, MessageAnswer } from '../milter/handlers.ts'
 import type { Logger } from '../milter/log.ts'
 import { messageLimits, type MessageLimits } from '../milter/message-limits.ts'
+import { didYouMean } from '../milter/nearest.ts'
 import { invalidOption, MAX_TIMER, wholeNumber } from '../milter/option-values.ts'
 import { errorVerdict, type ErrorPolicy } from '../milter/options.ts'
 import { Action } from '../protocol/constants.ts'
@@ -169,7 +170,7 @@ export function checkedMember(definition: FilterDefinition<unknown>): FilterMemb
     if (!OPTIONS.has(key)) {
       throw new UsageError(
         'INVALID_HANDLER',
-        `${key} ${where} is neither a stage nor an option; stages are ${FILTER_STAGES.join(', ')}`,
+        `${key} ${where} is neither a stage nor an option${didYouMean(key, OPTIONS) || '.'} Stages are ${FILTER_STAGES.join(', ')}`,
       )
     }
     const isHandler = (FILTER_STAGES as readonly string[]).includes(key) || key === 'state'
@@ -191,7 +192,8 @@ export function checkedMember(definition: FilterDefinition<unknown>): FilterMemb
   }
   for (const kind of edits ?? []) {
     if (!Object.hasOwn(EDIT_ACTIONS, kind)) {
-      throw invalidOption('edits', kind, Object.keys(EDIT_ACTIONS).join(', '))
+      const known = Object.keys(EDIT_ACTIONS)
+      throw invalidOption('edits', kind, known.join(', '), known)
     }
   }
   return {
@@ -215,7 +217,7 @@ function readsOf(
   if (message !== undefined) possible.add('body')
   if (reads === undefined) return possible
   for (const kind of reads) {
-    if (!READS.includes(kind)) throw invalidOption('reads', kind, READS.join(', '))
+    if (!READS.includes(kind)) throw invalidOption('reads', kind, READS.join(', '), READS)
     if (!possible.has(kind)) {
       throw new UsageError(
         'INVALID_HANDLER',
@@ -234,7 +236,7 @@ function readsOf(
 
 function checkStage(option: string, stage: string): void {
   if (!(FILTER_STAGES as readonly string[]).includes(stage)) {
-    throw invalidOption(option, stage, `stages: ${FILTER_STAGES.join(', ')}`)
+    throw invalidOption(option, stage, `stages: ${FILTER_STAGES.join(', ')}`, FILTER_STAGES)
   }
 }
 

@@ -39,7 +39,8 @@ export function givenLimits(given: Partial<MessageLimits> = {}): Partial<Message
   const limits: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(given)) {
     if (!Object.hasOwn(DEFAULTS, name)) {
-      throw invalidOption('limits', name, Object.keys(DEFAULTS).join(', '))
+      const known = Object.keys(DEFAULTS)
+      throw invalidOption('limits', name, known.join(', '), known)
     }
     if (value === undefined) continue
     if (name !== 'temporaryDirectory') wholeNumber(`limits.${name}`, value as number, 0)

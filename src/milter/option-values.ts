@@ -1,5 +1,6 @@
 import { inspect } from 'node:util'
 import { UsageError } from '../errors.ts'
+import { didYouMean } from './nearest.ts'
 
 /** The longest time a timer of Node can wait; beyond it fires at once. */
 export const MAX_TIMER = 2_147_483_647
@@ -34,10 +35,20 @@ export function textList(
   return list as readonly string[]
 }
 
-export function invalidOption(name: string, value: unknown, takes: string): UsageError {
+/** @param known the names it takes, if it takes names: the one that was meant is among them */
+export function invalidOption(
+  name: string,
+  value: unknown,
+  takes: string,
+  known: readonly string[] = [],
+): UsageError {
+  const meant = typeof value === 'string' ? didYouMean(value, known) : ''
   const shown =
     typeof value === 'string' || typeof value === 'object'
       ? JSON.stringify(value)
       : inspect(value)
-  return new UsageError('INVALID_OPTION', `the option ${name} takes ${takes}; it got ${shown}`)
+  return new UsageError(
+    'INVALID_OPTION',
+    `the option ${name} takes ${takes}; it got ${shown}${meant}`,
+  )
 }

@@ -170,7 +170,7 @@ function deadlines(given: FilterOptions['deadlines']): Record<Stage, number> {
   if (typeof given === 'object') {
     for (const name of Object.keys(given)) {
       if (!Object.hasOwn(result, name)) {
-        throw invalidOption('deadlines', name, `stages: ${STAGE_NAMES.join(', ')}`)
+        throw invalidOption('deadlines', name, `stages: ${STAGE_NAMES.join(', ')}`, STAGE_NAMES)
       }
     }
   }

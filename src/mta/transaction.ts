@@ -2,6 +2,7 @@ import { isIPv6 } from 'node:net'
 import { UsageError } from '../errors.ts'
 import type { Peer } from '../protocol/commands.ts'
 import type { Authentication, Tls } from '../message/mail-connection.ts'
+import { didYouMean } from '../milter/nearest.ts'
 import { bareMacroName } from '../protocol/macros.ts'
 import { encodeText } from '../protocol/text.ts'
 import { parseMessage, type ParsedMessage } from './message.ts'
@@ -117,7 +118,7 @@ export function refuseOthers(caller: string, given: object, known: readonly stri
   if (other === undefined) return
   throw new UsageError(
     'INVALID_OPTION',
-    `${caller} has no field ${JSON.stringify(other)}; there are ${known.join(', ')}`,
+    `${caller} has no field ${JSON.stringify(other)}${didYouMean(other, known) || '.'} There are: ${known.join(', ')}`,
   )
 }
 

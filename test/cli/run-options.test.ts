@@ -151,13 +151,13 @@ describe('options of tsmilter run', () => {
       [{ workers: 0 }, /workers.*it got 0$/],
       [
         { worker: 2 },
-        /^the option worker of config\.ts: there is none; there are filters, logger, listen, workers/,
+        /^the option worker of config\.ts: there is none; did you mean workers\? There are: filters, logger, listen, workers/,
       ],
       [{ listen: 'inet:127.0.0.1:8890' }, /listen.*'inet:8890@127\.0\.0\.1'/],
       [{ listen: [] }, /listen.*several times/],
       [
         { stop: { deadlin: 1 } },
-        /stop\.deadlin of config\.ts: there is none; there are stop\.delay, stop\.deadline, stop\.quiet/,
+        /stop\.deadlin of config\.ts: there is none; did you mean stop\.deadline\? There are: stop\.delay, stop\.deadline, stop\.quiet/,
       ],
       [
         { stop: 5 },
@@ -190,7 +190,7 @@ describe('options of tsmilter run', () => {
       [{ allow: [] }, /allow.*it got \[\]$/],
       [{ proxies: ['10.0.0.0/33'] }, /proxies.*and unix for unix sockets.*"10\.0\.0\.0\/33"$/],
       [{ tls: { ca: 5 } }, /tls\.ca.*the path of a file; it got 5$/],
-      [{ tls: { certificate: 'a' } }, /there are tls\.cert, tls\.key, tls\.ca$/],
+      [{ tls: { certificate: 'a' } }, /There are: tls\.cert, tls\.key, tls\.ca$/],
       [{ onError: 'discard' }, /tempfail, reject, continue or accept; it got "discard"$/],
       [{ user: 'filter' }, /before the configuration is loaded; give --user or TSMILTER_USER$/],
     ]

@@ -819,6 +819,18 @@ describe('a definition', () => {
     })
   }
 
+  for (const [what, definition, message] of [
+    ['a stage', { mesage: nothing }, /mesage of .* nor an option; did you mean message\?/],
+    ['an option', { onNotGrantd: 'skip' }, /; did you mean onNotGranted\?/],
+    ['a deadline', { deadlines: { sendr: 1 } }, /deadlines .*; did you mean sender\?$/],
+    ['a limit', { limits: { bodysize: 1 } }, /limits .*; did you mean bodySize\?$/],
+    ['an edit', { edits: ['header'] }, /edits .*; did you mean headers\?$/],
+  ] as const) {
+    it(`with ${what} that is misspelt has the name that was meant`, () => {
+      assert.throws(() => defineFilter({ name: 'x', ...definition } as never), { message })
+    })
+  }
+
   it('of a composition has the names of its filters', () => {
     const both = compose(named({}), defineFilter({ name: 'other' }))
     assert.equal(both.name, 'test + other')

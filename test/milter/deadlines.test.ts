@@ -159,7 +159,7 @@ describe('options', () => {
     [{ onError: 'explode' }, /onError takes tempfail, reject, continue or accept/],
     [{ deadlines: -1 }, /deadlines.negotiate takes a whole number/],
     [{ deadlines: { eom: 1.5 } }, /deadlines.eom/],
-    [{ deadlines: { emo: 5 } }, /stages: negotiate, connect/],
+    [{ deadlines: { emo: 5 } }, /stages: negotiate, connect.*; did you mean eom\?$/],
     [{ maxEdits: 0 }, /maxEdits takes a whole number from 1 on/],
     [{ dataSize: 5 }, /dataSize takes 65535, 262143, 1048575/],
     [{ actions: 0x200 }, /actions takes/],

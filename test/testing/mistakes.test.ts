@@ -27,9 +27,20 @@ describe('mistakes in a test', () => {
     })
   }
 
+  it('a misspelt field has the name that was meant', async () => {
+    const expected = usage(
+      'INVALID_OPTION',
+      /no field "mesage"; did you mean message\? There are: /,
+    )
+    await assert.rejects(
+      deliver(() => ({}), wrong({ mesage: 'x' })),
+      expected,
+    )
+  })
+
   for (const name of ['sender', 'recipients', 'headers', 'onfailure', 'deadlines']) {
     it(`a field ${name}, which there is not`, async () => {
-      const expected = usage('INVALID_OPTION', new RegExp(`no field "${name}"; there are `))
+      const expected = usage('INVALID_OPTION', new RegExp(`no field "${name}".* There are: `))
       const given = wrong({ [name]: 'x' })
       await assert.rejects(
         deliver(() => ({}), given),

@@ -8,6 +8,7 @@ import type { ErrorPolicy } from '../../milter/options.ts'
 import type { OverloadAnswer } from '../../milter/overload.ts'
 import { STAGE_NAMES } from '../../milter/stages.ts'
 import type { LogLevel } from '../../milter/log.ts'
+import { didYouMean } from '../../milter/nearest.ts'
 import { Action, ALL_ACTIONS, DataSize } from '../../protocol/constants.ts'
 import { UNIX } from '../../server/entrance.ts'
 import { parseListenAddress } from '../../server/listen-address.ts'
@@ -300,7 +301,7 @@ function refuseUnknownKeys(config: object, source: string): void {
     throw new UsageError(
       'INVALID_OPTION',
       row === undefined
-        ? `the option ${key} of ${source}: there is none; there are ${there.join(', ')}`
+        ? `the option ${key} of ${source}: there is none${didYouMean(key, there) || '.'} There are: ${there.join(', ')}`
         : `the option ${key} of ${source}: it has to be known before the configuration is loaded; give ${flagOf(row)} or ${variableOf(row)}`,
     )
   }
