@@ -246,12 +246,7 @@ export class Base implements FilterObjectSource {
       name: string,
       value: string | Buffer,
     ): unknown {
-      this.#begin(context)
-      try {
-        return this.#answer(handler.call(this.#object, name as never, value as never))
-      } finally {
-        this.#object.#starting = false
-      }
+      return this.call(handler, context, [name, value])
     }
 
     overrunning(change: 1 | -1): void {
