@@ -60,6 +60,20 @@ describe('tsmilter run', () => {
     assert.ok(!existsSync(path))
   })
 
+  it('starts anew under node --watch-path when a file has changed', async () => {
+    const directory = project({ 'tag.mjs': TAG })
+    const path = join(directory, 's')
+    const watch = [`--watch-path=${join(directory, 'tag.mjs')}`]
+    await using running = launch(['tag.mjs', '--listen', path], directory, {}, watch)
+    await running.says(/INFO {2}ready /)
+    writeFileSync(join(directory, 'tag.mjs'), TAG.replace("'tag')", "'changed')"))
+    await running.says(/INFO {2}ready /, 2)
+    assert.equal(field(await send(`unix:${path}`), 'X-Seen'), 'changed')
+    await running.stop()
+    assert.doesNotMatch(running.said, /WARN|ERROR/)
+    assert.ok(!existsSync(path))
+  })
+
   it('runs TypeScript, several filters as one, and takes options from the environment', async () => {
     const directory = project({ 'tag.mjs': TAG, 'typed.ts': TYPED })
     await using running = await start(['tag.mjs', 'typed.ts'], directory, {

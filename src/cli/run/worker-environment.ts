@@ -8,6 +8,8 @@ const OF_THE_PRIMARY = [
   'LISTEN_FDS',
   'LISTEN_PID',
   'LISTEN_FDNAMES',
+  // Of node --watch: a worker would tell the primary which files it has loaded.
+  'WATCH_REPORT_DEPENDENCIES',
 ]
 
 /**

@@ -106,10 +106,11 @@ export function launch(
   args: readonly string[],
   cwd: string,
   options: SpawnOptions = {},
+  nodeOptions: readonly string[] = [],
 ): Running {
   const env = { PATH: process.env['PATH'], TSMILTER_LOG_FORMAT: 'text', ...options.env }
   return new Running(
-    spawn(process.execPath, [COMMAND, 'run', ...args], {
+    spawn(process.execPath, [...nodeOptions, COMMAND, 'run', ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
       ...options,
       cwd,
