@@ -12,8 +12,8 @@ export interface Outcome {
   /** what the client is told, lines parted by CRLF: `550 5.7.1 No lotteries here` */
   readonly reply: string
   /**
-   * the server has hung up after that reply (421, with Postfix also 521); for what else is delivered in the session, the outcome has the
-   * same reply, and the filter is shown nothing
+   * the server has hung up after that reply (421, with Postfix also 521); for what else is delivered in the session,
+   * the outcome has the same reply, and the filter is shown nothing
    */
   readonly closed: boolean
   /** the command that decided; eom where the message went all the way */
