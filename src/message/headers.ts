@@ -1,7 +1,7 @@
 import { UsageError } from '../errors.ts'
 import { foldWithLf, headerName } from '../milter/edits.ts'
 import { Action, DataSize } from '../protocol/constants.ts'
-import { lfToCrlf } from '../protocol/line-ends.ts'
+import { lfToCrlf, withoutBlankLines } from '../protocol/line-ends.ts'
 import { decodeText, encodeText } from '../protocol/text.ts'
 import { extendWords, trimBlanks } from '../mime/encoded-words.ts'
 import {
@@ -328,7 +328,7 @@ function textValue(
   if (simple && grammarOf(label) === 'unstructured') return encodeText(` ${text}`)
   // As Postfix does with them in what it receives (cleanup_replace_stray_cr_lf): a subject that came
   // with one can be tagged. Bytes (`raw`) are never changed.
-  const clean = text.replaceAll(/\r(?!\n)/g, ' ')
+  const clean = withoutBlankLines(text.replaceAll(/\r(?!\n)/g, ' '))
   // Before anything is encoded: a line break must not vanish in an encoded word.
   foldWithLf(name, encodeText(clean))
   const options = {

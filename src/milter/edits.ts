@@ -2,6 +2,7 @@ import { UsageError } from '../errors.ts'
 import { Action, bitNames, Reply, Step } from '../protocol/constants.ts'
 import { encodeBody, encodeReply, type EditMessage } from '../protocol/replies.ts'
 import { FRAME_HEADER_SIZE } from '../protocol/frame.ts'
+import { withoutBlankLines } from '../protocol/line-ends.ts'
 import { decodeText, encodeText } from '../protocol/text.ts'
 import type { MemoryBudget } from '../session/memory-budget.ts'
 import type { Terms } from '../session/terms.ts'
@@ -255,9 +256,12 @@ export class EditList {
    * With the leading space negotiated the mail server writes `Name:value` as it gets it, otherwise
    * it puts one space itself. So one is added here, but for values that bring their own white space
    * other than a blank: those came off the wire without one.
+   *
+   * Bytes are taken as they are, lines of blanks only included: fields that were received go back so.
    */
   #headerValue(name: Buffer, value: Text): Buffer {
-    const bytes = foldWithLf(name, encodeText(value))
+    const text = typeof value === 'string' ? withoutBlankLines(value) : value
+    const bytes = foldWithLf(name, encodeText(text))
     const written = (this.#terms.steps & Step.HDR_LEADSPC) !== 0
     const first = bytes[0]
     if (this.#verbatim) {

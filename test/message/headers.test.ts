@@ -441,7 +441,7 @@ describe('the text of a field', () => {
         fc.constantFrom('Subject', 'From'),
         (text, name) => {
           try {
-            assert.doesNotMatch(written(text, name), /[\r\0]|\n[^ \t]|\n$/)
+            assert.doesNotMatch(written(text, name), /[\r\0]|\n[^ \t]|\n$|\n[ \t]+(?:\n|$)/)
           } catch (error) {
             if (!(error instanceof UsageError)) throw error
           }

@@ -313,6 +313,29 @@ describe('header values', () => {
     assert.equal(wired('a\n'), 'a')
   })
 
+  it('have no line of blanks only, where some programs end the header', () => {
+    const values: [value: string, sent: string][] = [
+      ['a\n \n b', 'a\n b'],
+      ['a\r\n\t \r\n \r\n\tb', 'a\n\tb'],
+      ['a\n ', 'a'],
+      ['a\n \r\n', 'a'],
+      ['\n b', '\n b'],
+      ['\n \n b', '\n b'],
+    ]
+    for (const [value, wanted] of values) {
+      const [added, inserted, changed] = sent((ctx) => {
+        ctx.addHeader('X', value)
+        ctx.insertHeader(0, 'X', value)
+        ctx.changeHeader('X', 1, value)
+      }) as { value: string }[]
+      for (const edit of [added, inserted, changed]) assert.equal(edit!.value, wanted)
+    }
+    // Bytes are those of a field that was received.
+    const bytes = Buffer.from('a\n \n b')
+    const [verbatim] = sent((ctx) => ctx.addHeader('X', bytes)) as { value: string }[]
+    assert.equal(verbatim!.value, 'a\n \n b')
+  })
+
   it('that would become another header, or break the message, are refused', () => {
     for (const bad of [
       'a\nBcc: x',
