@@ -41,7 +41,7 @@ const ABUSES: readonly [string, string, RegExp][] = [
   ],
   [
     'a flood of good messages',
-    `const line = '{"type":"alive"}\\n'.repeat(1000); for (let n = 0; n < 20_000; n++) { raw(line); if (n % 100 === 0) await sleep(0) }`,
+    `const line = '{"type":"alive","healthy":true}\\n'.repeat(1000); for (let n = 0; n < 20_000; n++) { raw(line); if (n % 100 === 0) await sleep(0) }`,
     /more than it was asked for/,
   ],
   [
@@ -109,6 +109,19 @@ describe('a worker goes on, and one line a minute is logged, for', () => {
       assert.equal(running.count(/a worker has sent what is no message/), 1)
     })
   }
+})
+
+describe('a failure that a worker tells of while it serves', () => {
+  it('ends nothing', async () => {
+    const code = `process.send({ type: 'failed', reason: 'a lie', misused: true })`
+    const filter = abusing(code).replace('await sleep(60_000, undefined, { ref: false })', '')
+    const directory = project({ 'filter.mjs': filter })
+    await using running = await start(['filter.mjs', ...TCP], directory)
+    const pid = field(await send(running.address), 'X-Pid')
+    assert.equal(field(await send(running.address), 'X-Pid'), pid)
+    assert.equal(await running.stop(), 0)
+    assert.doesNotMatch(running.said, /a lie/)
+  })
 })
 
 describe('ids that a worker was not given', () => {

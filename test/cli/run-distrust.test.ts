@@ -25,6 +25,10 @@ describe('a message of a worker', () => {
       { type: 'echo', id: -1 },
       { type: 'counted', metrics: [null] },
       { type: 'failed', reason: {}, misused: true },
+      { type: 'alive' },
+      { type: 'alive', healthy: 'yes' },
+      { type: 'taken', id: 2 ** 60 },
+      { type: 'toString' },
     ]) {
       assert.equal(readWorkerMessage(raw), undefined, JSON.stringify(raw))
     }
