@@ -16,6 +16,14 @@ import { wishesOf } from './subscription.ts'
  */
 export function tryFactory(factory: FilterFactory, settings: FilterSettings): void {
   if ('members' in factory) return
+  // Only pymilter takes the class itself.
+  if (isClass(factory)) {
+    const name = factory.name || 'MyFilter'
+    throw new UsageError(
+      'INVALID_HANDLER',
+      `the factory of the filter is the class ${name}; give a function that makes an object of it: () => new ${name}()`,
+    )
+  }
   let filter: Filter
   try {
     filter = factory()
@@ -31,6 +39,9 @@ export function tryFactory(factory: FilterFactory, settings: FilterSettings): vo
   wishesOf(object, settings)
   refuseMisspelt(filter, (stage) => object.handlers[stage] !== undefined)
 }
+
+const isClass = (factory: FilterFactory): boolean =>
+  /^class\b/.test(Function.prototype.toString.call(factory))
 
 /**
  * A method of a class that is nearly called as a callback the class does not have: it would never be called. Other

@@ -60,6 +60,7 @@ describe('a filter is tried before a server listens', () => {
     ],
     ['one in other case', () => new Plain(), { message: /Plain\.Eom .*did you mean eom\?/ }],
     ['one that is a field', () => new Arrow(), { message: /did you mean header\?/ }],
+    ['a class in place of a factory', Typo, { message: /class Typo.*\(\) => new Typo\(\)/ }],
     ['no handlers', () => undefined, { message: /must return an object/ }],
     ['a promise', async () => ({}), { message: /returned a promise/ }],
     ['a handler that is none', () => ({ eom: 'x' }), { message: /eom must be a function/ }],
