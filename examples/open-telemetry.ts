@@ -1,7 +1,7 @@
 // Spans for OpenTelemetry: one for each message, and in it one for each call of a handler.
 import { tracingChannel } from 'node:diagnostics_channel'
 import { ROOT_CONTEXT, SpanStatusCode, trace, type Span, type Tracer } from '@opentelemetry/api'
-import { observe, type HandlerCall } from 'tsmilter'
+import { observe, type HandlerTrace } from 'tsmilter'
 import { activeContext } from './context-manager.ts'
 
 /** Once, when OpenTelemetry is set up: `traceMail(trace.getTracer('mail'))`. */
@@ -16,8 +16,8 @@ export function traceMail(tracer: Tracer): void {
     },
   })
 
-  const calls = tracingChannel<unknown, HandlerCall>('tsmilter:handler')
-  const spans = new WeakMap<HandlerCall, Span>()
+  const calls = tracingChannel<unknown, HandlerTrace>('tsmilter:handler')
+  const spans = new WeakMap<HandlerTrace, Span>()
   calls.start.bindStore(activeContext, (call) => {
     const message = messages.get(call.message)
     const parent = message === undefined ? ROOT_CONTEXT : trace.setSpan(ROOT_CONTEXT, message)
@@ -25,7 +25,7 @@ export function traceMail(tracer: Tracer): void {
     spans.set(call, span)
     return trace.setSpan(parent, span)
   })
-  const end = (call: HandlerCall): void => {
+  const end = (call: HandlerTrace): void => {
     const span = spans.get(call)
     span?.setAttributes({ filter: call.filter, verdict: call.verdict })
     if (call.error !== undefined) {
@@ -34,6 +34,6 @@ export function traceMail(tracer: Tracer): void {
     }
     span?.end()
   }
-  calls.end.subscribe((call) => (call as HandlerCall).isAsync || end(call as HandlerCall))
-  calls.asyncEnd.subscribe((call) => end(call as HandlerCall))
+  calls.end.subscribe((call) => (call as HandlerTrace).isAsync || end(call as HandlerTrace))
+  calls.asyncEnd.subscribe((call) => end(call as HandlerTrace))
 }

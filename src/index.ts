@@ -51,7 +51,7 @@ export type { Stage } from './milter/stages.ts'
 // Telemetry
 export { observe, type TelemetryEvents, type TelemetryListeners } from './milter/channels.ts'
 export { askForContent, type MessageContent } from './milter/message-content.ts'
-export type { HandlerCall } from './milter/handler-call.ts'
+export type { HandlerTrace } from './milter/handler-trace.ts'
 export type {
   BodySpilled,
   ClientRefused,

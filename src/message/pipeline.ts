@@ -18,7 +18,7 @@ import type { Blueprint } from './blueprint.ts'
 import type { FilterMember, FilterStage } from './definition.ts'
 import { EnvelopeAddress, type EnvelopeWords } from './envelope.ts'
 import { recordOf } from './field-record.ts'
-import { HandlerCalls } from './handler-calls.ts'
+import { FilterCalls } from './filter-calls.ts'
 import { LiveMail } from './mail.ts'
 import { OpenMessage } from './open-message.ts'
 import { describePlan, planMail, type MailPlan } from './plan/plan.ts'
@@ -39,7 +39,7 @@ export class Pipeline implements FilterObject {
   /** filters that have accepted all mail of the connection */
   readonly #acceptedAll = new Set<FilterMember>()
   #message: OpenMessage | undefined
-  readonly #calls: HandlerCalls
+  readonly #calls: FilterCalls
   readonly #settings: FilterSettings
   readonly #limits: MessageLimits
 
@@ -48,7 +48,7 @@ export class Pipeline implements FilterObject {
     this.#settings = settings
     // Who runs the filters knows the machine; what their code says is for where nobody has said anything.
     this.#limits = { ...blueprint.limits, ...settings.limits }
-    this.#calls = new HandlerCalls(settings)
+    this.#calls = new FilterCalls(settings)
     this.handlers = blueprint.handlers
     this.actions = blueprint.actions
   }

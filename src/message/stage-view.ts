@@ -6,7 +6,7 @@ import { childLogger, type Logger } from '../milter/log.ts'
 import { Scope } from '../milter/scope.ts'
 import type { FilterMember, RecipientStage, StageContext } from './definition.ts'
 import { EnvelopeAddress } from './envelope.ts'
-import type { CallSubject } from './handler-calls.ts'
+import type { CallSubject } from './filter-calls.ts'
 import { MailConnection } from './mail-connection.ts'
 import type { BodyStore } from './body-store.ts'
 

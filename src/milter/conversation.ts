@@ -21,7 +21,7 @@ import { ConnectionState } from './connection-state.ts'
 import { decodeAs } from './decoding.ts'
 import { EditList } from './edits.ts'
 import { filterObject, type FilterFactory, type FilterObject } from './filter-object.ts'
-import { HandlerRunner, type Contexts } from './handler-runner.ts'
+import { EventCalls, type Contexts } from './event-calls.ts'
 import { interruption } from './interruption.ts'
 import type { Marks } from './marks.ts'
 import { MergedFields } from './merged-fields.ts'
@@ -54,7 +54,7 @@ export class Conversation implements SessionEvents, Contexts {
   #context: LiveConnectionContext
   #message: LiveMessageContext | undefined
   /** of the present SMTP session, once there is something to call */
-  #runner: HandlerRunner | undefined
+  #runner: EventCalls | undefined
   #headerMarks: Marks | undefined
   /** of the present message, where the mail server merges fields */
   #merged: MergedFields | undefined
@@ -311,8 +311,8 @@ export class Conversation implements SessionEvents, Contexts {
   // ---- the filter
 
   /** Of the SMTP session's filter object; should the factory fail, of one that gives the policy's answer. */
-  #calls(): HandlerRunner {
-    return (this.#runner ??= new HandlerRunner(this.#made(), this.#settings, this))
+  #calls(): EventCalls {
+    return (this.#runner ??= new EventCalls(this.#made(), this.#settings, this))
   }
 
   #made(): FilterObject {

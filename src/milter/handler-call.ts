@@ -1,107 +1,174 @@
-import { tracingChannel, type TracingChannel } from 'node:diagnostics_channel'
+/**
+ * One call of a handler, whichever level it was written for: an event (`event-calls.ts`) or a stage of a
+ * whole-message filter (`message/filter-calls.ts`).
+ *
+ *     run(invoke) ──┬─ returns a value ─────────────────── done ────────┐
+ *                   ├─ throws ──────────────────────────── failed ──────┼─► answer
+ *                   └─ returns a promise, and meanwhile                 │
+ *                        ├─ it is fulfilled ────────────── done ────────┤
+ *                        ├─ it is rejected ─────────────── failed ──────┤
+ *                        ├─ cut(), or the deadline ─────── interrupted ─┘
+ *                        └─ stop() ─────────────────────── no answer
+ *
+ * After `cut` and `stop` the handler may still be running; its end is `late`. What `done` throws is a failure of the
+ * handler. There is one answer at most, and one in any case unless the call is stopped.
+ *
+ * A handler that answers at once and is not traced needs no object of this class; see `EventCalls`.
+ */
 import type { InterruptedError } from '../errors.ts'
 import type { Later } from '../session/events.ts'
-import { isVerdict, type VerdictKind } from '../session/verdict.ts'
+import { isThenable, readable, whenSettled } from './answer.ts'
 import type { LiveConnectionContext } from './context.ts'
+import { isDebugged } from './debugger.ts'
+import { handlerTraces, TracedCall } from './handler-trace.ts'
 
-/**
- * One call of a handler, as it is traced: what each event of `tracingChannel('tsmilter:handler')` of
- * `node:diagnostics_channel` carries, the same object from `start` to the end of the call. It holds
- * nothing of the message; but `error` is what the handler has thrown, with whatever text is in it.
- */
-export interface HandlerCall {
-  /** a number of its own for each connection of this process, as `ctx.id` */
-  readonly connection: number
-  /** a number of its own for each message of this process; undefined outside of messages */
-  readonly message: number | undefined
-  /** undefined as long as the mail server has given none */
-  readonly queueId: string | undefined
-  /** its name, of those made by `defineFilter` */
-  readonly filter: string | undefined
-  /** the callback; for a filter of `defineFilter` its stage */
-  readonly stage: string
-  /** it has given a promise: the call is over at `asyncEnd`, and not at `end` */
-  readonly isAsync: boolean
-  /**
-   * What it has answered, or the error policy in its place; there when the call is over. Undefined
-   * where there is nothing to answer, and of a handler of `defineFilter` that was cut off.
-   */
-  readonly verdict: VerdictKind | undefined
-  /** why it has failed or was cut off */
-  readonly error: unknown
-}
+// A class with methods, not an object of functions: V8 has a memory of its own for literals that last
+// (allocation-site pretenuring), and there each of them kept its whole message until the next major collection.
+export abstract class HandlerCall<T> {
+  protected readonly context: LiveConnectionContext
+  /** the handler, as its author calls it */
+  protected readonly name: string
+  /** the name of the filter, of those made by `defineFilter` */
+  protected readonly filter: string | undefined
+  #trace: TracedCall | undefined
+  #resolve: ((answer: T) => void) | undefined
+  #timer: NodeJS.Timeout | undefined
 
-/** Names the channels `tracing:tsmilter:handler:start`, `...:end` and so on. */
-export const handlerCalls: TracingChannel<HandlerCall, HandlerCall> =
-  tracingChannel('tsmilter:handler')
-
-/** A call that somebody traces; made only then. */
-export class TracedCall implements HandlerCall {
-  readonly connection: number
-  readonly message: number | undefined
-  readonly queueId: string | undefined
-  readonly filter: string | undefined
-  readonly stage: string
-  isAsync = false
-  verdict: VerdictKind | undefined
-  error: unknown
-  #failed = false
-  #over = false
-
-  constructor(context: LiveConnectionContext, stage: string, filter?: string) {
-    this.connection = context.id
-    this.message = context.message
-    this.queueId = context.queueId
+  constructor(context: LiveConnectionContext, name: string, filter?: string) {
+    this.context = context
+    this.name = name
     this.filter = filter
-    this.stage = stage
   }
 
   /**
-   * Calls the handler, with what subscribers have bound to `start` as its asynchronous context. A
-   * handler that answers at once does so here as well.
-   *
-   * @param ask calls it, and turns whatever it does into an answer
+   * Calls the handler.
+   * @param traced false if what it calls is traced instead
    */
-  run<T>(ask: () => Later<T>): Later<T> {
-    return handlerCalls.start.runStores(this, () => {
-      const answer = ask()
-      if (!(answer instanceof Promise)) {
-        this.#settle(answer)
-        handlerCalls.end.publish(this)
-        return answer
-      }
-      this.isAsync = true
-      handlerCalls.end.publish(this)
-      return answer.then((given) => {
-        this.#end(given)
-        return given
-      })
-    })
+  run(invoke: () => unknown, traced = true): Later<T> {
+    if (!traced || !handlerTraces.hasSubscribers) return this.#begin(invoke)
+    this.#trace = new TracedCall(this.context, this.name, this.filter)
+    return this.#trace.run(() => this.#begin(invoke))
   }
 
-  /** It has thrown, answered nonsense, or was cut off; the answer follows. */
-  failed(error: unknown): void {
-    if (this.#over) return
-    this.#failed = true
-    this.error = error
+  #begin(invoke: () => unknown): Later<T> {
+    try {
+      return this.settle(invoke())
+    } catch (error) {
+      return this.fail(error)
+    }
   }
 
-  /** Nobody waits for it any longer: no answer follows. */
+  /** The answer to what the handler has returned. */
+  settle(result: unknown): Later<T> {
+    try {
+      if (isThenable(result)) return this.#wait(result)
+      this.over()
+      return this.done(result)
+    } catch (error) {
+      return this.fail(error)
+    }
+  }
+
+  /** The answer when the handler has failed. */
+  fail(error: unknown): T {
+    this.over()
+    this.#trace?.failed(readable(error))
+    return this.failed(error)
+  }
+
+  #wait(result: PromiseLike<unknown>): Promise<T> {
+    const answer = new Promise<T>((resolve) => (this.#resolve = resolve))
+    const limit = this.limit()
+    if (limit > 0) this.bound(limit, () => this.missed(limit))
+    this.waits()
+    whenSettled(
+      result,
+      (value) => {
+        const resolve = this.#release()
+        if (resolve === undefined) this.late(undefined)
+        else resolve(this.#outcome(value))
+      },
+      (error) => {
+        const resolve = this.#release()
+        if (resolve === undefined) this.late({ error })
+        else resolve(this.fail(error))
+      },
+    )
+    return answer
+  }
+
+  #outcome(value: unknown): T {
+    try {
+      this.over()
+      return this.done(value)
+    } catch (error) {
+      return this.fail(error)
+    }
+  }
+
+  /**
+   * Gives a call without a deadline one.
+   * @param reason why it is cut off then
+   */
+  bound(limit: number, reason: () => InterruptedError): void {
+    if (this.#timer !== undefined || this.#resolve === undefined) return
+    this.#timer = setTimeout(() => {
+      if (!isDebugged()) this.cut(reason())
+    }, limit)
+  }
+
+  /** The handler is not waited for any longer: there is an answer in its place. */
   cut(reason: InterruptedError): void {
-    this.failed(reason)
-    this.#end(undefined)
+    const resolve = this.#release()
+    if (resolve === undefined) return
+    this.over()
+    this.#trace?.failed(reason)
+    resolve(this.interrupted(reason))
   }
 
-  #end(answer: unknown): void {
-    if (this.#over) return
-    this.#settle(answer)
-    handlerCalls.asyncStart.publish(this)
-    handlerCalls.asyncEnd.publish(this)
+  /** Nobody wants its answer any longer, and none is given. */
+  stop(reason: InterruptedError): void {
+    if (this.#release() === undefined) return
+    this.over()
+    this.#trace?.cut(reason)
   }
 
-  #settle(answer: unknown): void {
-    this.#over = true
-    if (isVerdict(answer)) this.verdict = answer.kind
-    if (this.#failed) handlerCalls.error.publish(this)
+  /** What takes the answer, the first time; undefined if it was there already. */
+  #release(): ((answer: T) => void) | undefined {
+    const resolve = this.#resolve
+    this.#resolve = undefined
+    clearTimeout(this.#timer)
+    return resolve
   }
+
+  protected late(failure: { readonly error: unknown } | undefined): void {
+    this.ended()
+    if (failure === undefined) return
+    const { context, filter, name: stage } = this
+    const where = filter === undefined ? { stage } : { filter, stage }
+    context.log.debug(
+      { ...where, err: readable(failure.error) },
+      'a handler that was cut off failed later',
+    )
+  }
+
+  /** Milliseconds the handler may take; 0 for no limit. */
+  protected abstract limit(): number
+  /** Why it is cut off after them. */
+  protected abstract missed(limit: number): InterruptedError
+  /** The answer to what it has returned. What this throws is a failure of the handler. */
+  protected abstract done(value: unknown): T
+  /** The answer when it has failed; never throws. */
+  protected abstract failed(error: unknown): T
+
+  /** It has returned a promise. */
+  protected waits(): void {}
+  /** It is over, or nobody waits for it any longer; may come twice. */
+  protected over(): void {}
+  /** The answer when it is cut off. */
+  protected interrupted(reason: InterruptedError): T {
+    return this.failed(reason)
+  }
+  /** It has ended after it was cut off or stopped. */
+  protected ended(): void {}
 }

@@ -12,7 +12,7 @@ import {
   shadow,
   type Handlers,
 } from '../../src/index.ts'
-import type { HandlerCall } from '../../src/milter/handler-call.ts'
+import type { HandlerTrace } from '../../src/milter/handler-trace.ts'
 import { deliver, openSession } from '../../src/testing/deliver.ts'
 import { atEnd } from '../support/resources.ts'
 import {
@@ -32,15 +32,15 @@ import {
 type Moment = 'start' | 'end' | 'asyncStart' | 'asyncEnd' | 'error'
 interface Seen {
   readonly moment: Moment
-  readonly call: HandlerCall
+  readonly call: HandlerTrace
 }
 
-const channel = tracingChannel<unknown, HandlerCall>('tsmilter:handler')
+const channel = tracingChannel<unknown, HandlerTrace>('tsmilter:handler')
 
 /** All that is traced until the end of the test, in order. */
 function trace(): Seen[] {
   const seen: Seen[] = []
-  const at = (moment: Moment) => (call: HandlerCall) => void seen.push({ moment, call })
+  const at = (moment: Moment) => (call: HandlerTrace) => void seen.push({ moment, call })
   const listeners = {
     start: at('start'),
     end: at('end'),
@@ -57,7 +57,7 @@ function trace(): Seen[] {
 const words = (seen: readonly Seen[]): string[] =>
   seen.map(({ moment, call }) => `${call.filter ?? ''}${call.stage} ${moment}`)
 /** The calls, in the order of their beginning. */
-const calls = (seen: readonly Seen[]): HandlerCall[] =>
+const calls = (seen: readonly Seen[]): HandlerTrace[] =>
   seen.filter(({ moment }) => moment === 'start').map(({ call }) => call)
 const codeOf = (error: unknown): string => (error as InterruptedError).code
 
@@ -89,7 +89,7 @@ describe('traced calls of handlers', () => {
   it('that give a promise: over at asyncEnd', async () => {
     const seen = trace()
     const verdicts: unknown[] = []
-    const end = ({ isAsync, verdict }: HandlerCall): void =>
+    const end = ({ isAsync, verdict }: HandlerTrace): void =>
       void verdicts.push([isAsync, verdict])
     channel.end.subscribe(end as never)
     atEnd(() => channel.end.unsubscribe(end as never))
@@ -302,7 +302,7 @@ describe('traced calls of handlers', () => {
   })
 
   it('run in the store that is bound to start, each in its own, through all they await', async () => {
-    const storage = new AsyncLocalStorage<HandlerCall>()
+    const storage = new AsyncLocalStorage<HandlerTrace>()
     channel.start.bindStore(storage, (call) => call)
     atEnd(() => channel.start.unbindStore(storage))
     const inside: unknown[] = []

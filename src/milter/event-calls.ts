@@ -1,0 +1,334 @@
+import type { InterruptedError } from '../errors.ts'
+import type { HeaderView } from '../protocol/commands.ts'
+import type { Later } from '../session/events.ts'
+import { CONTINUE, endsMessage, isVerdict, type Verdict } from '../session/verdict.ts'
+import { isThenable, readable, tapped, verdictOf, whenSettled } from './answer.ts'
+import { channels } from './channels.ts'
+import type { LiveConnectionContext, LiveMessageContext } from './context.ts'
+import type { AnyHandler, FilterObject } from './filter-object.ts'
+import { HandlerCall } from './handler-call.ts'
+import { handlerTraces } from './handler-trace.ts'
+import { interruption, logFailure, missedDeadline } from './interruption.ts'
+import { answeredUnasked, keptTooLong, marksOf, NO_MARKS, type Marks } from './marks.ts'
+import {
+  publishFailure,
+  publishHandler,
+  recordFailure,
+  type MessageRecord,
+} from './message-record.ts'
+import type { FilterSettings } from './options.ts'
+import type { Stage } from './stages.ts'
+
+/** What has the contexts. */
+export interface Contexts {
+  /** A handler was cut off, which keeps its context: `next` is for those after it. */
+  replace(context: LiveConnectionContext, next: LiveConnectionContext): void
+}
+
+/**
+ * Calls the handlers of one filter object for the session's events, one at a time, and turns whatever they do
+ * (answer, throw, hang, return nonsense) into an answer.
+ */
+export class EventCalls {
+  readonly filter: FilterObject
+  /** of the message, if somebody listens */
+  record: MessageRecord | undefined
+  /** the latest answer was not the filter's own: its edits do not count */
+  failed = false
+  readonly settings: FilterSettings
+  readonly contexts: Contexts
+  /** what is waited for and may be cut off */
+  running: HandlerCall<unknown> | undefined
+  /** of a handler of abort or close, which is not cut off with the others */
+  notice: HandlerCall<unknown> | undefined
+  /** milliseconds for such a one without a deadline; 0 for any time */
+  patience = 0
+
+  constructor(filter: FilterObject, settings: FilterSettings, contexts: Contexts) {
+    this.filter = filter
+    this.settings = settings
+    this.contexts = contexts
+  }
+
+  marks(stage: Stage): Marks {
+    const handler = this.filter.handlers[stage]
+    return handler === undefined ? NO_MARKS : marksOf(handler)
+  }
+
+  /** The handler that runs is answered for, by the configured policy. */
+  cut(reason: InterruptedError): void {
+    this.running?.cut(reason)
+  }
+
+  /**
+   * Handlers of abort and close without a deadline, the one that runs and those to come, have so many milliseconds:
+   * this server stops, and would wait for ever.
+   */
+  bound(patience: number): void {
+    this.patience = patience
+    this.notice?.bound(patience, () => interruption('shutdown'))
+  }
+
+  // ---- events that are answered with a verdict
+
+  call(stage: Stage, context: LiveConnectionContext, args: readonly unknown[]): Later<Verdict> {
+    const handler = this.filter.handlers[stage]
+    this.failed = false
+    if (this.#observed()) return this.#observe(stage, handler, context, args)
+    if (handler === undefined) return CONTINUE
+    context.scope.begin()
+    let result: unknown
+    try {
+      result = this.filter.call(handler, context, args)
+    } catch (error) {
+      return new EventCall(this, stage, context).fail(error)
+    }
+    return this.#answered(stage, context, result)
+  }
+
+  /** `call` for the handler of header, of which most calls are: no list of arguments, no search for it. */
+  callField(message: LiveMessageContext, name: string, value: string | Buffer): Later<Verdict> {
+    const { filter } = this
+    const handler = filter.handlers.header
+    if (handler === undefined || filter.callHeader === undefined || this.#observed()) {
+      return this.call('header', message, [name, value])
+    }
+    this.failed = false
+    message.scope.begin()
+    let result: unknown
+    try {
+      result = filter.callHeader(handler, message, name, value)
+    } catch (error) {
+      return new EventCall(this, 'header', message).fail(error)
+    }
+    return this.#answered('header', message, result)
+  }
+
+  /** Most handlers have nothing to say and say it at once: no object is made for them. */
+  #answered(stage: Stage, context: LiveConnectionContext, result: unknown): Later<Verdict> {
+    if (result === undefined || result === CONTINUE) return CONTINUE
+    return new EventCall(this, stage, context).settle(result)
+  }
+
+  /** For filters that take fields as they lie. */
+  takeField(message: LiveMessageContext, field: HeaderView): Verdict {
+    this.failed = false
+    try {
+      this.filter.takeField!(message, field)
+      return CONTINUE
+    } catch (error) {
+      return new EventCall(this, 'header', message).fail(error)
+    }
+  }
+
+  /** Somebody listens: only then is there a clock, and a promise around the answer. */
+  #observed(): boolean {
+    return (
+      this.record !== undefined ||
+      channels.handler.hasSubscribers ||
+      handlerTraces.hasSubscribers
+    )
+  }
+
+  #observe(
+    stage: Stage,
+    handler: AnyHandler | undefined,
+    context: LiveConnectionContext,
+    args: readonly unknown[],
+  ): Later<Verdict> {
+    const { record } = this
+    if (record !== undefined) record.stage = stage
+    const began = performance.now()
+    let answer: Later<Verdict> = CONTINUE
+    if (handler !== undefined) {
+      context.scope.begin()
+      answer = this.#run(new EventCall(this, stage, context), handler, context, args)
+    }
+    return tapped(answer, (verdict) => {
+      const milliseconds = performance.now() - began
+      record?.took(stage, milliseconds, verdict)
+      if (handler !== undefined) publishHandler(context.id, stage, milliseconds)
+    })
+  }
+
+  // ---- calls that are answered with something else, or with nothing
+
+  /**
+   * For negotiate.
+   * @param combine makes an answer of what was returned
+   * @param failed the answer if it or `combine` fails
+   */
+  request<T>(
+    handler: AnyHandler,
+    context: LiveConnectionContext,
+    args: readonly unknown[],
+    combine: (given: unknown) => T,
+    failed: (error: unknown) => T,
+  ): Later<T> {
+    return this.#run(new NegotiateCall(this, context, combine, failed), handler, context, args)
+  }
+
+  /** For abort and close: told, not asked, and cut off by their deadline alone, or by {@link bound}. */
+  notify(
+    stage: 'abort' | 'close',
+    context: LiveConnectionContext,
+    args: readonly unknown[],
+  ): Later<void> {
+    const handler = this.filter.handlers[stage]
+    if (handler === undefined) return undefined
+    return this.#run(new NotifyCall(this, stage, context), handler, context, args)
+  }
+
+  #run<T>(
+    call: HandlerCall<T>,
+    handler: AnyHandler,
+    context: LiveConnectionContext,
+    args: readonly unknown[],
+  ): Later<T> {
+    return call.run(
+      () => this.filter.call(handler, context, args),
+      // Such a filter traces the calls of its handlers itself.
+      this.filter.callsFilters !== true,
+    )
+  }
+}
+
+/** One call of the handler of an event. */
+abstract class CallOfEvent<T> extends HandlerCall<T> {
+  protected readonly calls: EventCalls
+  protected readonly stage: Stage
+
+  constructor(calls: EventCalls, stage: Stage, context: LiveConnectionContext) {
+    super(context, stage)
+    this.calls = calls
+    this.stage = stage
+  }
+
+  protected limit(): number {
+    return this.calls.settings.deadlines[this.stage]
+  }
+
+  protected missed(limit: number): InterruptedError {
+    return missedDeadline(this.stage, limit)
+  }
+
+  protected override waits(): void {
+    this.calls.running = this
+  }
+
+  protected override over(): void {
+    if (this.calls.running === this) this.calls.running = undefined
+  }
+
+  /** The handler keeps its context: those after it have another. */
+  protected override interrupted(reason: InterruptedError): T {
+    const { filter, contexts } = this.calls
+    filter.overrunning?.(1)
+    filter.cutOff?.(reason)
+    const answer = this.failed(reason)
+    contexts.replace(this.context, this.context.split(reason))
+    return answer
+  }
+
+  protected override ended(): void {
+    this.calls.filter.overrunning?.(-1)
+  }
+}
+
+/** An event that is answered with a verdict. */
+class EventCall extends CallOfEvent<Verdict> {
+  override settle(result: unknown): Later<Verdict> {
+    const { calls, stage } = this
+    if (stage !== 'body' || !calls.marks(stage).lent) return super.settle(result)
+    try {
+      if (!isThenable(result)) return super.settle(result)
+    } catch (error) {
+      return this.fail(error)
+    }
+    // Nobody waits for it, and it is still running.
+    const { filter } = calls
+    const ended = (): void => filter.overrunning?.(-1)
+    filter.overrunning?.(1)
+    whenSettled(result, ended, ended)
+    return this.fail(keptTooLong())
+  }
+
+  protected done(value: unknown): Verdict {
+    if (value === undefined) return CONTINUE
+    const { calls, stage } = this
+    if (calls.marks(stage).noReply) return this.#unasked(value)
+    return verdictOf(value, stage) ?? CONTINUE
+  }
+
+  /**
+   * What a handler marked noReply has returned. A refusal cannot be given, and must not be lost: the handler has
+   * failed. Any other value means nothing, as that of a function which is an expression.
+   */
+  #unasked(value: unknown): Verdict {
+    const { stage } = this
+    if (isVerdict(value) && endsMessage(value)) throw answeredUnasked(stage, value)
+    this.calls.settings.sparse.write(
+      this.context.log,
+      'warn',
+      { stage },
+      `the handler of ${stage} is marked noReply and returned something, which is ignored`,
+    )
+    return CONTINUE
+  }
+
+  protected failed(thrown: unknown): Verdict {
+    const { calls, stage, context } = this
+    const { onError, sparse } = calls.settings
+    const error = readable(thrown)
+    calls.failed = true
+    logFailure(context.log, sparse, { stage }, error, onError)
+    if (calls.record !== undefined) calls.record.stage = stage
+    recordFailure(context, stage, error)
+    return onError
+  }
+}
+
+class NegotiateCall<T> extends CallOfEvent<T> {
+  readonly #combine: (given: unknown) => T
+  readonly #failed: (error: unknown) => T
+
+  constructor(
+    calls: EventCalls,
+    context: LiveConnectionContext,
+    combine: (given: unknown) => T,
+    failed: (error: unknown) => T,
+  ) {
+    super(calls, 'negotiate', context)
+    this.#combine = combine
+    this.#failed = failed
+  }
+
+  protected done(value: unknown): T {
+    return this.#combine(value)
+  }
+
+  protected failed(error: unknown): T {
+    return this.#failed(error)
+  }
+}
+
+class NotifyCall extends CallOfEvent<void> {
+  protected override waits(): void {
+    const { calls } = this
+    calls.notice = this
+    if (calls.patience > 0) calls.bound(calls.patience)
+  }
+
+  protected override over(): void {
+    if (this.calls.notice === this) this.calls.notice = undefined
+  }
+
+  protected done(): void {}
+
+  protected failed(thrown: unknown): void {
+    const { context, stage } = this
+    const error = readable(thrown)
+    context.log.error({ stage, err: error }, 'a handler failed')
+    publishFailure(context, stage, error)
+  }
+}
