@@ -1,3 +1,4 @@
+import type { LiveConnectionContext, LiveMessageContext } from '../milter/context.ts'
 import { tableOf, type AnyHandler, type HandlerTable } from '../milter/filter-object.ts'
 import { headerLeadingSpace, noCallback, noReply, symlist } from '../milter/marks.ts'
 import type { Stage } from '../milter/stages.ts'
@@ -8,7 +9,19 @@ import {
   type ReadKind,
 } from './definition.ts'
 import { largestLimits, type MessageLimits } from '../milter/message-limits.ts'
-import type { Pipeline } from './pipeline.ts'
+import type { EnvelopeWords } from './envelope.ts'
+
+/** What the handlers of {@link Blueprint} call: the filters on one SMTP session. */
+export interface PipelineEvents {
+  connect(ctx: LiveConnectionContext): unknown
+  helo(ctx: LiveConnectionContext, name: string): unknown
+  sender(ctx: LiveMessageContext, words: EnvelopeWords): unknown
+  recipient(ctx: LiveMessageContext, words: EnvelopeWords): unknown
+  endOfHeaders(ctx: LiveMessageContext): unknown
+  body(ctx: LiveMessageContext, chunk: Buffer): unknown
+  endOfMessage(ctx: LiveMessageContext): unknown
+  close(ctx: LiveConnectionContext): unknown
+}
 
 /** What all sessions of a filter, or of several as one, have in common. Worked out once. */
 export interface Blueprint {
@@ -68,15 +81,15 @@ export function blueprintOf(members: readonly FilterMember[]): Blueprint {
     event: Stage,
     stage: FilterStage | undefined,
     silent: boolean,
-    handler: (this: Pipeline, ...args: never[]) => unknown,
+    handler: (this: PipelineEvents, ...args: never[]) => unknown,
   ): void => {
     // A function of its own for each filter: marks are kept by function.
     let marked: AnyHandler = silent
-      ? function (this: Pipeline, ...args: never[]): unknown {
+      ? function (this: PipelineEvents, ...args: never[]): unknown {
           const result = handler.apply(this, args)
           return result instanceof Promise ? result.then(() => undefined) : undefined
         }
-      : function (this: Pipeline, ...args: never[]): unknown {
+      : function (this: PipelineEvents, ...args: never[]): unknown {
           return handler.apply(this, args)
         }
     // What is sent back is everything after the colon, as it is kept.

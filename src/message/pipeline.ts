@@ -14,7 +14,7 @@ import type { HeaderView } from '../protocol/commands.ts'
 import { formatSmtpReply } from '../protocol/smtp-reply.ts'
 import type { Later } from '../session/events.ts'
 import { ACCEPT, CONTINUE, endsMessage, reply, type Verdict } from '../session/verdict.ts'
-import type { Blueprint } from './blueprint.ts'
+import type { Blueprint, PipelineEvents } from './blueprint.ts'
 import type { FilterMember, FilterStage } from './definition.ts'
 import { EnvelopeAddress, type EnvelopeWords } from './envelope.ts'
 import { recordOf } from './field-record.ts'
@@ -31,7 +31,7 @@ import { StageView } from './stage-view.ts'
  * It does to mail what the same filters would do one after the other behind the mail server: the
  * first refusal wins, ACCEPT is a word for its filter alone, and each sees the edits of those before.
  */
-export class Pipeline implements FilterObject {
+export class Pipeline implements FilterObject, PipelineEvents {
   readonly handlers: HandlerTable
   readonly actions: number
   readonly callsFilters = true

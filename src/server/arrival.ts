@@ -4,7 +4,7 @@ import { ProtocolError } from '../errors.ts'
 import { channels, type RefusalCode } from '../milter/channels.ts'
 import { clock } from './clock.ts'
 import type { ConnectionTimeouts } from './connection.ts'
-import type { Entrance } from './entrance.ts'
+import type { Entrance, Handshake } from './entrance.ts'
 import { formatPeer, plainAddress } from './networks.ts'
 import { readProxyHeader, type ProxyHeader } from './proxy-header.ts'
 import type { Occupant } from './pressure.ts'
@@ -27,7 +27,7 @@ const PLAIN =
 const EMPTY = Buffer.alloc(0)
 
 /** A connection that has not passed the {@link Entrance} yet. */
-export class Arrival implements Listed, Occupant {
+export class Arrival implements Handshake, Listed, Occupant {
   place = 0
   readonly #socket: Socket
   readonly #entrance: Entrance

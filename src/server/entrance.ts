@@ -3,7 +3,6 @@ import type { Server as TlsServer, TLSSocket } from 'node:tls'
 import type { FilterSettings } from '../milter/options.ts'
 import type { RefusalCode } from '../milter/channels.ts'
 import { textList } from '../milter/option-values.ts'
-import type { Arrival } from './arrival.ts'
 import type { ConnectionTimeouts } from './connection.ts'
 import { NETWORK_FORM, Networks } from './networks.ts'
 import { renewed, tlsServer, type TlsOptions } from './tls.ts'
@@ -26,6 +25,13 @@ export interface EntranceOptions {
   readonly proxies?: string | readonly string[] | undefined
   /** TLS on all TCP connections; with `ca` clients need a certificate. @default none */
   readonly tls?: TlsOptions | undefined
+}
+
+/** What waits for a TLS handshake. */
+export interface Handshake {
+  secured(socket: TLSSocket): void
+  /** The handshake has failed. */
+  insecure(error: Error, socket: TLSSocket): void
 }
 
 type Lines = Pick<FilterSettings, 'logger' | 'sparse'>
@@ -54,7 +60,7 @@ export class Entrance {
   #tls: TlsServer | undefined
   #tlsOptions: TlsOptions | undefined
   /** those that shake hands, by their socket */
-  readonly #handshakes = new WeakMap<object, Arrival>()
+  readonly #handshakes = new WeakMap<object, Handshake>()
 
   /**
    * Undefined if there is nothing to pass.
@@ -102,13 +108,13 @@ export class Entrance {
     const tls = tlsServer(options, this.#timeout)
     this.#tlsOptions = options
     tls.on('secureConnection', (socket) => {
-      const arrival = this.#arrivalOf(socket)
+      const handshake = this.#handshakeOf(socket)
       // Nobody would serve it, nor end it.
-      if (arrival === undefined) socket.destroy()
-      else arrival.secured(socket)
+      if (handshake === undefined) socket.destroy()
+      else handshake.secured(socket)
     })
     tls.on('tlsClientError', (error, socket) => {
-      this.#arrivalOf(socket)?.insecure(error, socket)
+      this.#handshakeOf(socket)?.insecure(error, socket)
       // After some errors Node leaves it open.
       socket.destroy()
     })
@@ -121,13 +127,13 @@ export class Entrance {
     sparse.write(logger, 'warn', { code, ...fields }, REFUSED[code])
   }
 
-  shakeHands(arrival: Arrival, socket: Socket): void {
-    this.#handshakes.set(socket, arrival)
+  shakeHands(handshake: Handshake, socket: Socket): void {
+    this.#handshakes.set(socket, handshake)
     this.#tls!.emit('connection', socket)
   }
 
   /** Node tells the encrypted socket only; the one below is its `_parent` in versions 20 to 26. */
-  #arrivalOf(socket: TLSSocket): Arrival | undefined {
+  #handshakeOf(socket: TLSSocket): Handshake | undefined {
     const { _parent: below } = socket as unknown as { _parent: object }
     return this.#handshakes.get(below)
   }
