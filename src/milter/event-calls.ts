@@ -38,9 +38,9 @@ export class EventCalls {
   readonly settings: FilterSettings
   readonly contexts: Contexts
   /** what is waited for and may be cut off */
-  running: HandlerCall<unknown> | undefined
+  running: Pick<HandlerCall<never>, 'cut'> | undefined
   /** of a handler of abort or close, which is not cut off with the others */
-  notice: HandlerCall<unknown> | undefined
+  notice: Pick<HandlerCall<never>, 'bound'> | undefined
   /** milliseconds for such a one without a deadline; 0 for any time */
   patience = 0
 
