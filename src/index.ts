@@ -21,7 +21,8 @@ export type { ListenAddress } from './server/listen-address.ts'
 
 // Verdicts
 export { ACCEPT, CONTINUE, DISCARD, REJECT, reply, SKIP, TEMPFAIL } from './session/verdict.ts'
-export type { Verdict, VerdictKind } from './session/verdict.ts'
+export type { Verdict } from './session/verdict.ts'
+export type { VerdictKind } from './protocol/event-table.ts'
 
 // Events
 export type {
@@ -89,8 +90,8 @@ export { Milter } from './milter/milter.ts'
 
 // Messages
 export { compose, defineFilter, shadow, type MessageFilter } from './message/define-filter.ts'
+export type { EditKind } from './protocol/edit-table.ts'
 export type {
-  EditKind,
   ReadKind,
   FilterDefinition,
   FilterStage,

@@ -6,6 +6,7 @@ import { didYouMean } from '../milter/nearest.ts'
 import { invalidOption, MAX_TIMER, wholeNumber } from '../milter/option-values.ts'
 import { errorVerdict, type ErrorPolicy } from '../milter/options.ts'
 import { Action } from '../protocol/constants.ts'
+import { actionsFor, EDIT_KINDS, type EditKind } from '../protocol/edit-table.ts'
 import type { EnvelopeAddress } from './envelope.ts'
 import type { MailConnection } from './mail-connection.ts'
 import type { HeadersMail, Mail } from './mail.ts'
@@ -13,9 +14,6 @@ import type { HeadersMail, Mail } from './mail.ts'
 /** The stages of a whole-message filter. */
 export type FilterStage =
   'connect' | 'helo' | 'sender' | 'recipient' | 'headers' | 'message' | 'close'
-
-/** What a filter may change, for {@link FilterDefinition.edits}. */
-export type EditKind = 'headers' | 'body' | 'sender' | 'recipients' | 'quarantine'
 
 /** What a filter may look at, for {@link FilterDefinition.reads}. */
 export type ReadKind = 'headers' | 'body'
@@ -135,14 +133,6 @@ const OPTIONS: ReadonlySet<string> = new Set([
   'limits',
 ])
 
-const EDIT_ACTIONS: Readonly<Record<EditKind, number>> = {
-  headers: Action.ADDHDRS | Action.CHGHDRS,
-  body: Action.CHGBODY,
-  sender: Action.CHGFROM,
-  recipients: Action.ADDRCPT | Action.ADDRCPT_PAR | Action.DELRCPT,
-  quarantine: Action.QUARANTINE,
-}
-
 /** A definition, checked once. */
 export interface FilterMember {
   // Each definition has a state of its own type; here it is only handed through.
@@ -191,9 +181,8 @@ export function checkedMember(definition: FilterDefinition<unknown>): FilterMemb
     throw invalidOption('onNotGranted', onNotGranted, "'fail' or 'skip'")
   }
   for (const kind of edits ?? []) {
-    if (!Object.hasOwn(EDIT_ACTIONS, kind)) {
-      const known = Object.keys(EDIT_ACTIONS)
-      throw invalidOption('edits', kind, known.join(', '), known)
+    if (!EDIT_KINDS.includes(kind)) {
+      throw invalidOption('edits', kind, EDIT_KINDS.join(', '), EDIT_KINDS)
     }
   }
   return {
@@ -243,9 +232,6 @@ function checkStage(option: string, stage: string): void {
 /** What cannot be edited is not asked for: nothing at the early stages, no body without `message`. */
 function actionsOf({ headers, message, edits }: FilterDefinition<unknown>): number {
   if (headers === undefined && message === undefined) return 0
-  let actions = 0
-  for (const kind of edits ?? (Object.keys(EDIT_ACTIONS) as EditKind[])) {
-    actions |= EDIT_ACTIONS[kind]
-  }
+  const actions = actionsFor(edits ?? EDIT_KINDS)
   return message === undefined ? actions & ~Action.CHGBODY : actions
 }

@@ -1,6 +1,6 @@
 import type { ProtocolError } from '../errors.ts'
 import type { HeaderView, Peer } from '../protocol/commands.ts'
-import { Step } from '../protocol/constants.ts'
+import { EVENTS } from '../protocol/event-table.ts'
 import type { Offer } from '../protocol/negotiation.ts'
 import type {
   BodyPiece,
@@ -194,7 +194,8 @@ export class Conversation implements SessionEvents, Contexts {
     const verbatim = calls.marks('header').headerLeadingSpace === true
     // The planner changes only what is there, and its fields are not counted.
     const complete =
-      (this.session.terms!.declined & Step.NOHDRS) === 0 && calls.filter.takeField === undefined
+      (this.session.terms!.declined & EVENTS.header.noSend) === 0 &&
+      calls.filter.takeField === undefined
     if (this.#merged !== undefined) this.#merged.complete = complete
     const edits = new EditList(this.session.terms!, this.#settings, verbatim, this.#merged)
     message.beginEdits(edits, () => this.session.progress())

@@ -1,6 +1,7 @@
 import { UsageError } from '../errors.ts'
-import { Action, bitNames, Reply, Step } from '../protocol/constants.ts'
-import { encodeBody, encodeReply, type EditMessage } from '../protocol/replies.ts'
+import { Action, bitNames, Step } from '../protocol/constants.ts'
+import { EDITS, editOf, type EditMessage, type EditType } from '../protocol/edit-table.ts'
+import { encodeBody, encodeReply } from '../protocol/replies.ts'
 import { FRAME_HEADER_SIZE } from '../protocol/frame.ts'
 import { withoutBlankLines } from '../protocol/line-ends.ts'
 import { decodeText, encodeText } from '../protocol/text.ts'
@@ -79,7 +80,7 @@ export class EditList {
   addHeader(name: Text, value: Text): void {
     if (this.#merged?.has(name)) return this.insertHeader(END, name, value)
     const bytes = headerName(name)
-    this.#push(this.#headers, Action.ADDHDRS, {
+    this.#push(this.#headers, {
       type: 'addheader',
       name: bytes,
       value: this.#headerValue(bytes, value),
@@ -88,7 +89,7 @@ export class EditList {
 
   insertHeader(index: number, name: Text, value: Text): void {
     const bytes = headerName(name)
-    this.#push(this.#headers, Action.ADDHDRS, {
+    this.#push(this.#headers, {
       type: 'insheader',
       index: headerIndex(index, 0),
       name: bytes,
@@ -102,7 +103,7 @@ export class EditList {
     const number = headerIndex(index, 1)
     const deletes = value === null || value.length === 0
     if (!deletes && this.#addsMerged(name, number)) return this.insertHeader(END, name, value)
-    this.#push(this.#headers, Action.CHGHDRS, {
+    this.#push(this.#headers, {
       type: 'chgheader',
       index: number,
       name: bytes,
@@ -112,7 +113,7 @@ export class EditList {
 
   /** A change of a field that is not there is an addition to both servers. */
   #addsMerged(name: Text, index: number): boolean {
-    const both = Action.CHGHDRS | Action.ADDHDRS
+    const both = EDITS.chgheader.action | EDITS.insheader.action
     if (this.#merged === undefined || (this.#terms.actions & both) !== both) return false
     return this.#merged.lacks(name, index)
   }
@@ -120,10 +121,10 @@ export class EditList {
   addRecipient(address: Text, parameters?: Text): void {
     const bytes = envelopePath('recipient', address)
     if (parameters === undefined || parameters.length === 0) {
-      this.#push(this.#envelope, Action.ADDRCPT, { type: 'addrcpt', address: bytes })
+      this.#push(this.#envelope, { type: 'addrcpt', address: bytes })
       return
     }
-    this.#push(this.#envelope, Action.ADDRCPT_PAR, {
+    this.#push(this.#envelope, {
       type: 'addrcpt_par',
       address: bytes,
       parameters: envelopeParameters(parameters),
@@ -132,12 +133,12 @@ export class EditList {
 
   deleteRecipient(address: Text): void {
     const bytes = envelopeText('recipient', address)
-    this.#push(this.#envelope, Action.DELRCPT, { type: 'delrcpt', address: bytes })
+    this.#push(this.#envelope, { type: 'delrcpt', address: bytes })
   }
 
   changeFrom(address: Text, parameters?: Text): void {
     const given = parameters !== undefined && parameters.length > 0
-    this.#push(this.#envelope, Action.CHGFROM, {
+    this.#push(this.#envelope, {
       type: 'chgfrom',
       address: envelopePath('sender', address),
       parameters: given ? envelopeParameters(parameters) : undefined,
@@ -146,7 +147,7 @@ export class EditList {
 
   quarantine(reason: Text): void {
     const bytes = envelopeText('quarantine reason', reason)
-    this.#quarantine = this.#checked(Action.QUARANTINE, { type: 'quarantine', reason: bytes })
+    this.#quarantine = this.#checked({ type: 'quarantine', reason: bytes })
     this.#quarantineReason = decodeText(bytes)
   }
 
@@ -157,7 +158,7 @@ export class EditList {
 
   /** Repeated calls append; one with nothing but empty data makes the body empty. */
   replaceBody(data: Text): void {
-    this.#grant(Action.CHGBODY, 'replaceBody')
+    this.#grant(EDITS.replbody.action, 'replaceBody')
     this.#body ??= []
     const bytes = encodeText(data)
     if (bytes.length === 0) return
@@ -167,13 +168,13 @@ export class EditList {
 
   /** A new body in pieces, instead of any other. */
   replaceBodyWith(pieces: readonly Buffer[]): void {
-    this.#grant(Action.CHGBODY, 'replaceBody')
+    this.#grant(EDITS.replbody.action, 'replaceBody')
     this.#body = [...pieces]
   }
 
   /** A new body that is not in memory, instead of any other. It is read once, while it is sent. */
   replaceBodyFrom(source: AsyncIterable<Buffer>): void {
-    this.#grant(Action.CHGBODY, 'replaceBody')
+    this.#grant(EDITS.replbody.action, 'replaceBody')
     this.#bodySource = source
   }
 
@@ -198,7 +199,7 @@ export class EditList {
     if (this.#count === 0) return NO_EDIT_COUNTS
     const counts: Partial<Record<EditMethod, number>> = {}
     for (const frame of [...this.#headers, ...this.#envelope]) {
-      const method = METHODS[frame[FRAME_HEADER_SIZE - 1]!]!
+      const method = METHODS[editOf(frame[FRAME_HEADER_SIZE - 1]!)!.type]
       counts[method] = (counts[method] ?? 0) + 1
     }
     if (this.#quarantine !== undefined) counts.quarantine = 1
@@ -217,12 +218,12 @@ export class EditList {
     this.#held = 0
   }
 
-  #push(list: Buffer[], action: number, message: EditMessage): void {
-    list.push(this.#checked(action, message))
+  #push(list: Buffer[], message: EditMessage): void {
+    list.push(this.#checked(message))
   }
 
-  #checked(action: number, message: EditMessage): Buffer {
-    this.#grant(action, message.type)
+  #checked(message: EditMessage): Buffer {
+    this.#grant(EDITS[message.type].action, message.type)
     const frame = encodeReply(message)
     this.#hold(frame.length)
     if (frame.length - FRAME_HEADER_SIZE > this.#terms.dataSize) {
@@ -276,15 +277,16 @@ export class EditList {
 const SPACE = Buffer.from(' ')
 const NO_FRAMES: readonly Buffer[] = []
 
-/** By the letter of the frame. */
-const METHODS: Readonly<Record<number, EditMethod>> = {
-  [Reply.ADDHEADER]: 'addHeader',
-  [Reply.INSHEADER]: 'insertHeader',
-  [Reply.CHGHEADER]: 'changeHeader',
-  [Reply.ADDRCPT]: 'addRecipient',
-  [Reply.ADDRCPT_PAR]: 'addRecipient',
-  [Reply.DELRCPT]: 'deleteRecipient',
-  [Reply.CHGFROM]: 'changeFrom',
+const METHODS: Readonly<Record<EditType, EditMethod>> = {
+  addheader: 'addHeader',
+  insheader: 'insertHeader',
+  chgheader: 'changeHeader',
+  addrcpt: 'addRecipient',
+  addrcpt_par: 'addRecipient',
+  delrcpt: 'deleteRecipient',
+  chgfrom: 'changeFrom',
+  replbody: 'replaceBody',
+  quarantine: 'quarantine',
 }
 
 /**

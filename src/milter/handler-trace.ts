@@ -1,7 +1,8 @@
 import { tracingChannel, type TracingChannel } from 'node:diagnostics_channel'
 import type { InterruptedError } from '../errors.ts'
 import type { Later } from '../session/events.ts'
-import { isVerdict, type VerdictKind } from '../session/verdict.ts'
+import type { VerdictKind } from '../protocol/event-table.ts'
+import { isVerdict } from '../session/verdict.ts'
 import type { LiveConnectionContext } from './context.ts'
 
 /**

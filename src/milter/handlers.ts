@@ -1,8 +1,14 @@
 import type { AddressFamily } from '../protocol/commands.ts'
 import type { MacroStage } from '../protocol/constants.ts'
+import type {
+  BodyVerdictKind,
+  MessageVerdictKind,
+  SessionVerdictKind,
+  VerdictKind,
+} from '../protocol/event-table.ts'
 import type { Offer } from '../protocol/negotiation.ts'
 import type { CloseReason } from '../session/events.ts'
-import type { Verdict, VerdictKind } from '../session/verdict.ts'
+import type { Verdict } from '../session/verdict.ts'
 import type {
   ConnectionContext,
   EndOfMessageContext,
@@ -17,11 +23,9 @@ import type {
 export type Answer<Kinds extends VerdictKind> =
   Verdict<Kinds> | undefined | void | Promise<Verdict<Kinds> | undefined | void>
 
-export type ConnectionAnswer = Answer<'continue' | 'accept' | 'reject' | 'tempfail'>
-export type MessageAnswer = Answer<'continue' | 'accept' | 'reject' | 'tempfail' | 'discard'>
-export type BodyAnswer = Answer<
-  'continue' | 'accept' | 'reject' | 'tempfail' | 'discard' | 'skip'
->
+export type ConnectionAnswer = Answer<SessionVerdictKind>
+export type MessageAnswer = Answer<MessageVerdictKind>
+export type BodyAnswer = Answer<BodyVerdictKind>
 
 /** A filter's own word on the negotiation; what is left out is worked out from its handlers. */
 export interface NegotiationRequest {

@@ -74,8 +74,8 @@ const FITS: Readonly<Record<string, string>> = {
 }
 
 const ALLOWED: Readonly<Record<keyof Marks, (stage: Stage) => boolean>> = {
-  noReply: (stage) => STAGES[stage].silent !== 0,
-  noCallback: (stage) => STAGES[stage].declined !== 0,
+  noReply: (stage) => STAGES[stage].noReply !== 0,
+  noCallback: (stage) => STAGES[stage].noSend !== 0,
   macros: (stage) => STAGES[stage].macros !== undefined,
   rejectedRecipients: (stage) => stage === 'envrcpt',
   headerLeadingSpace: (stage) => stage === 'header',

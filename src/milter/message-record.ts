@@ -1,5 +1,5 @@
 import { InterruptedError } from '../errors.ts'
-import { Step } from '../protocol/constants.ts'
+import { EVENTS } from '../protocol/event-table.ts'
 import type { MemoryBudget } from '../session/memory-budget.ts'
 import type { Verdict } from '../session/verdict.ts'
 import { bounded } from './bounded-text.ts'
@@ -96,7 +96,7 @@ function isAbandoned({ failure }: LiveMessageContext): boolean {
 }
 
 const isTold = ({ negotiated }: LiveMessageContext): boolean =>
-  (negotiated.steps & Step.NORCPT) === 0
+  (negotiated.steps & EVENTS.rcpt.noSend) === 0
 
 function messageVerdict(verdict: Verdict | undefined): MessageVerdict {
   if (verdict === undefined) return 'abort'

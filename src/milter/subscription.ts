@@ -1,5 +1,6 @@
 import { UsageError } from '../errors.ts'
 import { ALL_ACTIONS, MacroStage, Step } from '../protocol/constants.ts'
+import { EVENTS } from '../protocol/event-table.ts'
 import { formatMacroList, NO_MACRO_LISTS } from '../protocol/macros.ts'
 import type { Wishes } from '../session/terms.ts'
 import { isVerdict } from '../session/verdict.ts'
@@ -20,10 +21,10 @@ export function wishesOf(filter: FilterObject, settings: FilterSettings): Wishes
   let steps: number = Step.SKIP
   let macros: Map<MacroStage, readonly string[]> | undefined
   for (const stage of STAGE_NAMES) {
-    const { declined, silent, macros: at } = STAGES[stage]
+    const { noSend, noReply, macros: at } = STAGES[stage]
     const handler = filter.handlers[stage]
     if (handler === undefined) {
-      steps |= declined
+      steps |= noSend
       continue
     }
     const marks = marksOf(handler)
@@ -34,10 +35,10 @@ export function wishesOf(filter: FilterObject, settings: FilterSettings): Wishes
       steps |= Step.HDR_LEADSPC
     }
     if (marks.noCallback) {
-      steps |= declined
+      steps |= noSend
       continue
     }
-    if (marks.noReply) steps |= silent
+    if (marks.noReply) steps |= noReply
     if (marks.rejectedRecipients) steps |= Step.RCPT_REJ
   }
   return {
@@ -56,7 +57,7 @@ export function wishesOf(filter: FilterObject, settings: FilterSettings): Wishes
  * round trip takes a twentieth of that.
  */
 export function answeringData(wishes: Wishes): Wishes {
-  return { ...wishes, withheld: Step.NODATA | Step.NR_DATA }
+  return { ...wishes, withheld: EVENTS.data.noSend | EVENTS.data.noReply }
 }
 
 /**

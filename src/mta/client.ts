@@ -7,8 +7,9 @@ import {
   OLDEST_PROTOCOL_VERSION,
   PROTOCOL_VERSION,
   Reply,
-  Step,
 } from '../protocol/constants.ts'
+import { EDITS, isEdit, type EditMessage } from '../protocol/edit-table.ts'
+import { EVENTS, existsIn, type EventFacts } from '../protocol/event-table.ts'
 import {
   encodeFrame,
   FRAME_HEADER_SIZE,
@@ -16,7 +17,7 @@ import {
   type Payload,
 } from '../protocol/frame.ts'
 import type { Choice, Offer } from '../protocol/negotiation.ts'
-import { decodeReply, type EditMessage, type ReplyMessage } from '../protocol/replies.ts'
+import { decodeReply, type ReplyMessage } from '../protocol/replies.ts'
 import { decodeText } from '../protocol/text.ts'
 import { reasonOf } from '../server/tls.ts'
 import { socketChannel, type Channel, type ClientTls, type OpenChannel } from './channel.ts'
@@ -220,14 +221,16 @@ export class MtaClient implements AsyncDisposable {
 
   /** What was agreed on for a command: whether it is sent at all, and whether it gets a reply. */
   handling(type: CommandMessage['type']): 'declined' | 'silent' | 'answered' {
-    const [declined, silent] = STEPS[type] ?? [0, 0, 0]
-    if (this.agreed(declined) || !this.knows(type)) return 'declined'
-    return NEVER_ANSWERED.has(type) || this.agreed(silent) ? 'silent' : 'answered'
+    const event = eventOf(type)
+    if (event === undefined) return NEVER_ANSWERED.has(type) ? 'silent' : 'answered'
+    if (this.agreed(event.noSend) || !this.knows(type)) return 'declined'
+    return this.agreed(event.noReply) ? 'silent' : 'answered'
   }
 
   /** Whether the command exists in the version that was agreed on. */
   knows(type: CommandMessage['type']): boolean {
-    return this.#version >= (STEPS[type]?.[2] ?? 0)
+    const event = eventOf(type)
+    return event === undefined || existsIn(event, this.#version)
   }
 
   /** Whether the server goes by this bit of {@link Step}. */
@@ -293,7 +296,7 @@ export class MtaClient implements AsyncDisposable {
   }
 
   #checkAction(edit: EditMessage): void {
-    const needed = ACTIONS[edit.type]
+    const needed = EDITS[edit.type].action
     if (((this.#choice?.actions ?? 0) & needed) === 0) {
       this.#violation(
         'ACTION_NOT_NEGOTIATED',
@@ -455,7 +458,7 @@ export class MtaClient implements AsyncDisposable {
         throw new ProtocolError('MALFORMED_PAYLOAD', what)
       this.#violation('MALFORMED_PAYLOAD', what)
     }
-    if (ENDS_WITH_NUL.has(reply.type) && payload.at(-1) !== 0) {
+    if (endsWithNul(reply) && payload.at(-1) !== 0) {
       this.#violation('MALFORMED_PAYLOAD', `${reply.type} without a NUL at its end`)
     }
     return reply
@@ -508,36 +511,11 @@ interface Waiting {
 
 type CommandType = CommandMessage['type']
 
-/** For each command: the bit that declines it, the bit that leaves out its reply, its version. */
-const STEPS: Partial<
-  Record<CommandType, readonly [declined: number, silent: number, since: number]>
-> = {
-  connect: [Step.NOCONNECT, Step.NR_CONN, 0],
-  helo: [Step.NOHELO, Step.NR_HELO, 0],
-  mail: [Step.NOMAIL, Step.NR_MAIL, 0],
-  rcpt: [Step.NORCPT, Step.NR_RCPT, 0],
-  data: [Step.NODATA, Step.NR_DATA, 4],
-  header: [Step.NOHDRS, Step.NR_HDR, 0],
-  eoh: [Step.NOEOH, Step.NR_EOH, 0],
-  body: [Step.NOBODY, Step.NR_BODY, 0],
-  unknown: [Step.NOUNKNOWN, Step.NR_UNKN, 3],
-}
+/** The facts of a command that is an event. */
+const eventOf = (type: CommandType): EventFacts | undefined =>
+  (EVENTS as Partial<Record<CommandType, EventFacts>>)[type]
 
 const NEVER_ANSWERED: ReadonlySet<CommandType> = new Set(['macro', 'abort', 'quit', 'quit_nc'])
-
-const ACTIONS: Readonly<Record<EditMessage['type'], number>> = {
-  addheader: Action.ADDHDRS,
-  insheader: Action.ADDHDRS,
-  chgheader: Action.CHGHDRS,
-  addrcpt: Action.ADDRCPT,
-  addrcpt_par: Action.ADDRCPT_PAR,
-  delrcpt: Action.DELRCPT,
-  chgfrom: Action.CHGFROM,
-  replbody: Action.CHGBODY,
-  quarantine: Action.QUARANTINE,
-}
-
-const isEdit = (reply: ReplyMessage): reply is EditMessage => Object.hasOwn(ACTIONS, reply.type)
 
 const VERDICTS: ReadonlySet<ReplyMessage['type']> = new Set([
   'continue',
@@ -551,17 +529,9 @@ const VERDICTS: ReadonlySet<ReplyMessage['type']> = new Set([
 ])
 const isVerdict = (reply: ReplyMessage): boolean => VERDICTS.has(reply.type)
 
-const ENDS_WITH_NUL: ReadonlySet<ReplyMessage['type']> = new Set([
-  'replycode',
-  'addheader',
-  'insheader',
-  'chgheader',
-  'addrcpt',
-  'addrcpt_par',
-  'delrcpt',
-  'chgfrom',
-  'quarantine',
-])
+const endsWithNul = (reply: ReplyMessage): boolean =>
+  reply.type === 'replycode' ||
+  (isEdit(reply) && EDITS[reply.type].payload.at(-1)!.form.includes('string'))
 
 function timeoutsOf(model: MailServerModel, given: MtaClientOptions['timeouts']): MtaTimeouts {
   if (typeof given !== 'number') return { ...model.timeouts, ...given }

@@ -1,3 +1,4 @@
+import { EVENTS } from '../protocol/event-table.ts'
 import type { CompleteTransaction } from './transaction.ts'
 import {
   CONTENT_COMMANDS,
@@ -73,7 +74,7 @@ export class MacroValues {
     const given = this.#transaction.macros.get(name)
     if (given !== undefined) return given
     const known = KNOWN_FROM.find(([prefix]) => name.startsWith(prefix))?.[1]
-    if (known !== undefined && ORDER.indexOf(command) < ORDER.indexOf(known)) return undefined
+    if (known !== undefined && EVENTS[command].order < EVENTS[known].order) return undefined
     // Sendmail forgets the recipient after RCPT; Postfix knows the last one until the content comes.
     if (known === 'rcpt' && command !== 'rcpt' && this.#model.name === 'sendmail')
       return undefined
@@ -149,17 +150,6 @@ const KNOWN_FROM: readonly (readonly [prefix: string, from: MacroCommand])[] = [
   ['mail_', 'mail'],
   ['rcpt_', 'rcpt'],
   ['msg_id', 'eoh'],
-]
-const ORDER: readonly MacroCommand[] = [
-  'connect',
-  'helo',
-  'mail',
-  'rcpt',
-  'data',
-  'header',
-  'eoh',
-  'body',
-  'eom',
 ]
 
 /** Sendmail writes a complete name with a dot at its end. */

@@ -1,5 +1,5 @@
 import type { MilterError } from '../errors.ts'
-import type { EditMessage } from '../protocol/replies.ts'
+import type { EditMessage } from '../protocol/edit-table.ts'
 import type { EnvelopeAddress, MacroCommand } from './models/model.ts'
 import type { Trace } from './trace.ts'
 

@@ -1,8 +1,10 @@
 import { MilterError, ProtocolError } from '../errors.ts'
 import type { CommandMessage } from '../protocol/commands.ts'
-import { CHUNK_SIZE, Action, Command, MacroStage, Step } from '../protocol/constants.ts'
+import { CHUNK_SIZE, Step } from '../protocol/constants.ts'
 import { wireMacroName } from '../protocol/macros.ts'
-import type { EditMessage, ReplyMessage } from '../protocol/replies.ts'
+import { EDITS, type EditMessage } from '../protocol/edit-table.ts'
+import { EVENTS } from '../protocol/event-table.ts'
+import type { ReplyMessage } from '../protocol/replies.ts'
 import { decodeText } from '../protocol/text.ts'
 import type { MtaClient } from './client.ts'
 import { MacroValues } from './macro-values.ts'
@@ -308,7 +310,7 @@ class Delivery {
     // Macros of the content go with their command only; the others also where it is declined.
     if (CONTENT_COMMANDS.has(stage) && this.#client.handling(stage) === 'declined') return
     if (!this.#client.knows(stage)) return
-    const asked = choice?.macros?.get(MACRO_STAGES[stage])
+    const asked = choice?.macros?.get(EVENTS[LIST_OF[stage]].macros!)
     const configured = options.macroLists?.[LIST_OF[stage]]
     const wanted = stage === 'unknown' ? [] : this.#list(stage, asked, configured)
     if (wanted.length === 0 && !model.sendsEmptyMacros) return
@@ -316,7 +318,7 @@ class Delivery {
     // A name that was asked for twice comes twice.
     this.#client.notify({
       type: 'macro',
-      command: COMMANDS[stage],
+      command: EVENTS[stage].command,
       pairs: pairs.map(([name, value]) => [wireMacroName(name), value]),
     })
   }
@@ -339,7 +341,7 @@ class Delivery {
     this.#edits.push(edit)
     const failure = this.#queued?.apply(edit, {
       leadingSpace: this.#leadingSpace,
-      mayReplaceBody: ((this.#client.choice?.actions ?? 0) & Action.CHGBODY) !== 0,
+      mayReplaceBody: ((this.#client.choice?.actions ?? 0) & EDITS.replbody.action) !== 0,
     })
     if (failure === undefined) return
     if (failure.effect !== 'ignored') this.#spoilt ??= failure
@@ -452,8 +454,7 @@ class Delivery {
   /** The command that was sent last. */
   #stageOfFailure(): MacroCommand {
     const sent = this.#client.trace.entries.findLast(
-      ({ from, message }) =>
-        from === 'mta' && message !== undefined && message.type in COMMANDS,
+      ({ from, message }) => from === 'mta' && message !== undefined && message.type in EVENTS,
     )
     return (sent?.message?.type as MacroCommand | undefined) ?? 'connect'
   }
@@ -498,19 +499,6 @@ const EMPTY = Buffer.alloc(0)
 /** Failures that Postfix takes for a wrong set-up of its own. */
 const CONFIGURATION: ReadonlySet<string> = new Set(['INVALID_REPLY', 'EDIT_REFUSED'])
 
-const COMMANDS: Readonly<Record<MacroCommand, Command>> = {
-  connect: Command.CONNECT,
-  helo: Command.HELO,
-  mail: Command.MAIL,
-  rcpt: Command.RCPT,
-  data: Command.DATA,
-  header: Command.HEADER,
-  eoh: Command.EOH,
-  body: Command.BODY,
-  eom: Command.EOM,
-  unknown: Command.UNKNOWN,
-}
-
 /** Postfix sends the macros of eoh before each header, and those of eom before each chunk. */
 const LIST_OF = {
   connect: 'connect',
@@ -524,16 +512,3 @@ const LIST_OF = {
   eom: 'eom',
   unknown: 'connect',
 } as const
-
-const MACRO_STAGES: Readonly<Record<MacroCommand, MacroStage>> = {
-  connect: MacroStage.CONNECT,
-  helo: MacroStage.HELO,
-  mail: MacroStage.MAIL,
-  rcpt: MacroStage.RCPT,
-  data: MacroStage.DATA,
-  header: MacroStage.EOH,
-  eoh: MacroStage.EOH,
-  body: MacroStage.EOM,
-  eom: MacroStage.EOM,
-  unknown: MacroStage.CONNECT,
-}

@@ -1,5 +1,6 @@
 import type { CommandMessage } from '../protocol/commands.ts'
 import { letter } from '../protocol/constants.ts'
+import { EDITS, isEdit, type EditMessage } from '../protocol/edit-table.ts'
 import type { ReplyMessage } from '../protocol/replies.ts'
 import { formatSmtpReply } from '../protocol/smtp-reply.ts'
 import { decodeText, encodeText } from '../protocol/text.ts'
@@ -66,32 +67,30 @@ function contentOf(message: CommandMessage | ReplyMessage): string {
     case 'unknown':
       return message.line
     case 'body':
-    case 'replbody':
       return `${message.chunk.length} bytes`
     case 'eom':
       return message.chunk.length === 0 ? '' : `${message.chunk.length} bytes`
     case 'replycode':
       return formatSmtpReply(message.reply).replaceAll('\r\n', ' | ')
-    case 'addheader':
-      return `${quoted(message.name)} ${quoted(message.value)}`
-    case 'insheader':
-    case 'chgheader':
-      return `${message.index} ${quoted(message.name)} ${quoted(message.value)}`
-    case 'addrcpt':
-    case 'delrcpt':
-      return decodeText(encodeText(message.address))
-    case 'addrcpt_par':
-    case 'chgfrom':
-      return [message.address, message.parameters ?? '']
-        .map((one) => decodeText(encodeText(one)))
-        .join(' ')
-        .trimEnd()
-    case 'quarantine':
-      return quoted(message.reason)
     default:
-      return ''
+      return isEdit(message) ? contentOfEdit(message) : ''
   }
 }
+
+function contentOfEdit(edit: EditMessage): string {
+  const values = edit as unknown as Readonly<Record<string, string | Uint8Array | undefined>>
+  const words = EDITS[edit.type].payload.map(({ name, form }) => {
+    const value = values[name]
+    if (value === undefined) return ''
+    if (form === 'uint32') return String(value)
+    if (form === 'bytes') return `${value.length} bytes`
+    return PLAIN.has(name) ? decodeText(encodeText(value)) : quoted(value)
+  })
+  return words.join(' ').trimEnd()
+}
+
+/** Fields without quotes: what is in them has no spaces, or means something at them. */
+const PLAIN: ReadonlySet<string> = new Set(['address', 'parameters'])
 
 const quoted = (text: string | Uint8Array): string =>
   JSON.stringify(decodeText(encodeText(text)))

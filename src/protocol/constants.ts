@@ -66,7 +66,7 @@ export const Action = {
   SETSYMLIST: 0x100,
 } as const
 /** All action bits of version 6 (SMFI_CURR_ACTS). */
-export const ALL_ACTIONS = 0x1ff
+export const ALL_ACTIONS: number = Object.values(Action).reduce((all, bit) => all | bit, 0)
 /** What an offer of no actions means (SMFI_V1_ACTS; libmilter `st_optionneg`). */
 export const V1_ACTIONS = 0x0f
 
@@ -100,10 +100,6 @@ export const Step = {
 export const ALL_STEPS = 0x1fffff
 /** What an offer of no steps means (SMFI_V1_PROT). */
 export const V1_STEPS = 0x3f
-/** The bits that say "do not send this event". */
-export const NO_SEND_STEPS = 0x37f
-/** The bits that say "this event gets no reply". */
-export const NO_REPLY_STEPS = 0xff080
 
 /** Where macros are sent (SMFIM_*). EOM and EOH are in this order since libmilter 8.14. */
 export const MacroStage = {

@@ -5,6 +5,7 @@
 import '../node-version.ts'
 
 export * from './constants.ts'
+export { NO_REPLY_STEPS, NO_SEND_STEPS } from './event-table.ts'
 export { decodeText, encodeText } from './text.ts'
 export {
   describeFrame,
@@ -28,8 +29,9 @@ export {
   HeaderView,
 } from './commands.ts'
 export type { AddressFamily, CommandMessage, Peer } from './commands.ts'
+export type { EditMessage } from './edit-table.ts'
 export { decodeReply, encodeBody, encodeReply } from './replies.ts'
-export type { EditMessage, ReplyMessage } from './replies.ts'
+export type { ReplyMessage } from './replies.ts'
 export {
   decodeSmtpReply,
   encodeSmtpReply,

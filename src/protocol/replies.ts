@@ -1,32 +1,13 @@
 import { ProtocolError } from '../errors.ts'
 import { CHUNK_SIZE, letter, Reply } from './constants.ts'
+import { EDITS, editOf, isEdit, type EditFacts, type EditMessage } from './edit-table.ts'
 import { encodeFrame, type Payload } from './frame.ts'
 import { decodeChoice, encodeChoice, type Choice } from './negotiation.ts'
 import { decodeSmtpReply, encodeSmtpReply, type SmtpReply } from './smtp-reply.ts'
-import { decodeStrings, endOfString, malformed, stringParts } from './strings.ts'
+import { endOfString, malformed, stringParts } from './strings.ts'
 import { decodeText } from './text.ts'
 
 /** The replies, from the filter to the mail server: verdicts, edits, progress, negotiation. */
-
-type Text = string | Uint8Array
-
-/** A change to the message; legal only in the answer to end of message. */
-export type EditMessage =
-  | { readonly type: 'addheader'; readonly name: Text; readonly value: Text }
-  | {
-      readonly type: 'insheader' | 'chgheader'
-      readonly index: number
-      readonly name: Text
-      readonly value: Text
-    }
-  | { readonly type: 'addrcpt' | 'delrcpt'; readonly address: Text }
-  | {
-      readonly type: 'addrcpt_par' | 'chgfrom'
-      readonly address: Text
-      readonly parameters?: Text | undefined
-    }
-  | { readonly type: 'replbody'; readonly chunk: Uint8Array }
-  | { readonly type: 'quarantine'; readonly reason: Text }
 
 /** A reply as data. */
 export type ReplyMessage =
@@ -74,36 +55,30 @@ export function encodeReply(message: ReplyMessage): Buffer {
       return encodeFrame(Reply.REPLYCODE, encodeSmtpReply(message.reply))
     case 'optneg':
       return encodeChoice(message.choice)
-    case 'addheader':
-      return encodeFrame(Reply.ADDHEADER, ...stringParts(message.name, message.value))
-    case 'insheader':
-    case 'chgheader': {
-      const index = Buffer.allocUnsafe(4)
-      index.writeUInt32BE(message.index)
-      const code = message.type === 'insheader' ? Reply.INSHEADER : Reply.CHGHEADER
-      return encodeFrame(code, index, ...stringParts(message.name, message.value))
-    }
-    case 'addrcpt':
-      return encodeFrame(Reply.ADDRCPT, ...stringParts(message.address))
-    case 'delrcpt':
-      return encodeFrame(Reply.DELRCPT, ...stringParts(message.address))
-    case 'addrcpt_par':
-    case 'chgfrom': {
-      // Without parameters the second string is left out: Sendmail resets the message's MAIL
-      // parameters even for an empty one (sendmail/milter.c milter_chgfrom).
-      const code = message.type === 'chgfrom' ? Reply.CHGFROM : Reply.ADDRCPT_PAR
-      const { address, parameters } = message
-      return parameters === undefined
-        ? encodeFrame(code, ...stringParts(address))
-        : encodeFrame(code, ...stringParts(address, parameters))
-    }
-    case 'replbody':
-      return encodeFrame(Reply.REPLBODY, message.chunk)
-    case 'quarantine':
-      return encodeFrame(Reply.QUARANTINE, ...stringParts(message.reason))
     default:
-      return encodeFrame(SINGLE[message.type])
+      return isEdit(message) ? encodeEdit(message) : encodeFrame(SINGLE[message.type])
   }
+}
+
+/**
+ * An optional string is left out where there is none: Sendmail resets the message's MAIL parameters even for an
+ * empty one (sendmail/milter.c milter_chgfrom).
+ */
+function encodeEdit(message: EditMessage): Buffer {
+  const { code, payload } = EDITS[message.type]
+  const values = message as unknown as Readonly<Record<string, unknown>>
+  const parts: Uint8Array[] = []
+  for (const { name, form } of payload) {
+    const value = values[name]
+    if (form === 'uint32') {
+      const number = Buffer.allocUnsafe(4)
+      number.writeUInt32BE(value as number)
+      parts.push(number)
+    } else if (form === 'bytes') parts.push(value as Uint8Array)
+    else if (value !== undefined || form !== 'optional string')
+      parts.push(...stringParts(value as string | Uint8Array))
+  }
+  return encodeFrame(code, ...parts)
 }
 
 /**
@@ -131,60 +106,44 @@ export function decodeReply(code: number, payload: Payload): ReplyMessage {
   const { bytes, start, end } = payload
   const single = SINGLE_BY_CODE.get(code)
   if (single !== undefined) return { type: single }
-  switch (code) {
-    case Reply.OPTNEG:
-      return { type: 'optneg', choice: decodeChoice(payload) }
-    case Reply.REPLYCODE: {
-      const reply = decodeSmtpReply(bytes.subarray(start, end))
-      if (reply === undefined) throw malformed('REPLYCODE', 'not an SMTP reply of class 4 or 5')
-      return { type: 'replycode', reply }
-    }
-    case Reply.ADDHEADER: {
-      const [name, value] = strings('ADDHEADER', payload, 2)
-      return { type: 'addheader', name, value }
-    }
-    case Reply.INSHEADER:
-    case Reply.CHGHEADER: {
-      const type = code === Reply.INSHEADER ? 'insheader' : 'chgheader'
-      if (end - start < 4) throw malformed(type.toUpperCase(), 'the index is cut off')
-      const [name, value] = strings(type.toUpperCase(), { bytes, start: start + 4, end }, 2)
-      return { type, index: bytes.readUInt32BE(start), name, value }
-    }
-    case Reply.ADDRCPT:
-      return { type: 'addrcpt', address: strings('ADDRCPT', payload, 1)[0] }
-    case Reply.DELRCPT:
-      return { type: 'delrcpt', address: strings('DELRCPT', payload, 1)[0] }
-    case Reply.ADDRCPT_PAR:
-    case Reply.CHGFROM: {
-      const type = code === Reply.CHGFROM ? 'chgfrom' : 'addrcpt_par'
-      const [address, parameters] = decodeStrings(payload)
-      if (address === undefined) throw malformed(type.toUpperCase(), 'the address is missing')
-      return { type, address, parameters }
-    }
-    case Reply.REPLBODY:
-      return { type: 'replbody', chunk: bytes.subarray(start, end) }
-    case Reply.QUARANTINE:
-      return {
-        type: 'quarantine',
-        reason: decodeText(bytes, start, endOfString(bytes, start, end)),
-      }
-    default:
-      throw new ProtocolError(
-        'UNKNOWN_REPLY',
-        `${letter(code)} is not a reply of the milter protocol`,
-      )
+  if (code === Reply.OPTNEG) return { type: 'optneg', choice: decodeChoice(payload) }
+  if (code === Reply.REPLYCODE) {
+    const reply = decodeSmtpReply(bytes.subarray(start, end))
+    if (reply === undefined) throw malformed('REPLYCODE', 'not an SMTP reply of class 4 or 5')
+    return { type: 'replycode', reply }
   }
+  const edit = editOf(code)
+  if (edit !== undefined) return decodeEdit(edit, payload)
+  throw new ProtocolError(
+    'UNKNOWN_REPLY',
+    `${letter(code)} is not a reply of the milter protocol`,
+  )
 }
 
-/** Exactly `count` strings, the last of which may be empty and without a NUL. */
-function strings(what: string, payload: Payload, count: 1): [string]
-function strings(what: string, payload: Payload, count: 2): [string, string]
-function strings(what: string, payload: Payload, count: number): string[] {
-  const found = decodeStrings(payload)
-  if (found.length < count) {
-    throw malformed(what, `${found.length} strings, ${count} are needed`)
+/** Strings after the last field are forgiven. */
+function decodeEdit({ type, payload: fields }: EditFacts, payload: Payload): EditMessage {
+  const { bytes, end } = payload
+  let { start } = payload
+  const values: Record<string, unknown> = { type }
+  for (const { name, form } of fields) {
+    const missing = start >= end
+    if (form === 'uint32') {
+      if (end - start < 4) throw malformed(type.toUpperCase(), `the ${name} is cut off`)
+      values[name] = bytes.readUInt32BE(start)
+      start += 4
+    } else if (form === 'bytes') {
+      values[name] = bytes.subarray(start, end)
+    } else if (missing && form === 'optional string') {
+      values[name] = undefined
+    } else {
+      if (missing && form === 'string')
+        throw malformed(type.toUpperCase(), `the ${name} is missing`)
+      const stop = endOfString(bytes, start, end)
+      values[name] = decodeText(bytes, start, stop)
+      start = stop + 1
+    }
   }
-  return found.slice(0, count)
+  return values as unknown as EditMessage
 }
 
 /** Constant frames of the replies that carry nothing, made once. */

@@ -1,4 +1,5 @@
-import { Command, MacroStage } from '../protocol/constants.ts'
+import { Command } from '../protocol/constants.ts'
+import { EVENT_BY_COMMAND, EVENT_NAMES, EVENTS } from '../protocol/event-table.ts'
 import type { Payload } from '../protocol/frame.ts'
 import { bareMacroName, decodeMacroPairs } from '../protocol/macros.ts'
 import { decodeLatin1, decodeText } from '../protocol/text.ts'
@@ -131,30 +132,18 @@ export class MacroStore {
   }
 }
 
-const MAIL_SLOT = MacroStage.MAIL
-const RCPT_SLOT = MacroStage.RCPT
-
 /** In order of time, unlike the numbers of the negotiation: end of headers before end of message. */
-function slotOf(command: number | undefined): number | undefined {
-  switch (command) {
-    case Command.CONNECT:
-      return 0
-    case Command.HELO:
-      return 1
-    case Command.MAIL:
-      return MAIL_SLOT
-    case Command.RCPT:
-      return RCPT_SLOT
-    case Command.DATA:
-      return 4
-    case Command.EOH:
-      return 5
-    case Command.EOM:
-      return 6
-    default:
-      return undefined
-  }
-}
+const SLOTS: readonly Command[] = EVENT_NAMES.map((name) => EVENTS[name])
+  .filter(({ macros }) => macros !== undefined)
+  .map(({ command }) => command)
+const SLOT_BY_COMMAND: readonly (number | undefined)[] = EVENT_BY_COMMAND.map((event) =>
+  event?.macros === undefined ? undefined : SLOTS.indexOf(event.command),
+)
+const MAIL_SLOT = SLOTS.indexOf(Command.MAIL)
+const RCPT_SLOT = SLOTS.indexOf(Command.RCPT)
+
+const slotOf = (command: number | undefined): number | undefined =>
+  command === undefined ? undefined : SLOT_BY_COMMAND[command]
 
 function decodedPairs(pairs: string): [string, string][] {
   const bytes = Buffer.from(pairs, 'latin1')

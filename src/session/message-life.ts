@@ -1,5 +1,5 @@
 import { Command } from '../protocol/constants.ts'
-import { ORDER, repeats } from './order.ts'
+import { EVENT_BY_COMMAND, EVENTS } from '../protocol/event-table.ts'
 import { ACCEPT, CONTINUE, endsMessage, SKIP, type Verdict } from './verdict.ts'
 
 /**
@@ -46,7 +46,7 @@ export class MessageLife {
 
   /** End of message has come, and is not answered yet. */
   get ending(): boolean {
-    return this.#phase === 'open' && this.#order === ORDER[Command.EOM]
+    return this.#phase === 'open' && this.#order === EVENTS.eom.order
   }
 
   /** @returns the verdict that is owed to this message: then it is settled before its first event */
@@ -62,8 +62,8 @@ export class MessageLife {
 
   /** Whether a command may come at this point of the message; if so, the message is there now. */
   advance(command: number): boolean {
-    const order = ORDER[command]!
-    if (order < this.#order || (order === this.#order && !repeats(command))) return false
+    const { order, repeats } = EVENT_BY_COMMAND[command]!
+    if (order < this.#order || (order === this.#order && !repeats)) return false
     this.#order = order
     return true
   }
@@ -87,7 +87,7 @@ export class MessageLife {
   /** What the mail server is told where the filter has given a verdict on an event of the message. */
   said(command: number, verdict: Verdict): Verdict {
     if (!this.keepsAccept || verdict.kind !== 'accept') return verdict
-    if (ORDER[command]! > ORDER[Command.DATA]!) return verdict
+    if (EVENT_BY_COMMAND[command]!.order > EVENTS.data.order) return verdict
     this.#kept = true
     return CONTINUE
   }

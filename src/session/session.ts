@@ -6,6 +6,7 @@ import {
   unknownCommand,
 } from '../protocol/commands.ts'
 import { Command, Step } from '../protocol/constants.ts'
+import { EVENT_BY_COMMAND, EVENTS, type EventFacts } from '../protocol/event-table.ts'
 import type { FrameDecoder } from '../protocol/frame.ts'
 import { decodeOffer, encodeChoice, offeredBits, type Offer } from '../protocol/negotiation.ts'
 import { FRAMES } from '../protocol/replies.ts'
@@ -19,7 +20,7 @@ import { MacroStore } from './macro-store.ts'
 import { Outbox } from './outbox.ts'
 import { callFor } from './message-events.ts'
 import { isLastWord, MessageLife, outsideMessage } from './message-life.ts'
-import { GOES_ON, MESSAGE_STEPS, type MessageCommand } from './order.ts'
+import { GOES_ON, type MessageCommand } from './order.ts'
 import { agree, type Terms, type Wishes } from './terms.ts'
 import { negotiatedTwice, noMemory, notNegotiated, outOfOrder } from './violations.ts'
 import { CONTINUE, endsMessage, TEMPFAIL, type Verdict } from './verdict.ts'
@@ -269,7 +270,7 @@ export class Session {
       case Command.HEADER:
       case Command.EOH:
       case Command.BODY:
-        return this.#inMessage(command)
+        return this.#inMessage(EVENT_BY_COMMAND[command]!, command)
       case Command.EOM:
         return this.#eom()
       case Command.UNKNOWN:
@@ -334,7 +335,7 @@ export class Session {
     this.macros.begin(Command.CONNECT)
     this.#connected = true
     this.#begun = true
-    this.#event(Command.CONNECT, Step.NOCONNECT, Step.NR_CONN, () => this.#events.connect(peer))
+    this.#event(EVENTS.connect, () => this.#events.connect(peer))
   }
 
   #helo(): void {
@@ -342,32 +343,27 @@ export class Session {
     this.#abandon(() => {
       this.macros.begin(Command.HELO)
       this.#begun = true
-      this.#event(Command.HELO, Step.NOHELO, Step.NR_HELO, () => this.#events.helo(name))
+      this.#event(EVENTS.helo, () => this.#events.helo(name))
     })
   }
 
   #unknown(): void {
     const line = decodeLine(this.#frame)
     this.#begun = true
-    this.#event(Command.UNKNOWN, Step.NOUNKNOWN, Step.NR_UNKN, () => this.#events.unknown(line))
+    this.#event(EVENTS.unknown, () => this.#events.unknown(line))
   }
 
   /** An event outside the order of a message. */
-  #event(
-    command: number,
-    declined: number,
-    silent: number,
-    handle: () => Later<Verdict>,
-  ): void {
-    if (this.#declines(declined)) {
-      this.#respond(silent, CONTINUE)
+  #event(event: EventFacts, handle: () => Later<Verdict>): void {
+    if (this.#declines(event)) {
+      this.#respond(event, CONTINUE)
       return
     }
     this.#after(handle(), (given) => {
-      const verdict = outsideMessage(command, given)
-      const unsaid = this.#agreed(silent) && endsMessage(verdict)
-      if (unsaid && this.#message.owe(command, verdict)) this.#settle(verdict)
-      this.#respond(silent, verdict)
+      const verdict = outsideMessage(event.command, given)
+      const unsaid = this.#isSilent(event) && endsMessage(verdict)
+      if (unsaid && this.#message.owe(event.command, verdict)) this.#settle(verdict)
+      this.#respond(event, verdict)
     })
   }
 
@@ -380,16 +376,14 @@ export class Session {
       this.#openMessage()
       this.#message.advance(Command.MAIL)
       if (this.#message.phase === 'settled') {
-        this.#respond(Step.NR_MAIL, this.#message.settled)
+        this.#respond(EVENTS.mail, this.#message.settled)
         return
       }
-      if (this.#declines(Step.NOMAIL)) {
-        this.#respond(Step.NR_MAIL, CONTINUE)
+      if (this.#declines(EVENTS.mail)) {
+        this.#respond(EVENTS.mail, CONTINUE)
         return
       }
-      this.#after(this.#events.mail(words), (verdict) =>
-        this.#conclude(Command.MAIL, Step.NR_MAIL, verdict),
-      )
+      this.#after(this.#events.mail(words), (verdict) => this.#conclude(EVENTS.mail, verdict))
     })
   }
 
@@ -402,22 +396,21 @@ export class Session {
 
   /** MAIL was declined, so a message begins with whatever comes first. */
   #startsWithoutMail(): boolean {
-    return this.#agreed(Step.NOMAIL)
+    return this.#agreed(EVENTS.mail.noSend)
   }
 
-  #inMessage(command: MessageCommand): void {
-    const { declined, silent } = MESSAGE_STEPS[command]
+  #inMessage(event: EventFacts, command: MessageCommand): void {
     if (!this.#inOrder(command)) {
-      this.#outOfOrder(command, silent)
+      this.#outOfOrder(event)
       return
     }
     if (command === Command.RCPT) this.macros.begin(command)
     if (this.#message.phase !== 'open') {
-      this.#respond(silent, this.#message.answer(command, this.#agreed(Step.SKIP)))
+      this.#respond(event, this.#message.answer(command, this.#agreed(Step.SKIP)))
       return
     }
-    if (this.#declines(declined)) {
-      this.#respond(silent, CONTINUE)
+    if (this.#declines(event)) {
+      this.#respond(event, CONTINUE)
       return
     }
     const answer =
@@ -425,9 +418,9 @@ export class Session {
     if (answer instanceof Promise) {
       // The handler may look at the field later, and the chunk may be lent.
       if (command === Command.HEADER) leaveField()
-      this.#after(answer, (verdict) => this.#conclude(command, silent, verdict))
+      this.#after(answer, (verdict) => this.#conclude(event, verdict))
     } else {
-      this.#conclude(command, silent, answer)
+      this.#conclude(event, answer)
     }
   }
 
@@ -438,13 +431,14 @@ export class Session {
   }
 
   /** Takes the verdict on an event of the open message, and answers the event. */
-  #conclude(command: number, silent: number, verdict: Verdict): void {
+  #conclude(event: EventFacts, verdict: Verdict): void {
     if (verdict.kind === 'skip') {
       this.#message.skip()
-      this.#respond(silent, this.#agreed(Step.SKIP) ? verdict : CONTINUE)
+      this.#respond(event, this.#agreed(Step.SKIP) ? verdict : CONTINUE)
       return
     }
-    const unsaid = this.#agreed(silent)
+    const { command } = event
+    const unsaid = this.#isSilent(event)
     if (this.#cut) this.#message.cut(verdict)
     else if (isLastWord(command, verdict, unsaid)) this.#settle(verdict)
     if (!unsaid) this.#out.push(this.#message.said(command, verdict).frame)
@@ -461,7 +455,7 @@ export class Session {
    */
   #eom(): void {
     if (!this.#inOrder(Command.EOM)) {
-      this.#outOfOrder(Command.EOM, 0)
+      this.#outOfOrder(EVENTS.eom)
       return
     }
     const hasChunk = this.#frame.size > 0
@@ -470,7 +464,7 @@ export class Session {
       this.#endCut(settled)
     } else if (phase === 'settled') {
       this.#endMessage({ verdict: this.#message.lastWord, edits: [] })
-    } else if (hasChunk && !this.#declines(Step.NOBODY)) {
+    } else if (hasChunk && !this.#declines(EVENTS.body)) {
       this.#after(this.#body(), (verdict) => {
         if (this.#cut) this.#endCut(verdict)
         else if (endsMessage(verdict)) this.#endMessage({ verdict, edits: [] })
@@ -519,9 +513,9 @@ export class Session {
    * libmilter drops such a command without an answer and the mail server waits for its timeout. Here
    * the message is given up and the command deferred.
    */
-  #outOfOrder(command: number, silent: number): void {
-    this.#events.violation(outOfOrder(command, this.#message.phase === 'none'), false)
-    this.#abandon(() => this.#respond(silent, TEMPFAIL))
+  #outOfOrder(event: EventFacts): void {
+    this.#events.violation(outOfOrder(event.command, this.#message.phase === 'none'), false)
+    this.#abandon(() => this.#respond(event, TEMPFAIL))
   }
 
   /** Ends the message that is open, if any, without a verdict; then goes on with `next`. */
@@ -583,16 +577,21 @@ export class Session {
     this.#finish('error')
   }
 
-  #declines(step: number): boolean {
-    return (this.#terms!.declined & step) !== 0
+  /** The filter wants no such event; should it come all the same, it is answered here. */
+  #declines({ noSend }: EventFacts): boolean {
+    return (this.#terms!.declined & noSend) !== 0
+  }
+
+  #isSilent({ noReply }: EventFacts): boolean {
+    return this.#agreed(noReply)
   }
 
   #agreed(step: number): boolean {
     return (this.#terms!.steps & step) !== 0
   }
 
-  #respond(silent: number, verdict: Verdict): void {
-    if (!this.#agreed(silent)) this.#out.push(verdict.frame)
+  #respond(event: EventFacts, verdict: Verdict): void {
+    if (!this.#isSilent(event)) this.#out.push(verdict.frame)
   }
 }
 

@@ -5,11 +5,11 @@ import {
   ALL_STEPS,
   bitNames,
   DataSize,
-  NO_SEND_STEPS,
   OLDEST_PROTOCOL_VERSION,
   PROTOCOL_VERSION,
   Step,
 } from '../protocol/constants.ts'
+import { NO_SEND_STEPS } from '../protocol/event-table.ts'
 import { NO_MACRO_LISTS, type MacroLists } from '../protocol/macros.ts'
 import { offeredBits, type Choice, type Offer } from '../protocol/negotiation.ts'
 

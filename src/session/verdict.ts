@@ -2,8 +2,7 @@ import { encodeFrame } from '../protocol/frame.ts'
 import { encodeReply, type ReplyMessage } from '../protocol/replies.ts'
 import { encodeSmtpReply, makeSmtpReply, type SmtpReply } from '../protocol/smtp-reply.ts'
 import { Reply } from '../protocol/constants.ts'
-
-export type VerdictKind = 'continue' | 'accept' | 'reject' | 'tempfail' | 'discard' | 'skip'
+import type { VerdictKind } from '../protocol/event-table.ts'
 
 const BRAND = Symbol.for('tsmilter.Verdict')
 

@@ -1,5 +1,6 @@
 import type { Offer } from '../../protocol/negotiation.ts'
-import type { EditMessage } from '../../protocol/replies.ts'
+import type { EditMessage } from '../../protocol/edit-table.ts'
+import type { EventName } from '../../protocol/event-table.ts'
 import { Field, type ParsedMessage } from '../message.ts'
 import type { FailureAction } from './failure-action.ts'
 import type { NegotiationRules } from './negotiation.ts'
@@ -15,8 +16,7 @@ export const OWN_RECEIVED: Field = Field.of(
 )
 
 /** The commands that macros can be sent before. */
-export type MacroCommand =
-  'connect' | 'helo' | 'mail' | 'rcpt' | 'data' | 'header' | 'eoh' | 'body' | 'eom' | 'unknown'
+export type MacroCommand = EventName
 
 /** Those of them that are of the content: they follow DATA. */
 export const CONTENT_COMMANDS: ReadonlySet<string> = new Set(['header', 'eoh', 'body', 'eom'])

@@ -7,6 +7,7 @@ import {
   PROTOCOL_VERSION,
   Step,
 } from '../../protocol/constants.ts'
+import { existsIn, noSendSteps } from '../../protocol/event-table.ts'
 import type { Payload } from '../../protocol/frame.ts'
 import {
   decodeChoice,
@@ -77,8 +78,7 @@ export const SENDMAIL_NEGOTIATION: NegotiationRules = {
     version > offer.version ? `version ${version}; ${offer.version} was offered` : undefined,
   // What a version does not have counts as declined; the number is read with a sign.
   version: () => PROTOCOL_VERSION,
-  steps: ({ version, steps }) =>
-    steps | ((version | 0) < 3 ? Step.NOUNKNOWN : 0) | ((version | 0) < 4 ? Step.NODATA : 0),
+  steps: ({ version, steps }) => steps | noSendSteps((event) => !existsIn(event, version | 0)),
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { EditMessage } from '../../protocol/replies.ts'
+import type { EditMessage } from '../../protocol/edit-table.ts'
 import { decodeText, encodeText } from '../../protocol/text.ts'
 import { Field, formatFields } from '../message.ts'
 import {

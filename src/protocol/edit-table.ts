@@ -1,0 +1,108 @@
+import { Action, Reply } from './constants.ts'
+
+/**
+ * The edits of the protocol: the changes to a message that a filter may send at end of message. What there is
+ * to know of one stands in its row here and nowhere else; docs/protocol.md has the same table for people.
+ *
+ * Sources: libmilter's `mfdef.h` and `mfapi.h` (letters, actions) and `smfi.c` (payloads).
+ */
+
+type Text = string | Uint8Array
+
+/** A change to the message; legal only in the answer to end of message. */
+export type EditMessage =
+  | { readonly type: 'addheader'; readonly name: Text; readonly value: Text }
+  | {
+      readonly type: 'insheader' | 'chgheader'
+      readonly index: number
+      readonly name: Text
+      readonly value: Text
+    }
+  | { readonly type: 'addrcpt' | 'delrcpt'; readonly address: Text }
+  | {
+      readonly type: 'addrcpt_par' | 'chgfrom'
+      readonly address: Text
+      readonly parameters?: Text | undefined
+    }
+  | { readonly type: 'replbody'; readonly chunk: Uint8Array }
+  | { readonly type: 'quarantine'; readonly reason: Text }
+
+export type EditType = EditMessage['type']
+
+/** A part of a message that a filter may change. */
+export type EditKind = 'headers' | 'body' | 'sender' | 'recipients' | 'quarantine'
+
+/** A piece of a payload. */
+export interface EditField {
+  readonly name: string
+  readonly form: FieldForm
+}
+
+/**
+ * How a field is written: four bytes, a string with its NUL, or all that is left. An optional string is left out if
+ * there is none; 'string or nothing' is always written, and read as empty where it is missing.
+ */
+type FieldForm = 'uint32' | 'string' | 'optional string' | 'string or nothing' | 'bytes'
+
+export interface EditFacts {
+  readonly type: EditType
+  /** the letter of its frame */
+  readonly code: Reply
+  /** the action bit without which it may not be sent */
+  readonly action: number
+  /** what of a message it changes */
+  readonly edits: EditKind
+  readonly payload: readonly EditField[]
+}
+
+const INDEX: EditField = { name: 'index', form: 'uint32' }
+const NAME: EditField = { name: 'name', form: 'string' }
+const VALUE: EditField = { name: 'value', form: 'string' }
+const ADDRESS: EditField = { name: 'address', form: 'string' }
+const PARAMETERS: EditField = { name: 'parameters', form: 'optional string' }
+const CHUNK: EditField = { name: 'chunk', form: 'bytes' }
+const REASON: EditField = { name: 'reason', form: 'string or nothing' }
+
+// prettier-ignore
+export const EDITS: Readonly<Record<EditType, EditFacts>> = Object.freeze({
+  //                edit           letter             action              edits         payload
+  addheader: row(   'addheader',   Reply.ADDHEADER,   Action.ADDHDRS,     'headers',    [NAME, VALUE]),
+  insheader: row(   'insheader',   Reply.INSHEADER,   Action.ADDHDRS,     'headers',    [INDEX, NAME, VALUE]),
+  chgheader: row(   'chgheader',   Reply.CHGHEADER,   Action.CHGHDRS,     'headers',    [INDEX, NAME, VALUE]),
+  replbody: row(    'replbody',    Reply.REPLBODY,    Action.CHGBODY,     'body',       [CHUNK]),
+  chgfrom: row(     'chgfrom',     Reply.CHGFROM,     Action.CHGFROM,     'sender',     [ADDRESS, PARAMETERS]),
+  addrcpt: row(     'addrcpt',     Reply.ADDRCPT,     Action.ADDRCPT,     'recipients', [ADDRESS]),
+  addrcpt_par: row( 'addrcpt_par', Reply.ADDRCPT_PAR, Action.ADDRCPT_PAR, 'recipients', [ADDRESS, PARAMETERS]),
+  delrcpt: row(     'delrcpt',     Reply.DELRCPT,     Action.DELRCPT,     'recipients', [ADDRESS]),
+  quarantine: row(  'quarantine',  Reply.QUARANTINE,  Action.QUARANTINE,  'quarantine', [REASON]),
+})
+
+function row(
+  type: EditType,
+  code: Reply,
+  action: number,
+  edits: EditKind,
+  payload: readonly EditField[],
+): EditFacts {
+  return Object.freeze({ type, code, action, edits, payload })
+}
+
+const ALL: readonly EditFacts[] = Object.values(EDITS)
+
+const BY_CODE: ReadonlyMap<number, EditFacts> = new Map(ALL.map((edit) => [edit.code, edit]))
+
+export const isEdit = (message: { readonly type: string }): message is EditMessage =>
+  Object.hasOwn(EDITS, message.type)
+
+/** The edit with that letter. */
+export const editOf = (code: number): EditFacts | undefined => BY_CODE.get(code)
+
+/** The parts of a message that can be edited. */
+export const EDIT_KINDS: readonly EditKind[] = [...new Set(ALL.map(({ edits }) => edits))]
+
+/** The actions that editing these parts of a message takes. */
+export function actionsFor(kinds: readonly EditKind[]): number {
+  let actions = 0
+  for (const { edits, action } of ALL) if (kinds.includes(edits)) actions |= action
+  return actions
+}
