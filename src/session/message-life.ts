@@ -1,27 +1,22 @@
 import { Command } from '../protocol/constants.ts'
 import { EVENT_BY_COMMAND, EVENTS } from '../protocol/event-table.ts'
+import {
+  NO_MESSAGE,
+  next,
+  Turn,
+  type MessagePhase,
+  type MessageState,
+} from './message-state.ts'
 import { ACCEPT, CONTINUE, endsMessage, SKIP, type Verdict } from './verdict.ts'
 
 /**
- * A message begins with MAIL; it is settled once the filter has said its last word on it, and cut when a handler
- * was not waited for: then it gets the same answers, and `abort` when it ends.
- */
-export type MessagePhase = 'none' | 'open' | 'settled' | 'cut'
-
-/**
- * The life of the messages of one SMTP session, one after the other: which command may come now, and what a
- * verdict means for the rest. It knows neither bytes nor handlers.
+ * The messages of one SMTP session, one after the other: the state of the present one, and the verdicts that go with
+ * it. Which state follows which is in `message-state.ts`.
  */
 export class MessageLife {
-  #phase: MessagePhase = 'none'
-  #order = 0
-  #skipping = false
+  #state: MessageState = NO_MESSAGE
   #settled: Verdict = CONTINUE
-  /** "accept" was the last word, and is still to be said */
-  #kept = false
-  /** to the next message */
   #owed: Verdict | undefined
-  #owedToAll: Verdict | undefined
   /** messages that have begun */
   count = 0
   /**
@@ -31,7 +26,7 @@ export class MessageLife {
   keepsAccept = false
 
   get phase(): MessagePhase {
-    return this.#phase
+    return this.#state.phase
   }
 
   /** What a settled or cut message is answered with, should the mail server go on with it. */
@@ -41,79 +36,68 @@ export class MessageLife {
 
   /** The filter wants no more of the body. */
   get skipping(): boolean {
-    return this.#skipping
+    return this.#state.skipping
   }
 
   /** End of message has come, and is not answered yet. */
   get ending(): boolean {
-    return this.#phase === 'open' && this.#order === EVENTS.eom.order
+    return this.#state.phase === 'open' && this.#state.order === EVENTS.eom.order
+  }
+
+  /** The mail server is in the middle of a message that is to get "accept" at its end. */
+  get owesAccept(): boolean {
+    return this.#state.kept && this.#state.phase === 'settled'
   }
 
   /** @returns the verdict that is owed to this message: then it is settled before its first event */
   begin(): Verdict | undefined {
-    const owed = this.#owedToAll ?? this.#owed
-    this.#owed = undefined
-    this.#phase = 'open'
-    this.#order = 0
-    this.#skipping = this.#kept = false
+    const owed = this.#state.owes === 'nothing' ? undefined : this.#owed
+    this.#turn(Turn.BEGIN)
     this.count++
     return owed
   }
 
   /** Whether a command may come at this point of the message; if so, the message is there now. */
   advance(command: number): boolean {
-    const { order, repeats } = EVENT_BY_COMMAND[command]!
-    if (order < this.#order || (order === this.#order && !repeats)) return false
-    this.#order = order
-    return true
+    return this.#turn(command)
   }
 
   skip(): void {
-    this.#skipping = true
+    this.#turn(Turn.SKIP)
   }
 
   /** The filter has said its last word; should more of the message come, that word is repeated. */
   settle(verdict: Verdict): void {
-    this.#phase = 'settled'
-    this.#repeat(verdict)
+    this.#turn(Turn.LAST_WORD)
+    this.#settled = repeated(verdict)
   }
 
   /** A handler was not waited for; `verdict` was given in its place. */
   cut(verdict: Verdict): void {
-    this.#phase = 'cut'
-    this.#repeat(verdict)
+    this.#turn(Turn.CUT_OFF)
+    this.#settled = repeated(verdict)
   }
 
   /** What the mail server is told where the filter has given a verdict on an event of the message. */
   said(command: number, verdict: Verdict): Verdict {
     if (!this.keepsAccept || verdict.kind !== 'accept') return verdict
     if (EVENT_BY_COMMAND[command]!.order > EVENTS.data.order) return verdict
-    this.#kept = true
+    this.#turn(Turn.KEEP_ACCEPT)
     return CONTINUE
   }
 
   /** To an event of a message that is settled or cut. */
   answer(command: number, maySkip: boolean): Verdict {
-    return this.#kept && maySkip && command === Command.BODY ? SKIP : this.#settled
-  }
-
-  /** The mail server is in the middle of a message that is to get "accept" at its end. */
-  get owesAccept(): boolean {
-    return this.#kept && this.#phase === 'settled'
+    return this.#state.kept && maySkip && command === Command.BODY ? SKIP : this.#settled
   }
 
   /** To the end of a settled message. */
   get lastWord(): Verdict {
-    return this.#kept ? ACCEPT : this.#settled
-  }
-
-  #repeat(verdict: Verdict): void {
-    this.#settled = verdict.kind === 'accept' ? CONTINUE : verdict
+    return this.#state.kept ? ACCEPT : this.#settled
   }
 
   end(): void {
-    this.#phase = 'none'
-    this.#order = 0
+    this.#turn(Turn.OVER)
   }
 
   /**
@@ -124,16 +108,28 @@ export class MessageLife {
    * @returns whether the open message is to be settled with the verdict
    */
   owe(command: number, verdict: Verdict): boolean {
-    if (command === Command.CONNECT) this.#owedToAll = verdict
-    else if (this.#phase === 'none') this.#owed = verdict
-    return this.#phase === 'open'
+    const { phase, owes } = this.#state
+    const toAll = command === Command.CONNECT
+    if (toAll || owes !== 'all') this.#owed = verdict
+    this.#turn(toAll ? Turn.OWE_ALL : Turn.OWE)
+    return phase === 'open'
   }
 
   /** The SMTP session is over, and with it what was owed in it. */
   forget(): void {
-    this.#owed = this.#owedToAll = undefined
+    this.#turn(Turn.FORGET)
+  }
+
+  #turn(input: number): boolean {
+    const state = next(this.#state, input)
+    if (state === undefined) return false
+    this.#state = state
+    return true
   }
 }
+
+/** "Accept" is said once: after it, the mail server is to go on. */
+const repeated = (verdict: Verdict): Verdict => (verdict.kind === 'accept' ? CONTINUE : verdict)
 
 /**
  * Whether a verdict is the last word on the message.

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { Command } from '../../src/protocol/constants.ts'
-import { isLastWord, MessageLife, type MessagePhase } from '../../src/session/message-life.ts'
+import { isLastWord, MessageLife } from '../../src/session/message-life.ts'
+import type { MessagePhase } from '../../src/session/message-state.ts'
 import {
   ACCEPT,
   CONTINUE,

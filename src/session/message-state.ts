@@ -1,0 +1,164 @@
+import { Command } from '../protocol/constants.ts'
+import { EVENT_BY_COMMAND } from '../protocol/event-table.ts'
+
+/**
+ * The life of a message as a state machine: {@link next} gives the state that follows, and knows neither bytes,
+ * handlers nor verdicts.
+ *
+ *                        MAIL, BEGIN
+ *      ┌──────┐  ───────────────────────────────▶  ┌──────┐ ───┐ commands in their order;
+ *      │ none │                                    │ open │    │ SKIP
+ *      └──────┘  ◀───────────────────────────────  └──────┘ ◀──┘
+ *       ▲    ▲                 OVER                 │    │
+ *       │    │                            LAST_WORD │    │ CUT_OFF
+ *       │    │                                      ▼    │
+ *       │    │           OVER              ┌─────────┐   │
+ *       │    └──────────────────────────── │ settled │   │    in both: commands in their order;
+ *       │                                  └─────────┘   │    KEEP_ACCEPT
+ *       │                OVER              ┌─────────┐   │
+ *       └───────────────────────────────── │   cut   │ ◀─┘
+ *                                          └─────────┘
+ *
+ * - **none**: between messages. A command of a message other than MAIL is out of order.
+ * - **open**: the filter is asked.
+ * - **settled**: the filter has said its last word. Should the mail server go on with the message, that word is
+ *   repeated, and no handler is called.
+ * - **cut**: a handler was not waited for. The mail server gets the same answers, and the filter is told of the
+ *   end with `abort`.
+ *
+ * What is owed runs beside it: a handler of the session whose event gets no reply has failed (OWE, OWE_ALL), so the
+ * next message, or each of the session, is settled when it begins.
+ */
+export interface MessageState {
+  /** the state as a number: the index in the list of all states */
+  readonly code: number
+  readonly phase: MessagePhase
+  /** of the event that came last (`EventFacts.order`); 0 before the first */
+  readonly order: number
+  /** the filter wants no more of the body */
+  readonly skipping: boolean
+  /** "accept" was the last word, and is said at end of message */
+  readonly kept: boolean
+  /** to which messages a verdict is owed */
+  readonly owes: 'nothing' | 'next' | 'all'
+}
+
+export type MessagePhase = 'none' | 'open' | 'settled' | 'cut'
+
+/** What happens to a message besides its commands. No command has such a number. */
+export const Turn = {
+  /** it begins; MAIL may follow, or was declined */
+  BEGIN: 1,
+  /** the filter wants no more of the body */
+  SKIP: 2,
+  /** the filter has said its last word */
+  LAST_WORD: 3,
+  /** that was "accept", and the mail server is not told before end of message */
+  KEEP_ACCEPT: 4,
+  /** a handler was not waited for */
+  CUT_OFF: 5,
+  /** its end was answered, or it was given up: ABORT, MAIL, HELO, CONNECT, QUIT, a command out of order */
+  OVER: 6,
+  /** the handler of HELO or UNKNOWN has failed, and its event gets no reply */
+  OWE: 7,
+  /** the same at CONNECT */
+  OWE_ALL: 8,
+  /** the SMTP session is over */
+  FORGET: 9,
+} as const
+export type Turn = (typeof Turn)[keyof typeof Turn]
+
+// A state in one number. The states are made once, so that a command makes no object.
+const ORDER = 0b111
+const PHASE = 0b11 << 3
+const OPEN = 1 << 3
+const SETTLED = 2 << 3
+const CUT = 3 << 3
+const SKIPPING = 1 << 5
+const KEPT = 1 << 6
+const OWES = 0b11 << 7
+const OWES_NEXT = 1 << 7
+const OWES_ALL = 2 << 7
+
+const PHASES = ['none', 'open', 'settled', 'cut'] as const
+const DEBTS = ['nothing', 'next', 'all'] as const
+
+const STATES: readonly MessageState[] = Array.from({ length: DEBTS.length << 7 }, (_, code) =>
+  Object.freeze({
+    code,
+    phase: PHASES[(code & PHASE) >> 3]!,
+    order: code & ORDER,
+    skipping: (code & SKIPPING) !== 0,
+    kept: (code & KEPT) !== 0,
+    owes: DEBTS[(code & OWES) >> 7]!,
+  }),
+)
+
+export const NO_MESSAGE: MessageState = STATES[0]!
+
+/**
+ * The state after a command of a message (its letter) or a {@link Turn}; undefined for a command that is out of
+ * order. If the state that follows a command is open, the filter is asked; else its last word is repeated.
+ */
+export function next(state: MessageState, input: number): MessageState | undefined {
+  return state.phase === 'none' ? betweenMessages(state, input) : inMessage(state, input)
+}
+
+function betweenMessages(state: MessageState, input: number): MessageState | undefined {
+  switch (input) {
+    case Turn.BEGIN:
+      return begun(state)
+    case Command.MAIL:
+      return inOrder(begun(state).code, input)
+    case Turn.OWE:
+      return state.owes === 'nothing' ? STATES[OWES_NEXT] : state
+    case Turn.OWE_ALL:
+      return STATES[OWES_ALL]
+    case Turn.FORGET:
+      return NO_MESSAGE
+    default:
+      return EVENT_BY_COMMAND[input] === undefined ? state : undefined
+  }
+}
+
+function inMessage(state: MessageState, input: number): MessageState | undefined {
+  const { code } = state
+  switch (input) {
+    case Turn.BEGIN:
+      return begun(state)
+    case Turn.SKIP:
+      return STATES[code | SKIPPING]
+    case Turn.LAST_WORD:
+      return STATES[(code & ~PHASE) | SETTLED]
+    case Turn.KEEP_ACCEPT:
+      return STATES[code | KEPT]
+    case Turn.CUT_OFF:
+      return STATES[(code & ~PHASE) | CUT]
+    case Turn.OVER:
+      return STATES[code & OWES]
+    case Turn.OWE:
+      return settledIfOpen(code)
+    case Turn.OWE_ALL:
+      return settledIfOpen((code & ~OWES) | OWES_ALL)
+    case Turn.FORGET:
+      return STATES[code & ~OWES]
+    default:
+      return inOrder(code, input)
+  }
+}
+
+/** A debt to the next message is paid with it. */
+function begun({ code, owes }: MessageState): MessageState {
+  return STATES[(owes === 'nothing' ? OPEN : SETTLED) | (code & OWES_ALL)]!
+}
+
+const settledIfOpen = (code: number): MessageState =>
+  STATES[(code & PHASE) === OPEN ? (code & ~PHASE) | SETTLED : code]!
+
+/** Commands come in their order; some may be left out, and some may repeat. */
+function inOrder(code: number, command: number): MessageState | undefined {
+  const { order, repeats } = EVENT_BY_COMMAND[command]!
+  const before = code & ORDER
+  if (order < before || (order === before && !repeats)) return undefined
+  return STATES[(code & ~ORDER) | order]
+}
