@@ -1,5 +1,5 @@
 import { UsageError } from '../errors.ts'
-import { envelopeParameters, envelopePath } from '../milter/edits.ts'
+import { envelopeParameters, envelopePath } from '../milter/edit-checks.ts'
 import { envelopeAddress, esmtpParameters } from '../milter/parameters.ts'
 import { Action } from '../protocol/constants.ts'
 import { decodeText } from '../protocol/text.ts'

@@ -1,5 +1,5 @@
 import { UsageError } from '../errors.ts'
-import { foldWithLf, headerName } from '../milter/edits.ts'
+import { foldWithLf, headerName } from '../milter/edit-checks.ts'
 import { Action, DataSize } from '../protocol/constants.ts'
 import { lfToCrlf, withoutBlankLines } from '../protocol/line-ends.ts'
 import { decodeText, encodeText } from '../protocol/text.ts'

@@ -4,7 +4,7 @@ import { BodyStore } from './body-store.ts'
 import type { FilterMember } from './definition.ts'
 import type { EnvelopeAddress } from './envelope.ts'
 import { UNREAD_HEADER, type FieldRecord } from './field-record.ts'
-import type { MailState } from './mail-state.ts'
+import type { MailState } from './plan/plan.ts'
 import { NOBODY, type EarlyMessage } from './stage-view.ts'
 
 /** Bytes that a message takes before anything of it has come, about. */

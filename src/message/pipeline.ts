@@ -21,7 +21,7 @@ import { recordOf } from './field-record.ts'
 import { FilterCalls } from './filter-calls.ts'
 import { LiveMail } from './mail.ts'
 import { OpenMessage } from './open-message.ts'
-import { describePlan, planMail, type MailPlan } from './plan/plan.ts'
+import { describePlan, planMail, sendPlan } from './plan/plan.ts'
 import { StageView } from './stage-view.ts'
 
 /**
@@ -381,12 +381,12 @@ export class Pipeline implements FilterObject, PipelineEvents {
     const mayChange = (ctx.negotiated.actions & Action.CHGHDRS) !== 0
     const plan = planMail(given, state, ctx.mailServer.kind, mayChange)
     if (plan.body === undefined) {
-      send(ctx, plan)
+      sendPlan(ctx, plan)
       return verdict
     }
     const { body } = plan
     return given.body.equals(body).then(async (same) => {
-      send(ctx, plan)
+      sendPlan(ctx, plan)
       if (same) return verdict
       if (body.inMemory) ctx.replaceBodyWith(body.pieces())
       else ctx.replaceBodyFrom(body)
@@ -465,23 +465,6 @@ async function complete(mail: LiveMail, result: PromiseLike<unknown>): Promise<u
   const value = await result
   await mail.settled()
   return value
-}
-
-function send(ctx: LiveMessageContext, { headers, envelope, quarantine }: MailPlan): void {
-  for (const edit of headers) {
-    if (edit.type === 'insert') {
-      ctx.insertHeader(edit.index, edit.field.name, edit.field.value)
-    } else if (edit.type === 'change') {
-      ctx.changeHeader(edit.field.name, edit.index, edit.field.value)
-    } else if (edit.type === 'add') ctx.addHeader(edit.field.name, edit.field.value)
-    else ctx.deleteHeader(edit.name, edit.index)
-  }
-  for (const edit of envelope) {
-    if (edit.type === 'changeFrom') ctx.changeFrom(edit.address, edit.parameters)
-    else if (edit.type === 'addRecipient') ctx.addRecipient(edit.address, edit.parameters)
-    else ctx.deleteRecipient(edit.address)
-  }
-  if (quarantine !== undefined) ctx.quarantine(quarantine)
 }
 
 const replyText = (verdict: Verdict): string | undefined =>

@@ -11,7 +11,7 @@ import {
   type Connection,
   type ConnectionContext,
 } from './context.ts'
-import type { Text } from './edits.ts'
+import { Editing, type EditList } from './edits.ts'
 import {
   tableOf,
   type AnyHandler,
@@ -36,7 +36,7 @@ import type { Logger } from './log.ts'
  *       override eom() { this.addHeader('X-Seen', 'yes') }
  *     }
  */
-export class Base implements FilterObjectSource {
+export class Base extends Editing implements FilterObjectSource {
   #context: LiveConnectionContext | undefined
   #overrunning = 0
   /** of the latest callback that was cut off, as long as any of them runs */
@@ -153,46 +153,15 @@ export class Base implements FilterObjectSource {
     return this.#reply
   }
 
-  // ---- edits, in eom only; see EndOfMessageContext
-
-  addHeader(name: Text, value: Text): void {
-    this.#editor('addHeader').addHeader(name, value)
-  }
-
-  insertHeader(index: number, name: Text, value: Text): void {
-    this.#editor('insertHeader').insertHeader(index, name, value)
-  }
-
-  changeHeader(name: Text, index: number, value: Text | null): void {
-    this.#editor('changeHeader').changeHeader(name, index, value)
-  }
-
-  deleteHeader(name: Text, index?: number): void {
-    this.#editor('deleteHeader').deleteHeader(name, index)
-  }
-
-  addRecipient(address: Text, parameters?: Text): void {
-    this.#editor('addRecipient').addRecipient(address, parameters)
-  }
-
-  deleteRecipient(address: Text): void {
-    this.#editor('deleteRecipient').deleteRecipient(address)
-  }
-
-  changeFrom(address: Text, parameters?: Text): void {
-    this.#editor('changeFrom').changeFrom(address, parameters)
-  }
-
-  replaceBody(data: Text): void {
-    this.#editor('replaceBody').replaceBody(data)
-  }
-
-  quarantine(reason: Text): void {
-    this.#editor('quarantine').quarantine(reason)
-  }
+  // ---- in eom only, as the edits; see EndOfMessageContext
 
   progress(): void {
     this.#editor('progress').progress()
+  }
+
+  /** For the library: where the edits go. */
+  override toEditList(what: string): EditList {
+    return this.#editor(what).toEditList(what)
   }
 
   #guard(what: string): void {

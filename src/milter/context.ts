@@ -5,7 +5,7 @@ import type { Choice } from '../protocol/negotiation.ts'
 import { encodeText } from '../protocol/text.ts'
 import { bounded } from './bounded-text.ts'
 import type { ConnectionState } from './connection-state.ts'
-import type { EditList, Text } from './edits.ts'
+import { Editing, type EditList, type MessageEdits } from './edits.ts'
 import { childLogger, type Logger } from './log.ts'
 import { envelopeAddress, esmtpParameters } from './parameters.ts'
 import { Scope } from './scope.ts'
@@ -83,31 +83,7 @@ export interface HeaderContext extends MessageContext {
  * cannot be sent, and all go out together with a verdict that lets the message pass; with any other
  * verdict they are dropped.
  */
-export interface EndOfMessageContext extends MessageContext {
-  /** Postfix puts it last; Sendmail before the first of its name, if there is one. */
-  addHeader(name: Text, value: Text): void
-  /**
-   * At a position: 0 is the top, 1 is below the mail server's own Received, a large number the end.
-   * Other positions mean different things to Postfix and Sendmail.
-   */
-  insertHeader(index: number, name: Text, value: Text): void
-  /**
-   * The index-th field of a name, from 1. If there is none it is added. Null or the empty value
-   * deletes, as in libmilter.
-   */
-  changeHeader(name: Text, index: number, value: Text | null): void
-  /** The index-th field of a name, from 1. To delete several, begin with the last. */
-  deleteHeader(name: Text, index?: number): void
-  /** `<a@example.org>`, and ESMTP parameters in one string such as `NOTIFY=NEVER`. */
-  addRecipient(address: Text, parameters?: Text): void
-  /** As it came in RCPT, parameters left out. */
-  deleteRecipient(address: Text): void
-  /** `<>` for the null sender. */
-  changeFrom(address: Text, parameters?: Text): void
-  /** A new body, lines ended by CRLF. Repeated calls append. Do not change `data` afterwards. */
-  replaceBody(data: Text): void
-  /** Into the mail server's hold queue; takes effect with a verdict that lets the message pass. */
-  quarantine(reason: Text): void
+export interface EndOfMessageContext extends MessageContext, MessageEdits {
   /** Asks the mail server to wait on. Slow handlers need not call it: it is sent every 5 seconds. */
   progress(): void
 }
@@ -123,7 +99,7 @@ const NOBODY: Peer = {
 }
 
 /** The context of negotiate, connect, helo, unknown and close. */
-export class LiveConnectionContext implements ConnectionContext {
+export class LiveConnectionContext extends Editing implements ConnectionContext {
   scope: Scope = new Scope()
   /** For telemetry: the name of the filter that has decided, where filters have names. */
   decidedBy: string | undefined
@@ -135,6 +111,7 @@ export class LiveConnectionContext implements ConnectionContext {
   #logged: string | undefined
 
   constructor(state: ConnectionState) {
+    super()
     this.state = state
   }
 
@@ -212,6 +189,10 @@ export class LiveConnectionContext implements ConnectionContext {
   /** For the library. */
   get mailServer(): ServerAtHand {
     return this.state.mailServer
+  }
+
+  toEditList(what: string): EditList {
+    throw tooLate(what, 'eom')
   }
 
   get log(): Logger {
@@ -323,58 +304,22 @@ export class LiveMessageContext
     return this.over ? this.#lastQueueId : super.queueId
   }
 
-  addHeader(name: Text, value: Text): void {
-    this.#editing('addHeader').addHeader(name, value)
-  }
-
-  insertHeader(index: number, name: Text, value: Text): void {
-    this.#editing('insertHeader').insertHeader(index, name, value)
-  }
-
-  changeHeader(name: Text, index: number, value: Text | null): void {
-    this.#editing('changeHeader').changeHeader(name, index, value)
-  }
-
-  deleteHeader(name: Text, index = 1): void {
-    this.#editing('deleteHeader').changeHeader(name, index, null)
-  }
-
-  addRecipient(address: Text, parameters?: Text): void {
-    this.#editing('addRecipient').addRecipient(address, parameters)
-  }
-
-  deleteRecipient(address: Text): void {
-    this.#editing('deleteRecipient').deleteRecipient(address)
-  }
-
-  changeFrom(address: Text, parameters?: Text): void {
-    this.#editing('changeFrom').changeFrom(address, parameters)
-  }
-
-  replaceBody(data: Text): void {
-    this.#editing('replaceBody').replaceBody(data)
-  }
-
   /** For the library: a body in pieces, which need not be joined. */
   replaceBodyWith(pieces: readonly Buffer[]): void {
-    this.#editing('replaceBody').replaceBodyWith(pieces)
+    this.toEditList('replaceBody').replaceBodyWith(pieces)
   }
 
   /** For the library: a body that is not in memory. */
   replaceBodyFrom(source: AsyncIterable<Buffer>): void {
-    this.#editing('replaceBody').replaceBodyFrom(source)
-  }
-
-  quarantine(reason: Text): void {
-    this.#editing('quarantine').quarantine(reason)
+    this.toEditList('replaceBody').replaceBodyFrom(source)
   }
 
   progress(): void {
-    this.#editing('progress')
+    this.toEditList('progress')
     this.#onProgress?.()
   }
 
-  #editing(what: string): EditList {
+  override toEditList(what: string): EditList {
     if (this.#edits === undefined) throw tooLate(what, 'eom', this.over)
     return this.#edits
   }

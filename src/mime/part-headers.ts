@@ -1,5 +1,5 @@
 import { UsageError } from '../errors.ts'
-import { headerName } from '../milter/edits.ts'
+import { headerName } from '../milter/edit-checks.ts'
 import { decodeText, encodeText } from '../protocol/text.ts'
 import { fieldNameEnd, fieldNameStart } from './field-name.ts'
 import { readField, writeField } from './field-text.ts'

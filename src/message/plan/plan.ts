@@ -1,10 +1,21 @@
-import { END } from '../../milter/edits.ts'
+import { END, type MessageEdits } from '../../milter/edits.ts'
 import type { MailServerKind } from '../../milter/mail-server.ts'
 import { decodeText } from '../../protocol/text.ts'
 import type { BodyStore } from '../body-store.ts'
-import type { MailState } from '../mail-state.ts'
+import type { EnvelopeAddress } from '../envelope.ts'
+import type { FieldRecord } from '../field-record.ts'
 import { planEnvelope, type EnvelopeEdit } from './envelope-plan.ts'
 import { planHeaders, type HeaderEdit } from './header-plan.ts'
+
+/** A message at one moment: as it came, or as a filter has left it. Never changed, only replaced. */
+export interface MailState {
+  readonly sender: EnvelopeAddress
+  readonly recipients: readonly EnvelopeAddress[]
+  readonly fields: readonly FieldRecord[]
+  readonly body: BodyStore
+  /** why it is to be held */
+  readonly quarantine: string | undefined
+}
 
 /** What makes one message another. */
 export interface MailPlan {
@@ -57,3 +68,21 @@ const WORDS = {
   deleteRecipient: 'delete the recipient',
   addRecipient: 'add the recipient',
 } as const
+
+/** Makes the edits of a plan, but for the body. */
+export function sendPlan(ctx: MessageEdits, { headers, envelope, quarantine }: MailPlan): void {
+  for (const edit of headers) {
+    if (edit.type === 'insert') {
+      ctx.insertHeader(edit.index, edit.field.name, edit.field.value)
+    } else if (edit.type === 'change') {
+      ctx.changeHeader(edit.field.name, edit.index, edit.field.value)
+    } else if (edit.type === 'add') ctx.addHeader(edit.field.name, edit.field.value)
+    else ctx.deleteHeader(edit.name, edit.index)
+  }
+  for (const edit of envelope) {
+    if (edit.type === 'changeFrom') ctx.changeFrom(edit.address, edit.parameters)
+    else if (edit.type === 'addRecipient') ctx.addRecipient(edit.address, edit.parameters)
+    else ctx.deleteRecipient(edit.address)
+  }
+  if (quarantine !== undefined) ctx.quarantine(quarantine)
+}
