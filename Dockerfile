@@ -6,7 +6,10 @@ WORKDIR /build
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY . .
+# Packages that are optional elsewhere are part of the image (docs/decisions/packages.md).
 RUN node_modules/.bin/tsc -p tsconfig.dist.json \
+    && npm pkg set dependencies.prom-client="$(npm pkg get peerDependencies.prom-client | tr -d '"')" \
+    && npm pkg delete devDependencies.prom-client \
     && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
 
 FROM node:${NODE}-slim

@@ -53,7 +53,8 @@ const CODES = {
   MESSAGE_ABORTED: 'the mail server abandoned the message',
   DISCONNECTED: 'the other side closed the connection, or it broke',
   SHUTTING_DOWN: 'this server is stopping and does not wait any longer',
-  // How the program was built.
+  // How the program was built and installed.
+  MISSING_PACKAGE: 'a package that is not part of a plain install, and is needed',
   BAD_BUNDLE: 'a bundle in which packages of CommonJS cannot be loaded',
   // Listening.
   INVALID_LISTEN_ADDRESS: 'an address that cannot be understood',

@@ -6,6 +6,7 @@ import { dirname, join, relative } from 'node:path'
 import { describe, it } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { ERROR_CODES } from '../src/errors.ts'
+import { OPTIONAL_PACKAGES } from '../src/optional-package.ts'
 
 const root = ((): string => {
   for (let path = import.meta.dirname; ; path = dirname(path)) {
@@ -18,6 +19,7 @@ const read = (path: string): string => readFileSync(join(root, path), 'utf8')
 const FLOORS = [
   'node-version.ts',
   'errors.ts',
+  'optional-package.ts',
   'protocol',
   'session',
   'milter',
@@ -38,6 +40,7 @@ const FLOORS = [
 const CORE = new Set([
   'node-version.ts',
   'errors.ts',
+  'optional-package.ts',
   'protocol',
   'session',
   'milter',
@@ -95,6 +98,8 @@ describe('the house', () => {
 describe('the package', () => {
   const manifest = JSON.parse(read('package.json')) as {
     dependencies?: object
+    peerDependencies: Record<string, string>
+    peerDependenciesMeta: Record<string, { optional?: boolean }>
     exports: Record<string, { default: string; types: string } | string>
   }
 
@@ -116,7 +121,7 @@ describe('the package', () => {
       rmSync(copy, { recursive: true })
     }
     // Of the command; and loaded when they are needed: charsets, archives, types of content, HTML,
-    // logs, metrics, TypeScript, configurations.
+    // logs, TypeScript, configurations.
     assert.deepEqual(Object.keys(manifest.dependencies ?? {}).sort(), [
       'commander',
       'file-type',
@@ -124,10 +129,20 @@ describe('the package', () => {
       'jiti',
       'parse5-html-rewriting-stream',
       'pino',
-      'prom-client',
       'yauzl',
       'zod',
     ])
+    // What only some need, and miss at the start: docs/decisions/packages.md.
+    assert.deepEqual(
+      Object.entries(manifest.peerDependencies).map(([name, range]) => [
+        name,
+        /^\^(\d+)\./.exec(range)?.[1],
+      ]),
+      Object.entries(OPTIONAL_PACKAGES),
+    )
+    for (const name of Object.keys(OPTIONAL_PACKAGES)) {
+      assert.equal(manifest.peerDependenciesMeta[name]?.optional, true, name)
+    }
   })
 
   it('has built files behind every export', () => {
@@ -244,7 +259,12 @@ describe('the documentation', () => {
   const pages = [
     'README.md',
     'CHANGELOG.md',
-    ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`),
+    'CONTRIBUTING.md',
+    'SECURITY.md',
+    'bench/README.md',
+    ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' }).map(
+      (name) => `docs/${name}`,
+    ),
   ].filter((name) => name.endsWith('.md'))
 
   it('has an entry for every error code, and none for others', () => {
@@ -270,6 +290,24 @@ describe('the documentation', () => {
     for (const page of pages) {
       for (const [, target] of read(page).matchAll(/\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)/g)) {
         assert.ok(existsSync(join(root, dirname(page), target!)), `${page} links to ${target}`)
+      }
+    }
+  })
+
+  it('has links that lead somewhere in the published package', () => {
+    const { stdout } = spawnSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+      cwd: root,
+      encoding: 'utf8',
+    })
+    const [{ files }] = JSON.parse(stdout) as [{ files: { path: string }[] }]
+    const published = new Set(files.map(({ path }) => path))
+    for (const page of pages.filter((name) => published.has(name))) {
+      for (const [, target] of read(page).matchAll(/\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)/g)) {
+        const path = join(dirname(page), target!)
+        assert.ok(
+          published.has(path) || [...published].some((file) => file.startsWith(`${path}/`)),
+          `${page} links to ${target}, which is not published`,
+        )
       }
     }
   })

@@ -1,5 +1,6 @@
 import type * as PromClient from 'prom-client'
 import type { Counter, Registry } from 'prom-client'
+import { loadOptional } from '../optional-package.ts'
 import { observe } from '../milter/channels.ts'
 import type { EditCounts } from '../milter/edits.ts'
 import type { Logger } from '../milter/log.ts'
@@ -52,10 +53,12 @@ const LAG_INTERVAL = 50
  * Counts what the filters of this process do, from now on, in a registry of its own. Labels are words
  * of this package only (verdicts, stages, codes), so that nothing in mail can make new time series.
  *
- * Needs the package `prom-client`, which is loaded at the call.
+ * Needs the package `prom-client` (`npm install prom-client@15`), which is loaded at the call.
+ *
+ * @throws UsageError MISSING_PACKAGE without it
  */
 export async function collectMetrics(options: MetricsOptions = {}): Promise<Metrics> {
-  const prom = await import('prom-client')
+  const prom = await loadProm()
   const registry = new prom.Registry()
   const stop = [
     observeConnections(prom, registry, options.logger),
@@ -81,7 +84,7 @@ export async function collectMetrics(options: MetricsOptions = {}): Promise<Metr
  * added; of the lag of event loops it is the worst.
  */
 export async function mergeMetrics(snapshots: readonly MetricsSnapshot[]): Promise<string> {
-  const { AggregatorRegistry } = await import('prom-client')
+  const { AggregatorRegistry } = await loadProm()
   // The snapshots are read only; the type says less than that.
   return AggregatorRegistry.aggregate(snapshots as object[][]).metrics()
 }
@@ -90,7 +93,7 @@ export async function mergeMetrics(snapshots: readonly MetricsSnapshot[]): Promi
 export async function sumMetrics(
   snapshots: readonly MetricsSnapshot[],
 ): Promise<MetricsSnapshot> {
-  const { AggregatorRegistry } = await import('prom-client')
+  const { AggregatorRegistry } = await loadProm()
   return AggregatorRegistry.aggregate(snapshots as object[][]).getMetricsAsJSON()
 }
 
@@ -99,6 +102,9 @@ export const totalsOf = (snapshot: MetricsSnapshot): MetricsSnapshot =>
   snapshot.filter((metric) => (metric as { type?: string }).type !== 'gauge')
 
 type Prom = typeof PromClient
+
+const loadProm = (): Promise<Prom> =>
+  loadOptional('prom-client', 'the collection of metrics', () => import('prom-client'))
 
 function counterIn(registry: Registry, { Counter }: Prom) {
   return <Label extends string>(

@@ -136,6 +136,19 @@ describe('the Dockerfile', () => {
     assert.equal(container.isHealthy(port), false)
   })
 
+  it('makes each optional package a part of the image', () => {
+    const { peerDependencies } = JSON.parse(
+      readFileSync(sourcePath('package.json'), 'utf8'),
+    ) as {
+      peerDependencies: Record<string, string>
+    }
+    const build = all.flatMap(([name, rest]) => (name === 'RUN' ? [rest] : [])).join('\n')
+    for (const name of Object.keys(peerDependencies)) {
+      assert.ok(build.includes(`npm pkg set dependencies.${name}=`), name)
+      assert.ok(build.includes(`npm pkg delete devDependencies.${name} `), name)
+    }
+  })
+
   it('is given by .dockerignore what it compiles', () => {
     const given = readFileSync(sourcePath('.dockerignore'), 'utf8').matchAll(/^!(.*)$/gm)
     const names = [...given].map(([, name]) => name!)
