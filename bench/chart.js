@@ -1,4 +1,4 @@
-// `npm run bench:chart`: draws the charts of docs/performance.md from the newest results, or from those given.
+// `npm run bench:chart`: draws the charts of docs/images from the newest results, or from those given.
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from '../scripts/setup.js'

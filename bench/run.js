@@ -20,7 +20,7 @@ const HELP = `usage: npm run bench -- [options]
   --warm-up S         4 for Node, which compiles for some seconds what it runs (--quick: 1.5);
                       half a second for the others
   --node PATH         another Node for the servers that need one
-  --like-postfix      sockets used as Postfix uses them; see docs/performance.md
+  --like-postfix      sockets used as Postfix uses them; see bench/README.md
   --no-memory         without memory
   --no-build          the last build is good enough
 `

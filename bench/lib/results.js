@@ -1,4 +1,4 @@
-// Results as files of bench/results/, which are published.
+// Results as files of bench/results/, which is not in git; bench/newest/ has those that are published.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from '../../scripts/setup.js'

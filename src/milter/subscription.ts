@@ -53,7 +53,7 @@ export function wishesOf(filter: FilterObject, settings: FilterSettings): Wishes
 /**
  * Over TCP, DATA comes and is answered, though the filter has no use for it. Postfix sends its content
  * from another process, with Nagle's algorithm, and that waits for the acknowledgement of the envelope:
- * 40 ms a message if nothing is answered in between, as seen with 3.7.11 (docs/performance.md). One
+ * 40 ms a message if nothing is answered in between, as seen with 3.7.11 (docs/decisions/data-over-tcp.md). One
  * round trip takes a twentieth of that.
  */
 export function answeringData(wishes: Wishes): Wishes {

@@ -29,7 +29,7 @@ const ALLOWED = process.env[READS_VARIABLE] !== 'stream'
 /**
  * Has a socket that a server has accepted, and that has not read anything yet (`pauseOnConnect`), read
  * into one buffer for all sockets. A stream allocates 64 KiB for each read, whatever it brings; that is
- * a fifth of the cost of a message (docs/performance.md).
+ * a fifth of the cost of a message (docs/decisions/shared-buffers.md).
  *
  * It is what the option `onread` of a socket does, which is documented for sockets one makes oneself;
  * `net.createServer` does not pass it on. So it is set afterwards, as the constructor of Socket sets

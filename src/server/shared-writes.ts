@@ -9,7 +9,7 @@ let buffer: Buffer | undefined
 /**
  * Writes several frames, small ones joined in one buffer for all sockets: memory that is allocated for each
  * answer, and given back by a collection later, costs 3 of 105 microseconds at `body`, 20 connections
- * (docs/performance.md).
+ * (docs/decisions/shared-buffers.md).
  *
  * @param socket one that writes to the system, or copies, before `writableLength` is 0 again, as those of
  * Node do
