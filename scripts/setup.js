@@ -31,14 +31,21 @@ function install() {
 }
 
 /** Runs the TypeScript compiler of the repository on one project file. */
-function compile(project) {
-  run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', project])
+function compile(project, ...options) {
+  const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
+  run(process.execPath, [tsc, '-p', project, ...options])
 }
+
+/** What the compiler knows of its last output, by project. It goes with the output. */
+const state = (project) => join(root, 'build', `.${project}.tsbuildinfo`)
+const compileChanged = (project) =>
+  compile(project, '--incremental', '--tsBuildInfoFile', state(project))
 
 /** dist/ is the package as it is published. */
 export function buildPackage() {
   install()
   rmSync(join(root, 'dist'), { recursive: true, force: true })
+  rmSync(state('tsconfig.dist.json'), { force: true })
   compile('tsconfig.dist.json')
 }
 
@@ -47,4 +54,14 @@ export function buildAll() {
   buildPackage()
   rmSync(join(root, 'build'), { recursive: true, force: true })
   compile('tsconfig.json')
+}
+
+/** The same in a second, where little has changed. The output of sources that are gone stays. */
+export function buildChanged() {
+  install()
+  if (!existsSync(join(root, 'dist', 'index.js'))) {
+    rmSync(state('tsconfig.dist.json'), { force: true })
+  }
+  compileChanged('tsconfig.dist.json')
+  compileChanged('tsconfig.json')
 }

@@ -1,5 +1,6 @@
 // `npm test`: sets itself up, runs every test this machine can run, and ends in one plain line.
 //   --unit         without the real mail servers, other people's programs and the soak
+//   --fast         only the floors of the conversation itself (FAST below), built where something has changed
 //   --mail-servers only the real mail servers
 //   --no-build     the last build is good enough (used to run one build on several versions of Node)
 //   --quiet        only what fails
@@ -7,15 +8,23 @@
 import { setMaxListeners } from 'node:events'
 import { run as runTests } from 'node:test'
 import { spec } from 'node:test/reporters'
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join, relative } from 'node:path'
 import { inspect } from 'node:util'
-import { buildAll, root } from './setup.js'
+import { buildAll, buildChanged, root } from './setup.js'
 
 const options = new Set(process.argv.slice(2).filter((a) => a.startsWith('--')))
 const wanted = process.argv.slice(2).filter((a) => !a.startsWith('--'))
-if (!options.has('--no-build')) buildAll()
+if (!options.has('--no-build')) {
+  if (options.has('--fast')) buildChanged()
+  else buildAll()
+}
+
+/** Floors whose tests touch no file, socket or process, and play no thousands of messages: under ten seconds. */
+const FAST = ['protocol', 'session', 'milter', 'mta', 'testing'].map(
+  (floor) => `test/${floor}/`,
+)
 
 const built = join(root, 'build')
 const withMailServer = (file) => relative(built, file).startsWith(join('test', 'mail-servers'))
@@ -32,6 +41,9 @@ const files = ['test', 'examples']
   .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
   .filter((file) => {
     const path = relative(built, file)
+    if (options.has('--fast') && !FAST.some((folder) => path.startsWith(folder))) return false
+    // Such a build may have tests that are gone.
+    if (!existsSync(join(root, path.replace(/js$/, 'ts')))) return false
     if (options.has('--unit') && withOthers(file)) return false
     if (options.has('--mail-servers') && !withMailServer(file)) return false
     return wanted.length === 0 || wanted.some((part) => path.includes(part))
