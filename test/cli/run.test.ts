@@ -167,6 +167,23 @@ describe('tsmilter run', () => {
     server.close()
   })
 
+  it('says what helps where package.json says that files are CommonJS', async () => {
+    const directory = project({
+      'package.json': '{ "type": "commonjs" }',
+      'tag.js': TAG,
+      'bare.js': 'export default () => ({})',
+    })
+    for (const name of ['tag', 'bare']) {
+      const running = launch([`${name}.js`, ...TCP], directory)
+      assert.equal(await running.ended, 1, running.said)
+      const line = running.said.split('\n').find((one) => one.includes('does not load'))
+      assert.ok(
+        line?.includes(`run "npm pkg set type=module" in its folder, or name it ${name}.mjs`),
+        running.said,
+      )
+    }
+  })
+
   it('lets a session finish within the deadline', async () => {
     const directory = project({ 'tag.mjs': TAG })
     await using running = await start(['tag.mjs', ...TCP], directory)

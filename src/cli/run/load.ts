@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { basename, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { MilterError, UsageError } from '../../errors.ts'
 import { compose, type MessageFilter } from '../../message/define-filter.ts'
@@ -83,7 +83,9 @@ async function defaultExport(path: string): Promise<unknown> {
   try {
     return (await load(file)).default
   } catch (error) {
-    throw new LoadError(`${path} does not load: ${explain(error)}`, { cause: error })
+    throw new LoadError(`${path} does not load: ${explain(error)}${moduleHint(error, file)}`, {
+      cause: error,
+    })
   }
 }
 
@@ -126,6 +128,14 @@ function explain(error: unknown): string {
   return flat(
     `${error.name}: ${error.message}${hint}${where === undefined ? '' : ` (${where})`}`,
   )
+}
+
+/** Node reads a file as CommonJS if package.json says so, as that of `npm init` does from npm 11 on. */
+function moduleHint(error: unknown, file: string): string {
+  if (!(error instanceof SyntaxError) || /\.[cm][jt]s$/.test(file)) return ''
+  if (!/^Cannot use import statement|^Unexpected token 'export'/.test(error.message)) return ''
+  const name = basename(file).replace(/([jt]s)$/, 'm$1')
+  return `; package.json says that it is CommonJS, and it is an ES module: run "npm pkg set type=module" in its folder, or name it ${name}`
 }
 
 const ERASABLE = `; Node ${process.versions.node} runs TypeScript by taking its types away, so there are no enums, namespaces and parameter properties: write an object with "as const", or compile the filter ("erasableSyntaxOnly" of tsconfig.json finds them)`
