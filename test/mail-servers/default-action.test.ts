@@ -1,8 +1,8 @@
 import { after, before, describe, it } from 'node:test'
 import { mailServerModel } from '../../src/mta/index.ts'
-import { encodeFrame, encodeReply, Reply } from '../../src/protocol/index.ts'
+import { encodeFrame, Reply } from '../../src/protocol/index.ts'
 import { BothSides } from './support/both-sides.ts'
-import { eachServer, message } from './support/stack.ts'
+import { eachServer } from './support/stack.ts'
 
 /** What becomes of mail when a filter fails, by what is configured: the real server and its model. */
 eachServer('a filter that fails', (kind) => {
@@ -29,33 +29,5 @@ eachServer('a filter that fails', (kind) => {
           }))
       }
     })
-  }
-})
-
-eachServer('a bare CR in a body', (kind) => {
-  let sides: BothSides
-  before(async () => {
-    sides = await BothSides.start(kind)
-  })
-  after(() => sides.stop())
-  // What Postfix sends on has a space in its place (smtp_proto.c); in its queue it stays.
-  const bodies = kind.name === 'postfix' ? [] : ['a\rb\r\n', 'a\r\rb\r\n', '\r\r\r\n']
-  for (const body of ['a\r\r\n', 'a\r\r\r\nb\r\n', ...bodies]) {
-    it(JSON.stringify(body), () => sides.same({ original: message([], body), messages: 2 }))
-  }
-  if (kind.name === 'sendmail') {
-    it('in a field', () => sides.same({ original: message(['X-CR: a\rb']) }))
-  }
-})
-
-eachServer('SHUTDOWN', (kind) => {
-  let sides: BothSides
-  before(async () => {
-    sides = await BothSides.start(kind)
-  })
-  after(() => sides.stop())
-  for (const letter of ['C', 'H', 'M', 'R', 'T', 'L', 'N', 'B', 'E']) {
-    it(`in answer to ${letter}`, () =>
-      sides.same({ answers: { [letter]: encodeReply({ type: 'shutdown' }) } }))
   }
 })

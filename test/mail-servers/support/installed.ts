@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { isBefore, versionOf } from '../../../src/milter/mail-server.ts'
 import type { MailServerChoice } from '../../../src/mta/index.ts'
 import { KNOWN_VERSIONS } from '../../../src/mta/models/versions.ts'
 import { sendmailRoot } from './available.ts'
@@ -30,16 +31,11 @@ function sendmailVersion(): string | undefined {
 
 /** The model that plays the server that is installed here: the latest version that is known and not newer. */
 export function installedModel(name: ServerName): MailServerChoice {
-  const version = installedVersion(name) ?? ''
-  const known = KNOWN_VERSIONS[name].findLast((one) => compare(one, version) <= 0)
-  if (known === undefined) throw new Error(`no model for ${name} ${version}`)
+  const text = installedVersion(name) ?? ''
+  const version = versionOf(text)
+  const known = KNOWN_VERSIONS[name].findLast(
+    (one) => version !== undefined && !isBefore(version, versionOf(one)!),
+  )
+  if (known === undefined) throw new Error(`no model for ${name} ${text}`)
   return { [name]: known } as MailServerChoice
-}
-
-function compare(one: string, other: string): number {
-  const numbers = (version: string): number[] =>
-    version.split('.').map((part) => parseInt(part))
-  const [left, right] = [numbers(one), numbers(other)]
-  const at = left.findIndex((part, index) => part !== right[index])
-  return at === -1 ? 0 : left[at]! - (right[at] ?? 0)
 }
