@@ -9,6 +9,7 @@ import {
   withoutFinalDot,
   withoutRoute,
 } from './envelope.ts'
+import { postfixRecipientParameters } from './recipient-parameters.ts'
 import type {
   EditFailure,
   EditTerms,
@@ -98,7 +99,7 @@ export class PostfixQueuedMessage implements QueuedMessage {
       case 'addrcpt_par':
         this.#addRecipient(
           rewritten(decode(edit.address)),
-          knownParameters(edit.parameters, RECIPIENT_PARAMETERS),
+          postfixRecipientParameters(edit.parameters),
         )
         return undefined
       case 'delrcpt':
@@ -218,8 +219,7 @@ const SPLIT_BODY: EditFailure = {
   reason: 'a new body in two parts with another edit between them',
 }
 
-/** ESMTP parameters Postfix takes from a filter; others are logged and left out. */
-const RECIPIENT_PARAMETERS: ReadonlySet<string> = new Set(['NOTIFY', 'ORCPT'])
+/** ESMTP parameters of the sender that Postfix takes from a filter; others are logged and left out. */
 const SENDER_PARAMETERS: ReadonlySet<string> = new Set(['RET', 'ENVID'])
 
 function knownParameters(

@@ -8,6 +8,7 @@ import {
   withoutFinalDot,
   withoutRoute,
 } from './envelope.ts'
+import { sendmailRecipientParameters } from './recipient-parameters.ts'
 import { limitedMimeValue } from './sendmail-mime.ts'
 import type {
   AddedFields,
@@ -101,12 +102,12 @@ export class SendmailQueuedMessage implements QueuedMessage {
       case 'addrcpt':
         this.#addRecipients(decode(edit.address))
         return undefined
-      case 'addrcpt_par':
-        this.#addRecipient({
-          address: parsed(decode(edit.address)),
-          parameters: splitParameters(edit.parameters),
-        })
+      case 'addrcpt_par': {
+        const parameters = sendmailRecipientParameters(edit.parameters)
+        if (!Array.isArray(parameters)) return parameters
+        this.#addRecipient({ address: parsed(decode(edit.address)), parameters })
         return undefined
+      }
       case 'delrcpt':
         this.#deleteRecipients(decode(edit.address))
         return undefined

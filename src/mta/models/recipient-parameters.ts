@@ -1,0 +1,85 @@
+import { splitParameters } from './envelope.ts'
+import type { EditFailure } from './model.ts'
+
+const WISHES = ['SUCCESS', 'FAILURE', 'DELAY']
+
+/**
+ * The ESMTP parameters of a recipient that a filter adds, as Postfix hands them on: it takes NOTIFY and ORCPT, of each
+ * the first that is right, and logs and leaves out all else (cleanup_milter.c cleanup_add_rcpt_par).
+ */
+export function postfixRecipientParameters(text: string | Uint8Array | undefined): string[] {
+  let notify: string | undefined
+  let orcpt: string | undefined
+  for (const one of splitParameters(text)) {
+    const [, name, value] = /^(notify|orcpt)=(.*)$/is.exec(one) ?? []
+    if (name?.toUpperCase() === 'NOTIFY') notify ??= postfixNotify(value!)
+    else if (name !== undefined) orcpt ??= postfixOrcpt(value!)
+  }
+  return [
+    ...(orcpt === undefined ? [] : [`ORCPT=${orcpt}`]),
+    ...(notify === undefined ? [] : [`NOTIFY=${notify}`]),
+  ]
+}
+
+/** NEVER stands alone (dsn_mask.c DSN_NOTIFY_OK); empty items are none (name_mask.c). */
+function postfixNotify(value: string): string | undefined {
+  const items = value
+    .toUpperCase()
+    .split(/[,\s]+/)
+    .filter((item) => item !== '')
+  if (items.length > 0 && items.every((item) => item === 'NEVER')) return 'NEVER'
+  if (items.length === 0 || !items.every((item) => WISHES.includes(item))) return undefined
+  return WISHES.filter((wish) => items.includes(wish)).join(',')
+}
+
+/** Kept decoded, and encoded anew for the next server: `+2b` becomes `+2B` (xtext.c). */
+function postfixOrcpt(value: string): string | undefined {
+  const found = /^([^;]+;)(.*)$/s.exec(value)
+  if (found === null || !isXtext(found[2]!)) return undefined
+  return found[1]! + found[2]!.replaceAll(/\+../g, (code) => code.toUpperCase())
+}
+
+const isXtext = (text: string): boolean => !/\+(?![0-9a-f]{2})|\+00/i.test(text)
+
+/**
+ * The same by Sendmail, which takes no other (srvrsmtp.c rcpt_esmtp_args) and no ORCPT twice. For one that it does
+ * not take it adds no recipient; and for one without what it needs it crashes (measured with 8.17.1).
+ */
+export function sendmailRecipientParameters(
+  text: string | Uint8Array | undefined,
+): string[] | EditFailure {
+  let notify: string | undefined
+  let orcpt: string | undefined
+  let refused = false
+  for (const one of String(text ?? '').split(/\s+/)) {
+    if (one === '') continue
+    const [, name, value] = /^([^=]*)(?:=(.*))?$/s.exec(one)!
+    if (/^notify$/i.test(name!)) {
+      if (value === undefined) return CRASH
+      const items = value.toUpperCase().split(',')
+      if (value.toUpperCase() === 'NEVER') notify = 'NEVER'
+      else if (items.every((item) => WISHES.includes(item))) notify = items.join(',')
+      else refused = true
+    } else if (/^orcpt$/i.test(name!)) {
+      if (value?.includes(';') !== true) return CRASH
+      if (orcpt !== undefined || value.startsWith(';') || !isXtext(value)) refused = true
+      orcpt ??= value
+    } else refused = true
+  }
+  if (refused) return REFUSED
+  return [
+    ...(notify === undefined ? [] : [`NOTIFY=${notify}`]),
+    ...(orcpt === undefined ? [] : [`ORCPT=${orcpt}`]),
+  ]
+}
+
+const CRASH: EditFailure = {
+  effect: 'crash',
+  reason: 'a parameter of a recipient without its value, for which Sendmail crashes',
+}
+/** A line `olderrors=0, Errors=1` comes before the reply to the message (milter.c milter_addrcpt_par). */
+const REFUSED: EditFailure = {
+  effect: 'ignored',
+  reason:
+    'a parameter of a recipient that Sendmail does not take: it adds no recipient, and its client gets a line that is no reply',
+}
