@@ -212,4 +212,25 @@ describe('an accept that is kept', () => {
     wire.send(abort)
     assert.equal(wire.session.working, false)
   })
+
+  for (const [v, answer] of [
+    ['Postfix 3.7.11', 'continue'],
+    ['Postfix 3.11.7', 'accept'],
+  ] as const) {
+    it(`is not said at the deadline of a stop, which has no end of message: ${v}`, async () => {
+      const stays = (): Promise<undefined> => new Promise(() => {})
+      const wire = Wire.negotiated(
+        () => ({ connect: () => {}, envfrom: stays }),
+        { onError: 'accept' },
+        FULL_OFFER,
+        { servers: new ServersMet() },
+      )
+      wire.send(macros(Command.CONNECT, { v }))
+      wire.send(connect(), mail())
+      wire.session.end('shutdown')
+      await wire.settle()
+      assert.equal(wire.answers(), `continue ${answer}`)
+      assert.equal(wire.transport.closed, true)
+    })
+  }
 })
