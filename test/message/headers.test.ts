@@ -879,6 +879,13 @@ describe('text that a field has no place for', () => {
     })
   }
 
+  it('addresses are written as they are', () => {
+    const headers = fields(false)
+    headers.set('To', 'Jörg <jörg@exämple.org>')
+    const written = Buffer.from(headers.field('To')!.raw).toString()
+    assert.equal(written, ' =?UTF-8?B?SsO2cmc=?= <jörg@exämple.org>')
+  })
+
   it('bytes are written', () => {
     const headers = fields(false)
     headers.set('References', Buffer.from(' <é@x>'))
