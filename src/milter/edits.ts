@@ -342,7 +342,9 @@ export class EditList {
    * Bytes are taken as they are, lines of blanks only included: fields that were received go back so.
    */
   #headerValue(name: Buffer, value: Text): Buffer {
-    const text = typeof value === 'string' ? withoutBlankLines(value) : value
+    // Nothing at all would be a deletion.
+    const text =
+      typeof value === 'string' && value !== '' ? withoutBlankLines(value) || ' ' : value
     const bytes = foldWithLf(name, encodeText(text))
     const written = (this.#terms.steps & Step.HDR_LEADSPC) !== 0
     const first = bytes[0]

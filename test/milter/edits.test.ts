@@ -322,6 +322,8 @@ describe('header values', () => {
       ['a\n \r\n', 'a'],
       ['\n b', '\n b'],
       ['\n \n b', '\n b'],
+      ['\n ', ' '],
+      ['\n \r\n\t', ' '],
     ]
     for (const [value, wanted] of values) {
       const [added, inserted, changed] = sent((ctx) => {
