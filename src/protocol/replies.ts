@@ -4,8 +4,8 @@ import { EDITS, editOf, isEdit, type EditFacts, type EditMessage } from './edit-
 import { encodeFrame, type Payload } from './frame.ts'
 import { decodeChoice, encodeChoice, type Choice } from './negotiation.ts'
 import { decodeSmtpReply, encodeSmtpReply, type SmtpReply } from './smtp-reply.ts'
-import { endOfString, malformed, stringParts } from './strings.ts'
-import { decodeText } from './text.ts'
+import { endOfString, malformed, NUL } from './strings.ts'
+import { decodeText, encodeText } from './text.ts'
 
 /** The replies, from the filter to the mail server: verdicts, edits, progress, negotiation. */
 
@@ -76,7 +76,7 @@ function encodeEdit(message: EditMessage): Buffer {
       parts.push(number)
     } else if (form === 'bytes') parts.push(value as Uint8Array)
     else if (value !== undefined || form !== 'optional string')
-      parts.push(...stringParts(value as string | Uint8Array))
+      parts.push(encodeText(value as string | Uint8Array), NUL)
   }
   return encodeFrame(code, ...parts)
 }

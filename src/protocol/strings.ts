@@ -4,7 +4,7 @@ import type { Payload } from './frame.ts'
 
 /** Strings on the wire: bytes ended by one NUL, one after the other, without a length. */
 
-const NUL = Buffer.of(0)
+export const NUL: Buffer = Buffer.of(0)
 
 /** The position of the next NUL in a payload, or its end: a missing last NUL is forgiven. */
 export function endOfString(bytes: Buffer, start: number, end: number): number {
