@@ -447,7 +447,7 @@ async function insertionPlan(
   if (!exact || reading.nameless === true) {
     return { reason: `its charset (${charset}) does not take the footer` }
   }
-  return { write: () => part.setText(above + addition + text.slice(at)) }
+  return { write: () => part.setText(above + lines + text.slice(at)) }
 }
 
 /** The line ends of the text; of a text without any those of the message. */

@@ -68,13 +68,52 @@ function renamed(text: string, find: typeof metaCharset, charset: string): strin
   return said === undefined ? text : text.slice(0, said.start) + charset + text.slice(said.end)
 }
 
-/** Whether two texts differ in nothing but the kind of their line ends. */
-const sameText = (one: string, other: string): boolean =>
-  one === other || withLineEnds(one, '\n') === withLineEnds(other, '\n')
+const LF = 0x0a
+const CR = 0x0d
 
-/** Of several CRs before a LF one belongs to the line end, and the others mean nothing. */
-const withLineEnds = (text: string, eol: string): string =>
-  text.replaceAll(/\r+\n?|\n/g, (end) => (end.endsWith('\n') ? eol : eol.repeat(end.length)))
+/**
+ * Whether two texts differ in nothing but the kind of their line ends. Neither is written anew for that; and it
+ * goes from the end, where a LF tells that the CRs before it mean nothing.
+ */
+function sameText(one: string, other: string): boolean {
+  if (one === other) return true
+  let at = one.length
+  let to = other.length
+  while (at > 0 && to > 0) {
+    const unit = one.charCodeAt(at - 1)
+    const isEnd = unit === LF || unit === CR
+    const next = other.charCodeAt(to - 1)
+    if (isEnd ? next !== LF && next !== CR : unit !== next) return false
+    at = beforeUnit(one, at)
+    to = beforeUnit(other, to)
+  }
+  return at === to
+}
+
+/** Before a character or a line end: of several CRs before a LF one belongs to it, the others mean nothing. */
+function beforeUnit(text: string, end: number): number {
+  let at = end - 1
+  if (text.charCodeAt(at) === LF) while (text.charCodeAt(at - 1) === CR) at--
+  return at
+}
+
+function withLineEnds(text: string, eol: string): string {
+  // Most are so already, and an object for each of millions of lines takes long.
+  if (hasLineEnds(text, eol)) return text
+  return text.replaceAll(/\r+\n?|\n/g, (end) =>
+    end.endsWith('\n') ? eol : eol.repeat(end.length),
+  )
+}
+
+/** Whether all its line ends are of that kind. */
+function hasLineEnds(text: string, eol: string): boolean {
+  if (eol === '\n') return !text.includes('\r')
+  for (let at = 0; at < text.length; at++) {
+    const unit = text.charCodeAt(at)
+    if (unit === LF || (unit === CR && text.charCodeAt(++at) !== LF)) return false
+  }
+  return true
+}
 
 /** The error of an edit that would rest on a guess. */
 export const guessedPart = (what: string, guesses: readonly Guess[], how: string): UsageError =>

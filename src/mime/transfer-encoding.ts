@@ -87,6 +87,8 @@ const CR = 0x0d
 const EQUALS = 0x3d
 const SPACE = 0x20
 const TAB = 0x09
+const DOT = 0x2e
+const DASH = 0x2d
 
 /** The value of each digit of base64; -1 for other bytes. */
 const BASE64 = Int8Array.from({ length: 256 }, (_none, byte) =>
@@ -221,10 +223,11 @@ function encodeBase64(bytes: Buffer, eol: string): Buffer {
   return Buffer.from(lines.map((line) => line + eol).join(''), 'latin1')
 }
 
-const HEX = Array.from(
-  { length: 256 },
-  (_none, byte) => `=${byte.toString(16).toUpperCase().padStart(2, '0')}`,
-)
+/** What stands for a byte as it is; all others are escaped. */
+const isPlain = (byte: number): boolean =>
+  (byte >= SPACE && byte < 0x7f && byte !== EQUALS) || byte === TAB
+
+const HEX_DIGITS = Buffer.from('0123456789ABCDEF')
 
 /**
  * Line ends of the kind that is asked for stay line ends. All others are bytes of the content and are
@@ -232,54 +235,100 @@ const HEX = Array.from(
  * line, a lone dot and `--` are escaped as well: no program on the way takes them for something else.
  */
 function encodeQuotedPrintable(bytes: Buffer, eol: string, hasLineEnds: boolean): Buffer {
-  const text = bytes.toString('latin1')
+  const lines = new QuotedLines(bytes, eol)
   // A LF that stays becomes CRLF on the way.
-  if (!hasLineEnds && eol !== '\r\n') return Buffer.from(quotedLine(text, eol), 'latin1')
-  const lines = text.split(eol)
-  return Buffer.from(lines.map((line) => quotedLine(line, eol)).join(eol), 'latin1')
-}
-
-function quotedLine(line: string, eol: string): string {
-  const pieces: string[] = []
-  let column = 0
-  for (let i = 0; i < line.length;) {
-    // As much as stays as it is, up to where the line would be full.
-    PLAIN.lastIndex = i
-    const run = PLAIN.test(line) ? PLAIN.lastIndex - i : 0
-    const end = Math.min(i + run, i + LINE - 1 - column, line.length - 1)
-    if (end > i && !(column === 0 && risky(line, i))) {
-      pieces.push(line.slice(i, end))
-      column += end - i
-      i = end
-      continue
-    }
-    const code = line.charCodeAt(i)
-    const last = i === line.length - 1
-    const plain =
-      (code > 0x20 && code < 0x7f && code !== EQUALS) ||
-      ((code === SPACE || code === TAB) && !last)
-    let unit = plain ? line[i]! : HEX[code]!
-    // The `=` of a soft break needs room, except behind the last one.
-    if (column + unit.length > (last ? LINE : LINE - 1)) {
-      pieces.push(`=${eol}`)
-      column = 0
-    }
-    if (column === 0 && risky(line, i)) unit = HEX[code]!
-    pieces.push(unit)
-    column += unit.length
-    i++
+  const hasLines = hasLineEnds || eol === '\r\n'
+  for (let at = 0; ;) {
+    const end = hasLines ? nextLineEnd(bytes, eol, at) : bytes.length
+    lines.add(at, end)
+    if (end === bytes.length) return lines.toBytes()
+    lines.end()
+    at = end + eol.length
   }
-  return pieces.join('')
 }
 
-/** No longer than a line. */
-const PLAIN = /[\t !-<>-~]{1,76}/y
+/** Where the next line end of a kind begins; else where the bytes end. */
+function nextLineEnd(bytes: Buffer, eol: string, from: number): number {
+  // A number is found much faster than a string.
+  for (let at = from; ; at++) {
+    at = bytes.indexOf(LF, at)
+    if (at === -1) return bytes.length
+    if (eol === '\n') return at
+    if (at > from && bytes[at - 1] === CR) return at - 1
+  }
+}
+
+/** Written byte by byte: a string for each piece of a line was most of the work. */
+class QuotedLines {
+  readonly #bytes: Buffer
+  readonly #eol: Buffer
+  readonly #out: Buffer
+  #size = 0
+
+  constructor(bytes: Buffer, eol: string) {
+    this.#bytes = bytes
+    this.#eol = Buffer.from(eol, 'latin1')
+    // All escaped, and a soft break behind each line that is full: such a line has at least LINE - 3 bytes.
+    const escaped = 3 * bytes.length
+    const breaks = Math.ceil(escaped / (LINE - 3)) * (1 + eol.length)
+    this.#out = Buffer.allocUnsafe(escaped + breaks)
+  }
+
+  /** A line without its end. */
+  add(from: number, to: number): void {
+    const bytes = this.#bytes
+    const out = this.#out
+    let size = this.#size
+    let column = 0
+    for (let at = from; at < to; at++) {
+      const byte = bytes[at]!
+      const last = at === to - 1
+      const isBlankAtEnd = last && (byte === SPACE || byte === TAB)
+      const plain = isPlain(byte) && !isBlankAtEnd
+      let isEscaped = !plain || (column === 0 && risky(bytes, at, to))
+      // The `=` of a soft break needs room, except behind the last one.
+      if (column + (isEscaped ? 3 : 1) > (last ? LINE : LINE - 1)) {
+        out[size++] = EQUALS
+        for (const one of this.#eol) out[size++] = one
+        column = 0
+        isEscaped = !plain || risky(bytes, at, to)
+      }
+      if (isEscaped) {
+        out[size++] = EQUALS
+        out[size++] = HEX_DIGITS[byte >> 4]!
+        out[size++] = HEX_DIGITS[byte & 0xf]!
+        column += 3
+      } else {
+        out[size++] = byte
+        column++
+      }
+    }
+    this.#size = size
+  }
+
+  end(): void {
+    for (const one of this.#eol) this.#out[this.#size++] = one
+  }
+
+  /** No more memory than it has bytes. */
+  toBytes(): Buffer {
+    return Buffer.from(this.#out.subarray(0, this.#size))
+  }
+}
+
+const FROM = Buffer.from('From ')
 
 /** At the start of a line that is written, also one behind a soft break. */
-const risky = (line: string, i: number): boolean =>
-  line.startsWith('From ', i) ||
-  line.startsWith('--', i) ||
-  (line[i] === '.' && i === line.length - 1)
+function risky(bytes: Buffer, at: number, end: number): boolean {
+  const byte = bytes[at]
+  if (byte === DOT) return at === end - 1
+  if (byte === DASH) return at + 1 < end && bytes[at + 1] === DASH
+  return (
+    byte === FROM[0] &&
+    at + FROM.length <= end &&
+    bytes.compare(FROM, 0, FROM.length, at, at + FROM.length) === 0
+  )
+}
 
 /** Lines of 998 bytes at most, no NUL, no lone CR (RFC 2045, section 2.8). */
 export function isText(bytes: Buffer): boolean {
@@ -312,13 +361,19 @@ export function isCanonical(bytes: Buffer, eol: string, lines = true): boolean {
  * @param lines as for {@link isCanonical}
  */
 export function leastEncoding(bytes: Buffer, eol = '\n', lines = true): TransferEncoding {
-  const text = bytes.toString('latin1')
-  if (/^[\n\r\t -~]*$/.test(text) && isText(bytes) && isCanonical(bytes, eol, lines)) {
-    return '7bit'
+  const odd = oddBytes(bytes)
+  if (odd === 0 && isText(bytes) && isCanonical(bytes, eol, lines)) return '7bit'
+  return odd * 6 > bytes.length || bytes.includes(0) ? 'base64' : 'quoted-printable'
+}
+
+/** How many bytes are something else than ASCII that is shown, spaces, tabs and line ends. */
+function oddBytes(bytes: Buffer): number {
+  let odd = 0
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at]!
+    if (byte >= SPACE ? byte >= 0x7f : byte !== TAB && byte !== CR && byte !== LF) odd++
   }
-  // oxlint-disable-next-line eslint/no-control-regex -- bytes
-  const odd = text.match(/[^\t\n\r -~]/g)?.length ?? 0
-  return odd * 6 > text.length || bytes.includes(0) ? 'base64' : 'quoted-printable'
+  return odd
 }
 
 /** Whether bytes can stand in a message without being encoded, where it says 7bit or 8bit. */
@@ -363,7 +418,7 @@ export function nextEncoding(
     encoding === 'binary'
       ? isText(bytes) || !isText(raw)
       : encoding === '7bit'
-        ? isText(bytes) && /^[\n\r\t -~]*$/.test(bytes.toString('latin1'))
+        ? isText(bytes) && oddBytes(bytes) === 0
         : isText(bytes)
   return carried && sameEnds ? encoding : leastEncoding(bytes, eol, lines)
 }
