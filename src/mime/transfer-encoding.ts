@@ -237,9 +237,9 @@ const HEX_DIGITS = Buffer.from('0123456789ABCDEF')
 function encodeQuotedPrintable(bytes: Buffer, eol: string, hasLineEnds: boolean): Buffer {
   const lines = new QuotedLines(bytes, eol)
   // A LF that stays becomes CRLF on the way.
-  const hasLines = hasLineEnds || eol === '\r\n'
+  const inLines = hasLineEnds || eol === '\r\n'
   for (let at = 0; ;) {
-    const end = hasLines ? nextLineEnd(bytes, eol, at) : bytes.length
+    const end = inLines ? nextLineEnd(bytes, eol, at) : bytes.length
     lines.add(at, end)
     if (end === bytes.length) return lines.toBytes()
     lines.end()
