@@ -5,7 +5,7 @@
 import '../node-version.ts'
 
 export { MtaClient } from './client.ts'
-export type { ConnectOptions, MacroStageName, MtaClientOptions } from './client.ts'
+export type { ConnectOptions, MacroStageName, MtaClientOptions } from './client-options.ts'
 export type { Channel, ChannelListener, ClientTls, OpenChannel } from './channel.ts'
 export { Field, formatFields, parseMessage } from './message.ts'
 export type { ParsedMessage } from './message.ts'

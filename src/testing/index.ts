@@ -9,7 +9,7 @@ export type { TestOutcome, TestTransaction } from './deliver.ts'
 export { difference } from './difference.ts'
 export type { LogLine } from './recording.ts'
 export { MtaClient } from '../mta/client.ts'
-export type { MtaClientOptions } from '../mta/client.ts'
+export type { MtaClientOptions } from '../mta/client-options.ts'
 export type { Outcome, OutcomeVerdict } from '../mta/outcome.ts'
 export type { Trace, TraceEntry } from '../mta/trace.ts'
 export type {
