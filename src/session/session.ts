@@ -1,62 +1,43 @@
 import { ProtocolError } from '../errors.ts'
-import {
-  decodeConnect,
-  decodeEnvelope,
-  decodeLine,
-  unknownCommand,
-} from '../protocol/commands.ts'
-import { Command, Step } from '../protocol/constants.ts'
-import { EVENT_BY_COMMAND, EVENTS, type EventFacts } from '../protocol/event-table.ts'
 import type { FrameDecoder } from '../protocol/frame.ts'
-import { decodeOffer, encodeChoice, offeredBits, type Offer } from '../protocol/negotiation.ts'
 import { FRAMES } from '../protocol/replies.ts'
-import { malformed } from '../protocol/strings.ts'
-import { boundMacros, CommandLines } from './bounds.ts'
-import type { CloseReason, FinalAnswer, Later, SessionEvents, Transport } from './events.ts'
-import { leaveField } from './field-in-turn.ts'
+import { Engine, type EngineHost } from './engine.ts'
+import type { CloseReason, Later, SessionEvents, Transport } from './events.ts'
 import { Inbox } from './inbox.ts'
 import { ALWAYS_HELD, type SessionLimits } from './limits.ts'
-import { MacroStore } from './macro-store.ts'
+import type { MacroStore } from './macro-store.ts'
 import { Outbox } from './outbox.ts'
-import { callFor } from './message-events.ts'
-import { isLastWord, MessageLife, outsideMessage } from './message-life.ts'
-import { GOES_ON, type MessageCommand } from './order.ts'
-import { agree, type Terms, type Wishes } from './terms.ts'
-import { negotiatedTwice, noMemory, notNegotiated, outOfOrder } from './violations.ts'
-import { CONTINUE, endsMessage, TEMPFAIL, type Verdict } from './verdict.ts'
+import { GOES_ON } from './order.ts'
+import type { Terms } from './terms.ts'
+import { noMemory } from './violations.ts'
 
 /**
  * The filter's side of one connection: bytes in, calls out, answers in, bytes out. It does no I/O,
  * keeps no timer and catches no handler's error; see {@link SessionEvents} and {@link Transport}.
+ * Here are input, waiting and output; what a command means is in {@link Engine}.
  *
  * What it promises: every command that wants an answer gets exactly one, in order; one event is
  * handled at a time; edits go out with their verdict or not at all. It follows libmilter's
  * `engine.c` except for its dead ends, where libmilter answers nothing at all (docs/protocol.md).
  */
-export class Session {
-  readonly macros: MacroStore = new MacroStore()
+export class Session implements EngineHost {
+  readonly macros: MacroStore
 
   readonly #events: SessionEvents
   readonly #transport: Transport
   readonly #limits: SessionLimits
   readonly #out = new Outbox()
-  readonly #lines = new CommandLines()
-
-  #terms: Terms | undefined
-  /** an event of the present SMTP session has reached the filter */
-  #begun = false
-  #connected = false
-  readonly #message = new MessageLife()
+  readonly #engine: Engine
 
   #busy = false
-  /** the handler of this command was not waited for */
-  #cut = false
+  /** the handler of the command at hand was not waited for */
+  cut = false
   #closed = false
   #over = false
   #ending: CloseReason | undefined
 
   readonly #inbox: Inbox
-  /** the one that was taken last; no getter, because a private getter is a call into the engine each time */
+  /** the one that was taken last; no getter, because a private getter is a call into V8 each time */
   readonly #frame: FrameDecoder
   #paused = false
   /** bytes that are counted for this connection */
@@ -68,16 +49,20 @@ export class Session {
     this.#limits = limits
     this.#inbox = new Inbox(limits.maxFrameSize)
     this.#frame = this.#inbox.frame
+    this.#engine = new Engine(this, events, this.#frame, this.#out)
+    this.macros = this.#engine.macros
   }
 
   /** What was negotiated; undefined before that. */
   get terms(): Terms | undefined {
-    return this.#terms
+    return this.#engine.terms
   }
 
   /** A message has begun and is not finished, or a handler is running. */
   get working(): boolean {
-    return this.#busy || this.#message.phase === 'open' || this.#message.owesAccept
+    return (
+      this.#busy || this.#engine.message.phase === 'open' || this.#engine.message.owesAccept
+    )
   }
 
   get handling(): boolean {
@@ -86,12 +71,12 @@ export class Session {
 
   /** The mail server is in the middle of a message, whatever the filter has said to it. */
   get inMessage(): boolean {
-    return this.#message.phase !== 'none' || this.macros.messageAhead
+    return this.#engine.message.phase !== 'none' || this.macros.messageAhead
   }
 
   /** Messages that have begun. */
   get messages(): number {
-    return this.#message.count
+    return this.#engine.message.count
   }
 
   /** Bytes that are counted for this connection. */
@@ -151,7 +136,7 @@ export class Session {
 
   /** Keeps the mail server waiting at end of message; anywhere else Sendmail would drop the filter. */
   progress(): void {
-    if (!this.#message.ending || this.#out.sendingBody) return
+    if (!this.#engine.message.ending || this.#out.sendingBody) return
     this.#out.push(FRAMES.progress)
     this.#out.flush(this.#transport)
   }
@@ -170,17 +155,18 @@ export class Session {
   /** A command that ends what is being handled is acted on before its turn. */
   #heedInterruption(): void {
     if (this.#inbox.quitAhead) this.#interrupt('disconnect')
-    else if (this.#inbox.abortAhead && this.#message.phase === 'open') this.#interrupt('abort')
+    else if (this.#inbox.abortAhead && this.#engine.message.phase === 'open')
+      this.#interrupt('abort')
   }
 
   #interrupt(reason: 'abort' | 'disconnect' | 'shutdown'): void {
-    this.#cut = true
+    this.cut = true
     this.#events.interrupt(reason)
   }
 
   /** At a shutdown the mail server still reads, and gets its answers to the message that was cut. */
   #answersOn(): boolean {
-    const { phase } = this.#message
+    const { phase } = this.#engine.message
     return this.#ending === 'shutdown' && (phase === 'cut' || phase === 'settled')
   }
 
@@ -192,14 +178,14 @@ export class Session {
         if (!this.#inbox.next()) break
         this.#dispatch(this.#frame.command)
         if (this.#out.full && !this.#busy)
-          this.#after(this.#out.sendFirst(this.#transport), nothing)
+          this.after(this.#out.sendFirst(this.#transport), nothing)
       }
       this.#unpause()
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
-      this.#fail(error)
+      this.fail(error)
     }
-    if (!this.#busy && !this.#closed && this.#ending !== undefined) this.#finish(this.#ending)
+    if (!this.#busy && !this.#closed && this.#ending !== undefined) this.finish(this.#ending)
     this.#out.flush(this.#transport)
   }
 
@@ -217,7 +203,9 @@ export class Session {
   }
 
   #countMemory(): void {
-    const held = this.#closed ? 0 : this.#inbox.held + this.macros.held + this.#lines.held
+    const held = this.#closed
+      ? 0
+      : this.#inbox.held + this.macros.held + this.#engine.lines.held
     if (held === this.#held) return
     this.#limits.memory.pass(held - this.#held)
     this.#held = held
@@ -226,14 +214,16 @@ export class Session {
   /** A frame that is larger than mail servers' frames are, or such macros, and no memory for it. */
   #dropFrame(): void {
     this.#out.push(this.#limits.overload.verdict.frame)
-    this.#fail(noMemory(this.#held))
+    this.fail(noMemory(this.#held))
   }
 
+  // ---- EngineHost
+
   /** Goes on with `next` when the answer is there; at once when it is there already. */
-  #after<T>(answer: Later<T>, next: (value: T) => void): void {
+  after<T>(answer: Later<T>, next: (value: T) => void): void {
     if (!(answer instanceof Promise)) return next(answer)
     this.#busy = true
-    this.#cut = false
+    this.cut = false
     this.#inbox.lookAhead()
     this.#heedInterruption()
     void answer.then((value) => {
@@ -245,313 +235,22 @@ export class Session {
   }
 
   #dispatch(command: number): void {
-    this.#cut = false
-    if (this.#ending !== undefined && !GOES_ON.has(command)) return this.#finish(this.#ending)
-    if (this.#terms === undefined && command !== Command.OPTNEG && command !== Command.QUIT) {
-      throw notNegotiated(command)
-    }
-    this.#lines.take(this.#frame)
-    switch (command) {
-      case Command.OPTNEG:
-        return this.#negotiate()
-      case Command.MACRO:
-        if (this.#frame.size === 0) {
-          throw malformed('MACRO', 'the letter of the command it belongs to is missing')
-        }
-        return this.#macro()
-      case Command.CONNECT:
-        return this.#connect()
-      case Command.HELO:
-        return this.#helo()
-      case Command.MAIL:
-        return this.#mail()
-      case Command.RCPT:
-      case Command.DATA:
-      case Command.HEADER:
-      case Command.EOH:
-      case Command.BODY:
-        return this.#inMessage(EVENT_BY_COMMAND[command]!, command)
-      case Command.EOM:
-        return this.#eom()
-      case Command.UNKNOWN:
-        return this.#unknown()
-      case Command.ABORT:
-        return this.#abandon(nothing)
-      case Command.QUIT:
-        return this.#finish('quit')
-      case Command.QUIT_NC:
-        return this.#abandon(() => this.#closeScope(nothing))
-      default:
-        throw unknownCommand(command)
-    }
+    this.cut = false
+    if (this.#ending !== undefined && !GOES_ON.has(command)) return this.finish(this.#ending)
+    this.#engine.handle(command)
   }
 
-  /**
-   * Macros of MAIL and CONNECT end the message that is open, as the commands behind them do: nobody who still
-   * works for it sees what belongs to the next. They come also for events that were declined, and where MAIL
-   * is declined they are all that tells one message from the next after RSET (Sendmail sends no ABORT then).
-   */
-  #macro(): void {
-    boundMacros(this.#frame)
-    const { bytes, start } = this.#frame
-    if (bytes[start] === Command.MAIL || bytes[start] === Command.CONNECT)
-      this.#abandon(() => this.macros.define(this.#frame))
-    else this.macros.define(this.#frame)
-  }
-
-  // ---- before and between messages
-
-  #negotiate(): void {
-    if (this.#terms !== undefined) throw negotiatedTwice()
-    const offer = offeredBits(decodeOffer(this.#frame))
-    this.#after(this.#events.negotiate(offer), (wishes) => this.#agree(offer, wishes))
-  }
-
-  #agree(offer: Offer, wishes: Wishes | undefined): void {
-    if (wishes === undefined) return this.#finish('error')
-    try {
-      this.#terms = agree(offer, wishes)
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error
-      this.#fail(error)
-      return
-    }
-    this.macros.clear()
-    this.#out.push(encodeChoice(this.#terms))
-    this.#events.negotiated(this.#terms)
-  }
-
-  #connect(): void {
-    const peer = decodeConnect(this.#frame)
-    // A second CONNECT without QUIT_NC means the same as one with it.
-    this.#abandon(() =>
-      this.#connected
-        ? this.#closeScope(() => this.#connectTo(peer), false)
-        : this.#connectTo(peer),
+  sendBody(body: AsyncIterable<Buffer>): Promise<boolean> {
+    return this.#out.sendBody(
+      body,
+      this.#transport,
+      () => this.#closed || this.#ending !== undefined,
     )
   }
 
-  #connectTo(peer: ReturnType<typeof decodeConnect>): void {
-    this.macros.begin(Command.CONNECT)
-    this.#connected = true
-    this.#begun = true
-    this.#event(EVENTS.connect, () => this.#events.connect(peer))
-  }
-
-  #helo(): void {
-    const name = decodeLine(this.#frame)
-    this.#abandon(() => {
-      this.macros.begin(Command.HELO)
-      this.#begun = true
-      this.#event(EVENTS.helo, () => this.#events.helo(name))
-    })
-  }
-
-  #unknown(): void {
-    const line = decodeLine(this.#frame)
-    this.#begun = true
-    this.#event(EVENTS.unknown, () => this.#events.unknown(line))
-  }
-
-  /** An event outside the order of a message. */
-  #event(event: EventFacts, handle: () => Later<Verdict>): void {
-    if (this.#declines(event)) {
-      this.#respond(event, CONTINUE)
-      return
-    }
-    this.#after(handle(), (given) => {
-      const verdict = outsideMessage(event.command, given)
-      const unsaid = this.#isSilent(event) && endsMessage(verdict)
-      if (unsaid && this.#message.owe(event.command, verdict)) this.#settle(verdict)
-      this.#respond(event, verdict)
-    })
-  }
-
-  // ---- in a message
-
-  #mail(): void {
-    const words = decodeEnvelope(this.#frame)
-    this.#abandon(() => {
-      this.macros.begin(Command.MAIL)
-      this.#openMessage()
-      this.#message.advance(Command.MAIL)
-      if (this.#message.phase === 'settled') {
-        this.#respond(EVENTS.mail, this.#message.settled)
-        return
-      }
-      if (this.#declines(EVENTS.mail)) {
-        this.#respond(EVENTS.mail, CONTINUE)
-        return
-      }
-      this.#after(this.#events.mail(words), (verdict) => this.#conclude(EVENTS.mail, verdict))
-    })
-  }
-
-  #openMessage(): void {
-    this.#begun = true
-    const owed = this.#message.begin()
-    this.#message.keepsAccept = this.#events.messageBegins()
-    if (owed !== undefined) this.#settle(owed)
-  }
-
-  /** MAIL was declined, so a message begins with whatever comes first. */
-  #startsWithoutMail(): boolean {
-    return this.#agreed(EVENTS.mail.noSend)
-  }
-
-  #inMessage(event: EventFacts, command: MessageCommand): void {
-    if (!this.#inOrder(command)) {
-      this.#outOfOrder(event)
-      return
-    }
-    if (command === Command.RCPT) this.macros.begin(command)
-    if (this.#message.phase !== 'open') {
-      this.#respond(event, this.#message.answer(command, this.#agreed(Step.SKIP)))
-      return
-    }
-    if (this.#declines(event)) {
-      this.#respond(event, CONTINUE)
-      return
-    }
-    const answer =
-      command === Command.BODY ? this.#body() : callFor(this.#events, command, this.#frame)
-    if (answer instanceof Promise) {
-      // The handler may look at the field later, and the chunk may be lent.
-      if (command === Command.HEADER) leaveField()
-      this.#after(answer, (verdict) => this.#conclude(event, verdict))
-    } else {
-      this.#conclude(event, answer)
-    }
-  }
-
-  /** An empty chunk is forgiven (halon-extras/milter sends one for an empty body). */
-  #body(): Later<Verdict> {
-    if (this.#message.skipping || this.#frame.size === 0) return CONTINUE
-    return this.#events.body(this.#frame)
-  }
-
-  /** Takes the verdict on an event of the open message, and answers the event. */
-  #conclude(event: EventFacts, verdict: Verdict): void {
-    if (verdict.kind === 'skip') {
-      this.#message.skip()
-      this.#respond(event, this.#agreed(Step.SKIP) ? verdict : CONTINUE)
-      return
-    }
-    const { command } = event
-    const unsaid = this.#isSilent(event)
-    if (this.#cut) this.#message.cut(verdict)
-    else if (isLastWord(command, verdict, unsaid)) this.#settle(verdict)
-    if (!unsaid) this.#out.push(this.#message.said(command, verdict).frame)
-  }
-
-  #settle(verdict: Verdict): void {
-    this.#message.settle(verdict)
-    this.#events.messageOver(verdict)
-  }
-
-  /**
-   * End of message may carry the last piece of the body. libmilter answers twice if the body handler
-   * does not continue; here its verdict is the answer.
-   */
-  #eom(): void {
-    if (!this.#inOrder(Command.EOM)) {
-      this.#outOfOrder(EVENTS.eom)
-      return
-    }
-    const hasChunk = this.#frame.size > 0
-    const { phase, settled } = this.#message
-    if (phase === 'cut') {
-      this.#endCut(settled)
-    } else if (phase === 'settled') {
-      this.#endMessage({ verdict: this.#message.lastWord, edits: [] })
-    } else if (hasChunk && !this.#declines(EVENTS.body)) {
-      this.#after(this.#body(), (verdict) => {
-        if (this.#cut) this.#endCut(verdict)
-        else if (endsMessage(verdict)) this.#endMessage({ verdict, edits: [] })
-        else this.#after(this.#events.eom(), (answer) => this.#endMessage(answer))
-      })
-    } else {
-      const answer = this.#events.eom()
-      if (answer instanceof Promise) this.#after(answer, (final) => this.#endMessage(final))
-      else this.#endMessage(answer)
-    }
-  }
-
-  /** Its handler of end of message will not be called, so it is told of the end as of any other message's. */
-  #endCut(verdict: Verdict): void {
-    this.#after(this.#events.abort(), () => this.#endMessage({ verdict, edits: [] }))
-  }
-
-  #endMessage({ verdict, edits, body }: FinalAnswer): void {
-    const passes = verdict.kind === 'continue' || verdict.kind === 'accept'
-    if (passes) for (const edit of edits) this.#out.push(edit)
-    if (passes && body !== undefined) {
-      const stopped = (): boolean => this.#closed || this.#ending !== undefined
-      this.#after(this.#out.sendBody(body, this.#transport, stopped), (complete) => {
-        const final = complete ? verdict : TEMPFAIL
-        this.#out.push(final.frame)
-        this.#closeMessage(final)
-      })
-      return
-    }
-    this.#out.push(verdict.frame)
-    this.#closeMessage(verdict)
-  }
-
-  // ---- order
-
-  #inOrder(command: number): boolean {
-    if (this.#message.phase === 'none') {
-      if (!this.#startsWithoutMail()) return false
-      this.macros.beginWithoutMail()
-      this.#openMessage()
-    }
-    return this.#message.advance(command)
-  }
-
-  /**
-   * libmilter drops such a command without an answer and the mail server waits for its timeout. Here
-   * the message is given up and the command deferred.
-   */
-  #outOfOrder(event: EventFacts): void {
-    this.#events.violation(outOfOrder(event.command, this.#message.phase === 'none'), false)
-    this.#abandon(() => this.#respond(event, TEMPFAIL))
-  }
-
-  /** Ends the message that is open, if any, without a verdict; then goes on with `next`. */
-  #abandon(next: () => void): void {
-    if (this.#message.phase === 'settled') this.#closeMessage()
-    if (this.#message.phase === 'none') return next()
-    const verdict = this.#message.phase === 'cut' ? this.#message.settled : undefined
-    this.#after(this.#events.abort(), () => {
-      this.#closeMessage(verdict)
-      next()
-    })
-  }
-
-  #closeMessage(verdict?: Verdict): void {
-    const { phase } = this.#message
-    if (phase === 'open' || phase === 'cut') this.#events.messageOver(verdict)
-    this.#message.end()
-    this.macros.endMessage()
-  }
-
-  /** Ends the SMTP session, then goes on with `next`; what was negotiated stays. */
-  #closeScope(next: () => void, clearMacros = true): void {
-    if (clearMacros) {
-      this.macros.clear()
-      this.#lines.clear()
-    }
-    this.#connected = false
-    this.#message.forget()
-    if (!this.#begun) return next()
-    this.#begun = false
-    this.#after(this.#events.close('quit'), next)
-  }
-
   /** Ends the conversation: abort and close as far as they are due. */
-  #finish(reason: CloseReason): void {
-    this.#abandon(() => {
+  finish(reason: CloseReason): void {
+    this.#engine.abandon(() => {
       if (this.#closed) return
       this.#closed = true
       // The other side may take its time to go.
@@ -572,26 +271,9 @@ export class Session {
     this.#transport.over?.()
   }
 
-  #fail(error: ProtocolError): void {
+  fail(error: ProtocolError): void {
     this.#events.violation(error, true)
-    this.#finish('error')
-  }
-
-  /** The filter wants no such event; should it come all the same, it is answered here. */
-  #declines({ noSend }: EventFacts): boolean {
-    return (this.#terms!.declined & noSend) !== 0
-  }
-
-  #isSilent({ noReply }: EventFacts): boolean {
-    return this.#agreed(noReply)
-  }
-
-  #agreed(step: number): boolean {
-    return (this.#terms!.steps & step) !== 0
-  }
-
-  #respond(event: EventFacts, verdict: Verdict): void {
-    if (!this.#isSilent(event)) this.#out.push(verdict.frame)
+    this.finish('error')
   }
 }
 
