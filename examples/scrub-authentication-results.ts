@@ -7,8 +7,8 @@ export const scrubAuthenticationResults = (own?: string): MessageFilter =>
   defineFilter({
     name: 'scrub-authentication-results',
     edits: ['headers'],
-    headers({ connection, headers }) {
-      const ours = (own ?? connection.server.name)?.toLowerCase()
+    headers({ server, headers }) {
+      const ours = (own ?? server.name)?.toLowerCase()
       if (ours === undefined) throw new Error('the mail server does not tell its name')
       for (const field of headers.fields('Authentication-Results')) {
         const claimed = authservId(field)

@@ -40,8 +40,10 @@ export type {
   MessageContext,
   NegotiateContext,
   RecipientContext,
-  SenderContext,
 } from './milter/context.ts'
+export type { ServerFacts } from './milter/server-facts.ts'
+export type { MailServerKind } from './milter/mail-server.ts'
+export type { DefectName } from './milter/known-defects.ts'
 export type { FilterOptions, ErrorPolicy } from './milter/options.ts'
 export type { OverloadAnswer } from './milter/overload.ts'
 export type { Filter, FilterFactory } from './milter/filter-object.ts'
@@ -81,6 +83,7 @@ export {
   noReply,
   rejectedRecipients,
   symlist,
+  withEnvelope,
   type DecodeStrategy,
 } from './milter/marks.ts'
 
@@ -100,7 +103,8 @@ export type {
   StageContext,
 } from './message/definition.ts'
 export type { BodyStream, MailBody } from './message/body.ts'
-export type { EnvelopeAddress, MailSender, Recipients } from './message/envelope.ts'
+export type { MailSender, Recipients } from './message/envelope.ts'
+export type { EnvelopeAddress } from './milter/envelope-address.ts'
 export type { MailAddresses } from './message/addresses.ts'
 export type {
   Address,
@@ -114,13 +118,12 @@ export type { HeadersMail, Mail } from './message/mail.ts'
 export type {
   Authentication,
   MailConnection,
-  ServerFacts,
   Tls,
 } from './message/mail-connection.ts'
 export type { MessageLimits } from './milter/message-limits.ts'
 
 // Helpers
-export { envelopeAddress, esmtpParameters } from './milter/parameters.ts'
+export { envelopeAddress, esmtpParameters, type EsmtpParameters } from './milter/parameters.ts'
 export { silentLogger, textLogger, type Logger, type LogLevel } from './milter/log.ts'
 export { decodeText, encodeText } from './protocol/text.ts'
 export { Action, DataSize, MacroStage, Step } from './protocol/constants.ts'

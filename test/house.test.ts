@@ -251,6 +251,7 @@ describe('the package', () => {
       'silentLogger',
       'symlist',
       'textLogger',
+      'withEnvelope',
     ])
   })
 })

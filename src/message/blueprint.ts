@@ -1,3 +1,4 @@
+import type { EnvelopeWords } from '../milter/envelope-address.ts'
 import type { LiveConnectionContext, LiveMessageContext } from '../milter/context.ts'
 import { tableOf, type AnyHandler, type HandlerTable } from '../milter/filter-object.ts'
 import { headerLeadingSpace, noCallback, noReply, symlist } from '../milter/marks.ts'
@@ -9,7 +10,6 @@ import {
   type ReadKind,
 } from './definition.ts'
 import { largestLimits, type MessageLimits } from '../milter/message-limits.ts'
-import type { EnvelopeWords } from './envelope.ts'
 
 /** What the handlers of {@link Blueprint} call: the filters on one SMTP session. */
 export interface PipelineEvents {

@@ -2,12 +2,13 @@ import { UsageError } from '../errors.ts'
 import type { ConnectionAnswer, MessageAnswer } from '../milter/handlers.ts'
 import type { Logger } from '../milter/log.ts'
 import { messageLimits, type MessageLimits } from '../milter/message-limits.ts'
+import type { EnvelopeAddress } from '../milter/envelope-address.ts'
 import { didYouMean } from '../milter/nearest.ts'
 import { invalidOption, MAX_TIMER, wholeNumber } from '../milter/option-values.ts'
 import { errorVerdict, type ErrorPolicy } from '../milter/options.ts'
+import type { ServerFacts } from '../milter/server-facts.ts'
 import { Action } from '../protocol/constants.ts'
 import { actionsFor, EDIT_KINDS, type EditKind } from '../protocol/edit-table.ts'
-import type { EnvelopeAddress } from './envelope.ts'
 import type { MailConnection } from './mail-connection.ts'
 import type { HeadersMail, Mail } from './mail.ts'
 
@@ -23,6 +24,8 @@ export interface StageContext {
   /** a number of its own for each connection of this process */
   readonly id: number
   readonly connection: MailConnection
+  /** the mail server: which one, its version, its known defects */
+  readonly server: ServerFacts
   /** the value of a macro that holds now, with or without braces; undefined if it has none */
   macro(name: string): string | undefined
   /** all macros that hold now, by name without braces */

@@ -1,7 +1,7 @@
 import type { Connection } from '../milter/context.ts'
 import type { AddressFamily } from '../protocol/commands.ts'
 
-/** What a mail server knows about the client and itself, in its own words. */
+/** What a mail server knows about the client, in its own words. */
 export interface Macros {
   macro(name: string): string | undefined
   readonly connection: Connection
@@ -28,18 +28,7 @@ export interface Tls {
   readonly issuer: string | undefined
 }
 
-/** The mail server that consults this filter. */
-export interface ServerFacts {
-  /** its host name: macro `j` */
-  readonly name: string | undefined
-  /** `Postfix 3.7.11`: macro `v` */
-  readonly software: string | undefined
-  readonly daemon: string | undefined
-  readonly address: string | undefined
-  readonly port: number | undefined
-}
-
-/** The SMTP client of a mail, and the mail server. Facts a server does not tell are undefined. */
+/** The SMTP client of a mail. Facts the mail server does not tell are undefined. */
 export class MailConnection {
   readonly #facts: Macros
 
@@ -95,17 +84,6 @@ export class MailConnection {
       bits: this.#number('cipher_bits'),
       subject: this.#value('cert_subject'),
       issuer: this.#value('cert_issuer'),
-    }
-  }
-
-  get server(): ServerFacts {
-    return {
-      name: this.#value('j'),
-      software: this.#value('v'),
-      daemon: this.#value('daemon_name'),
-      // Postfix has the one, Sendmail the other, but on the loopback interface.
-      address: this.#value('daemon_addr') ?? this.#value('if_addr'),
-      port: this.#number('daemon_port'),
     }
   }
 

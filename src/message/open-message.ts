@@ -2,10 +2,10 @@ import type { MessageLimits } from '../milter/message-limits.ts'
 import type { MemoryBudget } from '../session/memory-budget.ts'
 import { BodyStore } from './body-store.ts'
 import type { FilterMember } from './definition.ts'
-import type { EnvelopeAddress } from './envelope.ts'
+import { NOBODY, type EnvelopeAddress } from '../milter/envelope-address.ts'
 import { UNREAD_HEADER, type FieldRecord } from './field-record.ts'
 import type { MailState } from './plan/plan.ts'
-import { NOBODY, type EarlyMessage } from './stage-view.ts'
+import type { EarlyMessage } from './stage-view.ts'
 
 /** Bytes that a message takes before anything of it has come, about. */
 const OBJECTS = 1_024

@@ -2,10 +2,11 @@ import { setMaxListeners } from 'node:events'
 import type { InterruptedError } from '../errors.ts'
 import type { LiveConnectionContext } from '../milter/context.ts'
 import type { MessageLimits } from '../milter/message-limits.ts'
+import { NOBODY, type EnvelopeAddress } from '../milter/envelope-address.ts'
 import { childLogger, type Logger } from '../milter/log.ts'
 import { Scope } from '../milter/scope.ts'
+import type { ServerFacts } from '../milter/server-facts.ts'
 import type { FilterMember, RecipientStage, StageContext } from './definition.ts'
-import { EnvelopeAddress } from './envelope.ts'
 import type { CallSubject } from './filter-calls.ts'
 import { MailConnection } from './mail-connection.ts'
 import type { BodyStore } from './body-store.ts'
@@ -48,6 +49,10 @@ export class StageFacts<Context extends LiveConnectionContext>
   get connection(): MailConnection {
     this.#connection ??= new MailConnection(this.context)
     return this.#connection
+  }
+
+  get server(): ServerFacts {
+    return this.context.server
   }
 
   macro(name: string): string | undefined {
@@ -112,6 +117,3 @@ export class StageView
     return this.#message?.recipients ?? []
   }
 }
-
-/** The null sender. */
-export const NOBODY: EnvelopeAddress = new EnvelopeAddress(['<>'])

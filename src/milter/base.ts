@@ -12,6 +12,7 @@ import {
   type ConnectionContext,
 } from './context.ts'
 import { Editing, type EditList } from './edits.ts'
+import type { EnvelopeAddress } from './envelope-address.ts'
 import {
   tableOf,
   type AnyHandler,
@@ -26,6 +27,7 @@ import type {
   NegotiationRequest,
 } from './handlers.ts'
 import type { Logger } from './log.ts'
+import type { ServerFacts } from './server-facts.ts'
 
 /**
  * A filter as a class, one object for each SMTP session. Every callback is there and does nothing;
@@ -89,6 +91,30 @@ export class Base extends Editing implements FilterObjectSource {
 
   get connection(): Connection {
     return this.#latest().connection
+  }
+
+  /** The mail server: which one, its version, its known defects. */
+  get server(): ServerFacts {
+    return this.#latest().server
+  }
+
+  /**
+   * Of the message: see `MessageContext`.
+   * @throws UsageError HANDLER_OVERRAN as `context`, NOT_READ, WRONG_STAGE between messages
+   */
+  get sender(): EnvelopeAddress {
+    return this.#ofMessage('sender').sender
+  }
+
+  /** @throws as `sender`; MilterError MESSAGE_TOO_LARGE */
+  get recipients(): readonly EnvelopeAddress[] {
+    return this.#ofMessage('recipients').recipients
+  }
+
+  #ofMessage(what: string): LiveMessageContext {
+    const { context } = this
+    if (context instanceof LiveMessageContext) return context
+    throw new UsageError('WRONG_STAGE', `${what} is that of a message; there is none now`)
   }
 
   /** Version, actions and steps agreed with the mail server. */

@@ -2,9 +2,11 @@ import type { Peer } from '../protocol/commands.ts'
 import type { MacroStore } from '../session/macro-store.ts'
 import type { Session } from '../session/session.ts'
 import type { Terms } from '../session/terms.ts'
+import { KeptEnvelope } from './kept-envelope.ts'
 import { childLogger, type Logger } from './log.ts'
+import { messageLimits } from './message-limits.ts'
 import type { FilterSettings } from './options.ts'
-import type { ServerAtHand } from './servers-met.ts'
+import { UNKNOWN_SERVER, type ServerAtHand } from './servers-met.ts'
 
 /** What the contexts of one connection share. */
 export class ConnectionState {
@@ -15,6 +17,7 @@ export class ConnectionState {
   readonly #session: Session
   readonly #settings: FilterSettings
   #mailServer: ServerAtHand | undefined
+  #mostRecipients: number | undefined
 
   constructor(id: number, settings: FilterSettings, session: Session) {
     this.id = id
@@ -36,10 +39,19 @@ export class ConnectionState {
     return childLogger(this.logger, { connection: this.id })
   }
 
-  /** Told by macros of CONNECT, so it holds for the SMTP session; asked for when they are there. */
+  /** Told by macros of CONNECT, so it holds for the SMTP session. At negotiate nothing is known. */
   get mailServer(): ServerAtHand {
-    this.#mailServer ??= this.#settings.servers.at(this.macros, () => this.log)
+    if (this.#mailServer !== undefined) return this.#mailServer
+    const { servers } = this.#settings
+    if (this.#session.terms === undefined) return UNKNOWN_SERVER
+    this.#mailServer = servers.at(this.macros, () => this.log)
     return this.#mailServer
+  }
+
+  newEnvelope(): KeptEnvelope {
+    const { memory, limits } = this.#settings
+    this.#mostRecipients ??= messageLimits(limits).recipients
+    return new KeptEnvelope(memory, this.#mostRecipients)
   }
 
   /** An SMTP session begins. */

@@ -6,9 +6,11 @@ import { encodeText } from '../protocol/text.ts'
 import { bounded } from './bounded-text.ts'
 import type { ConnectionState } from './connection-state.ts'
 import { Editing, type EditList, type MessageEdits } from './edits.ts'
+import { NOBODY as NO_RECIPIENT, type EnvelopeAddress } from './envelope-address.ts'
+import type { KeptEnvelope } from './kept-envelope.ts'
 import { childLogger, type Logger } from './log.ts'
-import { envelopeAddress, esmtpParameters } from './parameters.ts'
 import { Scope } from './scope.ts'
+import { serverFacts, type ServerFacts } from './server-facts.ts'
 import type { ServerAtHand } from './servers-met.ts'
 
 /** The SMTP client. */
@@ -49,22 +51,32 @@ export interface ConnectionContext extends NegotiateContext {
    * 1,000 characters of it
    */
   readonly queueId: string | undefined
+  /** the mail server: which one, its version, its known defects */
+  readonly server: ServerFacts
 }
 
 /**
  * Of one message; the next message has another. `signal` also fires when it is abandoned. A handler that has
  * missed its deadline keeps its context; what comes of the message after that has another one.
  */
-export interface MessageContext extends ConnectionContext {}
-
-export interface SenderContext extends MessageContext {
-  /** without brackets and source route; empty for the null sender */
-  readonly address: string
-  /** ESMTP parameters, names in upper case, null for those without a value */
-  readonly parameters: ReadonlyMap<string, string | null>
+export interface MessageContext extends ConnectionContext {
+  /**
+   * Of MAIL. It is there in a filter that has a handler `envfrom`, or the mark `withEnvelope` on any.
+   * @throws UsageError NOT_READ in others, which are not sent it
+   */
+  readonly sender: EnvelopeAddress
+  /**
+   * Those of RCPT that were not refused; at `envrcpt` those before this one. They are there in a filter that
+   * has a handler `envrcpt`, or the mark `withEnvelope` on any.
+   * @throws UsageError NOT_READ in others, which are not sent them
+   * @throws MilterError MESSAGE_TOO_LARGE if there are more than `limits.recipients`
+   */
+  readonly recipients: readonly EnvelopeAddress[]
 }
 
-export interface RecipientContext extends SenderContext {
+export interface RecipientContext extends MessageContext {
+  /** the one that this is about */
+  readonly recipient: EnvelopeAddress
   /** the mail server refuses this recipient itself; seen only with the mark `rejectedRecipients` */
   readonly rejectedByServer: boolean
 }
@@ -181,6 +193,10 @@ export class LiveConnectionContext extends Editing implements ConnectionContext 
     return bounded(this.macro('i')) || undefined
   }
 
+  get server(): ServerFacts {
+    return serverFacts(this.state.mailServer, (name) => this.macro(name))
+  }
+
   /** Without the queue id, for who cannot know whose it is. */
   get connectionLog(): Logger {
     return this.state.log
@@ -217,14 +233,16 @@ export class LiveMessageContext
   readonly #number: number
   /** with handlers that were cut off and may still run */
   readonly #before: LiveMessageContext | undefined
-  #words: readonly string[] = []
+  readonly #envelope: KeptEnvelope
+  #recipient: EnvelopeAddress = NO_RECIPIENT
   #field: HeaderView | undefined
   #edits: EditList | undefined
   #onProgress: (() => void) | undefined
   #lastQueueId: string | undefined
 
-  constructor(state: ConnectionState, before?: LiveMessageContext) {
+  constructor(state: ConnectionState, envelope: KeptEnvelope, before?: LiveMessageContext) {
     super(state)
+    this.#envelope = envelope
     this.#before = before
     this.#number = before === undefined ? ++lastMessage : before.#number
   }
@@ -237,11 +255,11 @@ export class LiveMessageContext
   }
 
   protected override successor(): LiveMessageContext {
-    return new LiveMessageContext(this.state, this)
+    return new LiveMessageContext(this.state, this.#envelope, this)
   }
 
-  at(words: readonly string[]): this {
-    this.#words = words
+  atRecipient(recipient: EnvelopeAddress): this {
+    this.#recipient = recipient
     return this
   }
 
@@ -276,12 +294,26 @@ export class LiveMessageContext
 
   // ---- for handlers
 
-  get address(): string {
-    return envelopeAddress(this.#words[0] ?? '')
+  get sender(): EnvelopeAddress {
+    this.#needSent('sender', 'MAIL', 'envfrom', Step.NOMAIL)
+    return this.#envelope.sender
   }
 
-  get parameters(): ReadonlyMap<string, string | null> {
-    return esmtpParameters(this.#words.slice(1))
+  get recipients(): readonly EnvelopeAddress[] {
+    this.#needSent('recipients', 'RCPT', 'envrcpt', Step.NORCPT)
+    return this.#envelope.recipients
+  }
+
+  get recipient(): EnvelopeAddress {
+    return this.#recipient
+  }
+
+  #needSent(what: string, command: string, stage: string, declined: number): void {
+    if ((this.state.terms.declined & declined) === 0) return
+    throw new UsageError(
+      'NOT_READ',
+      `${what} needs ${command}, which the mail server does not send to this filter; mark the handler that asks with withEnvelope, or give the filter a handler ${stage}`,
+    )
   }
 
   get rejectedByServer(): boolean {

@@ -13,16 +13,18 @@ import type {
 } from '../session/events.ts'
 import { Session } from '../session/session.ts'
 import type { Terms, Wishes } from '../session/terms.ts'
-import type { Verdict } from '../session/verdict.ts'
+import { endsMessage, type Verdict } from '../session/verdict.ts'
 import { keepsLeadingSpace, LiveConnectionContext, LiveMessageContext } from './context.ts'
 import { readable, tapped } from './answer.ts'
 import { channels } from './channels.ts'
 import { ConnectionState } from './connection-state.ts'
 import { decodeAs } from './decoding.ts'
 import { EditList } from './edits.ts'
+import { EnvelopeAddress, type EnvelopeWords } from './envelope-address.ts'
 import { filterObject, type FilterFactory, type FilterObject } from './filter-object.ts'
 import { EventCalls, type Contexts } from './event-calls.ts'
 import { interruption } from './interruption.ts'
+import type { KeptEnvelope } from './kept-envelope.ts'
 import type { Marks } from './marks.ts'
 import { MergedFields } from './merged-fields.ts'
 import {
@@ -53,6 +55,8 @@ export class Conversation implements SessionEvents, Contexts {
   #state: ConnectionState
   #context: LiveConnectionContext
   #message: LiveMessageContext | undefined
+  /** of the present message */
+  #envelope: KeptEnvelope | undefined
   /** of the present SMTP session, once there is something to call */
   #runner: EventCalls | undefined
   #headerMarks: Marks | undefined
@@ -120,7 +124,8 @@ export class Conversation implements SessionEvents, Contexts {
   }
 
   messageBegins(): boolean {
-    this.#message = new LiveMessageContext(this.#state)
+    this.#envelope = this.#state.newEnvelope()
+    this.#message = new LiveMessageContext(this.#state, this.#envelope)
     if (channels.messageStart.hasSubscribers) {
       channels.messageStart.publish({ connection: this.id, message: this.#message.message })
     }
@@ -132,21 +137,29 @@ export class Conversation implements SessionEvents, Contexts {
   }
 
   mail(words: readonly string[]): Later<Verdict> {
-    const { record } = this.#calls()
+    const { record, filter } = this.#calls()
     if (record !== undefined) record.sender = words[0]
+    // Who stands for others keeps the envelope for them.
+    if (filter.callsFilters !== true) this.#envelope!.sender = addressOf(words)
     return this.#callWithWords('envfrom', words)
   }
 
   rcpt(words: readonly string[]): Later<Verdict> {
-    const { record } = this.#calls()
+    const { record, filter } = this.#calls()
     if (record !== undefined) record.recipient = words[0]
-    return this.#callWithWords('envrcpt', words)
+    if (filter.callsFilters === true) return this.#callWithWords('envrcpt', words)
+    const recipient = addressOf(words)
+    const message = this.#message!.atRecipient(recipient)
+    const refused = message.rejectedByServer
+    return tapped(this.#callWithWords('envrcpt', words), (verdict) => {
+      if (!refused && !endsMessage(verdict)) this.#envelope?.add(recipient)
+    })
   }
 
   #callWithWords(stage: 'envfrom' | 'envrcpt', words: readonly string[]): Later<Verdict> {
     const calls = this.#calls()
     const { decode } = calls.marks(stage)
-    return calls.call(stage, this.#message!.at(words), decodeAs(decode, words))
+    return calls.call(stage, this.#message!, decodeAs(decode, words))
   }
 
   data(): Later<Verdict> {
@@ -241,7 +254,8 @@ export class Conversation implements SessionEvents, Contexts {
     calls.record?.publish(this.#message, verdict)
     calls.record = undefined
     this.#message.finish()
-    this.#message = undefined
+    this.#envelope!.letGo()
+    this.#message = this.#envelope = undefined
     calls.filter.messageOver?.()
   }
 
@@ -340,6 +354,10 @@ export class Conversation implements SessionEvents, Contexts {
     return undefined
   }
 }
+
+/** What MAIL and RCPT bring: there is always an address. */
+const addressOf = (words: readonly string[]): EnvelopeAddress =>
+  new EnvelopeAddress(words as EnvelopeWords)
 
 /** A body that cannot be read to its end defers the message, whatever the policy: half of it is out. */
 async function* watched(

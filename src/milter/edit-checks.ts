@@ -1,7 +1,7 @@
 import { UsageError } from '../errors.ts'
 import { encodeText } from '../protocol/text.ts'
 import type { Text } from './edits.ts'
-import { checkParameters, checkPath } from './envelope-path.ts'
+import { checkPath } from './envelope-path.ts'
 
 /**
  * Checks what would break the message: RFC 5322 names are printable ASCII without a colon. Bytes from
@@ -84,13 +84,6 @@ export function envelopeText(what: string, text: Text): Buffer {
 export function envelopePath(what: 'sender' | 'recipient', address: Text): Buffer {
   const bytes = envelopeText(what, address)
   checkPath(what, bytes)
-  return bytes
-}
-
-/** @throws UsageError INVALID_ADDRESS */
-export function envelopeParameters(parameters: Text): Buffer {
-  const bytes = envelopeText('parameters', parameters)
-  checkParameters(bytes)
   return bytes
 }
 

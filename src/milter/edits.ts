@@ -8,7 +8,6 @@ import { decodeText, encodeText } from '../protocol/text.ts'
 import type { MemoryBudget } from '../session/memory-budget.ts'
 import type { Terms } from '../session/terms.ts'
 import {
-  envelopeParameters,
   envelopePath,
   envelopeText,
   foldWithLf,
@@ -16,6 +15,7 @@ import {
   headerName,
 } from './edit-checks.ts'
 import type { MergedFields } from './merged-fields.ts'
+import { envelopeParameters, type EsmtpParameters } from './parameters.ts'
 
 /** Text is sent as UTF-8 (text that came off the wire as it came); bytes as they are. */
 export type Text = string | Uint8Array
@@ -49,12 +49,12 @@ export interface MessageEdits {
   changeHeader(name: Text, index: number, value: Text | null): void
   /** The index-th field of a name, from 1. To delete several, begin with the last. */
   deleteHeader(name: Text, index?: number): void
-  /** `<a@example.org>`, and ESMTP parameters in one string such as `NOTIFY=NEVER`. */
-  addRecipient(address: Text, parameters?: Text): void
+  /** With brackets or without; ESMTP parameters such as `NOTIFY=NEVER` as text, words or a map. */
+  addRecipient(address: Text, parameters?: EsmtpParameters): void
   /** As it came in RCPT, parameters left out. */
   deleteRecipient(address: Text): void
   /** `<>` for the null sender. */
-  changeFrom(address: Text, parameters?: Text): void
+  changeFrom(address: Text, parameters?: EsmtpParameters): void
   /** A new body, lines ended by CRLF. Repeated calls append. Do not change `data` afterwards. */
   replaceBody(data: Text): void
   /** Into the mail server's hold queue; takes effect with a verdict that lets the message pass. */
@@ -86,7 +86,7 @@ export abstract class Editing implements MessageEdits {
     this.toEditList('deleteHeader').changeHeader(name, index, null)
   }
 
-  addRecipient(address: Text, parameters?: Text): void {
+  addRecipient(address: Text, parameters?: EsmtpParameters): void {
     this.toEditList('addRecipient').addRecipient(address, parameters)
   }
 
@@ -94,7 +94,7 @@ export abstract class Editing implements MessageEdits {
     this.toEditList('deleteRecipient').deleteRecipient(address)
   }
 
-  changeFrom(address: Text, parameters?: Text): void {
+  changeFrom(address: Text, parameters?: EsmtpParameters): void {
     this.toEditList('changeFrom').changeFrom(address, parameters)
   }
 
@@ -199,16 +199,17 @@ export class EditList {
     return this.#merged.lacks(name, index)
   }
 
-  addRecipient(address: Text, parameters?: Text): void {
+  addRecipient(address: Text, parameters?: EsmtpParameters): void {
     const bytes = envelopePath('recipient', address)
-    if (parameters === undefined || parameters.length === 0) {
+    const words = envelopeParameters(parameters)
+    if (words === undefined) {
       this.#push(this.#envelope, { type: 'addrcpt', address: bytes })
       return
     }
     this.#push(this.#envelope, {
       type: 'addrcpt_par',
       address: bytes,
-      parameters: envelopeParameters(parameters),
+      parameters: words,
     })
   }
 
@@ -217,12 +218,11 @@ export class EditList {
     this.#push(this.#envelope, { type: 'delrcpt', address: bytes })
   }
 
-  changeFrom(address: Text, parameters?: Text): void {
-    const given = parameters !== undefined && parameters.length > 0
+  changeFrom(address: Text, parameters?: EsmtpParameters): void {
     this.#push(this.#envelope, {
       type: 'chgfrom',
       address: envelopePath('sender', address),
-      parameters: given ? envelopeParameters(parameters) : undefined,
+      parameters: envelopeParameters(parameters),
     })
   }
 

@@ -39,16 +39,21 @@ export function checkPath(what: 'sender' | 'recipient', bytes: Buffer): void {
   )
 }
 
-/** @throws UsageError INVALID_ADDRESS */
-export function checkParameters(bytes: Buffer): void {
-  for (const word of bytes.toString('latin1').split(/ +/)) {
-    if (word === '' || PARAMETER.test(word)) continue
-    throw new UsageError(
-      'INVALID_ADDRESS',
-      `${JSON.stringify(short(Buffer.from(word, 'latin1')))} is not an ESMTP parameter; write NAME or NAME=value with a blank between two, and blanks, "=" and "+" in values as xtext (RFC 3461, section 4)`,
-    )
-  }
+/**
+ * @param word one parameter: `NAME` or `NAME=value`
+ * @throws UsageError INVALID_ADDRESS
+ */
+export function checkParameter(word: Buffer): void {
+  if (PARAMETER.test(word.toString('latin1'))) return
+  const control = word.find((byte) => byte < 0x20 || byte === 0x7f)
+  const holds = control === undefined ? '' : ` (it holds the byte ${hex(control)})`
+  throw new UsageError(
+    'INVALID_ADDRESS',
+    `${JSON.stringify(short(word))} is not an ESMTP parameter${holds}; write NAME or NAME=value with a space between two, and spaces, "=" and "+" in values as xtext (RFC 3461, section 4)`,
+  )
 }
+
+const hex = (byte: number): string => `0x${byte.toString(16).padStart(2, '0')}`
 
 const short = (bytes: Buffer): string => {
   const text = bytes.toString('utf8')

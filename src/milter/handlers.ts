@@ -16,7 +16,6 @@ import type {
   MessageContext,
   NegotiateContext,
   RecipientContext,
-  SenderContext,
 } from './context.ts'
 
 /** What a handler may return, now or later: a verdict of its stage, or nothing for "continue". */
@@ -61,7 +60,7 @@ export interface Handlers {
   ): ConnectionAnswer
   helo?(ctx: ConnectionContext, name: string): ConnectionAnswer
   /** A message begins. `sender` as the client wrote it, with brackets; then ESMTP parameters. */
-  envfrom?(ctx: SenderContext, sender: string, ...parameters: string[]): MessageAnswer
+  envfrom?(ctx: MessageContext, sender: string, ...parameters: string[]): MessageAnswer
   /** A refusal here is for this recipient only; "accept" and "discard" are for the message. */
   envrcpt?(ctx: RecipientContext, recipient: string, ...parameters: string[]): MessageAnswer
   data?(ctx: MessageContext): MessageAnswer

@@ -19,6 +19,8 @@ export interface Version {
   readonly numbers: readonly number[]
   /** the day of a snapshot of Postfix: `20260803` */
   readonly snapshot: string | undefined
+  /** for people: `3.7.11` */
+  readonly text: string
 }
 
 /**
@@ -51,7 +53,11 @@ function made(kind: keyof typeof NAMES, told: string): MailServer {
 export function versionOf(text: string): Version | undefined {
   const found = /^\s*(\d{1,9}(?:\.\d{1,9}){1,5})(?:-(\d{8})(?!\d))?/.exec(text)
   if (found === null) return undefined
-  return { numbers: found[1]!.split('.').map(Number), snapshot: found[2] }
+  return {
+    numbers: found[1]!.split('.').map(Number),
+    snapshot: found[2],
+    text: found[0].trimStart(),
+  }
 }
 
 /** Number by number; a number that is missing is 0. */

@@ -22,6 +22,7 @@ export interface Marks {
   readonly headerLeadingSpace?: true
   readonly lent?: true
   readonly decode?: DecodeStrategy
+  readonly envelope?: true
 }
 
 // Functions of any kind are marked; they are only keys here.
@@ -71,6 +72,8 @@ const FITS: Readonly<Record<string, string>> = {
   headerLeadingSpace: 'it belongs on header',
   lent: 'it belongs on body',
   decode: 'it belongs on envfrom, envrcpt or header',
+  withEnvelope:
+    'it belongs on a handler of a message: envfrom, envrcpt, data, header, eoh, body or eom',
 }
 
 const ALLOWED: Readonly<Record<keyof Marks, (stage: Stage) => boolean>> = {
@@ -81,12 +84,19 @@ const ALLOWED: Readonly<Record<keyof Marks, (stage: Stage) => boolean>> = {
   headerLeadingSpace: (stage) => stage === 'header',
   lent: (stage) => stage === 'body',
   decode: (stage) => stage === 'envfrom' || stage === 'envrcpt' || stage === 'header',
+  envelope: (stage) => STAGES[stage].verdicts.includes('discard'),
+}
+
+/** Of marks that are called otherwise than what they set. */
+const NAMES: Partial<Record<keyof Marks, string>> = {
+  macros: 'symlist',
+  envelope: 'withEnvelope',
 }
 
 /** Finds marks on the wrong stage; wrappers do not know where their function will go. */
 export function checkMarks(stage: Stage, marks: Marks): void {
   for (const key of Object.keys(marks) as (keyof Marks)[]) {
-    if (!ALLOWED[key](stage)) throw wrongStage(key === 'macros' ? 'symlist' : key, stage)
+    if (!ALLOWED[key](stage)) throw wrongStage(NAMES[key] ?? key, stage)
   }
 }
 
@@ -144,6 +154,18 @@ export function rejectedRecipients<This, Args extends unknown[], Result>(
     context,
     ALLOWED.rejectedRecipients,
   )
+}
+
+/**
+ * On a handler of a message: `ctx.sender` and `ctx.recipients` are there, though the filter has no handlers
+ * `envfrom` and `envrcpt`. MAIL and RCPT are sent then, and get no reply where the mail server can do without,
+ * so that they cost no round trip.
+ */
+export function withEnvelope<This, Args extends unknown[], Result>(
+  handler: Handler<This, Args, Result>,
+  context?: Decorator,
+): Handler<This, Args, Result> {
+  return mark('withEnvelope', handler, { envelope: true }, context, ALLOWED.envelope)
 }
 
 /**

@@ -79,7 +79,7 @@ export interface FilterOptions {
    */
   readonly overload?: OverloadAnswer | undefined
   /**
-   * What one message may hold, for filters of `defineFilter`. What is given here goes before what the
+   * What one message may hold, for filters of `defineFilter`; `recipients` is also for `ctx.recipients`. What is given here goes before what the
    * filters themselves say.
    */
   readonly limits?: Partial<MessageLimits> | undefined

@@ -8,6 +8,9 @@ export interface ServerAtHand extends MailServer {
   readonly defects: ReadonlySet<DefectName>
 }
 
+/** One that has told nothing. */
+export const UNKNOWN_SERVER: ServerAtHand = atHand('', false)
+
 /** Where macros are looked up. */
 export interface Macros {
   get(name: string): string | undefined
@@ -36,14 +39,18 @@ export class ServersMet {
     const sign = hasIfName ? `${told}\n` : told
     const known = this.#met.get(sign)
     if (known !== undefined) return known
-    const server = mailServer(told, hasIfName)
-    const met = { ...server, defects: defectsOf(server) }
+    const met = atHand(told, hasIfName)
     if (this.#met.size < MOST) {
       this.#met.set(copied(sign), met)
       if (this.#tells) tell(met, log())
     }
     return met
   }
+}
+
+function atHand(told: string, hasIfName: boolean): ServerAtHand {
+  const server = mailServer(told, hasIfName)
+  return { ...server, defects: defectsOf(server) }
 }
 
 function tell({ label, defects }: ServerAtHand, log: Logger): void {

@@ -20,6 +20,7 @@ export function wishesOf(filter: FilterObject, settings: FilterSettings): Wishes
   // As pymilter: always able to skip; refused recipients only on demand.
   let steps: number = Step.SKIP
   let macros: Map<MacroStage, readonly string[]> | undefined
+  let envelope = false
   for (const stage of STAGE_NAMES) {
     const { noSend, noReply, macros: at } = STAGES[stage]
     const handler = filter.handlers[stage]
@@ -29,6 +30,7 @@ export function wishesOf(filter: FilterObject, settings: FilterSettings): Wishes
     }
     const marks = marksOf(handler)
     checkMarks(stage, marks)
+    if (marks.envelope) envelope = true
     if (marks.macros !== undefined) (macros ??= new Map()).set(at!, marks.macros)
     // Without it nobody knows whether a space followed the colon, and signatures break.
     if (stage === 'header' && (marks.headerLeadingSpace || !marks.noCallback)) {
@@ -41,6 +43,7 @@ export function wishesOf(filter: FilterObject, settings: FilterSettings): Wishes
     if (marks.noReply) steps |= noReply
     if (marks.rejectedRecipients) steps |= Step.RCPT_REJ
   }
+  if (envelope) steps = askingForEnvelope(steps, filter)
   return {
     actions: (settings.actions & (filter.actions ?? ALL_ACTIONS)) | settings.requiredActions,
     required: settings.requiredActions,
@@ -48,6 +51,16 @@ export function wishesOf(filter: FilterObject, settings: FilterSettings): Wishes
     macros: macros ?? NO_MACRO_LISTS,
     dataSize: settings.dataSize,
   }
+}
+
+/** MAIL and RCPT are sent, and need no reply where the filter has no handler for them. */
+function askingForEnvelope(steps: number, { handlers }: FilterObject): number {
+  let asking = steps
+  for (const stage of ['envfrom', 'envrcpt'] as const) {
+    const { noSend, noReply } = STAGES[stage]
+    if (handlers[stage] === undefined) asking = (asking & ~noSend) | noReply
+  }
+  return asking
 }
 
 /**

@@ -8,11 +8,11 @@ import { available, sourcePath, startFilter, temporaryDirectory } from './suppor
 
 /** The same as fixtures/pymilter_filter.py. */
 class Filter extends Base {
-  recipients = 0
+  count = 0
   subjects = 0
   size = 0
   @noReply override connect() {
-    this.recipients = 0
+    this.count = 0
   }
   override envfrom(sender: string) {
     this.subjects = 0
@@ -22,7 +22,7 @@ class Filter extends Base {
     return REJECT
   }
   override envrcpt(recipient: string) {
-    this.recipients++
+    this.count++
     return recipient.startsWith('<later') ? TEMPFAIL : undefined
   }
   override header(name: string) {
@@ -33,7 +33,7 @@ class Filter extends Base {
   }
   override eom() {
     this.addHeader('X-Size', String(this.size))
-    this.insertHeader(0, 'X-First', String(this.recipients))
+    this.insertHeader(0, 'X-First', String(this.count))
     if (this.subjects > 0) this.changeHeader('Subject', 1, 'changed')
     this.deleteHeader('X-Gone', 1)
     this.addRecipient('<archive@example.net>')

@@ -11,9 +11,11 @@ const filter = (seen: string[]): (() => Handlers) => {
       void seen.push(`connect ${hostname} ${family} ${address} v${ctx.negotiated.version}`),
     helo: (ctx, name) =>
       void seen.push(`helo ${name}${ctx.macro('tls_version') ? ' tls' : ''}`),
-    envfrom: (ctx, sender) => void seen.push(`envfrom ${sender} ${ctx.address}`),
+    envfrom: (ctx, sender) => void seen.push(`envfrom ${sender} ${ctx.sender.address}`),
     envrcpt: (ctx, to) =>
-      void seen.push(`envrcpt ${to} ${ctx.address}${ctx.rejectedByServer ? ' rejected' : ''}`),
+      void seen.push(
+        `envrcpt ${to} ${ctx.recipient.address}${ctx.rejectedByServer ? ' rejected' : ''}`,
+      ),
     data: () => void seen.push('data'),
     eom: (ctx) => {
       seen.push('eom')

@@ -214,8 +214,8 @@ eachServer('whole messages', (kind) => {
     const seen: unknown[] = []
     stack.filter = defineFilter({
       name: 'facts',
-      message({ connection }) {
-        const { tls, server } = connection
+      message({ connection, server }) {
+        const { tls } = connection
         seen.push([tls?.version, tls?.bits, connection.authenticated, server.name])
         seen.push(/^(?:Postfix )?\d/.test(server.software ?? ''))
       },

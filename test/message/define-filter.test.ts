@@ -178,9 +178,8 @@ describe('a connection', () => {
       let facts: unknown
       const outcome = await deliver(
         named({
-          message({ connection }) {
-            const { hostname, address, port, family, helo, authenticated, tls, server } =
-              connection
+          message({ connection, server }) {
+            const { hostname, address, port, family, helo, authenticated, tls } = connection
             facts = {
               hostname,
               address,

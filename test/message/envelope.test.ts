@@ -3,7 +3,9 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import type { UsageError } from '../../src/errors.ts'
 import type { EditGuard } from '../../src/message/edit-guard.ts'
-import { EnvelopeAddress, MailSender, Recipients } from '../../src/message/envelope.ts'
+import { MailSender, Recipients } from '../../src/message/envelope.ts'
+import { EnvelopeAddress } from '../../src/milter/envelope-address.ts'
+import { esmtpParameters } from '../../src/milter/parameters.ts'
 import { Action } from '../../src/protocol/constants.ts'
 
 /** A guard that allows everything, and notes what it was asked. */
@@ -116,7 +118,11 @@ describe('an address of the envelope', () => {
       'NOTIFY=NEVER',
       'X',
     ])
-    for (const none of ['', ' ', undefined]) {
+    assert.deepEqual(EnvelopeAddress.of('a@b', esmtpParameters(words.slice(4))).words, [
+      '<a@b>',
+      ...words.slice(4),
+    ])
+    for (const none of ['', ' ', undefined, [], new Map<string, null>()]) {
       assert.deepEqual(EnvelopeAddress.of('a@b', none).words, ['<a@b>'])
     }
   })
@@ -165,6 +171,17 @@ describe('the sender', () => {
       ['sender.replace', Action.CHGFROM],
       ['sender.replace', Action.CHGFROM],
     ])
+  })
+
+  it('is an address like any other, at each moment', () => {
+    const { sender } = senderOf('<"A"@B.org>', 'SIZE=1')
+    assert.ok(sender instanceof EnvelopeAddress)
+    assert.equal(sender.local, 'A')
+    assert.equal(sender.mailbox, 'A@b.org')
+    sender.replace('c@D', new Map([['RET', 'FULL']]))
+    assert.equal(sender.local, 'c')
+    assert.equal(sender.mailbox, 'c@d')
+    assert.deepEqual([...sender.parameters], [['RET', 'FULL']])
   })
 
   it('may be nobody', () => {

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { checkParameters, checkPath } from '../../src/milter/envelope-path.ts'
+import { checkPath } from '../../src/milter/envelope-path.ts'
+import {
+  envelopeParameters,
+  esmtpParameters,
+  type EsmtpParameters,
+} from '../../src/milter/parameters.ts'
 import { encodeText } from '../../src/protocol/text.ts'
 
 const bad = { name: 'UsageError', code: 'INVALID_ADDRESS' }
@@ -109,9 +114,59 @@ describe('ESMTP parameters', () => {
     'ORCPT=rfc822;a+40b',
     'AUTH=<>',
   ]) {
-    it(`may be sent: ${one}`, () => checkParameters(encodeText(one)))
+    it(`may be sent: ${one}`, () =>
+      assert.equal(String(envelopeParameters(one)), one.replace('  ', ' ')))
   }
-  for (const one of ['NOTIFY=', '=NEVER', 'A=B=C', 'A,B=C', '<a@b>', 'A\tB', 'A=(\x7f']) {
-    it(`are refused: ${one}`, () => assert.throws(() => checkParameters(encodeText(one)), bad))
+
+  const REFUSED = [
+    'NOTIFY=',
+    '=NEVER',
+    'A=B=C',
+    'A,B=C',
+    '<a@b>',
+    'A\tB',
+    'A=(\x7f',
+    'X\n',
+    'X\0',
+  ]
+  for (const one of REFUSED) {
+    it(`are refused: ${JSON.stringify(one)}`, () => {
+      assert.throws(() => envelopeParameters(one), bad)
+      assert.throws(() => envelopeParameters(encodeText(one)), bad)
+      assert.throws(() => envelopeParameters([one]), bad)
+    })
   }
+
+  const WORDS = ['NOTIFY=SUCCESS,DELAY', 'SMTPUTF8', 'X=\udce9']
+  const given: [what: string, given: EsmtpParameters][] = [
+    ['text', WORDS.join(' ')],
+    ['text with spaces around it', `  ${WORDS.join('   ')} `],
+    ['bytes', encodeText(WORDS.join(' '))],
+    ['a list of words', WORDS],
+    ['a set', new Set(WORDS)],
+    ['a map', esmtpParameters(WORDS)],
+    ['a list of pairs', [...esmtpParameters(WORDS)]],
+  ]
+  for (const [what, one] of given) {
+    it(`are the same given as ${what}`, () =>
+      assert.deepEqual(envelopeParameters(one), encodeText(WORDS.join(' '))))
+  }
+
+  it('may be none', () => {
+    for (const none of [undefined, '', ' ', Buffer.alloc(0), [], new Map<string, null>()]) {
+      assert.equal(envelopeParameters(none), undefined)
+    }
+  })
+
+  it('cannot bring others with them', () => {
+    assert.throws(() => envelopeParameters(['NOTIFY=NEVER RET=HDRS']), bad)
+    assert.throws(() => envelopeParameters(new Map([['ENVID', 'a RET=HDRS']])), bad)
+    assert.throws(() => envelopeParameters(['']), bad)
+  })
+
+  it('are nothing else', () => {
+    for (const wrong of [null, 5, {}, [5], [null], new Uint16Array([65])]) {
+      assert.throws(() => envelopeParameters(wrong as never), bad)
+    }
+  })
 })

@@ -226,7 +226,7 @@ describe('what a mail server sends', () => {
     const names: string[] = []
     const wire = Wire.negotiated(() => ({
       connect: () => new Promise<void>((resolve) => (go = resolve)),
-      envrcpt: (ctx) => void names.push(ctx.address),
+      envrcpt: (ctx) => void names.push(ctx.recipient.address),
     }))
     wire.send(connect())
     const commands = [mail(), ...Array.from({ length: 2_000 }, (_, i) => rcpt(`<${i}@x>`))]

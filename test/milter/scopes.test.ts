@@ -128,8 +128,8 @@ describe('contexts', () => {
     const seen: unknown[] = []
     const wire = Wire.negotiated(() => ({
       envfrom: (ctx, sender, ...words) =>
-        void seen.push(sender, words, ctx.address, [...ctx.parameters]),
-      envrcpt: (ctx, to) => void seen.push(to, ctx.address, ctx.rejectedByServer),
+        void seen.push(sender, words, ctx.sender.address, [...ctx.sender.parameters]),
+      envrcpt: (ctx, to) => void seen.push(to, ctx.recipient.address, ctx.rejectedByServer),
     }))
     wire.send(
       mail('<@relay:a@b>', 'size=3', 'SMTPUTF8', 'X=y=z'),

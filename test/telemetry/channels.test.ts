@@ -7,7 +7,7 @@ import { pathToFileURL } from 'node:url'
 import { defineFilter } from '../../src/message/define-filter.ts'
 import type { MessageDone, TelemetryEvents } from '../../src/milter/channels.ts'
 import { observe } from '../../src/milter/channels.ts'
-import type { LiveMessageContext } from '../../src/milter/context.ts'
+import type { LiveMessageContext, RecipientContext } from '../../src/milter/context.ts'
 import { noReply } from '../../src/milter/marks.ts'
 import { MtaClient } from '../../src/mta/client.ts'
 import { serve } from '../../src/server/serve.ts'
@@ -181,8 +181,8 @@ describe('the message channel', () => {
   it('counts recipients that were refused, and goes on', async () => {
     const kept = keep()
     const filter = {
-      envrcpt: (ctx: { address: string }) =>
-        ctx.address.startsWith('no') ? reply(550, '5.1.1', 'unknown') : undefined,
+      envrcpt: (ctx: RecipientContext) =>
+        ctx.recipient.address.startsWith('no') ? reply(550, '5.1.1', 'unknown') : undefined,
       eom: () => {},
     }
     await deliver(() => filter, {

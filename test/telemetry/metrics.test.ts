@@ -43,7 +43,7 @@ describe('metrics', () => {
     }
     await deliver(
       () => ({
-        envrcpt: (ctx) => (ctx.address === 'no@example.net' ? REJECT : undefined),
+        envrcpt: (ctx) => (ctx.recipient.address === 'no@example.net' ? REJECT : undefined),
         eom(ctx) {
           ctx.addHeader('X', '1')
           ctx.addHeader('Y', '2')

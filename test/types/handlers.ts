@@ -25,7 +25,7 @@ const complete: Handlers = {
     family === 'inet' && port === 0 && hostname !== address ? REJECT : ctx.log.info('x'),
   helo: async (_ctx, name) => (name === '' ? reply(550, '5.5.2', 'no name') : CONTINUE),
   envfrom: (ctx, _sender, ...words) =>
-    ctx.parameters.size === words.length ? undefined : DISCARD,
+    ctx.sender.parameters.size === words.length ? undefined : DISCARD,
   envrcpt: async (ctx) => (ctx.rejectedByServer ? undefined : ACCEPT),
   header: (ctx, name, value) => (ctx.raw.exact && name === value ? ACCEPT : undefined),
   body: (_ctx, chunk) => (chunk.length > 9 ? SKIP : undefined),

@@ -1,4 +1,4 @@
-import type { EnvelopeAddress } from '../envelope.ts'
+import type { EnvelopeAddress } from '../../milter/envelope-address.ts'
 
 export type EnvelopeEdit =
   | {
