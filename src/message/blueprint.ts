@@ -36,6 +36,8 @@ export interface Blueprint {
   readonly declared: ReadonlySet<FilterStage>
   /** the header is sent */
   readonly readsHeaders: boolean
+  /** the body is sent */
+  readonly readsBody: boolean
   /** RCPT gets a reply, so that a recipient can be refused */
   readonly answersRecipients: boolean
 }
@@ -147,6 +149,7 @@ export function blueprintOf(members: readonly FilterMember[]): Blueprint {
     ),
     declared: new Set(FILTER_STAGES.filter(has)),
     readsHeaders: reads('headers'),
+    readsBody: reads('body'),
     answersRecipients: answered('recipient'),
   }
 }

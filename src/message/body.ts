@@ -26,15 +26,19 @@ export class MailBody implements AsyncIterable<Buffer> {
   #writing: Promise<void> | undefined
   #replacements = 0
   #over = false
+  readonly #look: () => void
 
-  constructor(store: BodyStore, supply: BodySupply) {
+  /** @param look called before the given body is looked at; throws if it may not be */
+  constructor(store: BodyStore, supply: BodySupply, look: () => void = nothing) {
     this.#given = store
     this.#store = store
     this.#supply = supply
+    this.#look = look
   }
 
-  /** Bytes. */
+  /** Bytes. @throws UsageError NOT_READ */
   get size(): number {
+    this.#needSent()
     return this.#store.size
   }
 
@@ -45,9 +49,11 @@ export class MailBody implements AsyncIterable<Buffer> {
 
   /**
    * All of it. Do not change the bytes.
+   * @throws UsageError NOT_READ
    * @throws MilterError BODY_GONE after the handler, whatever the size; SPILL_FAILED
    */
   async bytes(): Promise<Buffer> {
+    this.#needSent()
     this.#refuseLate()
     await this.#written()
     const bytes = await this.#store.bytes()
@@ -55,14 +61,20 @@ export class MailBody implements AsyncIterable<Buffer> {
     return bytes
   }
 
-  /** @throws MilterError as {@link bytes} */
+  /** @throws as {@link bytes} */
   async *[Symbol.asyncIterator](): AsyncGenerator<Buffer> {
+    this.#needSent()
     this.#refuseLate()
     await this.#written()
     for await (const piece of this.#store) {
       this.#refuseLate()
       yield piece
     }
+  }
+
+  /** A new body is the filter's own, whatever it reads. */
+  #needSent(): void {
+    if (!this.replaced) this.#look()
   }
 
   /**
@@ -79,7 +91,7 @@ export class MailBody implements AsyncIterable<Buffer> {
   }
 
   /**
-   * Another body. In text a bare LF becomes CRLF; bytes are taken as they are, and must not change
+   * Another body; it can be given without having read the old one. In text a bare LF becomes CRLF; bytes are taken as they are, and must not change
    * afterwards. A stream is read to its end here; until then the body is what it was, so that the
    * stream may be made from it, and an error in it harms nothing: the promise rejects. If nobody waits
    * for that promise, the handler has failed. Of several calls the last one counts.
@@ -159,6 +171,8 @@ export class MailBody implements AsyncIterable<Buffer> {
     return this.#store
   }
 }
+
+const nothing = (): void => {}
 
 /** A new body on its way, and whether the filter wants to know how it ends. */
 class Replacing {

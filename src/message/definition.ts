@@ -96,9 +96,9 @@ export interface FilterDefinition<State = undefined> {
   readonly edits?: readonly EditKind[] | undefined
   /**
    * What of the content the filter looks at: what no filter looks at is not sent, which makes a message
-   * cheaper by far. With `[]` there are envelope and macros, and `headers.append` and `headers.prepend`.
-   * The rest throws NOT_READ: `body` needs `body`; all else of `headers`, and `rawHeader()`, need
-   * `headers`; and `raw()`, `rawChunks()` and `mime()` need both.
+   * cheaper by far. With `[]` there are envelope and macros, `append`, `prepend` and `insertFirst` of
+   * `headers`, and `body.replace`. The rest throws NOT_READ: all else of `body` needs `body`; all else of `headers`,
+   * and `rawHeader()`, need `headers`; and `raw()`, `rawChunks()` and `mime()` need both.
    * @default everything its stages can look at
    */
   readonly reads?: readonly ReadKind[] | undefined

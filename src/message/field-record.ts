@@ -18,8 +18,11 @@ const OBJECT = 128
  */
 export class FieldRecord {
   readonly origin: FieldRecord | undefined
-  /** put beside a field of the client: never above the mail server's own Received */
-  below = false
+  /**
+   * of a new field: put on top, above the mail server's own Received; or beside a field of the client, and so never
+   * above it
+   */
+  side: 'above' | 'below' | undefined
   readonly #bytes: Buffer
   readonly #start: number
   readonly #colon: number
@@ -46,7 +49,7 @@ export class FieldRecord {
       bytes.length,
       origin?.origin ?? origin,
     )
-    record.below = origin?.below ?? false
+    record.side = origin?.side
     return record
   }
 

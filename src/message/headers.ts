@@ -118,23 +118,37 @@ export class MailHeaders implements Iterable<HeaderField> {
 
   /** A new field at the top, above the mail server's own Received too. @throws UsageError as {@link insertBefore} */
   prepend(name: string, value: string | Uint8Array): HeaderField {
-    return this.#insert(() => 0, 'prepend', name, value)
+    return this.#insert(() => 0, 'prepend', name, value, 'above')
   }
 
   /**
-   * A new field before another; before the first one it is right below the mail server's own Received,
-   * which is not in the list. Text is encoded and folded as it must be; bytes are everything after
+   * A new field right below the mail server's own Received, which is not in the list: above the fields that came,
+   * and below those that `prepend` has put on top. @throws UsageError as {@link insertBefore}
+   */
+  insertFirst(name: string, value: string | Uint8Array): HeaderField {
+    return this.#insert(() => this.#top(), 'insertFirst', name, value, 'below')
+  }
+
+  /** How many fields stand above the mail server's own Received. */
+  #top(): number {
+    const fields = this.#present()
+    const first = fields.findIndex(({ record }) => record.side !== 'above')
+    return first === -1 ? fields.length : first
+  }
+
+  /**
+   * A new field before another; before the first one that came it is right below the mail server's own Received. Text is encoded and folded as it must be; bytes are everything after
    * the colon, as they are to stand there.
    *
    * @throws UsageError INVALID_HEADER_NAME, INVALID_HEADER_VALUE (a line break without a blank after
    *   it, NUL, text that is not ASCII where the field has no place for it), INVALID_ADDRESS (text that is no list of addresses, where the field has one), TOO_LONG, WRONG_STAGE, INVALID_OPTION if there is no such field
    */
   insertBefore(place: FieldReference, name: string, value: string | Uint8Array): HeaderField {
-    return this.#insert(() => this.#indexOf(place), 'insertBefore', name, value, true)
+    return this.#insert(() => this.#indexOf(place), 'insertBefore', name, value, 'below')
   }
 
   insertAfter(place: FieldReference, name: string, value: string | Uint8Array): HeaderField {
-    return this.#insert(() => this.#indexOf(place) + 1, 'insertAfter', name, value, true)
+    return this.#insert(() => this.#indexOf(place) + 1, 'insertAfter', name, value, 'below')
   }
 
   /** One field of that name, with that value: the first is changed, others go; appended if none is there. */
@@ -173,7 +187,7 @@ export class MailHeaders implements Iterable<HeaderField> {
     what: string,
     name: string,
     value: string | Uint8Array,
-    below: boolean = false,
+    side?: 'above' | 'below',
   ): HeaderField {
     const permitted = this.#guard.permit(`headers.${what}`, Action.ADDHDRS)
     const bytes = headerName(name)
@@ -186,7 +200,7 @@ export class MailHeaders implements Iterable<HeaderField> {
       ),
       this,
     )
-    field.record.below = below
+    field.record.side = side
     if (!permitted) field.gone = true
     else if (index === undefined) this.#list.push(field)
     else this.#present().splice(index(), 0, field)

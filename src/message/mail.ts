@@ -144,9 +144,8 @@ export class LiveMail
 
   get body(): MailBody {
     this.#needBody('body')
-    this.#needReads('body', 'body')
     if (this.#body === undefined) {
-      this.#body = new MailBody(this.#given.body, this)
+      this.#body = new MailBody(this.#given.body, this, () => this.#needReads('body', 'body'))
       if (this.#over) this.#body.close()
     }
     return this.#body
@@ -261,7 +260,9 @@ export class LiveMail
   #needReads(what: string, kind: ReadKind): void {
     if (this.member.reads.has(kind)) return
     const rest =
-      kind === 'headers' ? '; without it fields can only be appended and prepended' : ''
+      kind === 'headers'
+        ? '; without it fields can only be added: append, prepend, insertFirst'
+        : '; without it the body can only be replaced'
     throw new UsageError(
       'NOT_READ',
       `mail.${what} needs what the mail server has not sent, since the filter ${JSON.stringify(this.member.name)} does not have ${JSON.stringify(kind)} in its "reads"${rest}`,

@@ -385,7 +385,9 @@ export class Pipeline implements FilterObject, PipelineEvents {
       return verdict
     }
     const { body } = plan
-    return given.body.equals(body).then(async (same) => {
+    // What was not sent is not known to be the same.
+    const { readsBody } = this.#blueprint
+    return (readsBody ? given.body.equals(body) : NOT_THE_SAME).then((same) => {
       sendPlan(ctx, plan)
       if (same) return verdict
       if (body.inMemory) ctx.replaceBodyWith(body.pieces())
@@ -394,6 +396,8 @@ export class Pipeline implements FilterObject, PipelineEvents {
     })
   }
 }
+
+const NOT_THE_SAME = Promise.resolve(false)
 
 function tellOverload(ctx: LiveMessageContext, settings: FilterSettings): void {
   const { answer } = settings.overload

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import type { Handlers } from '../../src/index.ts'
+import { Step, withEnvelope, type Handlers } from '../../src/index.ts'
 import { startPostfix } from './support/postfix.ts'
 import { eachServer, FROM, message, Stack, TO, withoutReceived } from './support/stack.ts'
 
@@ -23,6 +23,29 @@ const filter = (seen: string[]): (() => Handlers) => {
     },
   })
 }
+
+eachServer('the envelope', (kind) => {
+  it('is sent without a reply where a filter only wants to know it', async () => {
+    await using stack = await Stack.start(kind)
+    const seen: unknown[] = []
+    let silent = 0
+    stack.filter = () => ({
+      eom: withEnvelope(({ sender, recipients, server, negotiated }) => {
+        silent = negotiated.steps & (Step.NR_MAIL | Step.NR_RCPT)
+        seen.push(sender.raw, ...recipients.map(({ raw }) => raw), server.kind)
+      }),
+    })
+    const client = await stack.client()
+    await client.command('EHLO client.test')
+    const to = [TO, '<carol@example.test>']
+    const { data } = await client.send({ from: FROM, to, message: message() })
+    assert.equal(data?.code, 250)
+    client.close()
+    await stack.mta.sink.next()
+    assert.deepEqual(seen, [FROM, ...to, kind.name])
+    assert.equal(silent, Step.NR_MAIL | Step.NR_RCPT)
+  })
+})
 
 eachServer('dialects', (kind) => {
   if (kind.name !== 'postfix') return // only Postfix can be told to speak older versions

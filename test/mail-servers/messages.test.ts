@@ -54,6 +54,34 @@ eachServer('whole messages', (kind) => {
     )
   })
 
+  it('are edited without having been read', async () => {
+    await using stack = await Stack.start(kind)
+    const bodies = ['new\n', '']
+    stack.filter = defineFilter({
+      name: 'blind',
+      reads: [],
+      message(mail) {
+        mail.headers.insertFirst('X-Below', '1')
+        mail.headers.prepend('X-Top', '2')
+        mail.body.replace(bodies.shift()!)
+      },
+    })
+    for (const body of ['new\r\n', '']) {
+      const client = await stack.client()
+      await client.command('EHLO client.test')
+      const { data } = await client.send({ from: FROM, to: [TO], message: message() })
+      assert.equal(data?.code, 250)
+      client.close()
+      const { data: raw } = await stack.mta.sink.next()
+      const [header, ...rest] = raw.toString('latin1').split('\r\n\r\n')
+      assert.match(
+        header!,
+        /^X-Top: 2\r\nReceived:[^\r]*\r\n(?:[ \t][^\r]*\r\n)*X-Below: 1\r\n/,
+      )
+      assert.equal(rest.join('\r\n\r\n'), body)
+    }
+  })
+
   it(`arrive as the filter saw them last: ${CASES} random ones, seed ${SEED}`, async () => {
     await using stack = await Stack.start(kind)
     await fc.assert(

@@ -89,6 +89,45 @@ describe('what a filter does not read', () => {
     })
   }
 
+  for (const mta of SERVERS) {
+    it(`can be replaced, as the whole body: ${mta}`, async () => {
+      for (const [given, became] of [
+        ['one\ntwo\n', 'one\r\ntwo\r\n'],
+        [Buffer.from('bytes\r\n'), 'bytes\r\n'],
+        [['a', 'b\r\n'], 'ab\r\n'],
+        ['', ''],
+      ] as const) {
+        const filter = reading([], async (mail) => {
+          assert.equal(mail.body.replaced, false)
+          await mail.body.replace(given as string)
+          assert.equal(mail.body.replaced, true)
+          // It is the filter's own.
+          assert.equal(String(await mail.body.bytes()), became)
+          assert.equal(mail.body.size, became.length)
+        })
+        const { message, errors, trace } = await deliver(filter, { mta, message: MESSAGE })
+        assert.deepEqual(errors, [])
+        assert.equal(String(message), MESSAGE.replace('hello\r\n', became))
+        assert.ok(!trace.entries.some((entry) => entry.message?.type === 'header'))
+      }
+    })
+  }
+
+  it('is replaced for the filters behind it', async () => {
+    const seen: string[] = []
+    const blind = reading([], (mail) => mail.body.replace('new\n'))
+    const looks = reading(
+      ['body'],
+      async (mail) => void seen.push(String(await mail.body.bytes())),
+    )
+    const { message, errors } = await deliver(compose(looks, blind, looks), {
+      message: MESSAGE,
+    })
+    assert.deepEqual(errors, [])
+    assert.deepEqual(seen, ['hello\r\n', 'new\r\n'])
+    assert.match(String(message), /\r\n\r\nnew\r\n$/)
+  })
+
   it('leaves fields of the own to be changed and removed', async () => {
     const filter = reading([], ({ headers }) => {
       const first = headers.append('X-First', '1')
@@ -123,8 +162,9 @@ describe('what a filter does not read', () => {
       (mail) => mail.rawHeader(),
     ]
     const needsBody: readonly ((mail: Mail) => unknown)[] = [
-      (mail) => mail.body,
-      (mail) => mail.body.replace('y'),
+      (mail) => mail.body.size,
+      (mail) => mail.body.bytes(),
+      (mail) => mail.body[Symbol.asyncIterator]().next(),
       (mail) => mail.raw(),
       (mail) => mail.rawChunks().next(),
       (mail) => mail.mime(),
@@ -173,7 +213,7 @@ describe('what a filter does not read', () => {
     const looks = reading(['headers'], (mail) => {
       seen.push([...mail.headers].map(({ name }) => name).join(' '))
       mail.headers.delete('X-A')
-      assert.throws(() => mail.body, { code: 'NOT_READ' })
+      assert.throws(() => mail.body.size, { code: 'NOT_READ' })
     })
     for (const mta of SERVERS) {
       const filter = compose(add('X-Before'), looks, shadow(add('X-Never')), add('X-After'))

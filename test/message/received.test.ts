@@ -25,6 +25,11 @@ const before =
   (mail: HeadersMail): void => {
     mail.headers.insertBefore(first(mail), name, 'x')
   }
+const insertFirst =
+  (name: string) =>
+  (mail: HeadersMail): void => {
+    mail.headers.insertFirst(name, 'x')
+  }
 const prepend =
   (name: string) =>
   (mail: HeadersMail): void => {
@@ -42,6 +47,37 @@ describe("a new field above the client's first", () => {
       assert.equal(await inserts(mta, before('A')), `${below} A`)
       assert.equal(await inserts(mta, before('B'), prepend('A')), `${below} B, 0 A`)
       assert.equal(await inserts(mta, before('B'), before('A')), `${below} B, ${below} A`)
+    })
+
+    it(`is right below the Received of ${mta}, whatever other filters put on top`, async () => {
+      assert.equal(await inserts(mta, insertFirst('A')), `${below} A`)
+      assert.equal(
+        await inserts(mta, prepend('B'), insertFirst('A'), prepend('C'), insertFirst('D')),
+        `${below} A, ${below} D, 0 B, 0 C`,
+      )
+      assert.equal(await inserts(mta, before('B'), insertFirst('A')), `${below} B, ${below} A`)
+    })
+
+    it(`is there without a look at the header, behind ${mta}`, async () => {
+      const filter = defineFilter({
+        name: 'blind',
+        reads: [],
+        message: ({ headers }) => {
+          headers.insertFirst('A', 'x')
+          headers.prepend('B', 'x')
+          headers.insertFirst('C', 'x')
+        },
+      })
+      const { message, errors } = await deliver(filter, {
+        message: MESSAGE,
+        mta,
+        received: true,
+      })
+      assert.deepEqual(errors, [])
+      assert.match(
+        String(message),
+        /^B: x\r\nReceived: by [^]*?\r\nC: x\r\nA: x\r\nReceived: from a\r\n/,
+      )
     })
 
     it(`keeps its place among others behind ${mta}`, async () => {

@@ -116,7 +116,7 @@ function putBelowReceived(server: MailServerKind, inserts: Insert[]): void {
     .some(({ field: { key } }) => DEFAULT_PLACES.has(key))
   if (sendmail && replaced) return
   const index = sendmail ? SENDMAIL_OWN - 1 : 1
-  for (let i = top; i >= 0 && inserts[i]!.field.below; i--) {
+  for (let i = top; i >= 0 && inserts[i]!.field.side === 'below'; i--) {
     inserts[i] = { ...inserts[i]!, index }
   }
 }
