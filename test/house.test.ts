@@ -347,12 +347,15 @@ describe('the examples', () => {
     })
   }
 
-  it('docs/conformance.md has what was recorded', () => {
-    const { status, stderr } = spawnSync(
-      process.execPath,
-      [join(root, 'scripts/conformance-table.js'), '--check'],
-      { encoding: 'utf8' },
-    )
-    assert.equal(status, 0, stderr)
-  })
+  for (const [page, script] of [
+    ['docs/conformance.md has what was recorded', 'scripts/conformance-table.js'],
+    ['docs/signatures.md has what the sources have', 'scripts/signatures.js'],
+  ] as const) {
+    it(page, () => {
+      const { status, stderr } = spawnSync(process.execPath, [join(root, script), '--check'], {
+        encoding: 'utf8',
+      })
+      assert.equal(status, 0, stderr)
+    })
+  }
 })

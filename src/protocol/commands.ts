@@ -11,6 +11,7 @@ import { decodeText, encodeText } from './text.ts'
 
 /** The commands, from the mail server to the filter: payloads in both directions. */
 
+/** Of a client's address. */
 export type AddressFamily = 'inet' | 'inet6' | 'unix' | 'unknown'
 
 /** The SMTP client, as the mail server tells at CONNECT. */
