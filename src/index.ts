@@ -5,19 +5,26 @@ import './node-version.ts'
 export { serve } from './server/serve.ts'
 export { runMilter, type RunOptions } from './server/run-milter.ts'
 export { isMain } from './server/is-main.ts'
-export { defineConfig, type Config, type Duration, type Size } from './server/config.ts'
+export { defineConfig, type Config } from './server/config.ts'
+export type { Duration, Size } from './options/units.ts'
 export type { MilterServer } from './server/server.ts'
-export type { CloseOptions, ServeOptions } from './server/options.ts'
-export type { ConnectionTimeouts } from './server/connection.ts'
+export type { ServeOptions } from './server/options.ts'
 export type { EntranceOptions } from './server/entrance.ts'
 export type { Pem, TlsOptions } from './server/tls.ts'
-export type { SocketPermissions } from './server/unix-socket.ts'
+export type {
+  CloseOptions,
+  ConnectionTimeouts,
+  ErrorPolicy,
+  MessageLimits,
+  OverloadAnswer,
+  SocketPermissions,
+} from './options/types.ts'
 export {
   formatForPostfix,
   formatListenAddress,
   parseListenAddress,
-} from './server/listen-address.ts'
-export type { ListenAddress } from './server/listen-address.ts'
+} from './net/listen-address.ts'
+export type { ListenAddress } from './net/listen-address.ts'
 
 // Verdicts
 export { ACCEPT, CONTINUE, DISCARD, REJECT, reply, SKIP, TEMPFAIL } from './session/verdict.ts'
@@ -44,12 +51,11 @@ export type {
 export type { ServerFacts } from './milter/server-facts.ts'
 export type { MailServerKind } from './milter/mail-server.ts'
 export type { DefectName } from './milter/known-defects.ts'
-export type { FilterOptions, ErrorPolicy } from './milter/options.ts'
-export type { OverloadAnswer } from './milter/overload.ts'
+export type { FilterOptions } from './milter/options.ts'
 export type { Filter, FilterFactory } from './milter/filter-object.ts'
 export type { CloseReason } from './session/events.ts'
 export type { Text } from './milter/edits.ts'
-export type { Stage } from './milter/stages.ts'
+export type { Stage } from './protocol/stages.ts'
 
 // Telemetry
 export { observe, type TelemetryEvents, type TelemetryListeners } from './milter/channels.ts'
@@ -115,12 +121,7 @@ export type {
 } from './mime/mailboxes.ts'
 export type { FieldReference, HeaderField, MailHeaders } from './message/headers.ts'
 export type { HeadersMail, Mail } from './message/mail.ts'
-export type {
-  Authentication,
-  MailConnection,
-  Tls,
-} from './message/mail-connection.ts'
-export type { MessageLimits } from './milter/message-limits.ts'
+export type { Authentication, MailConnection, Tls } from './message/mail-connection.ts'
 
 // Helpers
 export { envelopeAddress, esmtpParameters, type EsmtpParameters } from './milter/parameters.ts'

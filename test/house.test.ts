@@ -21,6 +21,8 @@ const FLOORS = [
   'errors.ts',
   'optional-package.ts',
   'protocol',
+  'net',
+  'options',
   'session',
   'milter',
   'mime',
@@ -42,6 +44,8 @@ const CORE = new Set([
   'errors.ts',
   'optional-package.ts',
   'protocol',
+  'net',
+  'options',
   'session',
   'milter',
   'message',
@@ -350,6 +354,7 @@ describe('the examples', () => {
   for (const [page, script] of [
     ['docs/conformance.md has what was recorded', 'scripts/conformance-table.js'],
     ['docs/signatures.md has what the sources have', 'scripts/signatures.js'],
+    ['types, schema and tables of options are as the table has them', 'scripts/options.js'],
   ] as const) {
     it(page, () => {
       const { status, stderr } = spawnSync(process.execPath, [join(root, script), '--check'], {

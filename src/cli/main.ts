@@ -2,16 +2,9 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { MilterError } from '../errors.ts'
 import type { ClientTls } from '../mta/channel.ts'
 import { askHealth, checkMilter } from './check.ts'
+import { flagOf, helpOf } from '../options/names.ts'
+import { OPTIONS } from '../options/table.ts'
 import { readPemFiles } from './pem-files.ts'
-import {
-  defaultText,
-  flagOf,
-  isList,
-  OPTION_TABLE,
-  takes,
-  VALUE_NAMES,
-  variableOf,
-} from './run/option-table.ts'
 import { FILTERS_VARIABLE, words } from './run/unknown-variables.ts'
 
 /** Where a command writes; tests have their own. */
@@ -92,17 +85,14 @@ export async function main(
     ...before,
     value,
   ]
-  for (const row of OPTION_TABLE) {
-    const usual = defaultText(row)
-    const option = new Option(
-      `${flagOf(row)} <${VALUE_NAMES[row.kind]}>`,
-      `${row.text}: ${takes(row)}${usual === '' ? '' : ` (default: ${usual})`} [${variableOf(row)}]`,
-    )
-    if (isList(row)) option.argParser(several)
-    run.addOption(option)
+  for (const option of OPTIONS) {
+    const { kind } = option
+    const flag = new Option(`${flagOf(option)} <${kind.placeholder}>`, helpOf(option))
+    if (kind.list) flag.argParser(several)
+    run.addOption(flag)
   }
   run.action(async (filters: string[], options: Record<string, unknown>) => {
-    const flags = new Map(OPTION_TABLE.map((row) => [row.name, options[camelCase(row.name)]]))
+    const flags = new Map(OPTIONS.map(({ name }) => [name, options[camelCase(name)]]))
     // With all it needs only where it is needed.
     const { runFilters } = await import('./run/run.ts')
     const named = filters.length > 0 ? filters : words(process.env[FILTERS_VARIABLE])

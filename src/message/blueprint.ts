@@ -2,14 +2,15 @@ import type { EnvelopeWords } from '../milter/envelope-address.ts'
 import type { LiveConnectionContext, LiveMessageContext } from '../milter/context.ts'
 import { tableOf, type AnyHandler, type HandlerTable } from '../milter/filter-object.ts'
 import { headerLeadingSpace, noCallback, noReply, symlist } from '../milter/marks.ts'
-import type { Stage } from '../milter/stages.ts'
+import type { Stage } from '../protocol/stages.ts'
 import {
   FILTER_STAGES,
   type FilterMember,
   type FilterStage,
   type ReadKind,
 } from './definition.ts'
-import { largestLimits, type MessageLimits } from '../milter/message-limits.ts'
+import { largestLimits } from '../milter/message-limits.ts'
+import type { MessageLimits } from '../options/types.ts'
 
 /** What the handlers of {@link Blueprint} call: the filters on one SMTP session. */
 export interface PipelineEvents {

@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises'
 import { MilterError } from '../errors.ts'
 import { channels } from '../milter/channels.ts'
-import type { MessageLimits } from '../milter/message-limits.ts'
+import type { MessageLimits } from '../options/types.ts'
 import type { MemoryBudget } from '../session/memory-budget.ts'
 import { openNameless } from './nameless-file.ts'
 

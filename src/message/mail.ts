@@ -1,7 +1,7 @@
 import { UsageError } from '../errors.ts'
 import { tooLate, type LiveMessageContext } from '../milter/context.ts'
 import { envelopeText } from '../milter/edit-checks.ts'
-import type { MessageLimits } from '../milter/message-limits.ts'
+import type { MessageLimits } from '../options/types.ts'
 import { Action, bitNames } from '../protocol/constants.ts'
 import type { MimeMessage, MimeOptions } from '../mime/message.ts'
 import { decodeText } from '../protocol/text.ts'

@@ -1,4 +1,4 @@
-import type { MessageLimits } from '../milter/message-limits.ts'
+import type { MessageLimits } from '../options/types.ts'
 import type { MemoryBudget } from '../session/memory-budget.ts'
 import { BodyStore } from './body-store.ts'
 import type { FilterMember } from './definition.ts'

@@ -7,7 +7,7 @@ import {
   type LiveMessageContext,
 } from '../milter/context.ts'
 import type { AnyHandler, FilterObject, HandlerTable } from '../milter/filter-object.ts'
-import type { MessageLimits } from '../milter/message-limits.ts'
+import type { MessageLimits } from '../options/types.ts'
 import type { FilterSettings } from '../milter/options.ts'
 import { Action } from '../protocol/constants.ts'
 import type { HeaderView } from '../protocol/commands.ts'

@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import type { InterruptedError } from '../errors.ts'
 import type { LiveConnectionContext } from '../milter/context.ts'
-import type { MessageLimits } from '../milter/message-limits.ts'
+import type { MessageLimits } from '../options/types.ts'
 import { NOBODY, type EnvelopeAddress } from '../milter/envelope-address.ts'
 import { childLogger, type Logger } from '../milter/log.ts'
 import { Scope } from '../milter/scope.ts'

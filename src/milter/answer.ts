@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import { UsageError } from '../errors.ts'
 import type { Later } from '../session/events.ts'
 import { isVerdict, type Verdict } from '../session/verdict.ts'
-import { STAGES, type Stage } from './stages.ts'
+import { STAGES, type Stage } from '../protocol/stages.ts'
 
 /**
  * What a handler has returned, as a verdict; undefined for nothing.

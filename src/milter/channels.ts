@@ -4,9 +4,9 @@ import type { CloseReason } from '../session/events.ts'
 import type { EditCounts } from './edits.ts'
 import { textLogger, type Logger } from './log.ts'
 import type { MessageContent } from './message-content.ts'
-import type { OverloadAnswer } from './overload.ts'
+import type { OverloadAnswer } from '../options/types.ts'
 import { SparseLog } from './sparse-log.ts'
-import type { Stage } from './stages.ts'
+import type { Stage } from '../protocol/stages.ts'
 
 /**
  * What a filter does, as events on channels of `node:diagnostics_channel`. No event holds the content

@@ -17,7 +17,7 @@ import {
   type MessageRecord,
 } from './message-record.ts'
 import type { FilterSettings } from './options.ts'
-import type { Stage } from './stages.ts'
+import type { Stage } from '../protocol/stages.ts'
 
 /** What has the contexts. */
 export interface Contexts {

@@ -1,10 +1,10 @@
 import { UsageError, type InterruptedError } from '../errors.ts'
 import type { Handlers } from './handlers.ts'
 import type { HeaderView } from '../protocol/commands.ts'
-import { nearest } from './nearest.ts'
+import { nearest } from '../options/nearest.ts'
 import type { LiveConnectionContext, LiveMessageContext } from './context.ts'
 import type { FilterSettings } from './options.ts'
-import { isStage, STAGE_NAMES, type Stage } from './stages.ts'
+import { isStage, STAGE_NAMES, type Stage } from '../protocol/stages.ts'
 
 // A handler of whatever stage; its arguments are known where it is called.
 export type AnyHandler = (...args: never[]) => unknown

@@ -3,7 +3,7 @@ import type { InterruptReason } from '../session/events.ts'
 import type { Verdict } from '../session/verdict.ts'
 import type { Logger } from './log.ts'
 import type { SparseLog } from './sparse-log.ts'
-import type { Stage } from './stages.ts'
+import type { Stage } from '../protocol/stages.ts'
 
 /** How an interruption is told to handlers. */
 const INTERRUPTIONS: Readonly<Record<InterruptReason, [ErrorCode, string]>> = {

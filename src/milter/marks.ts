@@ -1,7 +1,7 @@
 import { UsageError } from '../errors.ts'
 import { formatMacroList } from '../protocol/macros.ts'
 import type { Verdict } from '../session/verdict.ts'
-import { isStage, optionalStages, STAGES, type Stage } from './stages.ts'
+import { isStage, optionalStages, STAGES, type Stage } from '../protocol/stages.ts'
 
 /**
  * Marks on handlers: they change what is negotiated, so they cannot be options of a call. Each works

@@ -1,21 +1,13 @@
 import type { MemoryBudget } from '../session/memory-budget.ts'
 import { bounded, copied } from './bounded-text.ts'
-import { invalidOption } from './option-values.ts'
+import { CONTENT_FORM, CONTENT_NAME, RECIPIENTS } from '../options/kinds.ts'
+import { invalidOption } from '../options/validate.ts'
 
 /**
  * What of a message's content is told with the event of its end: its recipients, and values of header
  * fields by their names in small letters, each as it came.
  */
 export type MessageContent = Readonly<Record<string, readonly string[]>>
-
-/** In place of a name of header fields: the recipients that were not refused. */
-export const RECIPIENTS = 'recipients'
-
-/** What a name may be, in words. */
-export const CONTENT_FORM: string = `${RECIPIENTS}, or the name of a header field`
-
-/** Of header fields: RFC 5322, section 3.6.8. */
-export const CONTENT_NAME: RegExp = /^[!-9;-~]{1,200}$/
 
 /** So many of a name are told. */
 const MOST = 20

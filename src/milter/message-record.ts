@@ -16,7 +16,7 @@ import type { LiveConnectionContext, LiveMessageContext } from './context.ts'
 import { NO_EDIT_COUNTS, type EditCounts } from './edits.ts'
 import { ContentRecord } from './message-content.ts'
 import { envelopeAddress } from './parameters.ts'
-import type { Stage } from './stages.ts'
+import type { Stage } from '../protocol/stages.ts'
 
 /** The longest reason that is told. */
 const MAX_REASON = 200

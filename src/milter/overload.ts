@@ -1,8 +1,5 @@
+import type { OverloadAnswer } from '../options/types.ts'
 import { ACCEPT, TEMPFAIL, type Verdict } from '../session/verdict.ts'
-import { invalidOption } from './option-values.ts'
-
-/** What mail is told that there is no room for: to come again, or to pass as if there were no filter. */
-export type OverloadAnswer = 'tempfail' | 'accept'
 
 /** How one server answers what is too much for it. */
 export interface Overload {
@@ -10,15 +7,7 @@ export interface Overload {
   readonly verdict: Verdict<OverloadAnswer>
 }
 
-const OVERLOADS: Readonly<Record<OverloadAnswer, Overload>> = {
+export const OVERLOADS: Readonly<Record<OverloadAnswer, Overload>> = {
   tempfail: { answer: 'tempfail', verdict: TEMPFAIL },
   accept: { answer: 'accept', verdict: ACCEPT },
-}
-
-/** @throws UsageError INVALID_OPTION */
-export function overloadOf(answer: OverloadAnswer): Overload {
-  if (!Object.hasOwn(OVERLOADS, answer)) {
-    throw invalidOption('overload', answer, 'tempfail or accept')
-  }
-  return OVERLOADS[answer]
 }

@@ -8,7 +8,7 @@ import { describe } from './answer.ts'
 import type { NegotiationRequest } from './handlers.ts'
 import { checkMarks, marksOf } from './marks.ts'
 import type { FilterSettings } from './options.ts'
-import { STAGE_NAMES, STAGES } from './stages.ts'
+import { STAGE_NAMES, STAGES } from '../protocol/stages.ts'
 import type { FilterObject } from './filter-object.ts'
 
 /**

@@ -1,9 +1,9 @@
 import { MilterError, UsageError } from '../errors.ts'
 import { readable } from './answer.ts'
 import { filterObject, meantStage, type Filter, type FilterFactory } from './filter-object.ts'
-import { changesBetween } from './nearest.ts'
+import { changesBetween } from '../options/nearest.ts'
 import type { FilterSettings } from './options.ts'
-import { isStage, STAGE_NAMES, type Stage } from './stages.ts'
+import { isStage, STAGE_NAMES, type Stage } from '../protocol/stages.ts'
 import { wishesOf } from './subscription.ts'
 
 /**

@@ -1,7 +1,7 @@
 import { connect as connectSocket, isIP, type NetConnectOpts, type Socket } from 'node:net'
 import { checkServerIdentity, connect as connectTls } from 'node:tls'
 import { MilterError } from '../errors.ts'
-import { parseMilterAddress, type ListenAddress } from '../server/listen-address.ts'
+import { parseMilterAddress, type ListenAddress } from '../net/listen-address.ts'
 import { checkPem, invalidTls, reasonOf, type Pem } from '../server/tls.ts'
 
 /** Bytes to a filter, whatever carries them. */

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import type { FilterFactory } from '../milter/filter-object.ts'
 import { Conversation } from '../milter/conversation.ts'
 import type { FilterSettings } from '../milter/options.ts'
+import type { ConnectionTimeouts } from '../options/types.ts'
 import type { CloseReason, Transport } from '../session/events.ts'
 import type { MemoryBudget } from '../session/memory-budget.ts'
 import type { Session } from '../session/session.ts'
@@ -12,15 +13,6 @@ import type { Listed } from './roster.ts'
 import { readShared, stopReading } from './shared-reads.ts'
 import { writeAll } from './shared-writes.ts'
 import { codeOf } from './unix-socket.ts'
-
-export interface ConnectionTimeouts {
-  /** silence between two commands */
-  readonly idle: number
-  /** from the first byte of a frame to its last, and from connecting to the negotiation */
-  readonly frame: number
-  /** an answer that the other side does not read */
-  readonly write: number
-}
 
 /** One socket and the session that runs on it. */
 export class Connection implements Transport, Listed, Occupant {

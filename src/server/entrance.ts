@@ -2,27 +2,13 @@ import type { Socket } from 'node:net'
 import type { Server as TlsServer, TLSSocket } from 'node:tls'
 import type { FilterSettings } from '../milter/options.ts'
 import type { RefusalCode } from '../milter/channels.ts'
-import { textList } from '../milter/option-values.ts'
-import type { ConnectionTimeouts } from './connection.ts'
-import { NETWORK_FORM, Networks } from './networks.ts'
+import { NETWORK_FORM, PROXIES_FORM, UNIX } from '../options/kinds.ts'
+import type { ConnectionTimeouts, ServerFields } from '../options/types.ts'
+import { Networks } from './networks.ts'
 import { renewed, tlsServer, type TlsOptions } from './tls.ts'
 
 /** What a connection has to pass before it is served. */
-export interface EntranceOptions {
-  /**
-   * Who may connect over TCP: IP addresses and networks (`192.0.2.0/24`, `2001:db8::/32`). The
-   * connections of others are closed without a word. Behind a balancer of `proxies` it is the client's
-   * address that counts.
-   * @default everybody
-   */
-  readonly allow?: string | readonly string[] | undefined
-  /**
-   * Balancers: addresses and networks whose connections begin with a PROXY header of haproxy's
-   * protocol (version 1 or 2); if there are any, all other TCP connections are closed. With `unix` among
-   * them those over unix sockets begin with one, too; with `unix` alone, those over TCP begin with none.
-   * @default none
-   */
-  readonly proxies?: string | readonly string[] | undefined
+export interface EntranceOptions extends Pick<ServerFields, 'allow' | 'proxies'> {
   /** TLS on all TCP connections; with `ca` clients need a certificate. @default none */
   readonly tls?: TlsOptions | undefined
 }
@@ -42,10 +28,6 @@ const REFUSED: Readonly<Record<RefusalCode, string>> = {
   INVALID_PROXY_HEADER: 'a connection was refused: no PROXY header',
   TLS_FAILED: 'a connection was refused: TLS has failed',
 }
-
-/** In `proxies`: unix sockets. */
-export const UNIX = 'unix'
-export const PROXIES_FORM: string = `${NETWORK_FORM}; and ${UNIX} for unix sockets`
 
 /** What the connections of a server have to pass. */
 export class Entrance {
@@ -82,12 +64,12 @@ export class Entrance {
     timeouts: ConnectionTimeouts,
     filter: Lines,
   ) {
-    const balancers = proxies === undefined ? [] : textList('proxies', proxies, PROXIES_FORM)
+    const balancers = [proxies ?? []].flat()
     const addresses = balancers.filter((entry) => entry !== UNIX)
     this.unixProxies = balancers.includes(UNIX)
     if (addresses.length > 0) this.proxies = new Networks('proxies', addresses, PROXIES_FORM)
     if (allow !== undefined) {
-      this.allow = new Networks('allow', textList('allow', allow, NETWORK_FORM), NETWORK_FORM)
+      this.allow = new Networks('allow', [allow].flat(), NETWORK_FORM)
     }
     this.#filter = filter
     this.#timeout = timeouts.frame

@@ -1,13 +1,8 @@
 import { createServer, isIP, type AddressInfo, type Server, type Socket } from 'node:net'
-import { formatListenAddress, type ListenAddress } from './listen-address.ts'
+import { formatListenAddress, type ListenAddress } from '../net/listen-address.ts'
+import type { SocketPermissions } from '../options/types.ts'
 import type { Trusted } from './safe-directory.ts'
-import {
-  listenError,
-  listenOnPath,
-  removeSocket,
-  type PlacedSocket,
-  type SocketPermissions,
-} from './unix-socket.ts'
+import { listenError, listenOnPath, removeSocket, type PlacedSocket } from './unix-socket.ts'
 
 export interface ListenerOptions {
   readonly unixSocket: SocketPermissions

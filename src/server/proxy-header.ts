@@ -1,6 +1,6 @@
 import { isIPv4, isIPv6 } from 'node:net'
 import { ProtocolError } from '../errors.ts'
-import { plainAddress } from './networks.ts'
+import { plainAddress } from '../net/network.ts'
 
 /** Who speaks through a balancer, as its PROXY header tells. */
 export interface ProxyHeader {

@@ -1,13 +1,9 @@
 import type { Filter } from '../milter/filter-object.ts'
 import type { Exact, NotWeak } from '../milter/handlers.ts'
 import { childLogger, textLogger } from '../milter/log.ts'
-import {
-  checkOptions,
-  SERVE_OPTIONS,
-  type CloseOptions,
-  type OptionNames,
-  type ServeOptions,
-} from './options.ts'
+import type { CloseOptions } from '../options/types.ts'
+import { checkNames } from '../options/validate.ts'
+import { RUN_OPTIONS, type ServeOptions } from './options.ts'
 import { startServer } from './server.ts'
 
 export interface RunOptions<F extends Filter = Filter> extends Omit<
@@ -20,14 +16,6 @@ export interface RunOptions<F extends Filter = Filter> extends Omit<
   readonly socket: string | readonly string[]
   /** how long SIGTERM and SIGHUP wait for sessions */
   readonly stop?: CloseOptions | undefined
-}
-
-const { listen: _listen, signal: _signal, ...SERVED } = SERVE_OPTIONS
-const RUN_OPTIONS: OptionNames<RunOptions> = {
-  ...SERVED,
-  factory: true,
-  socket: true,
-  stop: ['deadline', 'quiet'],
 }
 
 const GRACEFUL: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGHUP']
@@ -49,7 +37,7 @@ export async function runMilter<F extends Filter & NotWeak>(
   name: string,
   options: RunOptions<F & Exact<F>>,
 ): Promise<void> {
-  checkOptions('runMilter', options, RUN_OPTIONS)
+  checkNames('runMilter', options, RUN_OPTIONS)
   const { factory, socket, stop, ...rest } = options
   const logger = childLogger(options.logger ?? textLogger('info'), { filter: name })
   const server = await startServer(factory, { ...rest, logger, listen: socket })

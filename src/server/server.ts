@@ -3,23 +3,24 @@ import { UsageError } from '../errors.ts'
 import { channels } from '../milter/channels.ts'
 import type { Filter, FilterFactory } from '../milter/filter-object.ts'
 import { filterSettings, STAGE_DEADLINE, type FilterSettings } from '../milter/options.ts'
-import type { Overload, OverloadAnswer } from '../milter/overload.ts'
+import type { Overload } from '../milter/overload.ts'
 import { tryFactory } from '../milter/trial.ts'
+import { parseListenAddress } from '../net/listen-address.ts'
+import type { ServerValues } from '../options/settings.ts'
+import type { CloseOptions, OverloadAnswer } from '../options/types.ts'
+import { checkNames } from '../options/validate.ts'
 import type { MemoryBudget } from '../session/memory-budget.ts'
 import { Arrival } from './arrival.ts'
 import { clock } from './clock.ts'
 import { Connection } from './connection.ts'
 import { Entrance } from './entrance.ts'
-import { parseListenAddress } from './listen-address.ts'
 import { Listener } from './listener.ts'
 import {
   addressList,
-  checkOptions,
+  CLOSE_DEFAULTS,
   SERVE_OPTIONS,
   serverSettings,
-  type CloseOptions,
   type ServeOptions,
-  type ServerSettings,
 } from './options.ts'
 import { firstToGo, idleOf } from './pressure.ts'
 import { Roster } from './roster.ts'
@@ -54,7 +55,7 @@ const PARTING = 900
 export class MilterServer implements AsyncDisposable {
   readonly #factory: FilterFactory
   readonly #filter: FilterSettings
-  readonly #settings: ServerSettings
+  readonly #settings: ServerValues
   /** undefined for connections that are served as they come */
   readonly #entrance: Entrance | undefined
   readonly #arrivals = new Roster<Arrival>()
@@ -217,9 +218,9 @@ export class MilterServer implements AsyncDisposable {
     await this.#closeListeners()
     while (this.#size > 0) {
       const now = clock()
-      const left = (this.#close.deadline ?? 30_000) - (now - began)
+      const left = (this.#close.deadline ?? CLOSE_DEFAULTS.deadline) - (now - began)
       if (left <= 0) break
-      const quiet = this.#close.quiet ?? 2_000
+      const quiet = this.#close.quiet ?? CLOSE_DEFAULTS.quiet
       for (const connection of this.#all()) {
         if (connection.working) continue
         // Postfix and Sendmail see that the filter has gone when their client speaks next, and close then.
@@ -388,7 +389,7 @@ export async function startServer(
   factory: FilterFactory,
   options: ServeOptions,
 ): Promise<MilterServer> {
-  checkOptions('serve', options, SERVE_OPTIONS)
+  checkNames('serve', options, SERVE_OPTIONS)
   if (typeof factory !== 'function') {
     throw new UsageError(
       'INVALID_HANDLER',

@@ -1,7 +1,7 @@
 import type * as Crypto from 'node:crypto'
 import type * as Tls from 'node:tls'
 import { UsageError } from '../errors.ts'
-import { invalidOption } from '../milter/option-values.ts'
+import { invalidOption } from '../options/validate.ts'
 
 /**
  * Loaded for servers that have TLS only: both are a tenth of what an idle process has on its heap, and each

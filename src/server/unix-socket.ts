@@ -16,19 +16,10 @@ import { basename, dirname, join } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
 import { setTimeout } from 'node:timers/promises'
 import { ListenError } from '../errors.ts'
-import { MAX_SOCKET_PATH } from './listen-address.ts'
+import { MAX_SOCKET_PATH } from '../net/listen-address.ts'
+import type { SocketPermissions } from '../options/types.ts'
 import { programOutput } from './program-output.ts'
 import { strangerIn, type Trusted } from './safe-directory.ts'
-
-/** Who may connect to a unix socket. The mail server needs write permission. */
-export interface SocketPermissions {
-  /** permission bits, such as 0o660 */
-  readonly mode?: number | undefined
-  /** a user's name or number */
-  readonly owner?: string | number | undefined
-  /** a group's name or number */
-  readonly group?: string | number | undefined
-}
 
 /** A path as it was when the socket was put there. */
 export interface PlacedSocket {

@@ -1,13 +1,10 @@
+import type { FilterValues } from '../options/settings.ts'
 import { DataSize } from '../protocol/constants.ts'
 import { FRAME_HEADER_SIZE } from '../protocol/frame.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import type { Verdict } from './verdict.ts'
 
-export interface SessionLimits {
-  /** the longest frame data that is taken, in bytes */
-  readonly maxFrameSize: number
-  /** bytes that may wait while a handler runs, before reading stops */
-  readonly maxPending: number
+export interface SessionLimits extends Pick<FilterValues, 'maxFrameSize' | 'maxPending'> {
   /** where the bytes that are held are counted */
   readonly memory: MemoryBudget
   /** the answer where there is no memory for a frame */

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { isIP, type AddressInfo, type Socket } from 'node:net'
-import { invalidOption } from '../milter/option-values.ts'
+import { parseHostAndPort, type HostAndPort } from '../net/host-port.ts'
+import { invalidOption } from '../options/validate.ts'
 import { listenError } from '../server/unix-socket.ts'
 
 /** True if all is well; else why not, in one word such as `draining`. False: `unavailable`. */
@@ -211,24 +212,15 @@ async function inTime<T>(asked: T | Promise<T>, late?: T): Promise<T> {
   }
 }
 
-interface HostAndPort {
-  readonly host: string
-  readonly port: number
-}
-
 /** @throws UsageError INVALID_OPTION */
 export function hostAndPort(listen: string | number): HostAndPort {
-  const match = /^(?:(?:\[([^\]]+)\]|([^:[\]/\s]+)):)?(\d{1,5})$/.exec(String(listen))
-  const port = Number(match?.[3])
-  const [, six, other] = match ?? []
-  if (match === null || port > 65_535 || (six !== undefined && isIP(six) !== 6)) {
-    throw invalidOption(
-      'listen',
-      listen,
-      'host:port, [address]:port or a port alone, such as 127.0.0.1:9464',
-    )
-  }
-  return { host: six ?? other ?? '127.0.0.1', port }
+  const found = parseHostAndPort(String(listen))
+  if (found !== undefined) return found
+  throw invalidOption(
+    'listen',
+    listen,
+    'host:port, [address]:port or a port alone, such as 127.0.0.1:9464',
+  )
 }
 
 async function bind(server: Server, { host, port }: HostAndPort): Promise<void> {

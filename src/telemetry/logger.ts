@@ -1,5 +1,6 @@
 import { fstatSync } from 'node:fs'
-import { invalidOption } from '../milter/option-values.ts'
+import { LOG_FORMATS, LOG_LEVELS } from '../options/table.ts'
+import { invalidOption } from '../options/validate.ts'
 import type { Logger, LogLevel } from '../milter/log.ts'
 import { journalLine, readableLine } from './log-line.ts'
 
@@ -28,9 +29,6 @@ export interface LoggerOptions {
   /** Where lines go, with their line end. @default standard output */
   readonly write?: ((line: string) => void) | undefined
 }
-
-export const LOG_LEVELS: readonly string[] = ['debug', 'info', 'warn', 'error', 'silent']
-export const LOG_FORMATS: readonly string[] = ['auto', 'json', 'text', 'journal']
 
 /**
  * A logger of pino, for the option `logger` of a server and for {@link logMessages}. A field `err` is an

@@ -1,6 +1,7 @@
 import { observe, type ClientRefused, type MessageDone } from '../milter/channels.ts'
 import type { Logger } from '../milter/log.ts'
-import { askForContent, RECIPIENTS, type MessageContent } from '../milter/message-content.ts'
+import { askForContent, type MessageContent } from '../milter/message-content.ts'
+import { RECIPIENTS } from '../options/kinds.ts'
 import { decodeEncodedWords, unfold } from '../mime/encoded-words.ts'
 
 export interface MessageLogOptions {

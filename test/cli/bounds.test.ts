@@ -5,7 +5,9 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { defaultText, flagOf, OPTION_TABLE, sizeText } from '../../src/cli/run/option-table.ts'
+import { defaultText, flagOf } from '../../src/options/names.ts'
+import { OPTIONS } from '../../src/options/table.ts'
+import { sizeText } from '../../src/options/units.ts'
 import { givenOptions, runSettings } from '../../src/cli/run/settings.ts'
 import { ERROR_CODES } from '../../src/errors.ts'
 import { defineFilter } from '../../src/message/define-filter.ts'
@@ -327,7 +329,7 @@ describe('the bounds', () => {
 
   for (const { name, usual, beyond, code } of rows) {
     it(`${name}: ${beyond}`, async () => {
-      const row = OPTION_TABLE.find((one) => one.name === name)
+      const row = OPTIONS.find((one) => one.name === name)
       assert.ok(row !== undefined, 'an option')
       // Where the default is that of filters, the help has it in brackets.
       const text = defaultText(row)
@@ -378,7 +380,7 @@ describe('the bounds', () => {
     ]
     const args = ['filter.mjs', '--listen', 'inet:0@127.0.0.1', ...given]
     for (const flag of given.filter((word) => word.startsWith('--'))) {
-      assert.ok(OPTION_TABLE.some((row) => flagOf(row) === flag))
+      assert.ok(OPTIONS.some((row) => flagOf(row) === flag))
     }
     await using running = await start(args, directory, {
       env: { TSMILTER_LIMITS_HEADERS: '3' },

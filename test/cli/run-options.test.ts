@@ -2,15 +2,9 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import {
-  defaultText,
-  durationText,
-  flagOf,
-  OPTION_TABLE,
-  sizeText,
-  takes,
-  variableOf,
-} from '../../src/cli/run/option-table.ts'
+import { defaultText, flagOf, variableOf } from '../../src/options/names.ts'
+import { OPTIONS } from '../../src/options/table.ts'
+import { durationText, sizeText } from '../../src/options/units.ts'
 import { unknownVariables } from '../../src/cli/run/unknown-variables.ts'
 import { givenOptions, processSettings, runSettings } from '../../src/cli/run/settings.ts'
 import { defineConfig, UsageError, type Config } from '../../src/index.ts'
@@ -153,6 +147,10 @@ describe('options of tsmilter run', () => {
         { worker: 2 },
         /^the option worker of config\.ts: there is none; did you mean workers\? There are: filters, logger, listen, workers/,
       ],
+      [
+        { limits: { header: 2 } },
+        /there is none; did you mean limits\.headers\? There are: limits\./,
+      ],
       [{ listen: 'inet:127.0.0.1:8890' }, /listen.*'inet:8890@127\.0\.0\.1'/],
       [{ listen: [] }, /listen.*several times/],
       [
@@ -219,7 +217,7 @@ describe('options of tsmilter run', () => {
       fc.constantFrom(null, undefined, true, [], {}, [1], () => 1, 7n),
     )
     const config = fc.dictionary(
-      fc.constantFrom(...new Set(OPTION_TABLE.map(({ name }) => name.split('.')[0]!))),
+      fc.constantFrom(...new Set(OPTIONS.map(({ name }) => name.split('.')[0]!))),
       fc.oneof(value, fc.dictionary(fc.constantFrom('mode', 'idle', 'deadline', 'eom'), value)),
     )
     fc.assert(
@@ -288,12 +286,12 @@ describe('options of tsmilter run', () => {
 
   it('are in the documentation as they are in the code', () => {
     const code = (text: string): string => (text === '' ? '' : `\`${text}\``)
-    const rows = OPTION_TABLE.map((row) =>
+    const rows = OPTIONS.map((row) =>
       [
         code(flagOf(row)),
         code(variableOf(row)),
-        row.process ? '' : code(row.name),
-        takes(row),
+        row.scope === 'process' ? '' : code(row.name),
+        row.kind.takesText,
         defaultText(row),
         row.text,
       ].join(' | '),
@@ -320,7 +318,7 @@ describe('variables of the environment', () => {
     )
 
   it('that are read by somebody are known', () => {
-    assert.deepEqual(unknown(...OPTION_TABLE.map(variableOf), 'TSMILTER_READS', 'PATH'), [])
+    assert.deepEqual(unknown(...OPTIONS.map(variableOf), 'TSMILTER_READS', 'PATH'), [])
   })
 
   it('that nobody reads are named, with what was meant', () => {

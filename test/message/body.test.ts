@@ -12,11 +12,8 @@ import fc from 'fast-check'
 import { MailBody, type BodyStream, type BodySupply } from '../../src/message/body.ts'
 import { MemoryBudget } from '../../src/session/memory-budget.ts'
 import { BodyStore } from '../../src/message/body-store.ts'
-import {
-  largestLimits,
-  messageLimits,
-  type MessageLimits,
-} from '../../src/milter/message-limits.ts'
+import { largestLimits, messageLimits } from '../../src/milter/message-limits.ts'
+import type { MessageLimits } from '../../src/options/types.ts'
 import { Action } from '../../src/protocol/constants.ts'
 import { openFilesIn } from '../support/open-files.ts'
 import { atEnd } from '../support/resources.ts'

@@ -20,7 +20,7 @@ import {
   type FilterOptions,
   type FilterSettings,
 } from '../../src/milter/options.ts'
-import type { OverloadAnswer } from '../../src/milter/overload.ts'
+import type { OverloadAnswer } from '../../src/options/types.ts'
 import type { CommandMessage } from '../../src/protocol/commands.ts'
 import { encodeCommand } from '../../src/protocol/commands.ts'
 import { Command } from '../../src/protocol/constants.ts'

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Handlers } from '../../src/milter/handlers.ts'
 import { noReply } from '../../src/milter/marks.ts'
-import type { ErrorPolicy } from '../../src/milter/options.ts'
+import type { ErrorPolicy } from '../../src/options/types.ts'
 import { Base } from '../../src/milter/base.ts'
 import { formatSmtpReply } from '../../src/protocol/smtp-reply.ts'
 import {

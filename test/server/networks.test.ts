@@ -2,13 +2,9 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { UsageError } from '../../src/errors.ts'
-import {
-  formatPeer,
-  NETWORK_FORM,
-  Networks,
-  parseNetwork,
-  plainAddress,
-} from '../../src/server/networks.ts'
+import { parseNetwork, plainAddress } from '../../src/net/network.ts'
+import { NETWORK_FORM } from '../../src/options/kinds.ts'
+import { formatPeer, Networks } from '../../src/server/networks.ts'
 
 describe('networks', () => {
   const cases: readonly (readonly [string, readonly string[], readonly string[]])[] = [

@@ -20,7 +20,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test'
 import { silentLogger } from '../../src/milter/log.ts'
 import { serve } from '../../src/server/serve.ts'
 import type { MilterServer } from '../../src/server/server.ts'
-import type { SocketPermissions } from '../../src/server/unix-socket.ts'
+import type { SocketPermissions } from '../../src/options/types.ts'
 import { MtaClient } from '../../src/mta/client.ts'
 import { atEnd } from '../support/resources.ts'
 

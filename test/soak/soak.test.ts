@@ -7,7 +7,7 @@ import { connect as connectSocket } from 'node:net'
 import { join } from 'node:path'
 import { it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseListenAddress, type ListenAddress } from '../../src/server/listen-address.ts'
+import { parseListenAddress, type ListenAddress } from '../../src/net/listen-address.ts'
 import {
   connect,
   field,

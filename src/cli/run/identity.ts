@@ -1,7 +1,7 @@
 import { UsageError } from '../../errors.ts'
 import { programOutput } from '../../server/program-output.ts'
 import type { Identity } from './messages.ts'
-import type { ProcessSettings } from './settings.ts'
+import type { ProcessSettings } from '../../options/settings.ts'
 import { nodeChangesUsers, setprivCommand } from './setpriv.ts'
 
 /**

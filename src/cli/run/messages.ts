@@ -1,5 +1,6 @@
 import type { MetricsSnapshot } from '../../telemetry/metrics.ts'
-import type { Given, RunSettings } from './settings.ts'
+import type { RunSettings } from '../../options/settings.ts'
+import type { Given } from './settings.ts'
 
 /** Who a worker becomes before it loads anything of a filter. */
 export interface Identity {

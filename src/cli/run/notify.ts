@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import type { Logger } from '../../milter/log.ts'
-import { MAX_TIMER } from '../../milter/option-values.ts'
+import { MAX_TIMER } from '../../options/kinds.ts'
 
 /**
  * Tells systemd how the service is doing (sd_notify(3)). That goes to a datagram socket of the unix

@@ -1,6 +1,7 @@
-import { nearest } from '../../milter/nearest.ts'
+import { PREFIX, variableOf } from '../../options/names.ts'
+import { nearest } from '../../options/nearest.ts'
+import { OPTIONS } from '../../options/table.ts'
 import { READS_VARIABLE } from '../../server/shared-reads.ts'
-import { OPTION_TABLE, PREFIX, variableOf } from './option-table.ts'
 
 /** A variable that looks like an option, and is none. */
 export interface UnknownVariable {
@@ -24,7 +25,7 @@ const OTHERS = [FILTERS_VARIABLE, LISTEN_VARIABLE, READS_VARIABLE]
 export function unknownVariables(
   environment: Readonly<Record<string, string | undefined>>,
 ): UnknownVariable[] {
-  const known = [...OPTION_TABLE.map(variableOf), ...OTHERS]
+  const known = [...OPTIONS.map(variableOf), ...OTHERS]
   return Object.keys(environment)
     .filter((name) => name.startsWith(PREFIX) && !known.includes(name))
     .map((variable) => ({ variable, meant: nearestVariable(variable, known) }))

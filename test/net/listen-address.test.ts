@@ -6,7 +6,7 @@ import {
   parseListenAddress,
   parseMilterAddress,
   type ListenAddress,
-} from '../../src/server/listen-address.ts'
+} from '../../src/net/listen-address.ts'
 
 const tcp = (port: number, host: string, family: 4 | 6 = 4): ListenAddress => ({
   type: 'tcp',

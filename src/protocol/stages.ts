@@ -1,4 +1,4 @@
-import { EVENTS, type Callback, type EventFacts } from '../protocol/event-table.ts'
+import { EVENTS, type Callback, type EventFacts } from './event-table.ts'
 
 /**
  * The callbacks, by libmilter's names without `xxfi_`: those of the events, and three that the protocol has no

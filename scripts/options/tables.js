@@ -1,0 +1,67 @@
+// The tables of options in the documentation. Each replaces what stands between its two comments.
+
+const code = (text) => (text === '' ? '' : `\`${text}\``)
+const usual = ({ kind, default: value }) => (value === undefined ? '' : kind.show(value))
+
+/** By page, and there by the name in the comments. */
+export const tables = {
+  'docs/running.md': {
+    'of tsmilter run': ({ OPTIONS }, { flagOf, variableOf }) =>
+      table(
+        ['option', 'variable', 'in a configuration', 'takes', 'default', 'what it is'],
+        OPTIONS.map((option) => [
+          code(flagOf(option)),
+          code(variableOf(option)),
+          option.scope === 'process' ? '' : code(option.name),
+          option.kind.takesText,
+          usual(option),
+          option.text,
+        ]),
+      ),
+    'that are bounds': ({ OPTIONS }) =>
+      table(
+        ['bound', 'default', 'of what', 'when it is exceeded', 'error code'],
+        OPTIONS.filter(({ exceeded }) => exceeded !== undefined).map((option) => [
+          code(option.name),
+          usual(option),
+          option.text,
+          option.exceeded,
+          code(option.code ?? ''),
+        ]),
+      ),
+    'of serve': ({ OPTIONS }) =>
+      table(
+        ['option', 'default', 'what it is'],
+        OPTIONS.filter(
+          ({ scope, exceeded }) =>
+            (scope === 'filter' || scope === 'server') && exceeded === undefined,
+        ).map((option) => [code(option.name), usual(option), option.text]),
+      ),
+  },
+  'docs/messages.md': {
+    limits: ({ OPTIONS }) =>
+      table(
+        ['limit', 'default', 'of what', 'when it is exceeded'],
+        OPTIONS.filter(({ name }) => name.startsWith('limits.')).map((option) => [
+          code(option.name.slice('limits.'.length)),
+          usual(option),
+          option.text,
+          [option.exceeded, code(option.code ?? '')].filter(Boolean).join(', '),
+        ]),
+      ),
+  },
+}
+
+const table = (head, rows) =>
+  [head, head.map(() => '---'), ...rows]
+    .map((cells) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`)
+    .join('\n')
+
+/** The page with one of its tables replaced. */
+export function withTable(page, name, text) {
+  const [start, end] = [`<!-- options ${name} -->`, '<!-- end of options -->']
+  const from = page.indexOf(start)
+  const to = page.indexOf(end, from)
+  if (from === -1 || to === -1) throw new Error(`there is no ${start} ... ${end}`)
+  return `${page.slice(0, from + start.length)}\n\n${text}\n\n${page.slice(to)}`
+}

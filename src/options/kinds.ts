@@ -1,0 +1,387 @@
+// The kinds of values that options take. Each knows how it is written, read, checked and described.
+import { MilterError } from '../errors.ts'
+import { parseHostAndPort } from '../net/host-port.ts'
+import { parseListenAddress } from '../net/listen-address.ts'
+import { parseNetwork } from '../net/network.ts'
+import { STAGE_NAMES } from '../protocol/stages.ts'
+import { Action, ALL_ACTIONS, DataSize } from '../protocol/constants.ts'
+import {
+  DURATION_PATTERN,
+  durationText,
+  parseDuration,
+  parseSize,
+  SIZE_PATTERN,
+  sizeText,
+} from './units.ts'
+
+/**
+ * What an option takes. In a program it takes values: numbers of milliseconds and bytes. The command line,
+ * the environment and a configuration take text as well, such as `30s` and `64K`.
+ */
+export interface Kind {
+  /** what it takes in a program, in words */
+  readonly takes: string
+  /** what it takes as text, in words */
+  readonly takesText: string
+  /** what stands for the value in `--help` */
+  readonly placeholder: string
+  /** It takes several values: on the command line one by one, in the environment with spaces between. */
+  readonly list?: true
+  /** What is wrong with a value, or undefined. */
+  wrong(value: unknown): Wrong | undefined
+  /** The value that text stands for. What is not understood stays as it is, and `wrong` refuses it. */
+  read(given: unknown): unknown
+  /** A default, as you would write it. */
+  show(value: unknown): string
+  /** the TypeScript type in a program, and in a configuration if that takes more */
+  readonly type: string
+  readonly configType?: string
+  /** JSON Schema of what a configuration takes */
+  readonly schema: object
+}
+
+export interface Wrong {
+  /** the part that is wrong, if it is not the whole value */
+  readonly value?: unknown
+  /** its name in the option */
+  readonly at?: string
+  /** what it takes, if it is not what the kind takes */
+  readonly takes?: string
+  /** the names it takes, if the value is a name that is none of them */
+  readonly known?: readonly string[]
+  /** says it better than what it takes */
+  readonly reason?: string
+}
+
+const NOTHING_MORE: Wrong = {}
+const same = (given: unknown): unknown => given
+const wrongUnless = (right: boolean): Wrong | undefined => (right ? undefined : NOTHING_MORE)
+const asText =
+  (parse: (text: string) => unknown) =>
+  (given: unknown): unknown =>
+    typeof given === 'string' ? (parse(given) ?? given) : given
+
+/** The longest time a timer of Node can wait; a longer one fires at once. */
+export const MAX_TIMER = 2_147_483_647
+
+/** The bounds of a number; without `to` there is no maximum. */
+interface Bounds {
+  readonly from?: number
+  readonly to?: number
+}
+
+export const isWhole = (value: unknown, { from = 0, to }: Bounds): boolean =>
+  Number.isSafeInteger(value) &&
+  (value as number) >= from &&
+  (value as number) <= (to ?? Infinity)
+
+export const wholeNumberForm = ({ from = 0, to }: Bounds): string =>
+  to === undefined ? `a whole number from ${from} on` : `a whole number from ${from} to ${to}`
+
+const integer = ({ from = 0, to }: Bounds): object => ({
+  type: 'integer',
+  minimum: from,
+  ...(to === undefined ? {} : { maximum: to }),
+})
+const text = (pattern: string): object => ({ type: 'string', pattern })
+
+/** A whole number of something. */
+export function count(bounds: Bounds): Kind {
+  const takes = wholeNumberForm(bounds)
+  return {
+    takes,
+    takesText: takes,
+    placeholder: 'number',
+    wrong: (value) => wrongUnless(isWhole(value, bounds)),
+    read: asText(digits),
+    show: String,
+    type: 'number',
+    schema: integer(bounds),
+  }
+}
+
+const digits = (given: string): number | undefined =>
+  /^\d{1,15}$/.test(given) ? Number(given) : undefined
+
+export function bytes(bounds: Bounds): Kind {
+  return {
+    ...count(bounds),
+    takesText: `bytes (${sizeText(bounds.from ?? 0)} or more), or a size such as 64K, 16M or 1G`,
+    placeholder: 'bytes',
+    read: asText(parseSize),
+    show: (value) => sizeText(value as number),
+    configType: 'Size',
+    schema: { anyOf: [integer(bounds), text(SIZE_PATTERN)] },
+  }
+}
+
+export function milliseconds({ from }: { readonly from: 0 | 1 }): Kind {
+  const bounds = { from, to: MAX_TIMER }
+  return {
+    ...count(bounds),
+    takesText: `milliseconds${from === 0 ? '' : ' (1 or more)'}, or a time such as 500ms, 30s, 5m or 1h`,
+    placeholder: 'time',
+    read: asText(parseDuration),
+    show: (value) => durationText(value as number),
+    configType: 'Duration',
+    schema: { anyOf: [integer(bounds), text(DURATION_PATTERN)] },
+  }
+}
+
+/** One time for all stages, or some by stage. The default has one for each stage that differs. */
+export function byStage(time: Kind): Kind {
+  const stages: readonly string[] = STAGE_NAMES
+  const isByStage = (value: unknown): value is Readonly<Record<string, unknown>> =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+  return {
+    ...time,
+    wrong(value) {
+      // Each stage gets it.
+      if (!isByStage(value)) return time.wrong(value) && { at: stages[0]! }
+      for (const [stage, one] of Object.entries(value)) {
+        if (!stages.includes(stage)) {
+          return { value: stage, takes: `stages: ${stages.join(', ')}`, known: stages }
+        }
+        if (one !== undefined && time.wrong(one)) return { at: stage, value: one }
+      }
+      return undefined
+    },
+    read: (given) =>
+      isByStage(given)
+        ? Object.fromEntries(
+            Object.entries(given).map(([stage, one]) => [stage, time.read(one)]),
+          )
+        : time.read(given),
+    show: (value) =>
+      Object.entries(value as object)
+        .map(([stage, one]) => `${stage === 'others' ? '' : `${stage} `}${time.show(one)}`)
+        .join(', '),
+    type: 'number | Partial<Record<Stage, number>>',
+    configType: 'Duration | Partial<Record<Stage, Duration>>',
+    schema: {
+      anyOf: [
+        ...(time.schema as { anyOf: object[] }).anyOf,
+        {
+          type: 'object',
+          properties: Object.fromEntries(stages.map((stage) => [stage, time.schema])),
+          additionalProperties: false,
+        },
+      ],
+    },
+  }
+}
+
+/** One of several words. */
+export function choice(words: readonly string[], name?: string, placeholder = 'verdict'): Kind {
+  const takes = `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`
+  return {
+    takes,
+    takesText: takes,
+    placeholder,
+    wrong: (value) => wrongUnless(words.includes(value as string)),
+    read: same,
+    show: String,
+    type: name ?? words.map((word) => `'${word}'`).join(' | '),
+    schema: { enum: words },
+  }
+}
+
+/** A number, or `auto`. */
+export function countOrAuto(bounds: Bounds, auto: string): Kind {
+  const takes = `${wholeNumberForm(bounds)}, or auto for ${auto}`
+  return {
+    ...count(bounds),
+    takes,
+    takesText: takes,
+    wrong: (value) => wrongUnless(value === 'auto' || isWhole(value, bounds)),
+    type: `number | 'auto'`,
+    schema: { anyOf: [integer(bounds), { const: 'auto' }] },
+  }
+}
+
+const DATA_SIZES: Readonly<Record<string, DataSize>> = {
+  '64K': DataSize.K64,
+  '256K': DataSize.K256,
+  '1M': DataSize.M1,
+}
+const dataSizes: readonly unknown[] = Object.values(DATA_SIZES)
+
+/** The three sizes of frame data that can be negotiated; the numbers are one less than they are called. */
+export const dataSize: Kind = {
+  takes: dataSizes.join(', '),
+  takesText: '64K, 256K or 1M',
+  placeholder: 'bytes',
+  wrong: (value) => wrongUnless(dataSizes.includes(value)),
+  read: asText((given) => DATA_SIZES[given.toUpperCase()] ?? digits(given)),
+  show: (value) => Object.keys(DATA_SIZES)[dataSizes.indexOf(value)]!,
+  type: 'DataSize',
+  configType: `DataSize | ${Object.keys(DATA_SIZES)
+    .map((name) => `'${name}'`)
+    .join(' | ')}`,
+  schema: { enum: [...dataSizes, ...Object.keys(DATA_SIZES)] },
+}
+
+const ACTION_BITS: ReadonlyMap<string, number> = new Map([
+  ['ALL', ALL_ACTIONS],
+  ['NONE', 0],
+  ...Object.entries(Action),
+])
+
+/** Bits of what a filter may do to a message, or their names. */
+export const actions: Kind = {
+  ...count({ to: ALL_ACTIONS }),
+  takesText: `all, none, or some of ${Object.keys(Action).join(', ')}, with commas between them`,
+  placeholder: 'list',
+  read(given) {
+    const names = typeof given === 'string' ? given.split(/[\s,]+/) : given
+    if (!Array.isArray(names)) return given
+    const bits = names.map((name) =>
+      typeof name === 'string' ? ACTION_BITS.get(name.toUpperCase()) : undefined,
+    )
+    return bits.includes(undefined) ? given : bits.reduce<number>((all, bit) => all | bit!, 0)
+  },
+  show: (value) => (value === ALL_ACTIONS ? 'all' : 'none'),
+  configType: 'number | readonly (keyof typeof Action)[]',
+  schema: {
+    anyOf: [
+      integer({ to: ALL_ACTIONS }),
+      { type: 'array', items: { enum: Object.keys(Action) } },
+      { type: 'string' },
+    ],
+  },
+}
+
+/** Permission bits. */
+export const mode: Kind = {
+  ...count({ to: 0o777 }),
+  takesText: 'octal digits, such as 0660',
+  placeholder: 'octal',
+  read: asText((given) => (/^[0-7]{1,4}$/.test(given) ? Number.parseInt(given, 8) : undefined)),
+  configType: 'number | string',
+  schema: { anyOf: [integer({ to: 0o777 }), text('^[0-7]{1,4}$')] },
+}
+
+/** A user or a group. */
+export const account: Kind = {
+  takes: 'a name or a number',
+  takesText: 'a name or a number',
+  placeholder: 'name',
+  wrong: (value) =>
+    wrongUnless(
+      typeof value === 'string'
+        ? /^[^\0\s]+(?: [^\0\s]+)*$/.test(value)
+        : isWhole(value, { from: 0 }),
+    ),
+  read: same,
+  show: String,
+  type: 'string | number',
+  schema: { anyOf: [integer({}), text('^\\S')] },
+}
+
+const path = (what: string): Kind => ({
+  takes: `the path of a ${what}`,
+  takesText: `the path of a ${what}`,
+  placeholder: 'path',
+  wrong: (value) => wrongUnless(typeof value === 'string' && /^[^\0]+$/.test(value)),
+  read: same,
+  show: String,
+  type: 'string',
+  schema: { type: 'string', minLength: 1 },
+})
+export const file: Kind = path('file')
+export const directory: Kind = path('directory')
+
+/** One or several, each of which has to be right. */
+function several(
+  takes: string,
+  placeholder: string,
+  wrongEntry: (entry: unknown) => Wrong | undefined,
+  items: object = { type: 'string' },
+): Kind {
+  return {
+    takes,
+    takesText: `${takes}; can be given several times`,
+    placeholder,
+    list: true,
+    wrong(value) {
+      const entries = read(value)
+      if (!Array.isArray(entries) || entries.length === 0) return NOTHING_MORE
+      for (const entry of entries) {
+        const wrong = wrongEntry(entry)
+        if (wrong !== undefined) return { value: entry, ...wrong }
+      }
+      return undefined
+    },
+    read,
+    show: String,
+    type: 'string | readonly string[]',
+    schema: { anyOf: [items, { type: 'array', items, minItems: 1 }] },
+  }
+  function read(given: unknown): unknown {
+    return typeof given === 'string' ? [given] : given
+  }
+}
+
+/** Where to listen. */
+export const addresses: Kind = several(
+  'inet:PORT@HOST, inet6:PORT@HOST, unix:PATH or fd:N',
+  'address',
+  (entry) => {
+    try {
+      parseListenAddress(entry as string)
+      return undefined
+    } catch (error) {
+      if (!(error instanceof MilterError)) throw error
+      // It has the right spelling.
+      return { reason: error.message }
+    }
+  },
+)
+
+export const NETWORK_FORM =
+  'IP addresses and networks, such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32'
+const isNetwork = (entry: unknown): boolean =>
+  typeof entry === 'string' && parseNetwork(entry) !== undefined
+
+export const networks: Kind = several(NETWORK_FORM, 'network', (entry) =>
+  wrongUnless(isNetwork(entry)),
+)
+
+/** Among the networks of `proxies`: unix sockets. */
+export const UNIX = 'unix'
+export const PROXIES_FORM: string = `${NETWORK_FORM}; and ${UNIX} for unix sockets`
+
+export const proxies: Kind = several(PROXIES_FORM, 'network', (entry) =>
+  wrongUnless(entry === UNIX || isNetwork(entry)),
+)
+
+/** In place of the name of a header field: the recipients that were not refused. */
+export const RECIPIENTS = 'recipients'
+/** What a name of message content may be, in words. */
+export const CONTENT_FORM: string = `${RECIPIENTS}, or the name of a header field`
+/** Of header fields: RFC 5322, section 3.6.8. */
+export const CONTENT_NAME: RegExp = /^[!-9;-~]{1,200}$/
+
+export const content: Kind = several(
+  CONTENT_FORM,
+  'name',
+  (entry) =>
+    typeof entry === 'string' && CONTENT_NAME.test(entry)
+      ? undefined
+      : // The whole list, since a name alone may be hard to find in it.
+        { value: undefined },
+  text(CONTENT_NAME.source),
+)
+
+/** An address of HTTP. */
+export const httpAddress: Kind = {
+  takes: 'HOST:PORT, or a port alone, which is on loopback',
+  takesText: 'HOST:PORT, or a port alone, which is on loopback',
+  placeholder: 'host:port',
+  wrong: (value) =>
+    wrongUnless(typeof value === 'string' && parseHostAndPort(value) !== undefined),
+  read: same,
+  show: String,
+  type: 'string',
+  schema: { type: 'string' },
+}

@@ -1,0 +1,169 @@
+// The one validator: of the options of a program, of the command line, of the environment and of a
+// configuration. What is wrong is a UsageError INVALID_OPTION that names the option and what it takes.
+import { inspect } from 'node:util'
+import { UsageError } from '../errors.ts'
+import { didYouMean } from './nearest.ts'
+import { isWhole, wholeNumberForm, type Wrong } from './kinds.ts'
+import type { Option } from './table.ts'
+
+/**
+ * Where a value was written. Undefined is a program, which gives values; everywhere else text stands for them
+ * as well, and the name of the place is in the error.
+ */
+export type Source = string | undefined
+
+/** A checked value of an option. @throws UsageError INVALID_OPTION */
+export function readOption(option: Option, given: unknown, source?: Source): unknown {
+  const { kind, name } = option
+  const value = source === undefined ? given : kind.read(given)
+  const wrong = kind.wrong(value)
+  if (wrong === undefined) return value
+  throw source === undefined
+    ? invalidOption(
+        wrong.at === undefined ? name : `${name}.${wrong.at}`,
+        wrong.value ?? given,
+        wrong.takes ?? kind.takes,
+        wrong.known,
+      )
+    : new UsageError(
+        'INVALID_OPTION',
+        `the option ${name} of ${source}: ${said(wrong, kind.takesText, given)}`,
+      )
+}
+
+const said = ({ reason, takes, value }: Wrong, usual: string, given: unknown): string =>
+  reason ?? `it takes ${takes ?? usual}; it got ${show(value ?? given)}`
+
+/**
+ * Checked values of some options, as an object of objects.
+ *
+ * @param otherwise the value of an option that was not given
+ * @throws UsageError INVALID_OPTION
+ */
+export function readOptions(
+  options: readonly Option[],
+  given: object,
+  otherwise: (option: Option) => unknown = (option) => option.default,
+): Record<string, unknown> {
+  const values = {}
+  for (const option of options) {
+    const found = valueAt(given, option.name)
+    const value = found === undefined ? otherwise(option) : readOption(option, found)
+    if (value !== undefined) put(values, option.name, value)
+  }
+  return values
+}
+
+/** The value at `stop.deadline`. */
+export function valueAt(from: object, name: string): unknown {
+  let value: unknown = from
+  for (const key of name.split('.')) {
+    value = (value as Record<string, unknown> | undefined)?.[key]
+  }
+  return value
+}
+
+export function put(target: object, name: string, value: unknown): void {
+  const keys = name.split('.')
+  let at = target as Record<string, unknown>
+  for (const key of keys.slice(0, -1)) at = (at[key] ??= {}) as Record<string, unknown>
+  at[keys.at(-1)!] = value
+}
+
+/** What is no option, or an object that is none. */
+export type Unknown =
+  | { readonly name: string; readonly there: readonly string[] }
+  | { readonly name: string; readonly value: unknown; readonly inside: readonly string[] }
+
+/**
+ * The first name that is none of these. An option that is misspelt would do nothing; TypeScript says so too,
+ * JavaScript would not.
+ *
+ * @param names as in the table; those without a row are taken as they are
+ */
+export function firstUnknown(given: object, names: readonly string[]): Unknown | undefined {
+  const tops = [...new Set(names.map((name) => name.split('.')[0]!))]
+  for (const [name, value] of Object.entries(given)) {
+    if (!tops.includes(name)) return { name, there: tops }
+    const inner = names.filter((one) => one.startsWith(`${name}.`))
+    if (inner.length === 0 || value === undefined) continue
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      return { name, value, inside: inner.map((one) => one.slice(name.length + 1)) }
+    }
+    const other = Object.keys(value).find((key) => !inner.includes(`${name}.${key}`))
+    if (other !== undefined) return { name: `${name}.${other}`, there: inner }
+  }
+  return undefined
+}
+
+/** What an option is called at another function. */
+const ELSEWHERE: Readonly<Record<string, string>> = { listen: 'socket', socket: 'listen' }
+
+/**
+ * Refuses names that are no options of a function.
+ *
+ * @param what the function
+ * @throws UsageError INVALID_OPTION
+ */
+export function checkNames(what: string, given: unknown, names: readonly string[]): void {
+  if (typeof given !== 'object' || given === null) {
+    throw invalidOption(`s of ${what}`, given, 'an object')
+  }
+  const found = firstUnknown(given, names)
+  if (found === undefined) return
+  const { name } = found
+  if ('inside' in found) {
+    throw invalidOption(name, found.value, `an object with ${found.inside.join(', ')}`)
+  }
+  const { there } = found
+  const other = ELSEWHERE[name]
+  const last = (one: string): string => one.slice(one.indexOf('.') + 1)
+  const hint =
+    other !== undefined && there.includes(other)
+      ? `; here it is called ${other}.`
+      : didYouMean(last(name), there.map(last))
+  throw new UsageError(
+    'INVALID_OPTION',
+    `${name} is no option of ${what}${hint || '.'} There are: ${there.join(', ')}`,
+  )
+}
+
+/** @throws UsageError INVALID_OPTION */
+export function wholeNumber(name: string, value: number, from: number, to?: number): number {
+  const bounds = { from, ...(to === undefined ? {} : { to }) }
+  if (!isWhole(value, bounds)) throw invalidOption(name, value, wholeNumberForm(bounds))
+  return value
+}
+
+/** One text, or several as a list. @throws UsageError INVALID_OPTION for none, or something else */
+export function textList(
+  name: string,
+  given: string | readonly string[],
+  takes: string,
+): readonly string[] {
+  const list = typeof given === 'string' ? [given] : given
+  if (!Array.isArray(list) || list.length === 0) throw invalidOption(name, list, takes)
+  return list as readonly string[]
+}
+
+/** @param known the names it takes, if it takes names: the one that was meant is among them */
+export function invalidOption(
+  name: string,
+  value: unknown,
+  takes: string,
+  known: readonly string[] = [],
+): UsageError {
+  const meant = typeof value === 'string' ? didYouMean(value, known) : ''
+  return new UsageError(
+    'INVALID_OPTION',
+    `the option ${name} takes ${takes}; it got ${show(value)}${meant}`,
+  )
+}
+
+export function show(value: unknown): string {
+  const shown =
+    typeof value === 'string'
+      ? JSON.stringify(value)
+      : inspect(value, { depth: 1, breakLength: Infinity, maxArrayLength: 10 })
+  return shown.length > 200 ? `${shown.slice(0, 200)}...` : shown
+}

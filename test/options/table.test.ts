@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { describe, it } from 'node:test'
+import { z } from 'zod'
+import { main } from '../../src/cli/main.ts'
+import { givenOptions, runSettings } from '../../src/cli/run/settings.ts'
+import { ERROR_CODES, UsageError } from '../../src/errors.ts'
+import { filterSettings } from '../../src/milter/options.ts'
+import { flagOf, helpOf, variableOf } from '../../src/options/names.ts'
+import { GROUPS, OPTIONS, type Option } from '../../src/options/table.ts'
+import { readOption } from '../../src/options/validate.ts'
+import { serverSettings } from '../../src/server/options.ts'
+import { sourcePath } from '../conformance/support/program.ts'
+
+const plain = OPTIONS.filter(({ default: usual }) => typeof usual !== 'object')
+
+describe('the table of options', () => {
+  it('has each name, flag and variable once', () => {
+    for (const nameOf of [({ name }: Option) => name, flagOf, variableOf]) {
+      assert.equal(new Set(OPTIONS.map(nameOf)).size, OPTIONS.length)
+    }
+  })
+
+  it('has defaults that their kinds take, also as they are written', () => {
+    for (const option of plain) {
+      const { kind, default: usual, name } = option
+      if (usual === undefined) continue
+      assert.equal(readOption(option, usual), usual, name)
+      assert.equal(readOption(option, kind.show(usual), 'the documentation'), usual, name)
+    }
+  })
+
+  it('says what each is in one sentence without a full stop', () => {
+    for (const { text, name } of [...OPTIONS, ...Object.values(GROUPS).map(named)]) {
+      assert.match(text, /^[a-zA-Z].*[^.]$/, name)
+      assert.ok(text.length <= 90, name)
+    }
+  })
+
+  it('has a group for each object, and codes that exist', () => {
+    for (const { name, code } of OPTIONS) {
+      const [group = '', member] = name.split('.')
+      if (member !== undefined) assert.ok(group in GROUPS, name)
+      if (code !== undefined) assert.ok(code in ERROR_CODES, name)
+    }
+  })
+})
+
+describe('tsmilter run --help', () => {
+  it('has a line for each option', async () => {
+    let said = ''
+    await main(['run', '--help'], { out: (text) => (said += text), err: () => {} })
+    const help = said.replaceAll(/\s+/g, ' ')
+    for (const option of OPTIONS) {
+      assert.ok(help.includes(` ${flagOf(option)} <${option.kind.placeholder}> `), option.name)
+      assert.ok(help.includes(helpOf(option)), option.name)
+    }
+    assert.ok(
+      help.includes(
+        'Memory that all messages of one server or worker hold together. Takes bytes (1M or more), or a size such as 64K, 16M or 1G. Default: 256M. [TSMILTER_MAX_MEMORY]',
+      ),
+    )
+  })
+})
+
+const named = (group: { readonly text: string }): { text: string; name: string } => ({
+  text: group.text,
+  name: group.text,
+})
+
+describe('a program', () => {
+  const refused: readonly (readonly [object, RegExp])[] = [
+    [
+      { maxMemory: '64M' },
+      /^the option maxMemory takes a whole number from 1048576 on; it got "64M"$/,
+    ],
+    [
+      { progressInterval: '5s' },
+      /^the option progressInterval takes a whole number from 0 to 2147483647; it got "5s"$/,
+    ],
+    [{ progressInterval: 2 ** 31 }, /progressInterval/],
+    [{ actions: ['ADDHDRS'] }, /^the option actions takes a whole number from 0 to 511/],
+    [{ limits: { bodySize: 1.5 } }, /^the option limits\.bodySize takes/],
+    [{ limits: 5 }, /^the option limits takes headers, headerBytes,/],
+    [{ overload: 'reject' }, /^the option overload takes tempfail or accept; it got "reject"$/],
+    [{ timeouts: { write: 0 } }, /^the option timeouts\.write takes a whole number from 1 to/],
+    [{ unixSocket: { mode: '0660' } }, /^the option unixSocket\.mode takes/],
+    [{ unixSocket: { owner: '' } }, /^the option unixSocket\.owner takes a name or a number/],
+  ]
+  for (const [options, message] of refused) {
+    it(`gives values, and no text for them: ${JSON.stringify(options)}`, () => {
+      assert.throws(
+        () => [filterSettings(options), serverSettings(options)],
+        (error) => {
+          assert.ok(error instanceof UsageError)
+          assert.equal(error.code, 'INVALID_OPTION')
+          assert.match(error.message, message)
+          return true
+        },
+      )
+    })
+  }
+})
+
+describe('config.schema.json', () => {
+  const schema = z.fromJSONSchema(
+    JSON.parse(
+      readFileSync(sourcePath('config.schema.json'), 'utf8'),
+    ) as z.core.JSONSchema.JSONSchema,
+  )
+  const isTaken = (config: object): boolean => {
+    try {
+      runSettings(givenOptions(new Map(), {}), config, 'config')
+      return true
+    } catch (error) {
+      assert.ok(error instanceof UsageError)
+      return false
+    }
+  }
+
+  for (const config of [
+    {},
+    { workers: 'auto', listen: ['inet:0@127.0.0.1'], allow: '127.0.0.1' },
+    { workers: 0 },
+    { workers: 1_025 },
+    { maxMemory: '64M', maxPending: 0, maxFrameSize: 65_535 },
+    { maxMemory: 1 },
+    { maxMemory: '1 MiB' },
+    { timeouts: { idle: '1.5s', frame: 20 } },
+    { timeouts: { idle: 0 } },
+    { timeouts: { idle: '1 week' } },
+    { timeouts: { idel: 1 } },
+    { deadlines: '1m' },
+    { deadlines: { eom: '2m', header: 5 } },
+    { deadlines: { eoom: 5 } },
+    { unixSocket: { mode: '0660', owner: 12, group: 'postfix' } },
+    { unixSocket: { mode: '0999' } },
+    { actions: ['ADDHDRS'], requiredActions: 0 },
+    { actions: ['SING'] },
+    { dataSize: '256K' },
+    { dataSize: 65_536 },
+    { overload: 'reject' },
+    { onError: 'reject' },
+    { stop: 5 },
+    { logContent: ['To', 'recipients'] },
+    { logContent: 'To:' },
+    { tls: { cert: 'cert.pem', key: 'key.pem' } },
+    { tls: { cert: 5 } },
+    { user: 'filter' },
+    { worker: 2 },
+  ]) {
+    it(`says of ${JSON.stringify(config)} what the command says`, () => {
+      assert.equal(schema.safeParse(config).success, isTaken(config))
+    })
+  }
+})
