@@ -1,5 +1,6 @@
 import { UsageError } from '../errors.ts'
 import { headerName } from '../milter/edit-checks.ts'
+import { withoutBlankLines } from '../protocol/line-ends.ts'
 import { decodeText, encodeText } from '../protocol/text.ts'
 import { fieldNameEnd, fieldNameStart } from './field-name.ts'
 import { readField, writeField } from './field-text.ts'
@@ -182,9 +183,10 @@ export class LineHeaders implements PartHeaders {
 
 /** What stands after the colon for a text; folds are LF. */
 function fieldText(name: string, text: string): string {
+  const clean = withoutBlankLines(text)
   // Before anything is encoded: a line break must not vanish in an encoded word.
-  checkFolds(name, text.replaceAll(/\r?\n/g, '\n'))
-  return writeField(name, text)
+  checkFolds(name, clean.replaceAll(/\r?\n/g, '\n'))
+  return writeField(name, clean)
 }
 
 function checkFolds(name: string, lines: string): void {

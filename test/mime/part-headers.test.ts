@@ -109,6 +109,36 @@ describe('what would end the field is refused', () => {
   }
 })
 
+describe('lines of white space only, where some readers end the header', () => {
+  const cases: [value: string, after: string][] = [
+    ['a\n \n b', 'A: a\r\n b\r\n'],
+    ['a\r\n\t\r\n b', 'A: a\r\n b\r\n'],
+    ['a\n ', 'A: a\r\n'],
+    ['a\n \n\t\n  \n b\n\t', 'A: a\r\n b\r\n'],
+    ['\n ', 'A: \r\n'],
+    // The line break behind the last one would have ended the field.
+    ['a\n \n', ''],
+    ['a\n \nb', ''],
+  ]
+  for (const edit of ['set', 'append'] as const) {
+    for (const [value, after] of cases) {
+      it(`${edit} ${JSON.stringify(value)}`, () => {
+        const headers = headersOf('')
+        if (after === '') {
+          assert.throws(() => headers[edit]('A', value), { code: 'INVALID_HEADER_VALUE' })
+        } else headers[edit]('A', value)
+        assert.equal(written(headers), after)
+      })
+    }
+  }
+
+  it('bytes are written as they are', () => {
+    const headers = headersOf('')
+    headers.set('A', Buffer.from('a\r\n \r\n b'))
+    assert.equal(written(headers), 'A:a\r\n \r\n b\r\n')
+  })
+})
+
 it('what is set is read again', () => {
   const text = fc.string({ unit: 'grapheme', maxLength: 200 }).map((one) => one.trim())
   fc.assert(
