@@ -31,6 +31,7 @@ const REMOVED_TAGS: ReadonlySet<string> = new Set([
   'applet',
   'base',
   'embed',
+  'fencedframe',
   'frame',
   'frameset',
   'object',
@@ -44,25 +45,51 @@ export function isActiveTag(
   options: SanitizeOptions,
 ): boolean {
   if (REMOVED_TAGS.has(name)) return true
-  if (name === 'form') return options.keepForms !== true
-  if (name === 'meta') return /^\s*refresh\s*$/i.test(valueOf(attributes, 'http-equiv'))
+  // Internet Explorer made `isindex` a form of its own.
+  if (name === 'form' || name === 'isindex') return options.keepForms !== true
+  if (name === 'meta') return isActiveMeta(attributes)
   if (name !== 'link') return false
   const words = valueOf(attributes, 'rel').toLowerCase().split(/\s+/)
-  const styles = options.keepStylesheets === true && options.keepRemote !== false
-  return words.some((word) => !KEPT_LINKS.has(word) && !(styles && word === 'stylesheet'))
+  const remote = options.keepRemote !== false
+  const styles = options.keepStylesheets === true && remote
+  const files = remote || isLocal('href', valueOf(attributes, 'href'))
+  return words.some(
+    (word) =>
+      !KEPT_LINKS.has(word) &&
+      !(files && WORD_FILES.has(word)) &&
+      !(styles && word === 'stylesheet'),
+  )
 }
 
 /**
- * Links that nobody follows unasked: of HTML (section 4.6.7), and of Word. Of all others browsers get or
- * may get what they name, or connect to it.
+ * Fields of a server's answer that a page can have too, and that lead away or load something: Firefox
+ * followed `Link` (nsContentSink::ProcessHeaderData), and with `X-DNS-Prefetch-Control` Chromium looks up the
+ * names of all links, which are known to the sender.
+ */
+function isActiveMeta(attributes: readonly HtmlAttribute[]): boolean {
+  const field = valueOf(attributes, 'http-equiv').trim().toLowerCase()
+  if (field !== 'x-dns-prefetch-control') return field === 'refresh' || field === 'link'
+  return !/^\s*off\s*$/i.test(valueOf(attributes, 'content'))
+}
+
+/**
+ * Links that nobody follows unasked (HTML, section 4.6.7). Of all others browsers get or may get what they
+ * name, or connect to it: Firefox does of `next` (Link::TrySpeculativeLoadFeature), Chromium of `search`
+ * (SearchEngineTabHelper).
  */
 const KEPT_LINKS: ReadonlySet<string> = new Set([
   '',
-  ...(
-    'alternate author bookmark canonical help license next nofollow noopener noreferrer prev search tag ' +
-    'colorschememapping edit-time-data file-list oleobjectdata original-file preview themedata'
-  ).split(' '),
+  ...'alternate author bookmark canonical help license nofollow noopener noreferrer tag'.split(
+    ' ',
+  ),
 ])
+
+/** Files that Word keeps beside a page. */
+const WORD_FILES: ReadonlySet<string> = new Set(
+  'colorschememapping edit-time-data file-list oleobjectdata original-file preview themedata'.split(
+    ' ',
+  ),
+)
 
 const valueOf = (attributes: readonly HtmlAttribute[], name: string): string =>
   attributes.find((one) => one.name === name)?.value ?? ''
@@ -103,7 +130,7 @@ export function activeAttribute(
   options: SanitizeOptions,
 ): ActiveAttribute | undefined {
   const itself = { what: `attribute ${name}` }
-  if (name.startsWith('on') || ['srcdoc', 'ping', 'manifest'].includes(name)) return itself
+  if (name.startsWith('on') || ALWAYS_OUT.has(name)) return itself
   if (name === 'formaction' && options.keepForms !== true) return itself
   // What is drawn from another document, which is loaded for it; one's own stays.
   if (DRAWN_FROM.has(element.toLowerCase()) && name.endsWith('href') && !/^\s*#/.test(value))
@@ -127,6 +154,18 @@ export function activeAttribute(
   return isActiveUrl(value, image) ? CODE : undefined
 }
 
+/**
+ * A page in a page, addresses that are told of a click or of a picture that is shown (Attribution Reporting), and
+ * a base for addresses, by which old browsers resolved even `#name`.
+ */
+const ALWAYS_OUT: ReadonlySet<string> = new Set([
+  'attributionsrc',
+  'manifest',
+  'ping',
+  'srcdoc',
+  'xml:base',
+])
+
 const CODE: ActiveAttribute = { what: 'address that runs code' }
 
 const DRAWN_FROM: ReadonlySet<string> = new Set([
@@ -140,9 +179,13 @@ const DRAWN_FROM: ReadonlySet<string> = new Set([
 /** Attributes of SVG that are styles, and may name a document. */
 const PAINTS = /^(?:fill|stroke|filter|mask|clip-path|marker(?:-start|-mid|-end)?|cursor)$/
 
+/** `althref` is of VML, `environmentmap` of `model`, `datasrc` of Internet Explorer. */
+const LOADED =
+  /^(?:[\w-]+:)?(?:src|srcset|imagesrcset|poster|background|lowsrc|dynsrc|datasrc|icon|althref|environmentmap)$/
+
 /** Whether programs load what an attribute names as soon as they show it; Office has names of its own (`o:href`). */
 const isLoaded = (element: string, name: string): boolean =>
-  /^(?:[\w-]+:)?(?:src|srcset|imagesrcset|poster|background|lowsrc|dynsrc|icon)$/.test(name) ||
+  LOADED.test(name) ||
   (/^(?:[\w-]+:)?href$/.test(name) &&
     !['a', 'area', 'link'].includes(element) &&
     !(name === 'href' && SHAPE.test(element)))

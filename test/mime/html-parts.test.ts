@@ -182,8 +182,17 @@ describe('HTML that a policy has cleaned', () => {
       '<svg><rect filter="url(//a#f)"></rect></svg>',
       '<svg><path marker-end="u\\72l(//a#f)"></path></svg>',
       '<svg><lineargradient href="//a#f"></lineargradient></svg>',
+      '<link rel=next href=//a>',
+      '<link rel=prev href=//a>',
+      '<link rel="search" type="application/opensearchdescription+xml" href=//a>',
+      '<meta http-equiv=Link content="<//a>; rel=stylesheet">',
       '<track src=//a>',
       '<a ping=//a href=x>',
+      '<a attributionsrc=//a href=x>',
+      '<area attributionsrc=//a href=x>',
+      '<img attributionsrc="//a //b" src=cid:x>',
+      '<svg xml:base="//a"><image href="#b"/></svg>',
+      '<fencedframe src=//a></fencedframe>',
       '<svg><use href="//a#b"></use></svg>',
       '<svg><use xlink:href="//a#b"></use></svg>',
       '<style>@import "//a"</style>',
@@ -191,6 +200,37 @@ describe('HTML that a policy has cleaned', () => {
     ]) {
       assert.doesNotMatch((await sanitizeHtml(html)).html, /\/\/a/, html)
     }
+  })
+
+  it('keeps or loses what may be loaded, as keepRemote says', async () => {
+    for (const html of [
+      '<table datasrc="//a">',
+      '<v:fill o:althref="//a"/>',
+      '<v:imagedata althref="//a"/>',
+      '<model environmentmap="//a">',
+      '<link rel="File-List" href="//a">',
+      '<link rel="Edit-Time-Data" href="//a">',
+    ]) {
+      assert.equal((await sanitizeHtml(html)).html, html)
+      const { html: local } = await sanitizeHtml(html, { keepRemote: false })
+      assert.doesNotMatch(local, /\/\/a/, html)
+    }
+    for (const html of [
+      '<table datasrc="#b">',
+      '<link rel=File-List href="cid:filelist.xml@b">',
+      '<link rel=canonical href=//a>',
+      '<meta http-equiv=x-dns-prefetch-control content=off>',
+    ]) {
+      assert.equal((await sanitizeHtml(html, { keepRemote: false })).html, html)
+    }
+  })
+
+  it('loses the word to look up names, and a form of one tag', async () => {
+    const dns = '<meta http-equiv="X-DNS-Prefetch-Control" content="on">'
+    assert.equal((await sanitizeHtml(dns)).html, '')
+    const isindex = '<isindex action="//a">'
+    assert.equal((await sanitizeHtml(isindex)).html, '')
+    assert.equal((await sanitizeHtml(isindex, { keepForms: true })).html, isindex)
   })
 })
 
