@@ -45,17 +45,11 @@ function formatParameter(name: string, text: string): string[] {
 
 /** Pieces that fit on a line each: `name*0*=utf-8''...`. */
 function extended(name: string, text: string): string[] {
-  const units = Array.from(encodeText(text), (byte) => {
-    const one = String.fromCharCode(byte)
-    return /[!#$&+\-.^_`|~0-9A-Za-z]/.test(one)
-      ? one
-      : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`
-  })
   const room = LINE - name.length - "*00*=utf-8''".length - 2
   const pieces: string[] = []
   let piece = ''
-  for (const unit of units) {
-    if (piece.length + unit.length > room) {
+  for (const unit of unitsOf(encodeText(text))) {
+    if (piece !== '' && piece.length + unit.length > room) {
       pieces.push(piece)
       piece = ''
     }
@@ -65,6 +59,26 @@ function extended(name: string, text: string): string[] {
   return pieces.length === 1
     ? [`${name}*=utf-8''${piece}`]
     : pieces.map((one, i) => `${name}*${i}*=${i === 0 ? "utf-8''" : ''}${one}`)
+}
+
+/**
+ * What is not cut: characters, as some programs decode each piece by itself. Bytes that are no UTF-8 stand alone,
+ * or behind a byte that might begin a character, three at most.
+ */
+function unitsOf(bytes: Buffer): string[] {
+  const units: string[] = []
+  let room = 0
+  for (const byte of bytes) {
+    const one = String.fromCharCode(byte)
+    const written = /[!#$&+\-.^_`|~0-9A-Za-z]/.test(one)
+      ? one
+      : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`
+    const follows = byte >= 0x80 && byte < 0xc0 && room > 0
+    if (follows) units[units.length - 1] += written
+    else units.push(written)
+    room = follows ? room - 1 : byte >= 0xc0 ? 3 : 0
+  }
+  return units
 }
 
 /**

@@ -115,6 +115,21 @@ describe('writing parameters', () => {
     it(written, () => assert.equal(formatParameters('text/plain', parameters), written))
   }
 
+  it('sections are cut between characters, which some programs decode each by itself', () => {
+    for (const unit of ['ü', '€', '😀', 'aü', 'ab€', '\udcfc\udcbc', '\udcbc']) {
+      for (const name of ['name', 'filename', 'x'.repeat(57), 'x'.repeat(70)]) {
+        const text = unit.repeat(60)
+        const written = formatParameters('a/b', { [name]: text })
+        assert.equal(parameterOf(parseParameters(utf8(written)), name), text)
+        const sections = [...written.matchAll(/\*=(?:utf-8'')?([^;]+)/g)].map(([, one]) => one!)
+        assert.ok(sections.length > 1)
+        if (/[\udc80-\udcff]/u.test(text)) continue
+        assert.equal(sections.map((one) => decodeURIComponent(one)).join(''), text)
+        if (name.length < 50) assert.ok(written.split('\n').every((line) => line.length <= 76))
+      }
+    }
+  })
+
   const text = fc
     .string({ unit: 'binary', maxLength: 300 })
     // What is written as UTF-8, and no line end.
