@@ -23,8 +23,13 @@ function looking(css: string): Look {
   return (matches) => matches(plain) || (bare !== plain && matches(bare))
 }
 
+/** A longer style with escapes is not read: to undo them takes long, and no real one is like that. */
+const LONGEST_ESCAPED = 1_048_576
+
+const isUnread = (css: string): boolean => css.length > LONGEST_ESCAPED && css.includes('\\')
+
 /** Code in CSS: what old programs run; the behavior of VML draws only. And what loads other style sheets. */
-export const isActiveStyle = (css: string): boolean => looking(css)(isActive)
+export const isActiveStyle = (css: string): boolean => isUnread(css) || looking(css)(isActive)
 
 const isActive = (plain: string): boolean => ACTIVE.test(plain)
 
@@ -32,7 +37,7 @@ const ACTIVE =
   /@import|expression\s*\(|-moz-binding|(?<![\w-])behaviou?r\s*:(?!\s*url\(["']?#default#vml["']?\))|(?:java|vb)script\s*:|data:text\/html/
 
 /** Whether it names anything that is loaded from elsewhere. */
-export const isRemoteStyle = (css: string): boolean => looking(css)(isRemote)
+export const isRemoteStyle = (css: string): boolean => isUnread(css) || looking(css)(isRemote)
 
 const isRemote = (plain: string): boolean => REMOTE.test(plain)
 
@@ -59,6 +64,7 @@ function withoutComments(css: string): string {
  * What is left is judged again, whatever the patterns below have taken out.
  */
 export function cleanStyle(css: string, options: SanitizeOptions): string | undefined {
+  if (isUnread(css)) return undefined
   const local = options.keepRemote === false
   let left = css
   let look = looking(left)
