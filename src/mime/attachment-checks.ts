@@ -10,7 +10,13 @@ import {
 import { ContentChecks, type ContentRules, type Tell } from './content-checks.ts'
 import { DANGEROUS_EXTENSIONS, HTML_EXTENSIONS } from './file-extensions.ts'
 import { dangerousName, extensionOf, extensionSet, LONGEST_NAME } from './file-names.ts'
-import { isActiveHtml, isHtmlPart, isLeftActive, seemsHtml } from './html-parts.ts'
+import {
+  holdsActiveHtml,
+  isActiveHtml,
+  isHtmlPart,
+  isLeftActive,
+  seemsHtml,
+} from './html-parts.ts'
 import type { SanitizeOptions } from './html-rules.ts'
 import { isMessageType } from './media-type.ts'
 import { MimeMessage } from './message.ts'
@@ -273,7 +279,14 @@ export class Checks {
     place: Place,
     usual: boolean,
   ): Promise<void> {
-    if (this.#html === undefined || !seemsHtml(part, names, start)) return
+    if (this.#html === undefined) return
+    if (!seemsHtml(part, names, start)) {
+      const bytes = await whole(this.#turns)
+      if (await holdsActiveHtml(part, names, bytes, this.#html, this.#turns)) {
+        this.#htmlFound(names[0] ?? '', place)
+      }
+      return
+    }
     const given = !place.other && place.part === part && part.sealedBy === undefined
     const cleaned = given && usual && isHtmlPart(part)
     if (await isLeftActive(part, await whole(this.#turns), cleaned, this.#html)) {

@@ -1,5 +1,5 @@
 import { decodeCharset, decodeCharsetNow, decodeRareCharset } from './charset.ts'
-import { ebcdicText, ownCodeOf, type OwnCode } from './own-codes.ts'
+import { ebcdicText, ownCodeOf, withoutShifts, type OwnCode } from './own-codes.ts'
 
 /**
  * The texts that some program makes of bytes in a charset. What this package or iconv-lite knows is read
@@ -23,7 +23,7 @@ export function charsetReadings(charset: string, bytes: Buffer): string[] {
   readings.add(decodeCharset('windows-1252', bytes)!)
   readings.add(bytes.toString('latin1'))
   // Of charsets with shifts what is ASCII in them (iso-2022-kr, hz).
-  const ascii = bytes.toString('latin1').replaceAll(SHIFTS, '')
+  const ascii = withoutShifts(bytes.toString('latin1'))
   readings.add(ascii)
   return [...readings]
 }
@@ -33,6 +33,3 @@ const KNOWN_AS: Partial<Record<OwnCode, readonly string[]>> = {
   'utf-7': ['utf-7', 'utf-7-imap'],
   'utf-32': ['utf-32le', 'utf-32be'],
 }
-
-// oxlint-disable-next-line eslint/no-control-regex -- escape sequences begin with ESC
-const SHIFTS = /\x1b[$(-/]{1,2}[@-~]|[\x0e\x0f]|~[{}\n]/g

@@ -57,7 +57,9 @@ export class ContentChecks {
     await turns.next()
     const kind = await detectType(file.start)
     if (kind !== undefined) this.#kind(file, kind)
-    if (kind === undefined && file.part === 'text') {
+    // What begins with a tag is a text like others.
+    const mayHoldFiles = kind === undefined || kind.ext === 'html'
+    if (mayHoldFiles && file.part === 'text') {
       await this.#inText(file)
       return
     }
@@ -65,7 +67,7 @@ export class ContentChecks {
     if (policy.messages !== false && file.names.some((name) => extensionOf(name) === 'eml')) {
       await this.#message(file)
     }
-    if (kind !== undefined) return
+    if (!mayHoldFiles) return
     const isText = await this.#inText(file)
     const uuencoded = file.names.find((name) => /^(?:uue?|yenc)$/.test(extensionOf(name)))
     if (policy.zips !== false && uuencoded !== undefined && !isText) {

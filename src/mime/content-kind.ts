@@ -1,3 +1,5 @@
+import { htmlStart } from './html-start.ts'
+
 /** What content is, told by its first bytes: those of the package file-type, and what mail needs more. */
 
 export interface ContentKind {
@@ -83,14 +85,14 @@ function byMagic(start: Buffer): ContentKind | undefined {
   return found === undefined ? undefined : { ext: found[1], mime: found[2] }
 }
 
-/** Blanks, a byte order mark and comments may come first (WHATWG MIME Sniffing, section 7.1). */
+const HTML = htmlStart('<!--(?:[^-]|-(?!->))*-->')
+
+/** White space, a byte order mark and comments may come first (WHATWG MIME Sniffing, section 7.1). */
 function byText(start: Buffer): ContentKind | undefined {
   const wide = start[0] === 0xff && start[1] === 0xfe
   const text = wide ? start.toString('utf16le', 2) : start.toString('latin1')
   const bare = text.replace(/^(?:\xef\xbb\xbf)?/, '')
-  const tag =
-    /^(?:\s|<!--(?:[^-]|-(?!->))*-->)*<(?:!doctype\s+html|html|head|body|script|iframe|title|meta|table|style|h1|div|font|br|p)[\s>/]/i
-  return tag.test(bare) ? { ext: 'html', mime: 'text/html' } : undefined
+  return HTML.test(bare) ? { ext: 'html', mime: 'text/html' } : undefined
 }
 
 async function byFileType(start: Buffer): Promise<ContentKind | undefined> {

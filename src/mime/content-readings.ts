@@ -27,7 +27,11 @@ type Decoding = TransferEncoding | 'uuencode'
 /** What a field may mean: of a name nobody knows, anything. `"base64"` is none by RFC 2045. */
 function decodingsOf(field: string): readonly Decoding[] {
   const known = transferEncoding(field)
-  if (known !== undefined) return [known]
+  // Of several words in one field programs take the first, the last, or one they know.
+  const words = field.replaceAll(/\([^()]*\)/g, ' ').match(/[^\s;,]+/g) ?? []
+  if (known !== undefined) {
+    return [known, ...words.slice(1).flatMap((word) => transferEncoding(word) ?? [])]
+  }
   if (UUENCODED.test(field)) return ['7bit', 'uuencode']
   return ['7bit', 'base64', 'quoted-printable', 'uuencode']
 }

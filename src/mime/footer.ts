@@ -69,8 +69,8 @@ export interface FooterReport {
  * Adds a footer, or a banner, to the text of a message: to the plain version and to the HTML one. Of a
  * multipart/mixed only its first text is meant, of a multipart/related its root, or its first text where
  * that is none; attachments and attached messages are not touched. What is text in these two or in a
- * multipart/alternative is none of them, whatever its name is, unless it says `attachment`. A message without a text (an attachment alone, a calendar entry)
- * becomes a multipart/mixed with the footer as its first part.
+ * multipart/alternative is none of them, whatever its name is, unless it says `attachment`. A message without a
+ * text (an attachment alone, a calendar entry) becomes a multipart/mixed with the footer as its first part.
  *
  * With `once` a version that shows it already, as one that is a reply may, gets no other: neither blanks,
  * line breaks nor `>` count in that. What is signed or encrypted is never changed.

@@ -1,15 +1,10 @@
 import { encodeText } from '../protocol/text.ts'
+import { HEX_VALUES } from './digits.ts'
 
 /** Bytes written as two hexadecimal digits: `%41` of RFC 2231, `=41` of RFC 2047. */
 
 const PERCENT = 0x25
 const EQUALS = 0x3d
-
-/** The value of each digit; -1 for other bytes. */
-const DIGITS = Int8Array.from({ length: 256 }, (_none, byte) => {
-  const digit = Number.parseInt(String.fromCharCode(byte), 16)
-  return Number.isNaN(digit) ? -1 : digit
-})
 
 /** In place: names are read in a dozen ways, and a call for each escape was most of it. */
 function decode(bytes: Buffer, mark: number): Buffer {
@@ -18,8 +13,8 @@ function decode(bytes: Buffer, mark: number): Buffer {
   let size = first
   for (let at = first; at < bytes.length; at++) {
     const byte = bytes[at]!
-    const high = byte === mark ? DIGITS[bytes[at + 1] ?? 0]! : -1
-    const low = high === -1 ? -1 : DIGITS[bytes[at + 2] ?? 0]!
+    const high = byte === mark ? HEX_VALUES[bytes[at + 1] ?? 0]! : -1
+    const low = high === -1 ? -1 : HEX_VALUES[bytes[at + 2] ?? 0]!
     bytes[size++] = low === -1 ? byte : high * 16 + low
     if (low !== -1) at += 2
   }

@@ -4,6 +4,8 @@ import { readingOfPart } from './content-guesses.ts'
 import { charsetOfMark, isInOwnCode, otherCharsets, otherTexts } from './html-charset.ts'
 import type { SanitizeOptions } from './html-rules.ts'
 import { sanitizeHtml } from './html-sanitize.ts'
+import { htmlStart } from './html-start.ts'
+import { htmlInCalendar, isCalendar, isRtfOfHtml } from './html-within.ts'
 import { isActiveXml, mayBeShown } from './html-xml.ts'
 import { isXmlType } from './media-type.ts'
 import type { MimePart } from './part.ts'
@@ -23,30 +25,35 @@ export const isHtmlPart = (part: MimePart): boolean =>
 
 const isHtmlName = (name: string): boolean => /^(?:[sx]?html?|xht|svg)$/.test(extensionOf(name))
 
+/** Types of HTML under other names, and of texts with tags, of which programs make HTML. */
+const SHOWN_AS_HTML: ReadonlySet<string> = new Set([
+  'text/html',
+  'text/x-html',
+  'text/x-amp-html',
+  'text/enriched',
+  'text/richtext',
+])
+
 /** Whether some program may show it as HTML: by a type, a name or its first bytes (MIME Sniffing, 7.1). */
 export function seemsHtml(part: MimePart, names: readonly string[], start: Buffer): boolean {
-  if (part.types.some((type) => type === 'text/html' || isXmlType(type))) return true
+  if (part.types.some((type) => SHOWN_AS_HTML.has(type) || isXmlType(type))) return true
   if (names.some(isHtmlName)) return true
   if (/^(?:image|audio|video)\//.test(part.type)) return false
   // Text that is shown as text may begin with a tag.
-  if (part.type.startsWith('text/') && !part.isAttachment) return false
+  if (part.type === 'text/plain' && !part.isAttachment) return false
   return beginsAsMarkup(start)
 }
 
 /** White space before the first tag is passed over, as far as this. */
 const LOOKED_AT = 65_536
 
-/**
- * The tags of MIME Sniffing, section 7.1, and others that HTML begins with: the standard ends them at a blank or
- * a `>`, and old browsers at a slash.
- */
-const TAG =
-  /^\s*<(?:!doctype\s+html|html|head|script|iframe|h1|div|font|table|a|style|title|b|body|br|p|meta|form|img|svg|link|base|object|embed)[\s>/]|^\s*<!--/i
+const TAG = htmlStart('(?!)')
+const COMMENT = /^\s*<!--/
 const XML = /^\s*<\?xml/i
 
 const beginsAsMarkup = (start: Buffer): boolean => {
   const text = startOf(start)
-  return TAG.test(text) || XML.test(text)
+  return TAG.test(text) || COMMENT.test(text) || XML.test(text)
 }
 
 /** The first characters behind a mark, which says that it is UTF-16. */
@@ -102,6 +109,26 @@ export async function isLeftActive(
     await turns.next()
     if (!cleaned && isActiveXml(text, options)) return true
     if (await isActiveHtml(text, options)) return true
+  }
+  return false
+}
+
+/** Whether there is active HTML in a calendar, or RTF that is made of HTML, which is not read. */
+export async function holdsActiveHtml(
+  part: MimePart,
+  names: readonly string[],
+  bytes: Buffer,
+  options: SanitizeOptions,
+  turns: Turns,
+): Promise<boolean> {
+  if (isRtfOfHtml(bytes)) return true
+  const extensions = names.map((name) => extensionOf(name))
+  if (!isCalendar(part.types, extensions)) return false
+  for (const text of new Set([bytes.toString('latin1'), await part.text()])) {
+    for (const html of htmlInCalendar(text)) {
+      await turns.next()
+      if (await isActiveHtml(html, options)) return true
+    }
   }
   return false
 }

@@ -111,8 +111,11 @@ const RUNS: readonly (readonly RegExp[])[] = [
   [/\x0e[^\x0f]*/g, /\x0e[^\x0f\r\n]*/g],
   [/~\{(?:[^~]|~(?!\}))*/g, /~\{(?:[^~\r\n]|~(?!\}))*/g],
 ]
-const MARKS = /\x1b[$(-/]{1,2}[@-~]|[\x0e\x0f]|~[{}\n]/g
+const SHIFTS = /\x1b[$(-/]{1,2}[@-~]|[\x0e\x0f]|~[{}\n]/g
 // oxlint-enable eslint/no-control-regex
+
+/** A text without its shifts; what they lead to stays, as ASCII. */
+export const withoutShifts = (text: string): string => text.replaceAll(SHIFTS, '')
 
 /**
  * What is ASCII in a text with shifts: programs know some of them or all, and forget them at the end of a line
@@ -125,5 +128,5 @@ export function textsOutsideShifts(text: string): string[] {
     for (const one of texts) for (const run of patterns) next.add(one.replaceAll(run, ''))
     texts = next
   }
-  return [...new Set(Array.from(texts, (one) => one.replaceAll(MARKS, '')))]
+  return [...new Set(Array.from(texts, (one) => withoutShifts(one)))]
 }

@@ -339,7 +339,11 @@ export class MimePart extends PartContent {
   }
 
   #setParameter(name: string, text: string): void {
-    const raw = this.headers.raw('Content-Type')[0] ?? Buffer.from(` ${this.type}`, 'latin1')
+    // To a field that is none a parameter would be no parameter.
+    const isSure = this.contentFields('Content-Type')[0]?.strict.sure === true
+    const raw = isSure
+      ? this.headers.raw('Content-Type')[0]!
+      : Buffer.from(` ${this.type}`, 'latin1')
     this.headers.set('Content-Type', withParameter(raw, name, text))
   }
 

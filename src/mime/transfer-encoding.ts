@@ -1,4 +1,5 @@
 import { isAscii } from 'node:buffer'
+import { BASE64_VALUES, HEX_VALUES } from './digits.ts'
 import { hasLines, mustNotBeEncoded } from './media-type.ts'
 import type { Turns } from './turns.ts'
 
@@ -90,13 +91,6 @@ const TAB = 0x09
 const DOT = 0x2e
 const DASH = 0x2d
 
-/** The value of each digit of base64; -1 for other bytes. */
-const BASE64 = Int8Array.from({ length: 256 }, (_none, byte) =>
-  'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'.indexOf(
-    String.fromCharCode(byte),
-  ),
-)
-
 /**
  * Every byte that is no digit is passed over (RFC 2045, section 6.8). Padding ends a group of digits and
  * not the content: pieces may have been joined.
@@ -111,7 +105,7 @@ function decodeBase64(bytes: Buffer): Buffer {
   let bits = 0
   let digits = 0
   for (const byte of bytes) {
-    const digit = BASE64[byte]!
+    const digit = BASE64_VALUES[byte]!
     if (digit !== -1) {
       bits = (bits << 6) | digit
       digits++
@@ -152,13 +146,6 @@ function* inPieces(bytes: Buffer): Generator<Buffer> {
   for (let at = 0; at < bytes.length; at += PIECE) yield bytes.subarray(at, at + PIECE)
 }
 
-const hexOf = (byte: number | undefined): number => {
-  if (byte === undefined) return -1
-  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30
-  const letter = byte | 0x20
-  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1
-}
-
 /** What is no valid escape stays as it is (RFC 2045, section 6.7); blanks at the end of a line go. */
 function decodeQuotedPrintable(bytes: Buffer): Buffer {
   const out = Buffer.allocUnsafe(bytes.length)
@@ -168,8 +155,8 @@ function decodeQuotedPrintable(bytes: Buffer): Buffer {
   for (let i = 0; i < bytes.length; i++) {
     const byte = bytes[i]!
     if (byte === EQUALS) {
-      const high = hexOf(bytes[i + 1])
-      const low = hexOf(bytes[i + 2])
+      const high = HEX_VALUES[bytes[i + 1] ?? 0]!
+      const low = HEX_VALUES[bytes[i + 2] ?? 0]!
       if (high !== -1 && low !== -1) {
         out[size++] = high * 16 + low
         solid = size

@@ -1,3 +1,5 @@
+import { BASE64_VALUES } from './digits.ts'
+
 /**
  * UTF-7 (RFC 2152), and that of IMAP (RFC 3501, section 5.1.3). iconv-lite knows them,
  * too, but makes three objects for each sequence: of a megabyte of short ones that is most of a second at one go.
@@ -10,18 +12,12 @@ const COMMA = 0x2c
 const MARK = 0xfeff
 const REPLACEMENT = 0xfffd
 
-/** The value of each digit; -1 for other bytes. */
-const DIGITS = Int8Array.from({ length: 256 }, (_none, byte) =>
-  'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'.indexOf(
-    String.fromCharCode(byte),
-  ),
-)
-const IMAP_DIGITS = Int8Array.from(DIGITS).fill(63, COMMA, COMMA + 1)
+const IMAP_DIGITS = Int8Array.from(BASE64_VALUES).fill(63, COMMA, COMMA + 1)
 
 /** As iconv-lite reads it: a minus may be missing, and a mark at the start of a sequence means nothing. */
 export function decodeUtf7(bytes: Buffer, imap = false): string {
   const shift = imap ? AMPERSAND : PLUS
-  const digits = imap ? IMAP_DIGITS : DIGITS
+  const digits = imap ? IMAP_DIGITS : BASE64_VALUES
   // No unit comes of less than a byte.
   const units = Buffer.allocUnsafe(2 * bytes.length)
   let size = 0

@@ -259,3 +259,56 @@ describe('HTML of more than a megabyte', () => {
     assert.equal(await reasons('; charset=utf-8; charset=iso-8859-1', large), '')
   })
 })
+
+describe('HTML in content of other types', () => {
+  const reasons = async (type: string, content: string | Buffer): Promise<string[]> =>
+    (await defang(parseMime(mail(type, content)), { html: {} })).findings.map(
+      ({ reason }) => reason,
+    )
+  const calendar = (property: string): string =>
+    `BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\n${property}\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n`
+  const active: [what: string, type: string, content: string | Buffer][] = [
+    ['a type of HTML that is none', 'text/x-html', ACTIVE],
+    ['AMP', 'text/x-amp-html', ACTIVE],
+    ['text/enriched', 'text/enriched', `<bold>x</bold>${ACTIVE}`],
+    ['text/richtext', 'text/richtext', `<bold>x</bold>${ACTIVE}`],
+    ['another type of text', 'text/x-unknown', ACTIVE],
+    ['a calendar', 'text/calendar', calendar(`X-ALT-DESC;FMTTYPE=text/html:${ACTIVE}`)],
+    [
+      'a calendar with folds',
+      'text/calendar',
+      calendar('X-ALT-DESC;FMTTYPE=text/html:<b>\\n<scr\r\n ipt>alert(1)</script>'),
+    ],
+    [
+      'a calendar, in another property',
+      'text/calendar; charset=utf-8',
+      calendar('STYLED-DESCRIPTION;VALUE=TEXT;FMTTYPE="text/html":<a onclick=x>'),
+    ],
+    [
+      'a calendar by its name',
+      'application/octet-stream; name=a.ics',
+      calendar(`X-ALT-DESC:${ACTIVE}`),
+    ],
+    ['RTF that is made of it', 'text/rtf', '{\\rtf1\\ansi\\fromhtml1 {\\*\\htmltag <b>}x}'],
+    ['RTF by its content', 'application/msword; name=a.doc', '{\\rtf1\\ansi\\fromhtml1 x}'],
+  ]
+  for (const [what, type, content] of active) {
+    it(`is found in ${what}`, async () => {
+      assert.deepEqual(await reasons(type, content), ['HTML_NOT_CLEANED'])
+    })
+  }
+
+  const harmless: [what: string, type: string, content: string][] = [
+    ['text/enriched without any', 'text/enriched', '<bold>x</bold><param>red</param>'],
+    ['a calendar without HTML', 'text/calendar', calendar('DESCRIPTION:<script>')],
+    ['a calendar that only shows', 'text/calendar', calendar('X-ALT-DESC:<p>x</p>')],
+    ['RTF', 'text/rtf', '{\\rtf1\\ansi <script>}'],
+    // It is shown as it stands.
+    ['plain text', 'text/plain', ACTIVE],
+  ]
+  for (const [what, type, content] of harmless) {
+    it(`is not found in ${what}`, async () => {
+      assert.deepEqual(await reasons(type, content), [])
+    })
+  }
+})

@@ -537,3 +537,16 @@ describe('parts of the Macintosh', () => {
     ])
   })
 })
+
+describe('what is only one way to read it', () => {
+  it('is looked at where one field names two transfer encodings', async () => {
+    const fields = 'Content-Type: a/b\r\nContent-Transfer-Encoding: 7bit base64'
+    const text = `${fields}\r\n\r\n${PROGRAM.toString('base64')}\r\n`
+    assert.deepEqual(await found(text), ['content: : PROGRAM exe'])
+  })
+
+  it('is looked at in a text that begins with a tag', async () => {
+    const text = `Content-Type: text/plain\r\n\r\n<p>\r\n${uuencode('x.exe', PROGRAM)}`
+    assert.ok((await found(text)).some((one) => one.includes('x.exe')))
+  })
+})

@@ -311,3 +311,27 @@ function holds(bytes: Buffer, others: Buffer): boolean {
   const rest = others.subarray(start)
   return bytes.subarray(bytes.length - rest.length).equals(rest)
 }
+
+describe('a new text beside a Content-Type that is broken', () => {
+  const values = [
+    'text/plain charset=us-ascii',
+    'text/plain; charset="us-ascii',
+    'text/plain; charset=us-ascii"',
+    'text/plain; charset==us-ascii',
+    'text/plain; charset=us ascii',
+    'text/plain; charset=(a) us-ascii',
+    "text/plain; charset*=''us-ascii",
+    'text/plain; charset*0=us-; charset*1=ascii',
+    'text/plain; charset=us-ascii name="x',
+  ]
+  for (const value of values) {
+    it(`${value} becomes a field that is right`, async () => {
+      const message = parseMime(`Content-Type: ${value}\r\n\r\nhello\r\n`)
+      await message.setText('Grüße\r\n')
+      assert.equal(message.headers.get('Content-Type'), 'text/plain; charset=utf-8')
+      const again = parseMime(message.toBytes())
+      assert.deepEqual(again.guesses, [])
+      assert.equal(await again.text(), 'Grüße\r\n')
+    })
+  }
+})
