@@ -13,10 +13,13 @@ export type { EntranceOptions } from './server/entrance.ts'
 export type { Pem, TlsOptions } from './server/tls.ts'
 export type {
   CloseOptions,
+  ConfigFields,
   ConnectionTimeouts,
   ErrorPolicy,
+  FilterFields,
   MessageLimits,
   OverloadAnswer,
+  ServerFields,
   SocketPermissions,
 } from './options/types.ts'
 export {
