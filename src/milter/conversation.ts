@@ -1,6 +1,7 @@
 import type { ProtocolError } from '../errors.ts'
 import type { HeaderView, Peer } from '../protocol/commands.ts'
 import { EVENTS } from '../protocol/event-table.ts'
+import { Step } from '../protocol/constants.ts'
 import type { Offer } from '../protocol/negotiation.ts'
 import type {
   BodyPiece,
@@ -150,10 +151,20 @@ export class Conversation implements SessionEvents, Contexts {
     if (filter.callsFilters === true) return this.#callWithWords('envrcpt', words)
     const recipient = addressOf(words)
     const message = this.#message!.atRecipient(recipient)
-    const refused = message.rejectedByServer
-    return tapped(this.#callWithWords('envrcpt', words), (verdict) => {
-      if (!refused && !endsMessage(verdict)) this.#envelope?.add(recipient)
-    })
+    // Others are not shown; to look for the macro is to read all of this command.
+    const shownAll = (this.session.terms!.steps & Step.RCPT_REJ) !== 0
+    const refused = shownAll && message.rejectedByServer
+    const answer = this.#callWithWords('envrcpt', words)
+    if (refused) return answer
+    if (answer instanceof Promise)
+      return tapped(answer, (verdict) => this.#keep(recipient, verdict))
+    this.#keep(recipient, answer)
+    return answer
+  }
+
+  /** A recipient, unless it was refused. */
+  #keep(recipient: EnvelopeAddress, verdict: Verdict): void {
+    if (!endsMessage(verdict)) this.#envelope?.add(recipient)
   }
 
   #callWithWords(stage: 'envfrom' | 'envrcpt', words: readonly string[]): Later<Verdict> {
