@@ -8,6 +8,7 @@ import {
   grammarOf,
   isAsciiField,
   isField,
+  newWord,
   readField,
   styleOf,
   writeField,
@@ -40,18 +41,25 @@ export class MailHeaders implements Iterable<HeaderField> {
   #gone = 0
   readonly #look: () => void
   readonly #utf8: () => boolean
+  /** those that came with the message */
+  readonly #given: readonly FieldRecord[]
+  readonly #inEnvelope: (word: string) => boolean
 
   /**
    * @param look called before the given fields are looked at; throws if they may not be
    * @param utf8 whether the message is sent with SMTPUTF8
+   * @param inEnvelope whether an address of the envelope, as it was given, has a word
    */
   constructor(
     records: readonly FieldRecord[],
     guard: EditGuard,
     look: () => void = nothing,
     utf8: () => boolean = () => false,
+    inEnvelope: (word: string) => boolean = () => false,
   ) {
     this.#utf8 = utf8
+    this.#given = records
+    this.#inEnvelope = inEnvelope
     this.#guard = guard
     this.#look = look
     this.#list = records.map((record) => new HeaderField(record, this))
@@ -141,7 +149,7 @@ export class MailHeaders implements Iterable<HeaderField> {
    * the colon, as they are to stand there.
    *
    * @throws UsageError INVALID_HEADER_NAME, INVALID_HEADER_VALUE (a line break without a blank after
-   *   it, NUL, text that is not ASCII where the field has no place for it), INVALID_ADDRESS (text that is no list of addresses, where the field has one), TOO_LONG, WRONG_STAGE, INVALID_OPTION if there is no such field
+   *   it, NUL, text that is not ASCII where the field has no place for it, such as a new address), INVALID_ADDRESS (text that is no list of addresses, where the field has one), TOO_LONG, WRONG_STAGE, INVALID_OPTION if there is no such field
    */
   insertBefore(place: FieldReference, name: string, value: string | Uint8Array): HeaderField {
     return this.#insert(() => this.#indexOf(place), 'insertBefore', name, value, 'below')
@@ -223,7 +231,14 @@ export class MailHeaders implements Iterable<HeaderField> {
 
   /** For fields: a text as it is written after the colon. */
   written(name: Buffer, text: string, old?: Buffer): Buffer {
-    return textValue(name, text, old, this.#utf8)
+    return textValue(name, text, old, this.#utf8, (word) => this.#came(word))
+  }
+
+  /** The next server has to take what came with the message, so it may stand in another field too. */
+  #came(word: string): boolean {
+    if (this.#utf8() || this.#inEnvelope(word)) return true
+    const bytes = encodeText(word)
+    return this.#given.some(({ value }) => value.includes(bytes))
   }
 
   /** For fields: whether one of them may become another record. */
@@ -291,7 +306,7 @@ export class HeaderField {
     return [...parseAddresses(this.value, false).addresses]
   }
 
-  /** @throws UsageError INVALID_ADDRESS, TOO_LONG, WRONG_STAGE */
+  /** @throws UsageError INVALID_ADDRESS, INVALID_HEADER_VALUE, TOO_LONG, WRONG_STAGE */
   set addresses(addresses: readonly NewAddress[]) {
     this.value = formatAddresses(addresses)
   }
@@ -333,6 +348,7 @@ function textValue(
   text: string,
   old: Buffer | undefined,
   utf8: () => boolean,
+  came: (word: string) => boolean,
 ): Buffer {
   // Before the work of encoding: what is written is hardly ever shorter than the text.
   if (text.length > DataSize.K64) throw tooLong(name, text.length)
@@ -348,6 +364,7 @@ function textValue(
   const options = {
     old: old === undefined ? undefined : decodeText(old),
     utf8: isAsciiField(label) && utf8(),
+    came,
   }
   return foldWithLf(name, encodeText(writeField(label, clean, options)))
 }
@@ -388,9 +405,11 @@ function extended(name: Buffer, value: Buffer, text: string): Buffer | undefined
     after,
     styleOf(label),
   )
-  return written === undefined || STRAY_CR.test(written) || !isField(label, written, text)
-    ? undefined
-    : foldWithLf(name, encodeText(written))
+  if (written === undefined || STRAY_CR.test(written)) return undefined
+  // An address that is new is looked at where the whole is written.
+  if (grammarOf(label) === 'addresses' && newWord(written, (word) => given.includes(word)))
+    return undefined
+  return isField(label, written, text) ? foldWithLf(name, encodeText(written)) : undefined
 }
 
 /** A tag may hold the old text too: its place is the end, or the start, before any other. */

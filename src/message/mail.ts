@@ -123,6 +123,8 @@ export class LiveMail
       this,
       () => this.#needReads('headers', 'headers'),
       () => this.sender.parameters.has('SMTPUTF8'),
+      (word) =>
+        [this.#given.sender, ...this.#given.recipients].some(({ raw }) => raw.includes(word)),
     )
     return this.#headers
   }

@@ -136,6 +136,8 @@ export interface WriteOptions {
   readonly old?: string | undefined
   /** the message is one of SMTPUTF8: UTF-8 may stand anywhere (RFC 6532) */
   readonly utf8?: boolean | undefined
+  /** whether a word of UTF-8 came with the message: an address that did is written back */
+  readonly came?: ((word: string) => boolean) | undefined
 }
 
 /**
@@ -148,13 +150,17 @@ export interface WriteOptions {
 export function writeField(
   name: string,
   text: string,
-  { old, utf8 = false }: WriteOptions = {},
+  { old, utf8 = false, came }: WriteOptions = {},
 ): string {
   const style = { column: Buffer.byteLength(name) + 1 }
   const grammar = grammarOf(name)
   switch (grammar) {
-    case 'addresses':
-      return addressValue(name, text, true, namesOf(old))
+    case 'addresses': {
+      const written = addressValue(name, text, true, namesOf(old))
+      const found = utf8 ? undefined : newWord(written, came)
+      if (found !== undefined) throw unplaced(name, found)
+      return written
+    }
     case 'phrases': {
       const id = text.lastIndexOf('<')
       if (id === -1) return encodeWords(text, style)
@@ -192,11 +198,25 @@ const NOT_ASCII = /[^\0-\x7f]+/
 function checkAscii(name: string, text: string): void {
   const found = NOT_ASCII.exec(text)
   if (found === null || RAW_BYTE.test(text)) return
-  throw new UsageError(
-    'INVALID_HEADER_VALUE',
-    `${JSON.stringify(found[0].slice(0, 40))} cannot be written in ${name}, whose grammar has no place for it; write ASCII there (domains as xn--..., URIs with %C3%A9), or give bytes if the message is sent with SMTPUTF8`,
-  )
+  throw unplaced(name, found[0])
 }
+
+const unplaced = (name: string, found: string): UsageError =>
+  new UsageError(
+    'INVALID_HEADER_VALUE',
+    `${JSON.stringify(found.slice(0, 80))} cannot be written in ${name}, whose grammar has no place for it; write ASCII there (domains as xn--..., URIs with %C3%A9), or give bytes if the message is sent with SMTPUTF8`,
+  )
+
+/** A field of addresses as it is written: names and comments are encoded, so that what is left is an address. */
+export function newWord(
+  written: string,
+  came: (word: string) => boolean = () => false,
+): string | undefined {
+  if (!NOT_ASCII.test(written) || RAW_BYTE.test(written)) return undefined
+  return written.match(WIDE_WORD)?.find((word) => !came(word))
+}
+
+const WIDE_WORD = /[^ \t\n<>,;:()"]*[^\0-\x7f][^ \t\n<>,;:()"]*/g
 
 const withoutComments = (text: string): string =>
   NOT_ASCII.test(text)

@@ -165,10 +165,19 @@ export class LineHeaders implements PartHeaders {
     }
   }
 
+  /** What stands after the colon for a text; folds are LF. */
+  #fieldText(name: string, text: string): string {
+    const clean = withoutBlankLines(text)
+    // Before anything is encoded: a line break must not vanish in an encoded word.
+    checkFolds(name, clean.replaceAll(/\r?\n/g, '\n'))
+    const came = (word: string): boolean => this.#bytes.includes(encodeText(word))
+    return writeField(name, clean, { came })
+  }
+
   #line(name: string, value: string | Uint8Array): Line {
     const label = headerName(name)
     const after =
-      typeof value === 'string' ? fieldText(name, value) : decodeText(Buffer.from(value))
+      typeof value === 'string' ? this.#fieldText(name, value) : decodeText(Buffer.from(value))
     const lines = after.replaceAll(/\r?\n/g, '\n')
     checkFolds(name, lines)
     const bytes = encodeText(`:${lines.replaceAll('\n', this.#eol)}${this.#eol}`)
@@ -179,14 +188,6 @@ export class LineHeaders implements PartHeaders {
       colon: label.length,
     }
   }
-}
-
-/** What stands after the colon for a text; folds are LF. */
-function fieldText(name: string, text: string): string {
-  const clean = withoutBlankLines(text)
-  // Before anything is encoded: a line break must not vanish in an encoded word.
-  checkFolds(name, clean.replaceAll(/\r?\n/g, '\n'))
-  return writeField(name, clean)
 }
 
 function checkFolds(name: string, lines: string): void {

@@ -19,6 +19,7 @@ const MESSAGE = [
 async function header(
   edit: (mail: HeadersMail) => void,
   name: string,
+  envelope: { from?: string; fromParameters?: string[]; to?: string[] } = {},
 ): Promise<string | undefined> {
   const filter = defineFilter({
     name: 'test',
@@ -27,7 +28,7 @@ async function header(
       edit(mail)
     },
   })
-  const outcome = await deliver(filter, { message: MESSAGE, mta: 'postfix' })
+  const outcome = await deliver(filter, { message: MESSAGE, mta: 'postfix', ...envelope })
   assert.deepEqual(outcome.errors, [])
   return parseMime(Buffer.from(outcome.message!)).headers.raw(name)[0]?.toString().trim()
 }
@@ -92,9 +93,9 @@ describe('the addresses of a mail', () => {
     ],
     [
       'one more',
-      (mail) => (mail.addresses.to = [...mail.addresses.to, 'Ö <ö@x>']),
+      (mail) => (mail.addresses.to = [...mail.addresses.to, 'Ö <o@x>']),
       'To',
-      '=?utf-8?Q?admin=40bank=2Eexample=2C?= <evil@example.org>, b@example.net,\r\n =?UTF-8?B?w5Y=?= <ö@x>',
+      '=?utf-8?Q?admin=40bank=2Eexample=2C?= <evil@example.org>, b@example.net,\r\n =?UTF-8?B?w5Y=?= <o@x>',
     ],
     ['none', (mail) => (mail.addresses.cc = []), 'Cc'],
     ['undefined', (mail) => (mail.cc = undefined), 'Cc'],
@@ -115,6 +116,21 @@ describe('the addresses of a mail', () => {
   for (const [what, edit, name, value] of edits) {
     it(`are set: ${what}`, async () => assert.equal(await header(edit, name), value))
   }
+
+  it('that are not ASCII are set where the envelope has them, or with SMTPUTF8', async () => {
+    const set = (mail: HeadersMail): void =>
+      void mail.headers.append('X-Envelope-To', 'ö@x.org')
+    const refused = (mail: HeadersMail): void =>
+      assert.throws(() => set(mail), { code: 'INVALID_HEADER_VALUE' })
+    assert.equal(await header(refused, 'X-Envelope-To'), undefined)
+    for (const envelope of [
+      { from: '<ö@x.org>' },
+      { to: ['<a@x.org>', '<ö@x.org>'] },
+      { fromParameters: ['SMTPUTF8'] },
+    ]) {
+      assert.equal(await header(set, 'X-Envelope-To', envelope), 'ö@x.org')
+    }
+  })
 
   const wrong: NewAddress[] = [
     { address: 'a@x, b@x' },

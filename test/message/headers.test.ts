@@ -858,10 +858,11 @@ describe('a record of a field', () => {
 describe('text that a field has no place for', () => {
   const fields = (utf8: boolean): MailHeaders =>
     new MailHeaders(
-      [FieldRecord.of(Buffer.from('References'), Buffer.from(' <a@x>'))],
+      [record('References', ' <a@x>'), record('From', ' Jörg <jörg@exämple.org>')],
       new Guard(),
       undefined,
       () => utf8,
+      (word) => '<ä@envelope.example>'.includes(word),
     )
   const edits: [what: string, edit: (headers: MailHeaders) => void][] = [
     ['a new field', (headers) => headers.append('Message-ID', '<é@x>')],
@@ -872,18 +873,54 @@ describe('text that a field has no place for', () => {
     it(`${what}: is refused, but with SMTPUTF8`, () => {
       const headers = fields(false)
       assert.throws(() => edit(headers), { code: 'INVALID_HEADER_VALUE' })
-      assert.deepEqual(headers.fields().map(String), ['References: <a@x>'])
+      assert.deepEqual(headers.fields('References').map(String), ['References: <a@x>'])
+      assert.equal(headers.length, 2)
       const international = fields(true)
       edit(international)
       assert.ok(international.fields().map(String).join('').includes('<é@x>'))
     })
   }
 
-  it('addresses are written as they are', () => {
+  const addresses: [what: string, edit: (headers: MailHeaders) => void][] = [
+    ['set', (headers) => headers.set('To', 'Jörg <ü@x.org>')],
+    ['with a domain', (headers) => headers.append('To', 'a@exämple.de')],
+    ['with a local part in quotes', (headers) => headers.append('To', '"ü x"@x.org')],
+    ['in a group', (headers) => headers.append('To', 'G: a@x, ü@x;')],
+    ['behind those that are there', (headers) => (headers.field('From')!.value += ', ü@x')],
+    [
+      'before them',
+      (headers) => void (headers.field('From')!.value = `ü@x, ${headers.get('From')}`),
+    ],
+    [
+      'as mailboxes',
+      (headers) => void (headers.field('From')!.addresses = [{ name: 'ü', address: 'ü@x' }]),
+    ],
+  ]
+  for (const [what, edit] of addresses) {
+    it(`a new address ${what}: is refused, but with SMTPUTF8`, () => {
+      const headers = fields(false)
+      const before = headers.fields().map(String)
+      assert.throws(() => edit(headers), { code: 'INVALID_HEADER_VALUE', message: /ü|exämple/ })
+      assert.deepEqual(headers.fields().map(String), before)
+      const international = fields(true)
+      edit(international)
+      assert.notDeepEqual(international.fields().map(String), before)
+    })
+  }
+
+  it('addresses that came with the message are written as they are', () => {
     const headers = fields(false)
-    headers.set('To', 'Jörg <jörg@exämple.org>')
-    const written = Buffer.from(headers.field('To')!.raw).toString()
-    assert.equal(written, ' =?UTF-8?B?SsO2cmc=?= <jörg@exämple.org>')
+    headers.set('Reply-To', headers.get('From')!)
+    assert.equal(
+      headers.field('Reply-To')!.raw.toString(),
+      ' =?UTF-8?B?SsO2cmc=?= <jörg@exämple.org>',
+    )
+    headers.set('From', '"via ü" <list@x.org>')
+    headers.set('Cc', 'jörg@exämple.org, b@x')
+    headers.field('Cc')!.value += ', "ü" <c@x>'
+    headers.append('X-Envelope-From', '<ä@envelope.example>')
+    assert.equal(headers.get('X-Envelope-From'), '<ä@envelope.example>')
+    assert.throws(() => headers.append('Cc', 'ö@exämple.org'), /"ö@exämple.org"/)
   })
 
   it('bytes are written', () => {

@@ -286,7 +286,7 @@ describe('whatever a field holds', () => {
       fc.property(VALUE, (text) => {
         let value: string
         try {
-          value = writeField('To', text)
+          value = writeField('To', text, { utf8: true })
         } catch (error) {
           assert.ok(error instanceof UsageError)
           assert.equal(error.code, 'INVALID_ADDRESS')
@@ -366,7 +366,7 @@ describe('mailboxes that are set', () => {
   it('come out as they were, however they are named', () => {
     fc.assert(
       fc.property(LIST, (list) => {
-        const value = writeField('To', formatAddresses(list))
+        const value = writeField('To', formatAddresses(list), { utf8: true })
         assert.equal(show(inMessage(value)), show(list as unknown as Address[]))
         assert.equal(show(inText(readField('To', value))), show(list as unknown as Address[]))
         for (const line of value.split('\n')) {
@@ -397,7 +397,7 @@ describe('mailboxes that are set', () => {
       { numRuns: 1500, seed: 5 },
     )
     const fields = lists.flatMap((list) => {
-      const value = writeField('To', formatAddresses(list))
+      const value = writeField('To', formatAddresses(list), { utf8: true })
       const text = readField('To', value)
       return [
         encodeText(`To:${value}`).toString('base64'),
@@ -502,7 +502,7 @@ function word(text: string): string {
 }
 
 describe('writing addresses', () => {
-  const write = (text: string): string => writeField('From', text)
+  const write = (text: string): string => writeField('From', text, { utf8: true })
   const JOERG = word('Jörg Müller')
 
   const cases: [what: string, text: string, value: string][] = [
@@ -640,6 +640,9 @@ describe('other fields', () => {
     ['Content-Transfer-Encoding', 'é'],
     ['MIME-Version', '1.0 é'],
     ['X-Priority', '1 (é) é'],
+    ['To', 'é <é@x>'],
+    ['Resent-From', 'a@x, b@é'],
+    ['Delivered-To', '"é b"@x'],
   ]
   for (const [name, text] of refused) {
     it(`${name} has no place for ${text}, but with SMTPUTF8`, () => {

@@ -139,6 +139,13 @@ describe('lines of white space only, where some readers end the header', () => {
   })
 })
 
+it('an address that is not ASCII is written only where it came with the part', () => {
+  const headers = new LineHeaders(Buffer.from('From: ü <ü@x.org>\r\n'), '\r\n')
+  assert.throws(() => headers.set('To', 'ö@x.org'), { code: 'INVALID_HEADER_VALUE' })
+  headers.set('Reply-To', 'ö <ü@x.org>')
+  assert.deepEqual(headers.raw('Reply-To').map(String), [' =?UTF-8?B?w7Y=?= <ü@x.org>'])
+})
+
 it('what is set is read again', () => {
   const text = fc.string({ unit: 'grapheme', maxLength: 200 }).map((one) => one.trim())
   fc.assert(
