@@ -57,7 +57,7 @@ export type { DefectName } from './milter/known-defects.ts'
 export type { FilterOptions } from './milter/options.ts'
 export type { Filter, FilterFactory } from './milter/filter-object.ts'
 export type { CloseReason } from './session/events.ts'
-export type { Text } from './milter/edits.ts'
+export type { TextOrBytes } from './protocol/text.ts'
 export type { Stage } from './protocol/stages.ts'
 
 // Telemetry
@@ -103,14 +103,14 @@ export { Milter } from './milter/milter.ts'
 // Messages
 export { compose, defineFilter, shadow, type MessageFilter } from './message/define-filter.ts'
 export type { EditKind } from './protocol/edit-table.ts'
+export type { FilterDefinition } from './message/definition.ts'
 export type {
   ReadKind,
-  FilterDefinition,
   FilterStage,
   RecipientStage,
   SenderStage,
   StageContext,
-} from './message/definition.ts'
+} from './message/stage-context.ts'
 export type { BodyStream, MailBody } from './message/body.ts'
 export type { MailSender, Recipients } from './message/envelope.ts'
 export type { EnvelopeAddress } from './milter/envelope-address.ts'

@@ -3,12 +3,8 @@ import type { LiveConnectionContext, LiveMessageContext } from '../milter/contex
 import { tableOf, type AnyHandler, type HandlerTable } from '../milter/filter-object.ts'
 import { headerLeadingSpace, noCallback, noReply, symlist } from '../milter/marks.ts'
 import type { Stage } from '../protocol/stages.ts'
-import {
-  FILTER_STAGES,
-  type FilterMember,
-  type FilterStage,
-  type ReadKind,
-} from './definition.ts'
+import { type FilterMember } from './definition.ts'
+import { FILTER_STAGES, type FilterStage, type ReadKind } from './stage-context.ts'
 import { largestLimits } from '../milter/message-limits.ts'
 import type { MessageLimits } from '../options/types.ts'
 

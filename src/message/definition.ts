@@ -1,6 +1,5 @@
 import { UsageError } from '../errors.ts'
 import type { ConnectionAnswer, MessageAnswer } from '../milter/handlers.ts'
-import type { Logger } from '../milter/log.ts'
 import { messageLimits } from '../milter/message-limits.ts'
 import { errorVerdict } from '../milter/options.ts'
 import { MAX_TIMER } from '../options/kinds.ts'
@@ -8,48 +7,18 @@ import { didYouMean } from '../options/nearest.ts'
 import type { ErrorPolicy, MessageLimits } from '../options/types.ts'
 import { invalidOption, wholeNumber } from '../options/validate.ts'
 import type { EnvelopeAddress } from '../milter/envelope-address.ts'
-import type { ServerFacts } from '../milter/server-facts.ts'
 import { Action } from '../protocol/constants.ts'
 import { actionsFor, EDIT_KINDS, type EditKind } from '../protocol/edit-table.ts'
 import type { MailConnection } from './mail-connection.ts'
 import type { HeadersMail, Mail } from './mail.ts'
-
-/** The stages of a whole-message filter. */
-export type FilterStage =
-  'connect' | 'helo' | 'sender' | 'recipient' | 'headers' | 'message' | 'close'
-
-/** What a filter may look at, for {@link FilterDefinition.reads}. */
-export type ReadKind = 'headers' | 'body'
-
-/** What every stage can ask. */
-export interface StageContext {
-  /** a number of its own for each connection of this process */
-  readonly id: number
-  readonly connection: MailConnection
-  /** the mail server: which one, its version, its known defects */
-  readonly server: ServerFacts
-  /** the value of a macro that holds now, with or without braces; undefined if it has none */
-  macro(name: string): string | undefined
-  /** all macros that hold now, by name without braces */
-  readonly macros: ReadonlyMap<string, string>
-  /** the mail server's id of the message, once it has one */
-  readonly queueId: string | undefined
-  /** fires when the message was abandoned, the connection is gone, or the deadline has passed */
-  readonly signal: AbortSignal
-  /** lines carry the filter's name, the connection's id and the queue id */
-  readonly log: Logger
-}
-
-export interface SenderStage<State = undefined> extends StageContext {
-  /** what {@link FilterDefinition.state} has made for this message */
-  readonly state: State
-}
-
-export interface RecipientStage<State = undefined> extends SenderStage<State> {
-  readonly sender: EnvelopeAddress
-  /** those that were taken before this one */
-  readonly recipients: readonly EnvelopeAddress[]
-}
+import {
+  FILTER_STAGES,
+  type FilterStage,
+  type ReadKind,
+  type RecipientStage,
+  type SenderStage,
+  type StageContext,
+} from './stage-context.ts'
 
 /**
  * A filter that looks at whole messages. A stage that is not declared costs no round trip, and what no
@@ -116,15 +85,6 @@ export interface FilterDefinition<State = undefined> {
   readonly limits?: Partial<MessageLimits> | undefined
 }
 
-export const FILTER_STAGES: readonly FilterStage[] = [
-  'connect',
-  'helo',
-  'sender',
-  'recipient',
-  'headers',
-  'message',
-  'close',
-]
 const OPTIONS: ReadonlySet<string> = new Set([
   ...FILTER_STAGES,
   'name',

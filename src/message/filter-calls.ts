@@ -8,7 +8,8 @@ import { errorVerdict, type FilterSettings } from '../milter/options.ts'
 import type { Stage } from '../protocol/stages.ts'
 import type { Later } from '../session/events.ts'
 import { CONTINUE, type Verdict } from '../session/verdict.ts'
-import type { FilterMember, FilterStage } from './definition.ts'
+import type { FilterMember } from './definition.ts'
+import type { FilterStage } from './stage-context.ts'
 
 /** What a handler is given: it ends with the call. */
 export interface CallSubject {

@@ -1,13 +1,12 @@
 import { UsageError } from '../errors.ts'
-import { encodeText } from '../protocol/text.ts'
-import type { Text } from './edits.ts'
+import { encodeText, type TextOrBytes } from '../protocol/text.ts'
 import { checkPath } from './envelope-path.ts'
 
 /**
  * Checks what would break the message: RFC 5322 names are printable ASCII without a colon. Bytes from
  * 0x80 on are let through, since they arrive in real mail and must go back.
  */
-export function headerName(name: Text): Buffer {
+export function headerName(name: TextOrBytes): Buffer {
   const bytes = encodeText(name)
   const bad = positionOf(bytes, isBadInName)
   if (bytes.length === 0 || bad !== -1) {
@@ -66,7 +65,7 @@ function badValue(name: Buffer, value: Buffer, why: string): UsageError {
 }
 
 /** @throws UsageError INVALID_ADDRESS */
-export function envelopeText(what: string, text: Text): Buffer {
+export function envelopeText(what: string, text: TextOrBytes): Buffer {
   const bytes = encodeText(text)
   const bad = positionOf(bytes, isControl)
   if (bytes.length === 0 || bad !== -1) {
@@ -81,7 +80,7 @@ export function envelopeText(what: string, text: Text): Buffer {
 }
 
 /** One address, with brackets or without. @throws UsageError INVALID_ADDRESS */
-export function envelopePath(what: 'sender' | 'recipient', address: Text): Buffer {
+export function envelopePath(what: 'sender' | 'recipient', address: TextOrBytes): Buffer {
   const bytes = envelopeText(what, address)
   checkPath(what, bytes)
   return bytes

@@ -14,11 +14,9 @@ import {
   headerIndex,
   headerName,
 } from './edit-checks.ts'
+import type { TextOrBytes } from '../protocol/text.ts'
 import type { MergedFields } from './merged-fields.ts'
 import { envelopeParameters, type EsmtpParameters } from './parameters.ts'
-
-/** Text is sent as UTF-8 (text that came off the wire as it came); bytes as they are. */
-export type Text = string | Uint8Array
 
 /** How many edits of each kind, by the method of the context that makes them. */
 export type EditCounts = Readonly<Partial<Record<EditMethod, number>>>
@@ -36,29 +34,29 @@ export const NO_EDIT_COUNTS: EditCounts = Object.freeze({})
 /** The edits as methods, of the context of end of message and of `Base`. */
 export interface MessageEdits {
   /** Postfix puts it last; Sendmail before the first of its name, if there is one. */
-  addHeader(name: Text, value: Text): void
+  addHeader(name: TextOrBytes, value: TextOrBytes): void
   /**
    * At a position: 0 is the top, 1 is below the mail server's own Received, a large number the end.
    * Other positions mean different things to Postfix and Sendmail.
    */
-  insertHeader(index: number, name: Text, value: Text): void
+  insertHeader(index: number, name: TextOrBytes, value: TextOrBytes): void
   /**
    * The index-th field of a name, from 1. If there is none it is added. Null or the empty value
    * deletes, as in libmilter.
    */
-  changeHeader(name: Text, index: number, value: Text | null): void
+  changeHeader(name: TextOrBytes, index: number, value: TextOrBytes | null): void
   /** The index-th field of a name, from 1. To delete several, begin with the last. */
-  deleteHeader(name: Text, index?: number): void
+  deleteHeader(name: TextOrBytes, index?: number): void
   /** With brackets or without; ESMTP parameters such as `NOTIFY=NEVER` as text, words or a map. */
-  addRecipient(address: Text, parameters?: EsmtpParameters): void
+  addRecipient(address: TextOrBytes, parameters?: EsmtpParameters): void
   /** As it came in RCPT, parameters left out. */
-  deleteRecipient(address: Text): void
+  deleteRecipient(address: TextOrBytes): void
   /** `<>` for the null sender. */
-  changeFrom(address: Text, parameters?: EsmtpParameters): void
+  changeFrom(address: TextOrBytes, parameters?: EsmtpParameters): void
   /** A new body, lines ended by CRLF. Repeated calls append. Do not change `data` afterwards. */
-  replaceBody(data: Text): void
+  replaceBody(data: TextOrBytes): void
   /** Into the mail server's hold queue; takes effect with a verdict that lets the message pass. */
-  quarantine(reason: Text): void
+  quarantine(reason: TextOrBytes): void
 }
 
 /** What a handler's author calls to edit a message; contexts and `Base` say where the edits go. */
@@ -70,39 +68,39 @@ export abstract class Editing implements MessageEdits {
    */
   abstract toEditList(what: string): EditList
 
-  addHeader(name: Text, value: Text): void {
+  addHeader(name: TextOrBytes, value: TextOrBytes): void {
     this.toEditList('addHeader').addHeader(name, value)
   }
 
-  insertHeader(index: number, name: Text, value: Text): void {
+  insertHeader(index: number, name: TextOrBytes, value: TextOrBytes): void {
     this.toEditList('insertHeader').insertHeader(index, name, value)
   }
 
-  changeHeader(name: Text, index: number, value: Text | null): void {
+  changeHeader(name: TextOrBytes, index: number, value: TextOrBytes | null): void {
     this.toEditList('changeHeader').changeHeader(name, index, value)
   }
 
-  deleteHeader(name: Text, index = 1): void {
+  deleteHeader(name: TextOrBytes, index = 1): void {
     this.toEditList('deleteHeader').changeHeader(name, index, null)
   }
 
-  addRecipient(address: Text, parameters?: EsmtpParameters): void {
+  addRecipient(address: TextOrBytes, parameters?: EsmtpParameters): void {
     this.toEditList('addRecipient').addRecipient(address, parameters)
   }
 
-  deleteRecipient(address: Text): void {
+  deleteRecipient(address: TextOrBytes): void {
     this.toEditList('deleteRecipient').deleteRecipient(address)
   }
 
-  changeFrom(address: Text, parameters?: EsmtpParameters): void {
+  changeFrom(address: TextOrBytes, parameters?: EsmtpParameters): void {
     this.toEditList('changeFrom').changeFrom(address, parameters)
   }
 
-  replaceBody(data: Text): void {
+  replaceBody(data: TextOrBytes): void {
     this.toEditList('replaceBody').replaceBody(data)
   }
 
-  quarantine(reason: Text): void {
+  quarantine(reason: TextOrBytes): void {
     this.toEditList('quarantine').quarantine(reason)
   }
 }
@@ -158,7 +156,7 @@ export class EditList {
     return this.#count === 0
   }
 
-  addHeader(name: Text, value: Text): void {
+  addHeader(name: TextOrBytes, value: TextOrBytes): void {
     if (this.#merged?.has(name)) return this.insertHeader(END, name, value)
     const bytes = headerName(name)
     this.#push(this.#headers, {
@@ -168,7 +166,7 @@ export class EditList {
     })
   }
 
-  insertHeader(index: number, name: Text, value: Text): void {
+  insertHeader(index: number, name: TextOrBytes, value: TextOrBytes): void {
     const bytes = headerName(name)
     this.#push(this.#headers, {
       type: 'insheader',
@@ -179,7 +177,7 @@ export class EditList {
     this.#merged?.count(name)
   }
 
-  changeHeader(name: Text, index: number, value: Text | null): void {
+  changeHeader(name: TextOrBytes, index: number, value: TextOrBytes | null): void {
     const bytes = headerName(name)
     const number = headerIndex(index, 1)
     const deletes = value === null || value.length === 0
@@ -193,13 +191,13 @@ export class EditList {
   }
 
   /** A change of a field that is not there is an addition to both servers. */
-  #addsMerged(name: Text, index: number): boolean {
+  #addsMerged(name: TextOrBytes, index: number): boolean {
     const both = EDITS.chgheader.action | EDITS.insheader.action
     if (this.#merged === undefined || (this.#terms.actions & both) !== both) return false
     return this.#merged.lacks(name, index)
   }
 
-  addRecipient(address: Text, parameters?: EsmtpParameters): void {
+  addRecipient(address: TextOrBytes, parameters?: EsmtpParameters): void {
     const bytes = envelopePath('recipient', address)
     const words = envelopeParameters(parameters)
     if (words === undefined) {
@@ -213,12 +211,12 @@ export class EditList {
     })
   }
 
-  deleteRecipient(address: Text): void {
+  deleteRecipient(address: TextOrBytes): void {
     const bytes = envelopeText('recipient', address)
     this.#push(this.#envelope, { type: 'delrcpt', address: bytes })
   }
 
-  changeFrom(address: Text, parameters?: EsmtpParameters): void {
+  changeFrom(address: TextOrBytes, parameters?: EsmtpParameters): void {
     this.#push(this.#envelope, {
       type: 'chgfrom',
       address: envelopePath('sender', address),
@@ -226,7 +224,7 @@ export class EditList {
     })
   }
 
-  quarantine(reason: Text): void {
+  quarantine(reason: TextOrBytes): void {
     const bytes = envelopeText('quarantine reason', reason)
     this.#quarantine = this.#checked({ type: 'quarantine', reason: bytes })
     this.#quarantineReason = decodeText(bytes)
@@ -238,7 +236,7 @@ export class EditList {
   }
 
   /** Repeated calls append; one with nothing but empty data makes the body empty. */
-  replaceBody(data: Text): void {
+  replaceBody(data: TextOrBytes): void {
     this.#grant(EDITS.replbody.action, 'replaceBody')
     this.#body ??= []
     const bytes = encodeText(data)
@@ -341,7 +339,7 @@ export class EditList {
    *
    * Bytes are taken as they are, lines of blanks only included: fields that were received go back so.
    */
-  #headerValue(name: Buffer, value: Text): Buffer {
+  #headerValue(name: Buffer, value: TextOrBytes): Buffer {
     // Nothing at all would be a deletion.
     const text =
       typeof value === 'string' && value !== '' ? withoutBlankLines(value) || ' ' : value

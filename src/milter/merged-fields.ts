@@ -1,5 +1,4 @@
-import { decodeText, encodeText } from '../protocol/text.ts'
-import type { Text } from './edits.ts'
+import { decodeText, encodeText, type TextOrBytes } from '../protocol/text.ts'
 
 const NAMES: readonly string[] = ['to', 'cc', 'bcc', 'apparently-to']
 const LONGEST = Math.max(...NAMES.map(({ length }) => length))
@@ -14,23 +13,23 @@ export class MergedFields {
   complete = false
 
   /** One is there, or was put there. */
-  count(name: Text): void {
+  count(name: TextOrBytes): void {
     const key = keyOf(name)
     if (key !== undefined) this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1)
   }
 
-  has(name: Text): boolean {
+  has(name: TextOrBytes): boolean {
     return keyOf(name) !== undefined
   }
 
   /** It is known that there are not so many. A deleted one has its number still. */
-  lacks(name: Text, index: number): boolean {
+  lacks(name: TextOrBytes, index: number): boolean {
     const key = keyOf(name)
     return this.complete && key !== undefined && index > (this.#counts.get(key) ?? 0)
   }
 }
 
-function keyOf(name: Text): string | undefined {
+function keyOf(name: TextOrBytes): string | undefined {
   if (name.length > LONGEST) return undefined
   const key = (typeof name === 'string' ? name : decodeText(encodeText(name))).toLowerCase()
   return NAMES.includes(key) ? key : undefined

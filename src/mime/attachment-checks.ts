@@ -1,5 +1,5 @@
 import { decodeText } from '../protocol/text.ts'
-import { ZipBudget } from './archive.ts'
+import { ZipBudget } from './zip-budget.ts'
 import {
   NOT_LOOKED_AT,
   PROGRAM_KINDS,
@@ -17,7 +17,7 @@ import {
   isLeftActive,
   seemsHtml,
 } from './html-parts.ts'
-import type { SanitizeOptions } from './html-rules.ts'
+import type { SanitizeOptions } from './sanitize-options.ts'
 import { isMessageType } from './media-type.ts'
 import { MimeMessage } from './message.ts'
 import { contentReadings, type ContentReading } from './content-readings.ts'

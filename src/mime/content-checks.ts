@@ -1,4 +1,5 @@
-import { listZip, type ZipBudget, type ZipEntry, type ZipProblem } from './archive.ts'
+import { listZip, type ZipEntry, type ZipProblem } from './archive.ts'
+import { type ZipBudget } from './zip-budget.ts'
 import type { AttachmentChecks, Finding, FindingReason } from './finding.ts'
 import { detectType, type ContentKind } from './content-kind.ts'
 import { dangerousName, extensionOf } from './file-names.ts'

@@ -1,6 +1,7 @@
-import { ZIP_PROBLEMS, type ZipLimits, type ZipProblemCode } from './archive.ts'
+import { ZIP_PROBLEMS, type ZipProblemCode } from './archive.ts'
+import { type ZipLimits } from './zip-budget.ts'
 import { NAME_DANGERS, type Extensions, type NameDanger } from './file-names.ts'
-import type { SanitizeOptions } from './html-rules.ts'
+import type { SanitizeOptions } from './sanitize-options.ts'
 import type { MimePart } from './part.ts'
 import { MIME_PROBLEMS, type MimeProblemCode } from './problems.ts'
 

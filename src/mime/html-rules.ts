@@ -1,19 +1,8 @@
 import { cleanStyle, isActiveStyle, isRemoteStyle } from './html-style.ts'
 import type { HtmlAttribute, HtmlStartTag } from './html-tokens.ts'
+import type { SanitizeOptions } from './sanitize-options.ts'
 
 /** What is active in HTML: it runs code, loads a page into this one, or leads away from it. */
-
-export interface SanitizeOptions {
-  /** @default false: `form` and `formaction` are taken out; fields stay */
-  readonly keepForms?: boolean | undefined
-  /** @default false: `link` to a style sheet is taken out */
-  readonly keepStylesheets?: boolean | undefined
-  /**
-   * `false`: nothing is loaded when it is shown, so no picture, film, sound or font from elsewhere; those
-   * that come with the mail (`cid:`, `data:`) stay, and so do links. @default true
-   */
-  readonly keepRemote?: boolean | undefined
-}
 
 /** Taken out with all that is in them. Programs without scripts read `noscript` in another way. */
 export const REMOVED_WHOLE: ReadonlySet<string> = new Set([

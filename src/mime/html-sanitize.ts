@@ -5,8 +5,8 @@ import {
   isActiveTag,
   PLAIN_FOREIGN,
   REMOVED_WHOLE,
-  type SanitizeOptions,
 } from './html-rules.ts'
+import type { SanitizeOptions } from './sanitize-options.ts'
 import { cleanStyle } from './html-style.ts'
 import {
   applyEdits,

@@ -1,4 +1,4 @@
-import type { SanitizeOptions } from './html-rules.ts'
+import type { SanitizeOptions } from './sanitize-options.ts'
 
 /** Style sheets: what in them runs code or loads something, and how it is taken out. */
 

@@ -1,9 +1,5 @@
-import {
-  activeAttribute,
-  isActiveTag,
-  REMOVED_WHOLE,
-  type SanitizeOptions,
-} from './html-rules.ts'
+import { activeAttribute, isActiveTag, REMOVED_WHOLE } from './html-rules.ts'
+import type { SanitizeOptions } from './sanitize-options.ts'
 import { cleanStyle } from './html-style.ts'
 import type { HtmlAttribute } from './html-tokens.ts'
 

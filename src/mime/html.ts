@@ -20,7 +20,7 @@ import { Turns } from './turns.ts'
 /** Changes of HTML that leave everything else as it is to the byte. */
 
 export { sanitizeHtml, type SanitizedHtml } from './html-sanitize.ts'
-export type { SanitizeOptions } from './html-rules.ts'
+export type { SanitizeOptions } from './sanitize-options.ts'
 
 // ---- links
 

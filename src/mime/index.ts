@@ -34,8 +34,10 @@ export {
 } from './file-extensions.ts'
 export { dangerousName, NAME_DANGERS } from './file-names.ts'
 export type { Extensions, NameDanger } from './file-names.ts'
-export { ZIP_LIMITS, ZIP_PROBLEMS, zipEntries } from './archive.ts'
-export type { ZipEntry, ZipLimits, ZipListing, ZipProblem, ZipProblemCode } from './archive.ts'
+export { ZIP_PROBLEMS, zipEntries } from './archive.ts'
+export { ZIP_LIMITS } from './zip-budget.ts'
+export type { ZipEntry, ZipListing, ZipProblem, ZipProblemCode } from './archive.ts'
+export type { ZipLimits } from './zip-budget.ts'
 export { detectType, type ContentKind } from './content-kind.ts'
 
 // HTML, footers

@@ -2,16 +2,20 @@ import { UsageError } from '../errors.ts'
 import { encodeCharset } from './charset.ts'
 import { charsetInHtml, declaredCharset, metaCharset } from './html-charset.ts'
 import { encodeText } from '../protocol/text.ts'
-import { readingOfPart } from './content-guesses.ts'
+import { readingOfPart, type ContentOfPart } from './content-guesses.ts'
 import type { Guess } from './guesses.ts'
 import { isXmlType } from './media-type.ts'
-import type { MimePart } from './part.ts'
 
 /** Another text for a part: its bytes, and what the header has to say of them. */
 
 export interface EditOptions {
   /** also where it rests on a reading that was a guess */
   readonly force?: boolean
+}
+
+/** A part whose readings may be guesses. */
+type GuessedContent = Pick<ContentOfPart, 'type' | 'charset' | 'charsets' | 'bytes'> & {
+  readonly guesses: readonly Guess[]
 }
 
 export interface NewText {
@@ -25,12 +29,7 @@ export interface NewText {
  * and the text is not without, it says from now on, and a meta element or an XML declaration says the same.
  */
 export async function newText(
-  part: {
-    readonly type: string
-    readonly charset: string | undefined
-    readonly charsets: readonly string[]
-    bytes(): Buffer
-  },
+  part: Pick<ContentOfPart, 'type' | 'charset' | 'charsets' | 'bytes'>,
   text: string,
   eol: string,
 ): Promise<NewText> {
@@ -127,7 +126,7 @@ export const guessedPart = (what: string, guesses: readonly Guess[], how: string
  * @throws UsageError GUESSED_PART if it rests on a reading that was a guess
  */
 export function checkText(
-  part: MimePart,
+  part: GuessedContent,
   before: string,
   after: string,
   { force }: EditOptions,
@@ -142,7 +141,11 @@ export function checkText(
 }
 
 /** @throws UsageError GUESSED_PART if new content rests on a transfer encoding that was a guess */
-export function checkContent(part: MimePart, after: Buffer, { force }: EditOptions): void {
+export function checkContent(
+  part: GuessedContent,
+  after: Buffer,
+  { force }: EditOptions,
+): void {
   const { guesses } = part
   if (force === true || !guesses.includes('transfer-encoding')) return
   if (!restsOn(part.bytes().toString('latin1'), after.toString('latin1'), false)) return

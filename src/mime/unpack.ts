@@ -5,7 +5,7 @@ import {
   gunzipSync,
   inflateRawSync,
 } from 'node:zlib'
-import type { ZipBudget } from './archive.ts'
+import type { ZipBudget } from './zip-budget.ts'
 
 /** What is packed in a zip (`deflate`) or a file of its own (`gzip`). */
 export type Packing = 'deflate' | 'gzip'

@@ -1,3 +1,4 @@
+import type { TextOrBytes } from './text.ts'
 import { Action, Reply } from './constants.ts'
 
 /**
@@ -7,25 +8,23 @@ import { Action, Reply } from './constants.ts'
  * Sources: libmilter's `mfdef.h` and `mfapi.h` (letters, actions) and `smfi.c` (payloads).
  */
 
-type Text = string | Uint8Array
-
 /** A change to the message; legal only in the answer to end of message. */
 export type EditMessage =
-  | { readonly type: 'addheader'; readonly name: Text; readonly value: Text }
+  | { readonly type: 'addheader'; readonly name: TextOrBytes; readonly value: TextOrBytes }
   | {
       readonly type: 'insheader' | 'chgheader'
       readonly index: number
-      readonly name: Text
-      readonly value: Text
+      readonly name: TextOrBytes
+      readonly value: TextOrBytes
     }
-  | { readonly type: 'addrcpt' | 'delrcpt'; readonly address: Text }
+  | { readonly type: 'addrcpt' | 'delrcpt'; readonly address: TextOrBytes }
   | {
       readonly type: 'addrcpt_par' | 'chgfrom'
-      readonly address: Text
-      readonly parameters?: Text | undefined
+      readonly address: TextOrBytes
+      readonly parameters?: TextOrBytes | undefined
     }
   | { readonly type: 'replbody'; readonly chunk: Uint8Array }
-  | { readonly type: 'quarantine'; readonly reason: Text }
+  | { readonly type: 'quarantine'; readonly reason: TextOrBytes }
 
 export type EditType = EditMessage['type']
 

@@ -115,12 +115,15 @@ function sequenceLength(bytes: Buffer, i: number, end: number): number {
   return length
 }
 
+/** Text is sent as UTF-8 (text that came off the wire as it came); bytes as they are. */
+export type TextOrBytes = string | Uint8Array
+
 /**
  * The bytes of a text: the reverse of {@link decodeText}. Bytes are taken as they are.
  * @throws UsageError INVALID_TEXT for a lone surrogate that does not stand for a byte, and for what is neither
  * text nor bytes
  */
-export function encodeText(text: string | Uint8Array): Buffer {
+export function encodeText(text: TextOrBytes): Buffer {
   if (typeof text !== 'string') {
     if (Buffer.isBuffer(text)) return text
     if (text instanceof Uint8Array) {

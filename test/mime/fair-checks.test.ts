@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { ZipBudget } from '../../src/mime/archive.ts'
+import { ZipBudget } from '../../src/mime/zip-budget.ts'
 import { checkAttachments } from '../../src/mime/attachment-findings.ts'
 import { addFooter, rewriteHtmlPart, sanitizeHtml } from '../../src/mime/index.ts'
 import { MimeMessage, parseMime } from '../../src/mime/message.ts'

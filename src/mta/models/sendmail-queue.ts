@@ -1,5 +1,5 @@
 import type { EditMessage } from '../../protocol/edit-table.ts'
-import { decodeText, encodeText } from '../../protocol/text.ts'
+import { decodeText, encodeText, type TextOrBytes } from '../../protocol/text.ts'
 import { Field, formatFields } from '../message.ts'
 import {
   addressIn,
@@ -188,7 +188,7 @@ export class SendmailQueuedMessage implements QueuedMessage {
     return this.#nodes.find(({ user, trace }) => !user && trace)
   }
 
-  #addHeader(name: Text, space: Buffer, value: Text): EditFailure | undefined {
+  #addHeader(name: TextOrBytes, space: Buffer, value: TextOrBytes): EditFailure | undefined {
     if (name.length === 0) return NO_NAME
     const key = textKey(name)
     // A configured field of that name is the one to become it, where it stands (milter_addheader).
@@ -202,7 +202,7 @@ export class SendmailQueuedMessage implements QueuedMessage {
   }
 
   /** Before the first of that name, else at the end (headers.c addheader). */
-  #append(name: Text, space: Buffer, value: Text): EditFailure | undefined {
+  #append(name: TextOrBytes, space: Buffer, value: TextOrBytes): EditFailure | undefined {
     const key = textKey(name)
     const first = this.#nodes.findIndex((node) => keyOf(node) === key)
     const there = first === -1 ? undefined : this.#nodes[first]
@@ -222,9 +222,9 @@ export class SendmailQueuedMessage implements QueuedMessage {
 
   #changeHeader(
     index: number,
-    name: Text,
+    name: TextOrBytes,
     space: Buffer,
-    value: Text,
+    value: TextOrBytes,
   ): EditFailure | undefined {
     if (name.length === 0) return NO_NAME
     const key = textKey(name)
@@ -315,8 +315,6 @@ function notifyOf(parameters: readonly string[]): string[] | undefined {
   return wishes.includes('NEVER') ? [] : wishes
 }
 
-type Text = string | Uint8Array
-
 const CRLF = Buffer.from('\r\n')
 const LF = 0x0a
 const CRASH: EditFailure = {
@@ -389,9 +387,10 @@ function made(name: Buffer, value: Buffer): Node {
 }
 
 const keyOf = ({ name }: Node): string => name.toString('latin1').toLowerCase()
-const textKey = (name: Text): string => encodeText(name).toString('latin1').toLowerCase()
-const join = (space: Buffer, value: Text): Buffer => Buffer.concat([space, encodeText(value)])
-const decode = (text: Text): string => decodeText(encodeText(text))
+const textKey = (name: TextOrBytes): string => encodeText(name).toString('latin1').toLowerCase()
+const join = (space: Buffer, value: TextOrBytes): Buffer =>
+  Buffer.concat([space, encodeText(value)])
+const decode = (text: TextOrBytes): string => decodeText(encodeText(text))
 
 /** Room for one line of a field: MAXLINE + 256, less its end (put_vanilla_header). */
 const LINE_ROOM = 2048 + 256
