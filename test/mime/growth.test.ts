@@ -7,15 +7,15 @@ import { MimeMessage, parseMime } from '../../src/mime/message.ts'
 import { zip } from '../support/zip.ts'
 
 /** In bytes; the large one is four times that. */
-const SMALL = 250_000
+const SMALL = 100_000
 
 /** Times as much as four times the size may cost: what is quadratic costs sixteen times as much. */
 const LINEAR = 6
 /** Times as long as the longest work at one go may be where there are turns. */
 const SAME = 2
 /** Milliseconds that are too short to be compared. */
-const NOISE_IN_ALL = 60
-const NOISE_AT_ONE_GO = 60
+const NOISE_IN_ALL = 50
+const NOISE_AT_ONE_GO = 50
 
 /** docs/mime.md, Limits: milliseconds at one go for any message of 10 MB. */
 const BOUND = 500
