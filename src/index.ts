@@ -9,7 +9,7 @@ export { defineConfig, type Config } from './server/config.ts'
 export type { Duration, Size } from './options/units.ts'
 export type { MilterServer } from './server/server.ts'
 export type { ServeOptions } from './server/options.ts'
-export type { EntranceOptions } from './server/entrance.ts'
+export type { AccessOptions } from './server/access-control.ts'
 export type { Pem, TlsOptions } from './server/tls.ts'
 export type {
   CloseOptions,
@@ -43,7 +43,7 @@ export type {
   NegotiationRequest,
 } from './milter/handlers.ts'
 export type {
-  Connection,
+  ClientConnection,
   ConnectionContext,
   EndOfMessageContext,
   HeaderContext,
@@ -51,9 +51,9 @@ export type {
   NegotiateContext,
   RecipientContext,
 } from './milter/context.ts'
-export type { ServerFacts } from './milter/server-facts.ts'
-export type { MailServerKind } from './milter/mail-server.ts'
-export type { DefectName } from './milter/known-defects.ts'
+export type { ServerFacts } from './milter/mail-server/server-facts.ts'
+export type { MailServerKind } from './milter/mail-server/mail-server.ts'
+export type { DefectName } from './milter/mail-server/known-defects.ts'
 export type { FilterOptions } from './milter/options.ts'
 export type { Filter, FilterFactory } from './milter/filter-object.ts'
 export type { CloseReason } from './session/events.ts'
@@ -61,9 +61,13 @@ export type { TextOrBytes } from './protocol/text.ts'
 export type { Stage } from './protocol/stages.ts'
 
 // Telemetry
-export { observe, type TelemetryEvents, type TelemetryListeners } from './milter/channels.ts'
-export { askForContent, type MessageContent } from './milter/message-content.ts'
-export type { HandlerTrace } from './milter/handler-trace.ts'
+export {
+  observe,
+  type TelemetryEvents,
+  type TelemetryListeners,
+} from './diagnostics/channels.ts'
+export { askForContent, type MessageContent } from './diagnostics/message-content.ts'
+export type { HandlerTrace } from './diagnostics/handler-trace.ts'
 export type {
   BodySpilled,
   ClientRefused,
@@ -80,14 +84,14 @@ export type {
   MessageVerdict,
   ProtocolViolation,
   RefusalCode,
-} from './milter/channels.ts'
-export type { EditCounts, EditMethod } from './milter/edits.ts'
+} from './diagnostics/channels.ts'
+export type { EditCounts, EditMethod } from './diagnostics/edit-counts.ts'
 
 // Marks on handlers
 export {
   decode,
   headerLeadingSpace,
-  lent,
+  borrowed,
   noCallback,
   noReply,
   rejectedRecipients,
@@ -113,7 +117,7 @@ export type {
 } from './message/stage-context.ts'
 export type { BodyStream, MailBody } from './message/body.ts'
 export type { MailSender, Recipients } from './message/envelope.ts'
-export type { EnvelopeAddress } from './milter/envelope-address.ts'
+export type { EnvelopeAddress } from './milter/envelope/envelope-address.ts'
 export type { MailAddresses } from './message/addresses.ts'
 export type {
   Address,
@@ -121,17 +125,21 @@ export type {
   MailboxGroup,
   NewAddress,
   NewMailbox,
-} from './mime/mailboxes.ts'
+} from './mime/fields/mailboxes.ts'
 export type { FieldReference, HeaderField, MailHeaders } from './message/headers.ts'
 export type { HeadersMail, Mail } from './message/mail.ts'
 export type { Authentication, MailConnection, Tls } from './message/mail-connection.ts'
 
 // Helpers
-export { envelopeAddress, esmtpParameters, type EsmtpParameters } from './milter/parameters.ts'
-export { silentLogger, textLogger, type Logger, type LogLevel } from './milter/log.ts'
+export {
+  envelopeAddress,
+  esmtpParameters,
+  type EsmtpParameters,
+} from './milter/envelope/parameters.ts'
+export { silentLogger, textLogger, type Logger, type LogLevel } from './diagnostics/log.ts'
 export { decodeText, encodeText } from './protocol/text.ts'
 export { Action, DataSize, MacroStage, Step } from './protocol/constants.ts'
-export type { Peer, AddressFamily } from './protocol/commands.ts'
+export type { SmtpClient, AddressFamily } from './protocol/commands.ts'
 export type { Choice, Offer } from './protocol/negotiation.ts'
 export { replyLines, type SmtpReply } from './protocol/smtp-reply.ts'
 

@@ -1,12 +1,12 @@
 // The workloads on handlers of events.
 //
 //     node events.js ADDRESS WORKLOAD
-import { ACCEPT, CONTINUE, lent, noReply, serve } from 'tsmilter'
+import { ACCEPT, CONTINUE, borrowed, noReply, serve } from 'tsmilter'
 
 const [, , address, workload] = process.argv
 const goOn = () => CONTINUE
 // What is not kept of a body need not be copied; libmilter never lets a chunk be kept.
-const look = lent(() => CONTINUE)
+const look = borrowed(() => CONTINUE)
 
 const noop = () => ({
   connect: goOn,

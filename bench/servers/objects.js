@@ -1,7 +1,7 @@
 // The workloads as classes.
 //
 //     node objects.js ADDRESS WORKLOAD
-import { ACCEPT, Base, CONTINUE, lent, noReply, runMilter, silentLogger } from 'tsmilter'
+import { ACCEPT, Base, CONTINUE, borrowed, noReply, runMilter, silentLogger } from 'tsmilter'
 
 const [, , address, workload] = process.argv
 
@@ -37,7 +37,7 @@ class Noop extends Base {
 
 // Plain JavaScript has no decorators; marks are wrapped around methods. What is not kept of a body need
 // not be copied; libmilter never lets a chunk be kept.
-Noop.prototype.body = lent(() => CONTINUE)
+Noop.prototype.body = borrowed(() => CONTINUE)
 
 class AddHeader extends Base {
   eom() {

@@ -21,10 +21,10 @@ class Loop {
   }
 
   receive(chunk) {
-    this.receiveLent(chunk, chunk.length)
+    this.receiveBorrowed(chunk, chunk.length)
   }
 
-  receiveLent(memory, size) {
+  receiveBorrowed(memory, size) {
     const rest = this.#rest
     const bytes = rest === undefined ? memory : Buffer.concat([rest, memory.subarray(0, size)])
     const end = rest === undefined ? size : bytes.length

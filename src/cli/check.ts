@@ -83,7 +83,7 @@ async function refusesAll(client: MtaClient): Promise<boolean> {
   if (wanted.join() !== 'connect,mail') return false
   const answer = await client.command({
     type: 'connect',
-    peer: {
+    client: {
       hostname: 'localhost',
       family: 'inet',
       address: '127.0.0.1',

@@ -1,4 +1,4 @@
-import { formatAddresses, type Address, type NewAddress } from '../mime/mailboxes.ts'
+import { formatAddresses, type Address, type NewAddress } from '../mime/fields/mailboxes.ts'
 import type { MailHeaders } from './headers.ts'
 
 /**

@@ -1,9 +1,9 @@
 import type { FileHandle } from 'node:fs/promises'
 import { MilterError } from '../errors.ts'
-import { channels } from '../milter/channels.ts'
+import { channels } from '../diagnostics/channels.ts'
 import type { MessageLimits } from '../options/types.ts'
 import type { MemoryBudget } from '../session/memory-budget.ts'
-import { openNameless } from './nameless-file.ts'
+import { openNameless } from './unlinked-file.ts'
 
 /** Bytes that are read from the file at a time; also the size of a frame of a new body. */
 const PIECE = 65_535

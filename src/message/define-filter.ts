@@ -1,7 +1,7 @@
 import { UsageError } from '../errors.ts'
 import type { FilterObjectSource } from '../milter/filter-object.ts'
-import { blueprintOf } from './blueprint.ts'
-import { checkedMember, type FilterDefinition, type FilterMember } from './definition.ts'
+import { filterSetOf } from './filter-set.ts'
+import { checkedFilter, type FilterDefinition, type ComposedFilter } from './definition.ts'
 import { Pipeline } from './pipeline.ts'
 
 /** A whole-message filter, or several as one. It is what `serve`, `runMilter` and `deliver` take. */
@@ -10,7 +10,7 @@ export interface MessageFilter {
   (): FilterObjectSource
   /** of a composition: the names of its filters, with ` + ` between them */
   readonly name: string
-  readonly members: readonly FilterMember[]
+  readonly members: readonly ComposedFilter[]
 }
 
 /**
@@ -27,7 +27,7 @@ export function defineFilter<State = undefined>(
   definition: FilterDefinition<State>,
 ): MessageFilter {
   // What `state` makes is only handed back to the same definition.
-  return filterOf([checkedMember(definition as unknown as FilterDefinition<unknown>)])
+  return filterOf([checkedFilter(definition as unknown as FilterDefinition<unknown>)])
 }
 
 /**
@@ -51,7 +51,7 @@ export function shadow(filter: MessageFilter): MessageFilter {
   return filterOf(membersOf(filter).map((member) => ({ ...member, shadow: true })))
 }
 
-function membersOf(filter: MessageFilter): readonly FilterMember[] {
+function membersOf(filter: MessageFilter): readonly ComposedFilter[] {
   if (typeof filter !== 'function' || !Array.isArray(filter.members)) {
     throw new UsageError(
       'INVALID_OPTION',
@@ -61,10 +61,10 @@ function membersOf(filter: MessageFilter): readonly FilterMember[] {
   return filter.members
 }
 
-function filterOf(members: readonly FilterMember[]): MessageFilter {
-  const blueprint = blueprintOf(members)
+function filterOf(members: readonly ComposedFilter[]): MessageFilter {
+  const filterSet = filterSetOf(members)
   const make = (): FilterObjectSource => ({
-    toFilterObject: (settings) => new Pipeline(blueprint, settings),
+    toFilterObject: (settings) => new Pipeline(filterSet, settings),
   })
   Object.defineProperty(make, 'name', { value: members.map(({ name }) => name).join(' + ') })
   return Object.assign(make, { members })

@@ -6,7 +6,7 @@ import { MAX_TIMER } from '../options/kinds.ts'
 import { didYouMean } from '../options/nearest.ts'
 import type { ErrorPolicy, MessageLimits } from '../options/types.ts'
 import { invalidOption, wholeNumber } from '../options/validate.ts'
-import type { EnvelopeAddress } from '../milter/envelope-address.ts'
+import type { EnvelopeAddress } from '../milter/envelope/envelope-address.ts'
 import { Action } from '../protocol/constants.ts'
 import { actionsFor, EDIT_KINDS, type EditKind } from '../protocol/edit-table.ts'
 import type { MailConnection } from './mail-connection.ts'
@@ -99,7 +99,7 @@ const OPTIONS: ReadonlySet<string> = new Set([
 ])
 
 /** A definition, checked once. */
-export interface FilterMember {
+export interface ComposedFilter {
   // Each definition has a state of its own type; here it is only handed through.
   readonly definition: FilterDefinition<unknown>
   readonly name: string
@@ -112,7 +112,7 @@ export interface FilterMember {
 }
 
 /** @throws UsageError INVALID_HANDLER, INVALID_OPTION */
-export function checkedMember(definition: FilterDefinition<unknown>): FilterMember {
+export function checkedFilter(definition: FilterDefinition<unknown>): ComposedFilter {
   if (typeof definition !== 'object' || definition === null) {
     throw new UsageError('INVALID_HANDLER', 'defineFilter takes an object with stages')
   }

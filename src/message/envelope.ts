@@ -1,6 +1,10 @@
 import { UsageError } from '../errors.ts'
-import { EnvelopeAddress, mailboxOf, type EnvelopeWords } from '../milter/envelope-address.ts'
-import { envelopeAddress, type EsmtpParameters } from '../milter/parameters.ts'
+import {
+  EnvelopeAddress,
+  mailboxOf,
+  type EnvelopeWords,
+} from '../milter/envelope/envelope-address.ts'
+import { envelopeAddress, type EsmtpParameters } from '../milter/envelope/parameters.ts'
 import { Action } from '../protocol/constants.ts'
 import type { EditGuard } from './edit-guard.ts'
 

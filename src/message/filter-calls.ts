@@ -6,9 +6,9 @@ import { logFailure } from '../milter/interruption.ts'
 import { publishFailure, recordFailure } from '../milter/message-record.ts'
 import { errorVerdict, type FilterSettings } from '../milter/options.ts'
 import type { Stage } from '../protocol/stages.ts'
-import type { Later } from '../session/events.ts'
+import type { MaybePromise } from '../session/events.ts'
 import { CONTINUE, type Verdict } from '../session/verdict.ts'
-import type { FilterMember } from './definition.ts'
+import type { ComposedFilter } from './definition.ts'
 import type { FilterStage } from './stage-context.ts'
 
 /** What a handler is given: it ends with the call. */
@@ -52,17 +52,17 @@ export class FilterCalls {
   }
 
   run(
-    member: FilterMember,
+    member: ComposedFilter,
     stage: FilterStage,
     context: LiveConnectionContext,
     subject: CallSubject,
     invoke: () => unknown,
-  ): Later<Verdict> {
+  ): MaybePromise<Verdict> {
     return new FilterCall(this, member, stage, context, subject).run(invoke)
   }
 
   /** Milliseconds for one call; 0 for no limit. */
-  limit({ definition, shadow }: FilterMember, stage: FilterStage): number {
+  limit({ definition, shadow }: ComposedFilter, stage: FilterStage): number {
     const servers = Math.floor(this.#settings.deadlines[EVENTS[stage]] * SHARE)
     const limits = [
       definition.deadlines?.[stage] ?? 0,
@@ -74,7 +74,7 @@ export class FilterCalls {
 
   /** Logs a failure, and gives what the policy makes of it. */
   failed(
-    member: FilterMember,
+    member: ComposedFilter,
     stage: FilterStage,
     context: LiveConnectionContext,
     thrown: unknown,
@@ -83,8 +83,8 @@ export class FilterCalls {
     const { onError } = member.definition
     const own = onError === undefined ? this.#settings.onError : errorVerdict(onError)
     const verdict = member.shadow ? CONTINUE : own
-    const { sparse } = this.#settings
-    logFailure(context.log, sparse, { filter: member.name, stage }, error, verdict)
+    const { limitedLog } = this.#settings
+    logFailure(context.log, limitedLog, { filter: member.name, stage }, error, verdict)
     // A shadow decides nothing.
     const tell = member.shadow ? publishFailure : recordFailure
     tell(context, stage, error, member.name)
@@ -95,13 +95,13 @@ export class FilterCalls {
 /** One call of a filter's handler. */
 class FilterCall extends HandlerCall<Verdict> {
   readonly #calls: FilterCalls
-  readonly #member: FilterMember
+  readonly #member: ComposedFilter
   readonly #stage: FilterStage
   readonly #subject: CallSubject
 
   constructor(
     calls: FilterCalls,
-    member: FilterMember,
+    member: ComposedFilter,
     stage: FilterStage,
     context: LiveConnectionContext,
     subject: CallSubject,

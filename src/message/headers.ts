@@ -3,7 +3,7 @@ import { foldWithLf, headerName } from '../milter/edit-checks.ts'
 import { Action, DataSize } from '../protocol/constants.ts'
 import { lfToCrlf, withoutBlankLines } from '../protocol/line-ends.ts'
 import { decodeText, encodeText } from '../protocol/text.ts'
-import { extendWords, trimBlanks } from '../mime/encoded-words.ts'
+import { extendWords, trimBlanks } from '../mime/fields/encoded-words.ts'
 import {
   grammarOf,
   isAsciiField,
@@ -12,7 +12,7 @@ import {
   readField,
   styleOf,
   writeField,
-} from '../mime/field-text.ts'
+} from '../mime/fields/field-text.ts'
 import {
   formatAddresses,
   mailboxesOf,
@@ -20,7 +20,7 @@ import {
   type Address,
   type Mailbox,
   type NewAddress,
-} from '../mime/mailboxes.ts'
+} from '../mime/fields/mailboxes.ts'
 import type { EditGuard } from './edit-guard.ts'
 import { fieldKey, FieldRecord } from './field-record.ts'
 

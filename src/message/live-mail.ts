@@ -8,7 +8,7 @@ import { decodeText } from '../protocol/text.ts'
 import { MailAddresses } from './addresses.ts'
 import { MailBody } from './body.ts'
 import { bodyGone, type BodyStore } from './body-store.ts'
-import type { FilterMember } from './definition.ts'
+import type { ComposedFilter } from './definition.ts'
 import type { Mail } from './mail.ts'
 import type { ReadKind } from './stage-context.ts'
 import type { EditGuard } from './edit-guard.ts'
@@ -17,11 +17,11 @@ import { EMPTY_LINE, formatHeader } from './field-record.ts'
 import { MailHeaders } from './headers.ts'
 import type { MailState } from './plan/plan.ts'
 import { MailTree } from './mail-tree.ts'
-import { StageFacts, type MessageSupply } from './stage-view.ts'
+import { CallContext, type MessageSupply } from './stage-view.ts'
 
 /** The mail of one call of one filter. */
 export class LiveMail
-  extends StageFacts<LiveMessageContext>
+  extends CallContext<LiveMessageContext>
   implements Mail<unknown>, EditGuard
 {
   readonly #given: MailState
@@ -40,7 +40,7 @@ export class LiveMail
 
   constructor(
     context: LiveMessageContext,
-    member: FilterMember,
+    member: ComposedFilter,
     given: MailState,
     hasBody: boolean,
     supply: MessageSupply,

@@ -1,10 +1,10 @@
-import type { Connection } from '../milter/context.ts'
+import type { ClientConnection } from '../milter/context.ts'
 import type { AddressFamily } from '../protocol/commands.ts'
 
 /** What a mail server knows about the client, in its own words. */
 export interface Macros {
   macro(name: string): string | undefined
-  readonly connection: Connection
+  readonly connection: ClientConnection
 }
 
 /** Who has logged in by SMTP AUTH. */

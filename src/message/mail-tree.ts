@@ -1,6 +1,6 @@
 import { UsageError } from '../errors.ts'
 import { MimeMessage, type MimeOptions } from '../mime/message.ts'
-import { LineHeaders, type PartHeaders } from '../mime/part-headers.ts'
+import { LineHeaders, type PartHeaders } from '../mime/fields/part-headers.ts'
 import { Action } from '../protocol/constants.ts'
 import { EMPTY_LINE, formatHeader, type FieldRecord } from './field-record.ts'
 import type { MailBody } from './body.ts'

@@ -1,8 +1,8 @@
 import type { MessageLimits } from '../options/types.ts'
 import type { MemoryBudget } from '../session/memory-budget.ts'
 import { BodyStore } from './body-store.ts'
-import type { FilterMember } from './definition.ts'
-import { NOBODY, type EnvelopeAddress } from '../milter/envelope-address.ts'
+import type { ComposedFilter } from './definition.ts'
+import { NOBODY, type EnvelopeAddress } from '../milter/envelope/envelope-address.ts'
 import { UNREAD_HEADER, type FieldRecord } from './field-record.ts'
 import type { MailState } from './plan/plan.ts'
 import type { EarlyMessage } from './stage-view.ts'
@@ -31,10 +31,10 @@ export class OpenMessage implements EarlyMessage {
   /** bytes that are counted in the budget, but for bodies */
   #held = 0
   readonly #stores: BodyStore[] = []
-  readonly #accepted = new Set<FilterMember>()
-  readonly #states = new Map<FilterMember, unknown>()
+  readonly #accepted = new Set<ComposedFilter>()
+  readonly #states = new Map<ComposedFilter, unknown>()
   #headersSeen = false
-  #spoilt: unknown
+  #failure: unknown
   #given: MailState | undefined
   #state: MailState | undefined
   #over = false
@@ -95,12 +95,12 @@ export class OpenMessage implements EarlyMessage {
   }
 
   /** Why it could not be collected; it is each filter's failure when its turn comes. */
-  get spoilt(): unknown {
-    return this.#spoilt
+  get failure(): unknown {
+    return this.#failure
   }
 
-  spoil(error: unknown): void {
-    this.#spoilt ??= error
+  fail(error: unknown): void {
+    this.#failure ??= error
   }
 
   /** @param limits of the filter that makes it */
@@ -111,23 +111,23 @@ export class OpenMessage implements EarlyMessage {
     return store
   }
 
-  stateOf(member: FilterMember): unknown {
+  stateOf(member: ComposedFilter): unknown {
     if (!this.#states.has(member)) this.#states.set(member, member.definition.state?.())
     return this.#states.get(member)
   }
 
   // ---- whose turn it is
 
-  accept(member: FilterMember): void {
+  accept(member: ComposedFilter): void {
     this.#accepted.add(member)
   }
 
-  hasAccepted(member: FilterMember): boolean {
+  hasAccepted(member: ComposedFilter): boolean {
     return this.#accepted.has(member)
   }
 
   /** What a filter is to be asked now; undefined if nothing. */
-  nextStage(member: FilterMember): 'headers' | 'message' | undefined {
+  nextStage(member: ComposedFilter): 'headers' | 'message' | undefined {
     if (this.#accepted.has(member)) return undefined
     const { headers, message } = member.definition
     if (headers !== undefined && !this.#headersSeen) return 'headers'
@@ -135,14 +135,14 @@ export class OpenMessage implements EarlyMessage {
   }
 
   /** The filter gets what `nextStage` says; then it is the turn of what follows. */
-  step(member: FilterMember): void {
+  step(member: ComposedFilter): void {
     const more = this.nextStage(member) === 'headers' && member.definition.message !== undefined
     this.#headersSeen = more
     if (!more) this.next++
   }
 
   /** No filter has anything more to do. */
-  isDone(members: readonly FilterMember[]): boolean {
+  isDone(members: readonly ComposedFilter[]): boolean {
     return members.slice(this.next).every((member) => this.nextStage(member) === undefined)
   }
 

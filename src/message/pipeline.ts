@@ -1,6 +1,6 @@
 import { MilterError, type InterruptedError } from '../errors.ts'
 import { isThenable } from '../milter/answer.ts'
-import { channels } from '../milter/channels.ts'
+import { channels } from '../diagnostics/channels.ts'
 import {
   keepsLeadingSpace,
   type LiveConnectionContext,
@@ -12,12 +12,12 @@ import type { FilterSettings } from '../milter/options.ts'
 import { Action } from '../protocol/constants.ts'
 import type { HeaderView } from '../protocol/commands.ts'
 import { formatSmtpReply } from '../protocol/smtp-reply.ts'
-import type { Later } from '../session/events.ts'
+import type { MaybePromise } from '../session/events.ts'
 import { ACCEPT, CONTINUE, endsMessage, reply, type Verdict } from '../session/verdict.ts'
-import type { Blueprint, PipelineEvents } from './blueprint.ts'
-import type { FilterMember } from './definition.ts'
+import type { FilterSet, PipelineEvents } from './filter-set.ts'
+import type { ComposedFilter } from './definition.ts'
 import type { FilterStage } from './stage-context.ts'
-import { EnvelopeAddress, type EnvelopeWords } from '../milter/envelope-address.ts'
+import { EnvelopeAddress, type EnvelopeWords } from '../milter/envelope/envelope-address.ts'
 import { recordOf } from './field-record.ts'
 import { FilterCalls } from './filter-calls.ts'
 import { LiveMail } from './live-mail.ts'
@@ -36,22 +36,22 @@ export class Pipeline implements FilterObject, PipelineEvents {
   readonly handlers: HandlerTable
   readonly actions: number
   readonly callsFilters = true
-  readonly #blueprint: Blueprint
+  readonly #filterSet: FilterSet
   /** filters that have accepted all mail of the connection */
-  readonly #acceptedAll = new Set<FilterMember>()
+  readonly #acceptedAll = new Set<ComposedFilter>()
   #message: OpenMessage | undefined
   readonly #calls: FilterCalls
   readonly #settings: FilterSettings
   readonly #limits: MessageLimits
 
-  constructor(blueprint: Blueprint, settings: FilterSettings) {
-    this.#blueprint = blueprint
+  constructor(filterSet: FilterSet, settings: FilterSettings) {
+    this.#filterSet = filterSet
     this.#settings = settings
     // Who runs the filters knows the machine; what their code says is for where nobody has said anything.
-    this.#limits = { ...blueprint.limits, ...settings.limits }
+    this.#limits = { ...filterSet.limits, ...settings.limits }
     this.#calls = new FilterCalls(settings)
-    this.handlers = blueprint.handlers
-    this.actions = blueprint.actions
+    this.handlers = filterSet.handlers
+    this.actions = filterSet.actions
   }
 
   call(handler: AnyHandler, context: LiveConnectionContext, args: readonly unknown[]): unknown {
@@ -61,7 +61,7 @@ export class Pipeline implements FilterObject, PipelineEvents {
   cutOff(reason: InterruptedError): void {
     this.#calls.stop(reason)
     // What has not been written is not waited for, and what comes next must not go beside it.
-    if (this.#message?.adding === true) this.#message.spoil(reason)
+    if (this.#message?.adding === true) this.#message.fail(reason)
   }
 
   messageOver(): void {
@@ -71,7 +71,7 @@ export class Pipeline implements FilterObject, PipelineEvents {
 
   // ---- events
 
-  connect(ctx: LiveConnectionContext): Later<Verdict> {
+  connect(ctx: LiveConnectionContext): MaybePromise<Verdict> {
     return this.#ask(0, {
       stage: 'connect',
       context: ctx,
@@ -80,7 +80,7 @@ export class Pipeline implements FilterObject, PipelineEvents {
     })
   }
 
-  helo(ctx: LiveConnectionContext, name: string): Later<Verdict> {
+  helo(ctx: LiveConnectionContext, name: string): MaybePromise<Verdict> {
     return this.#ask(0, {
       stage: 'helo',
       context: ctx,
@@ -89,12 +89,12 @@ export class Pipeline implements FilterObject, PipelineEvents {
     })
   }
 
-  sender(ctx: LiveMessageContext, words: EnvelopeWords): Later<Verdict> {
+  sender(ctx: LiveMessageContext, words: EnvelopeWords): MaybePromise<Verdict> {
     const message = this.#open()
     message.sender = new EnvelopeAddress(words)
     message.hold(message.sender.held)
     if (message.refused) return this.#refuse(ctx, message)
-    if (!this.#blueprint.declared.has('sender')) return CONTINUE
+    if (!this.#filterSet.declared.has('sender')) return CONTINUE
     return this.#ask(0, {
       stage: 'sender',
       context: ctx,
@@ -103,21 +103,21 @@ export class Pipeline implements FilterObject, PipelineEvents {
     })
   }
 
-  recipient(ctx: LiveMessageContext, words: EnvelopeWords): Later<Verdict> {
+  recipient(ctx: LiveMessageContext, words: EnvelopeWords): MaybePromise<Verdict> {
     const message = this.#opened()
     const recipient = new EnvelopeAddress(words)
     if (message.refused) return this.#refuse(ctx, message)
-    const { answersRecipients, fewestRecipients } = this.#blueprint
+    const { answersRecipients, minRecipientsLimit } = this.#filterSet
     const { length } = message.recipients
     // Where nobody hears the answer the message fails; else the client sends the rest by itself.
     if (answersRecipients) {
-      const most = this.#settings.limits.recipients ?? fewestRecipients
-      if (length >= most) return TOO_MANY_RECIPIENTS
+      const maximum = this.#settings.limits.recipients ?? minRecipientsLimit
+      if (length >= maximum) return TOO_MANY_RECIPIENTS
     } else if (length >= this.#limits.recipients) {
-      message.spoil(tooManyRecipients(this.#limits))
+      message.fail(tooManyRecipients(this.#limits))
       return CONTINUE
     }
-    if (!this.#blueprint.declared.has('recipient')) {
+    if (!this.#filterSet.declared.has('recipient')) {
       return this.#takeRecipient(ctx, message, recipient)
     }
     const verdict = this.#ask(0, {
@@ -147,9 +147,9 @@ export class Pipeline implements FilterObject, PipelineEvents {
     if (message.refused) return
     const limits = this.#limits
     message.headerBytes += view.size
-    if (message.fields.length >= limits.headers) message.spoil(tooManyFields(limits))
-    else if (message.headerBytes > limits.headerBytes) message.spoil(headerTooLarge(limits))
-    if (message.spoilt !== undefined) return
+    if (message.fields.length >= limits.headers) message.fail(tooManyFields(limits))
+    else if (message.headerBytes > limits.headerBytes) message.fail(headerTooLarge(limits))
+    if (message.failure !== undefined) return
     const record = recordOf(view, !keepsLeadingSpace(ctx.negotiated))
     const { fields } = message
     message.hold(record.heldAfter(fields[fields.length - 1]))
@@ -157,13 +157,13 @@ export class Pipeline implements FilterObject, PipelineEvents {
     else fields.push(record)
   }
 
-  endOfHeaders(ctx: LiveMessageContext): Later<Verdict> {
+  endOfHeaders(ctx: LiveMessageContext): MaybePromise<Verdict> {
     const message = this.#opened()
     if (message.refused) return this.#refuse(ctx, message)
     const verdict = this.#advance(ctx, message, false)
     // Nobody has anything more to do with it: the rest need not be sent.
     const final = (answer: Verdict): Verdict =>
-      answer === CONTINUE && message.isDone(this.#blueprint.members) && !message.edited
+      answer === CONTINUE && message.isDone(this.#filterSet.members) && !message.edited
         ? ACCEPT
         : answer
     return verdict instanceof Promise ? verdict.then(final) : final(verdict)
@@ -171,20 +171,20 @@ export class Pipeline implements FilterObject, PipelineEvents {
 
   body(_ctx: LiveMessageContext, chunk: Buffer): void | Promise<void> {
     const message = this.#opened()
-    if (message.refused || message.spoilt !== undefined) return undefined
+    if (message.refused || message.failure !== undefined) return undefined
     try {
       const added = message.body.add(chunk)
       if (added === undefined) return undefined
       message.adding = true
       return added
-        .catch((error: unknown) => message.spoil(error))
+        .catch((error: unknown) => message.fail(error))
         .finally(() => (message.adding = false))
     } catch (error) {
-      return message.spoil(error)
+      return message.fail(error)
     }
   }
 
-  endOfMessage(ctx: LiveMessageContext): Later<Verdict> {
+  endOfMessage(ctx: LiveMessageContext): MaybePromise<Verdict> {
     const message = this.#opened()
     if (message.refused) return this.#refuse(ctx, message)
     const verdict = this.#advance(ctx, message, true)
@@ -194,10 +194,10 @@ export class Pipeline implements FilterObject, PipelineEvents {
     return this.#finish(ctx, message, verdict)
   }
 
-  close(ctx: LiveConnectionContext): Later<unknown> {
+  close(ctx: LiveConnectionContext): MaybePromise<unknown> {
     this.messageOver()
     const pending: Promise<Verdict>[] = []
-    for (const member of this.#blueprint.members) {
+    for (const member of this.#filterSet.members) {
       const { close } = member.definition
       if (close === undefined) continue
       const view = new StageView(ctx, member, undefined)
@@ -212,7 +212,7 @@ export class Pipeline implements FilterObject, PipelineEvents {
   #open(): OpenMessage {
     this.#message?.end()
     const { memory } = this.#settings
-    this.#message = new OpenMessage(this.#limits, memory, this.#blueprint.readsHeaders)
+    this.#message = new OpenMessage(this.#limits, memory, this.#filterSet.readsHeaders)
     for (const member of this.#acceptedAll) this.#message.accept(member)
     return this.#message
   }
@@ -228,7 +228,7 @@ export class Pipeline implements FilterObject, PipelineEvents {
    */
   #refuse(ctx: LiveMessageContext, message: OpenMessage): Verdict {
     const { overload } = this.#settings
-    const { members, declared } = this.#blueprint
+    const { members, declared } = this.#filterSet
     if (members.every((member) => member.shadow || message.hasAccepted(member))) return CONTINUE
     // Nobody wants to see a message.
     if (!OF_MESSAGES.some((stage) => declared.has(stage))) return CONTINUE
@@ -242,8 +242,8 @@ export class Pipeline implements FilterObject, PipelineEvents {
 
   // ---- early stages
 
-  #ask(from: number, question: Question): Later<Verdict> {
-    const { members } = this.#blueprint
+  #ask(from: number, question: Question): MaybePromise<Verdict> {
+    const { members } = this.#filterSet
     const { stage, context, message } = question
     for (let i = from; i < members.length; i++) {
       const member = members[i]!
@@ -264,13 +264,13 @@ export class Pipeline implements FilterObject, PipelineEvents {
     return members.every((member) => this.#hasAccepted(member, message)) ? ACCEPT : CONTINUE
   }
 
-  #hasAccepted(member: FilterMember, message: OpenMessage | undefined): boolean {
+  #hasAccepted(member: ComposedFilter, message: OpenMessage | undefined): boolean {
     return message === undefined ? this.#acceptedAll.has(member) : message.hasAccepted(member)
   }
 
   /** What a verdict means for the message; undefined if the next filter is to be asked. */
   #judge(
-    member: FilterMember,
+    member: ComposedFilter,
     stage: FilterStage,
     context: LiveConnectionContext,
     message: OpenMessage | undefined,
@@ -305,8 +305,12 @@ export class Pipeline implements FilterObject, PipelineEvents {
    * Goes on with the filters where it has stopped: for each its stage headers, then its stage message.
    * At end of headers it stops before the first filter that needs the body.
    */
-  #advance(ctx: LiveMessageContext, message: OpenMessage, atEnd: boolean): Later<Verdict> {
-    const { members } = this.#blueprint
+  #advance(
+    ctx: LiveMessageContext,
+    message: OpenMessage,
+    atEnd: boolean,
+  ): MaybePromise<Verdict> {
+    const { members } = this.#filterSet
     while (message.next < members.length) {
       const member = members[message.next]!
       const stage = message.nextStage(member)
@@ -323,15 +327,15 @@ export class Pipeline implements FilterObject, PipelineEvents {
   }
 
   #onMail(
-    member: FilterMember,
+    member: ComposedFilter,
     stage: 'headers' | 'message',
     ctx: LiveMessageContext,
     message: OpenMessage,
-  ): Later<Verdict | undefined> {
+  ): MaybePromise<Verdict | undefined> {
     const { definition } = member
     const limits = this.#limitsOf(member)
     const failure =
-      message.spoilt ?? (limits === this.#limits ? undefined : excess(message, member, limits))
+      message.failure ?? (limits === this.#limits ? undefined : excess(message, member, limits))
     if (failure !== undefined) {
       const verdict = this.#calls.failed(member, stage, ctx, failure)
       return this.#judge(member, stage, ctx, message, verdict)
@@ -350,14 +354,14 @@ export class Pipeline implements FilterObject, PipelineEvents {
     return this.#taken(member, stage, ctx, message, mail, answer)
   }
 
-  #limitsOf(member: FilterMember): MessageLimits {
-    if (this.#blueprint.members.length === 1) return this.#limits
+  #limitsOf(member: ComposedFilter): MessageLimits {
+    if (this.#filterSet.members.length === 1) return this.#limits
     return { ...member.limits, ...this.#settings.limits }
   }
 
   /** The edits count if the handler has not failed and lets the message pass. */
   #taken(
-    member: FilterMember,
+    member: ComposedFilter,
     stage: 'headers' | 'message',
     ctx: LiveMessageContext,
     message: OpenMessage,
@@ -376,7 +380,11 @@ export class Pipeline implements FilterObject, PipelineEvents {
   }
 
   /** Sends what makes the mail server's message like ours. */
-  #finish(ctx: LiveMessageContext, message: OpenMessage, verdict: Verdict): Later<Verdict> {
+  #finish(
+    ctx: LiveMessageContext,
+    message: OpenMessage,
+    verdict: Verdict,
+  ): MaybePromise<Verdict> {
     if (endsMessage(verdict) || !message.edited) return verdict
     const { given, state } = message
     const mayChange = (ctx.negotiated.actions & Action.CHGHDRS) !== 0
@@ -387,7 +395,7 @@ export class Pipeline implements FilterObject, PipelineEvents {
     }
     const { body } = plan
     // What was not sent is not known to be the same.
-    const { readsBody } = this.#blueprint
+    const { readsBody } = this.#filterSet
     return (readsBody ? given.body.equals(body) : NOT_THE_SAME).then((same) => {
       sendPlan(ctx, plan)
       if (same) return verdict
@@ -403,7 +411,7 @@ const NOT_THE_SAME = Promise.resolve(false)
 function tellOverload(ctx: LiveMessageContext, settings: FilterSettings): void {
   const { answer } = settings.overload
   const maxMemory = settings.memory.limit
-  settings.sparse.write(
+  settings.limitedLog.write(
     ctx.log,
     'warn',
     { code: 'MEMORY_EXHAUSTED', maxMemory },
@@ -439,7 +447,7 @@ const headerTooLarge = ({ headerBytes }: MessageLimits): MilterError =>
  */
 function excess(
   { state }: OpenMessage,
-  { reads }: FilterMember,
+  { reads }: ComposedFilter,
   limits: MessageLimits,
 ): MilterError | undefined {
   const { recipients, fields, body } = state
@@ -462,7 +470,7 @@ interface Question {
   readonly stage: 'connect' | 'helo' | 'sender' | 'recipient'
   readonly context: LiveConnectionContext
   readonly message: OpenMessage | undefined
-  invoke(definition: FilterMember['definition'], view: StageView): unknown
+  invoke(definition: ComposedFilter['definition'], view: StageView): unknown
 }
 
 /** A handler is done when the body it has given is there too. */

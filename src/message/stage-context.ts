@@ -1,6 +1,6 @@
-import type { EnvelopeAddress } from '../milter/envelope-address.ts'
-import type { Logger } from '../milter/log.ts'
-import type { ServerFacts } from '../milter/server-facts.ts'
+import type { EnvelopeAddress } from '../milter/envelope/envelope-address.ts'
+import type { Logger } from '../diagnostics/log.ts'
+import type { ServerFacts } from '../milter/mail-server/server-facts.ts'
 import type { MailConnection } from './mail-connection.ts'
 
 /** The stages of a whole-message filter. */

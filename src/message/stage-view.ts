@@ -2,11 +2,11 @@ import { setMaxListeners } from 'node:events'
 import type { InterruptedError } from '../errors.ts'
 import type { LiveConnectionContext } from '../milter/context.ts'
 import type { MessageLimits } from '../options/types.ts'
-import { NOBODY, type EnvelopeAddress } from '../milter/envelope-address.ts'
-import { childLogger, type Logger } from '../milter/log.ts'
+import { NOBODY, type EnvelopeAddress } from '../milter/envelope/envelope-address.ts'
+import { childLogger, type Logger } from '../diagnostics/log.ts'
 import { Scope } from '../milter/scope.ts'
-import type { ServerFacts } from '../milter/server-facts.ts'
-import type { FilterMember } from './definition.ts'
+import type { ServerFacts } from '../milter/mail-server/server-facts.ts'
+import type { ComposedFilter } from './definition.ts'
 import type { RecipientStage, StageContext } from './stage-context.ts'
 import type { CallSubject } from './filter-calls.ts'
 import { MailConnection } from './mail-connection.ts'
@@ -17,7 +17,7 @@ export interface MessageSupply {
   /** a store that goes with the message, and has the limits of the filter that makes it */
   newStore(limits: MessageLimits): BodyStore
   /** the state of a filter, made when it is first asked for */
-  stateOf(member: FilterMember): unknown
+  stateOf(member: ComposedFilter): unknown
 }
 
 /** What the early stages know of a message. */
@@ -27,18 +27,18 @@ export interface EarlyMessage extends MessageSupply {
 }
 
 /** What one call of one filter can ask, at whatever stage; over when the call is. */
-export class StageFacts<Context extends LiveConnectionContext>
+export class CallContext<Context extends LiveConnectionContext>
   implements StageContext, CallSubject
 {
   failed = false
   protected readonly context: Context
-  protected readonly member: FilterMember
+  protected readonly member: ComposedFilter
   readonly #scope = new Scope()
   #connection: MailConnection | undefined
   #log: Logger | undefined
   #signal: AbortSignal | undefined
 
-  constructor(context: Context, member: FilterMember) {
+  constructor(context: Context, member: ComposedFilter) {
     this.context = context
     this.member = member
   }
@@ -92,14 +92,14 @@ export class StageFacts<Context extends LiveConnectionContext>
 
 /** The context of one call of one filter before there is a mail. */
 export class StageView
-  extends StageFacts<LiveConnectionContext>
+  extends CallContext<LiveConnectionContext>
   implements RecipientStage<unknown>
 {
   readonly #message: EarlyMessage | undefined
 
   constructor(
     context: LiveConnectionContext,
-    member: FilterMember,
+    member: ComposedFilter,
     message: EarlyMessage | undefined,
   ) {
     super(context, member)

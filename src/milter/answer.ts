@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import { UsageError } from '../errors.ts'
-import type { Later } from '../session/events.ts'
+import type { MaybePromise } from '../session/events.ts'
 import { isVerdict, type Verdict } from '../session/verdict.ts'
 import { STAGES, type Stage } from '../protocol/stages.ts'
 
@@ -76,10 +76,10 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
 }
 
 /** Tells of an answer when it is there. */
-export function tapped(
-  answer: Later<Verdict>,
+export function afterAnswer(
+  answer: MaybePromise<Verdict>,
   tell: (verdict: Verdict) => void,
-): Later<Verdict> {
+): MaybePromise<Verdict> {
   if (!(answer instanceof Promise)) {
     tell(answer)
     return answer

@@ -8,11 +8,11 @@ import type { LiveConnectionContext } from './context.ts'
 import {
   LiveMessageContext,
   tooLate,
-  type Connection,
+  type ClientConnection,
   type ConnectionContext,
 } from './context.ts'
 import { Editing, type EditList } from './edits.ts'
-import type { EnvelopeAddress } from './envelope-address.ts'
+import type { EnvelopeAddress } from './envelope/envelope-address.ts'
 import {
   tableOf,
   type AnyHandler,
@@ -26,8 +26,8 @@ import type {
   MessageAnswer,
   NegotiationRequest,
 } from './handlers.ts'
-import type { Logger } from './log.ts'
-import type { ServerFacts } from './server-facts.ts'
+import type { Logger } from '../diagnostics/log.ts'
+import type { ServerFacts } from './mail-server/server-facts.ts'
 
 /**
  * A filter as a class, one object for each SMTP session. Every callback is there and does nothing;
@@ -89,7 +89,7 @@ export class Base extends Editing implements FilterObjectSource {
     return this.#latest().id
   }
 
-  get connection(): Connection {
+  get connection(): ClientConnection {
     return this.#latest().connection
   }
 

@@ -1,23 +1,23 @@
-import type { Peer } from '../protocol/commands.ts'
+import type { SmtpClient } from '../protocol/commands.ts'
 import type { MacroStore } from '../session/macro-store.ts'
 import type { Session } from '../session/session.ts'
 import type { Terms } from '../session/terms.ts'
-import { KeptEnvelope } from './kept-envelope.ts'
-import { childLogger, type Logger } from './log.ts'
+import { KeptEnvelope } from './envelope/kept-envelope.ts'
+import { childLogger, type Logger } from '../diagnostics/log.ts'
 import { messageLimits } from './message-limits.ts'
 import type { FilterSettings } from './options.ts'
-import { UNKNOWN_SERVER, type ServerAtHand } from './servers-met.ts'
+import { UNKNOWN_SERVER, type ServerAtHand } from './mail-server/servers-met.ts'
 
 /** What the contexts of one connection share. */
 export class ConnectionState {
   readonly id: number
   readonly logger: Logger
-  peer: Peer | undefined
+  client: SmtpClient | undefined
   helo: string | undefined
   readonly #session: Session
   readonly #settings: FilterSettings
   #mailServer: ServerAtHand | undefined
-  #mostRecipients: number | undefined
+  #maxRecipients: number | undefined
 
   constructor(id: number, settings: FilterSettings, session: Session) {
     this.id = id
@@ -50,13 +50,13 @@ export class ConnectionState {
 
   newEnvelope(): KeptEnvelope {
     const { memory, limits } = this.#settings
-    this.#mostRecipients ??= messageLimits(limits).recipients
-    return new KeptEnvelope(memory, this.#mostRecipients)
+    this.#maxRecipients ??= messageLimits(limits).recipients
+    return new KeptEnvelope(memory, this.#maxRecipients)
   }
 
   /** An SMTP session begins. */
-  connect(peer: Peer): void {
-    this.peer = peer
+  connect(client: SmtpClient): void {
+    this.client = client
     this.helo = undefined
     this.#mailServer = this.#settings.servers.at(this.macros, () => this.log)
   }

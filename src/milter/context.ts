@@ -1,20 +1,20 @@
 import { UsageError, type InterruptedError } from '../errors.ts'
-import type { AddressFamily, HeaderView, Peer } from '../protocol/commands.ts'
+import type { AddressFamily, HeaderView, SmtpClient } from '../protocol/commands.ts'
 import { Step } from '../protocol/constants.ts'
 import type { Choice } from '../protocol/negotiation.ts'
 import { encodeText } from '../protocol/text.ts'
-import { bounded } from './bounded-text.ts'
+import { bounded } from '../diagnostics/bounded-text.ts'
 import type { ConnectionState } from './connection-state.ts'
 import { Editing, type EditList, type MessageEdits } from './edits.ts'
-import { NOBODY as NO_RECIPIENT, type EnvelopeAddress } from './envelope-address.ts'
-import type { KeptEnvelope } from './kept-envelope.ts'
-import { childLogger, type Logger } from './log.ts'
+import { NOBODY as NO_RECIPIENT, type EnvelopeAddress } from './envelope/envelope-address.ts'
+import type { KeptEnvelope } from './envelope/kept-envelope.ts'
+import { childLogger, type Logger } from '../diagnostics/log.ts'
 import { Scope } from './scope.ts'
-import { serverFacts, type ServerFacts } from './server-facts.ts'
-import type { ServerAtHand } from './servers-met.ts'
+import { serverFacts, type ServerFacts } from './mail-server/server-facts.ts'
+import type { ServerAtHand } from './mail-server/servers-met.ts'
 
 /** The SMTP client. */
-export interface Connection {
+export interface ClientConnection {
   /** verified host name, `[address]` or `unknown`; empty if the mail server sent no CONNECT */
   readonly hostname: string
   readonly family: AddressFamily
@@ -39,7 +39,7 @@ export interface NegotiateContext {
 }
 
 export interface ConnectionContext extends NegotiateContext {
-  readonly connection: Connection
+  readonly connection: ClientConnection
   /** what was agreed with the mail server: version, actions, steps */
   readonly negotiated: Choice
   /** the value of a macro that holds now, with or without braces; undefined if it has none */
@@ -102,7 +102,7 @@ export interface EndOfMessageContext extends MessageContext, MessageEdits {
 
 let lastMessage = 0
 
-const NOBODY: Peer = {
+const NOBODY: SmtpClient = {
   hostname: '',
   family: 'unknown',
   address: undefined,
@@ -171,8 +171,8 @@ export class LiveConnectionContext extends Editing implements ConnectionContext 
     return this.scope.signal
   }
 
-  get connection(): Connection {
-    const { hostname, family, address, port } = this.state.peer ?? NOBODY
+  get connection(): ClientConnection {
+    const { hostname, family, address, port } = this.state.client ?? NOBODY
     return { hostname, family, address, port, helo: this.state.helo }
   }
 

@@ -1,5 +1,5 @@
 import type { ProtocolError } from '../errors.ts'
-import type { HeaderView, Peer } from '../protocol/commands.ts'
+import type { HeaderView, SmtpClient } from '../protocol/commands.ts'
 import { EVENTS } from '../protocol/event-table.ts'
 import { Step } from '../protocol/constants.ts'
 import type { Offer } from '../protocol/negotiation.ts'
@@ -8,7 +8,7 @@ import type {
   CloseReason,
   FinalAnswer,
   InterruptReason,
-  Later,
+  MaybePromise,
   SessionEvents,
   Transport,
 } from '../session/events.ts'
@@ -16,18 +16,18 @@ import { Session } from '../session/session.ts'
 import type { Terms, Wishes } from '../session/terms.ts'
 import { endsMessage, type Verdict } from '../session/verdict.ts'
 import { keepsLeadingSpace, LiveConnectionContext, LiveMessageContext } from './context.ts'
-import { readable, tapped } from './answer.ts'
-import { channels } from './channels.ts'
+import { readable, afterAnswer } from './answer.ts'
+import { channels } from '../diagnostics/channels.ts'
 import { ConnectionState } from './connection-state.ts'
 import { decodeAs } from './decoding.ts'
 import { EditList } from './edits.ts'
-import { EnvelopeAddress, type EnvelopeWords } from './envelope-address.ts'
+import { EnvelopeAddress, type EnvelopeWords } from './envelope/envelope-address.ts'
 import { filterObject, type FilterFactory, type FilterObject } from './filter-object.ts'
 import { EventCalls, type Contexts } from './event-calls.ts'
 import { interruption } from './interruption.ts'
-import type { KeptEnvelope } from './kept-envelope.ts'
+import type { KeptEnvelope } from './envelope/kept-envelope.ts'
 import type { Marks } from './marks.ts'
-import { MergedFields } from './merged-fields.ts'
+import { MergedFields } from './mail-server/merged-fields.ts'
 import {
   MessageRecord,
   publishFailure,
@@ -78,7 +78,7 @@ export class Conversation implements SessionEvents, Contexts {
 
   // ---- SessionEvents
 
-  negotiate(offer: Offer): Later<Wishes | undefined> {
+  negotiate(offer: Offer): MaybePromise<Wishes | undefined> {
     const { filter } = this.#calls()
     let wishes: Wishes
     try {
@@ -101,27 +101,27 @@ export class Conversation implements SessionEvents, Contexts {
   negotiated(terms: Terms): void {
     const { headerLeadingSpace, noCallback } = this.#calls().marks('header')
     if (headerLeadingSpace && !noCallback && !keepsLeadingSpace(terms)) {
-      this.#settings.sparse.write(this.#context.log, 'warn', {}, WHITE_SPACE)
+      this.#settings.limitedLog.write(this.#context.log, 'warn', {}, WHITE_SPACE)
     }
   }
 
-  connect(peer: Peer): Later<Verdict> {
-    this.#state.connect(peer)
-    const { hostname, family, address, port } = peer
+  connect(client: SmtpClient): MaybePromise<Verdict> {
+    this.#state.connect(client)
+    const { hostname, family, address, port } = client
     return this.#greet('connect', [hostname, family, address, port])
   }
 
-  helo(name: string): Later<Verdict> {
+  helo(name: string): MaybePromise<Verdict> {
     this.#state.helo = name
     return this.#greet('helo', [name])
   }
 
-  #greet(stage: 'connect' | 'helo', args: readonly unknown[]): Later<Verdict> {
+  #greet(stage: 'connect' | 'helo', args: readonly unknown[]): MaybePromise<Verdict> {
     const context = this.#context
     context.decidedBy = context.failure = undefined
     const answer = this.#calls().call(stage, context, args)
     if (!channels.clientRefused.hasSubscribers) return answer
-    return tapped(answer, (verdict) => publishRefusal(context, stage, verdict))
+    return afterAnswer(answer, (verdict) => publishRefusal(context, stage, verdict))
   }
 
   messageBegins(): boolean {
@@ -137,7 +137,7 @@ export class Conversation implements SessionEvents, Contexts {
     return defects.has('postfix-early-accept')
   }
 
-  mail(words: readonly string[]): Later<Verdict> {
+  mail(words: readonly string[]): MaybePromise<Verdict> {
     const { record, filter } = this.#calls()
     if (record !== undefined) record.sender = words[0]
     // Who stands for others keeps the envelope for them.
@@ -145,7 +145,7 @@ export class Conversation implements SessionEvents, Contexts {
     return this.#callWithWords('envfrom', words)
   }
 
-  rcpt(words: readonly string[]): Later<Verdict> {
+  rcpt(words: readonly string[]): MaybePromise<Verdict> {
     const { record, filter } = this.#calls()
     if (record !== undefined) record.recipient = words[0]
     if (filter.callsFilters === true) return this.#callWithWords('envrcpt', words)
@@ -157,7 +157,7 @@ export class Conversation implements SessionEvents, Contexts {
     const answer = this.#callWithWords('envrcpt', words)
     if (refused) return answer
     if (answer instanceof Promise)
-      return tapped(answer, (verdict) => this.#keep(recipient, verdict))
+      return afterAnswer(answer, (verdict) => this.#keep(recipient, verdict))
     this.#keep(recipient, answer)
     return answer
   }
@@ -167,17 +167,20 @@ export class Conversation implements SessionEvents, Contexts {
     if (!endsMessage(verdict)) this.#envelope?.add(recipient)
   }
 
-  #callWithWords(stage: 'envfrom' | 'envrcpt', words: readonly string[]): Later<Verdict> {
+  #callWithWords(
+    stage: 'envfrom' | 'envrcpt',
+    words: readonly string[],
+  ): MaybePromise<Verdict> {
     const calls = this.#calls()
     const { decode } = calls.marks(stage)
     return calls.call(stage, this.#message!, decodeAs(decode, words))
   }
 
-  data(): Later<Verdict> {
+  data(): MaybePromise<Verdict> {
     return this.#calls().call('data', this.#message!, NO_ARGS)
   }
 
-  header(field: HeaderView): Later<Verdict> {
+  header(field: HeaderView): MaybePromise<Verdict> {
     const calls = this.#calls()
     const message = this.#message!
     calls.record?.content?.addField(field.name, field.value)
@@ -200,19 +203,19 @@ export class Conversation implements SessionEvents, Contexts {
     return verbatim ? ` ${field.value}` : field.valueAfterSpace
   }
 
-  eoh(): Later<Verdict> {
+  eoh(): MaybePromise<Verdict> {
     return this.#calls().call('eoh', this.#message!, NO_ARGS)
   }
 
-  body(piece: BodyPiece): Later<Verdict> {
+  body(piece: BodyPiece): MaybePromise<Verdict> {
     const calls = this.#calls()
     const { record } = calls
     if (record !== undefined) record.bodyBytes += piece.size
-    const chunk = calls.marks('body').lent ? piece.view() : piece.take()
+    const chunk = calls.marks('body').borrowed ? piece.view() : piece.take()
     return calls.call('body', this.#message!, [chunk])
   }
 
-  eom(): Later<FinalAnswer> {
+  eom(): MaybePromise<FinalAnswer> {
     const message = this.#message!
     const calls = this.#calls()
     const verbatim = calls.marks('header').headerLeadingSpace === true
@@ -249,11 +252,11 @@ export class Conversation implements SessionEvents, Contexts {
     }
   }
 
-  unknown(line: string): Later<Verdict> {
+  unknown(line: string): MaybePromise<Verdict> {
     return this.#calls().call('unknown', this.#context, [line])
   }
 
-  abort(): Later<void> {
+  abort(): MaybePromise<void> {
     const message = this.#message!
     message.scope.abort(() => interruption('abort'))
     return this.#calls().notify('abort', message, NO_ARGS)
@@ -270,7 +273,7 @@ export class Conversation implements SessionEvents, Contexts {
     calls.filter.messageOver?.()
   }
 
-  close(reason: CloseReason): Later<void> {
+  close(reason: CloseReason): MaybePromise<void> {
     if (this.session.closed && channels.connectionClose.hasSubscribers) {
       const { peer, bytesReceived, bytesSent } = this.#transport
       channels.connectionClose.publish({
@@ -316,7 +319,7 @@ export class Conversation implements SessionEvents, Contexts {
       channels.violation.publish({ connection: this.id, code: error.code, fatal })
     }
     // Port scanners and health checks of all kinds come by; only what follows a negotiation is odd.
-    this.#settings.sparse.write(
+    this.#settings.limitedLog.write(
       this.#context.log,
       this.session.terms === undefined && error.code !== 'ACTIONS_NOT_OFFERED'
         ? 'info'

@@ -1,6 +1,6 @@
 import { UsageError } from '../errors.ts'
 import { encodeText, type TextOrBytes } from '../protocol/text.ts'
-import { checkPath } from './envelope-path.ts'
+import { checkPath } from './envelope/envelope-path.ts'
 
 /**
  * Checks what would break the message: RFC 5322 names are printable ASCII without a colon. Bytes from
@@ -24,11 +24,11 @@ export function headerName(name: TextOrBytes): Buffer {
  * @param least libmilter takes 0 for a field of a name, too, and mail servers make different things of it:
  * Postfix and Sendmail the first one, Stalwart nothing
  */
-export function headerIndex(index: number, least: 0 | 1): number {
-  if (!Number.isInteger(index) || index < least || index > 0x7fffffff) {
+export function headerIndex(index: number, minimum: 0 | 1): number {
+  if (!Number.isInteger(index) || index < minimum || index > 0x7fffffff) {
     throw new UsageError(
       'INVALID_INDEX',
-      `${index} is not a header index; use a whole number from ${least} to 2147483647 (insert: 0 is the top; change and delete: 1 is the first of its name)`,
+      `${index} is not a header index; use a whole number from ${minimum} to 2147483647 (insert: 0 is the top; change and delete: 1 is the first of its name)`,
     )
   }
   return index

@@ -3,6 +3,7 @@ import { Action, bitNames, Step } from '../protocol/constants.ts'
 import { EDITS, editOf, type EditMessage, type EditType } from '../protocol/edit-table.ts'
 import { encodeBody, encodeReply } from '../protocol/replies.ts'
 import { FRAME_HEADER_SIZE } from '../protocol/frame.ts'
+import { NO_EDIT_COUNTS, type EditCounts, type EditMethod } from '../diagnostics/edit-counts.ts'
 import { withoutBlankLines } from '../protocol/line-ends.ts'
 import { decodeText, encodeText } from '../protocol/text.ts'
 import type { MemoryBudget } from '../session/memory-budget.ts'
@@ -15,21 +16,8 @@ import {
   headerName,
 } from './edit-checks.ts'
 import type { TextOrBytes } from '../protocol/text.ts'
-import type { MergedFields } from './merged-fields.ts'
-import { envelopeParameters, type EsmtpParameters } from './parameters.ts'
-
-/** How many edits of each kind, by the method of the context that makes them. */
-export type EditCounts = Readonly<Partial<Record<EditMethod, number>>>
-export type EditMethod =
-  | 'addHeader'
-  | 'insertHeader'
-  | 'changeHeader'
-  | 'addRecipient'
-  | 'deleteRecipient'
-  | 'changeFrom'
-  | 'replaceBody'
-  | 'quarantine'
-export const NO_EDIT_COUNTS: EditCounts = Object.freeze({})
+import type { MergedFields } from './mail-server/merged-fields.ts'
+import { envelopeParameters, type EsmtpParameters } from './envelope/parameters.ts'
 
 /** The edits as methods, of the context of end of message and of `Base`. */
 export interface MessageEdits {

@@ -1,13 +1,13 @@
 import type { InterruptedError } from '../errors.ts'
 import type { HeaderView } from '../protocol/commands.ts'
-import type { Later } from '../session/events.ts'
+import type { MaybePromise } from '../session/events.ts'
 import { CONTINUE, endsMessage, isVerdict, type Verdict } from '../session/verdict.ts'
-import { isThenable, readable, tapped, verdictOf, whenSettled } from './answer.ts'
-import { channels } from './channels.ts'
+import { isThenable, readable, afterAnswer, verdictOf, whenSettled } from './answer.ts'
+import { channels } from '../diagnostics/channels.ts'
 import type { LiveConnectionContext, LiveMessageContext } from './context.ts'
 import type { AnyHandler, FilterObject } from './filter-object.ts'
 import { HandlerCall } from './handler-call.ts'
-import { handlerTraces } from './handler-trace.ts'
+import { handlerTraces } from '../diagnostics/handler-trace.ts'
 import { interruption, logFailure, missedDeadline } from './interruption.ts'
 import { answeredUnasked, keptTooLong, marksOf, NO_MARKS, type Marks } from './marks.ts'
 import {
@@ -71,7 +71,11 @@ export class EventCalls {
 
   // ---- events that are answered with a verdict
 
-  call(stage: Stage, context: LiveConnectionContext, args: readonly unknown[]): Later<Verdict> {
+  call(
+    stage: Stage,
+    context: LiveConnectionContext,
+    args: readonly unknown[],
+  ): MaybePromise<Verdict> {
     const handler = this.filter.handlers[stage]
     this.failed = false
     if (this.#observed()) return this.#observe(stage, handler, context, args)
@@ -87,7 +91,11 @@ export class EventCalls {
   }
 
   /** `call` for the handler of header, of which most calls are: no list of arguments, no search for it. */
-  callField(message: LiveMessageContext, name: string, value: string | Buffer): Later<Verdict> {
+  callField(
+    message: LiveMessageContext,
+    name: string,
+    value: string | Buffer,
+  ): MaybePromise<Verdict> {
     const { filter } = this
     const handler = filter.handlers.header
     if (handler === undefined || filter.callHeader === undefined || this.#observed()) {
@@ -105,7 +113,11 @@ export class EventCalls {
   }
 
   /** Most handlers have nothing to say and say it at once: no object is made for them. */
-  #answered(stage: Stage, context: LiveConnectionContext, result: unknown): Later<Verdict> {
+  #answered(
+    stage: Stage,
+    context: LiveConnectionContext,
+    result: unknown,
+  ): MaybePromise<Verdict> {
     if (result === undefined || result === CONTINUE) return CONTINUE
     return new EventCall(this, stage, context).settle(result)
   }
@@ -135,16 +147,16 @@ export class EventCalls {
     handler: AnyHandler | undefined,
     context: LiveConnectionContext,
     args: readonly unknown[],
-  ): Later<Verdict> {
+  ): MaybePromise<Verdict> {
     const { record } = this
     if (record !== undefined) record.stage = stage
     const began = performance.now()
-    let answer: Later<Verdict> = CONTINUE
+    let answer: MaybePromise<Verdict> = CONTINUE
     if (handler !== undefined) {
       context.scope.begin()
       answer = this.#run(new EventCall(this, stage, context), handler, context, args)
     }
-    return tapped(answer, (verdict) => {
+    return afterAnswer(answer, (verdict) => {
       const milliseconds = performance.now() - began
       record?.took(stage, milliseconds, verdict)
       if (handler !== undefined) publishHandler(context.id, stage, milliseconds)
@@ -164,7 +176,7 @@ export class EventCalls {
     args: readonly unknown[],
     combine: (given: unknown) => T,
     failed: (error: unknown) => T,
-  ): Later<T> {
+  ): MaybePromise<T> {
     return this.#run(new NegotiateCall(this, context, combine, failed), handler, context, args)
   }
 
@@ -173,7 +185,7 @@ export class EventCalls {
     stage: 'abort' | 'close',
     context: LiveConnectionContext,
     args: readonly unknown[],
-  ): Later<void> {
+  ): MaybePromise<void> {
     const handler = this.filter.handlers[stage]
     if (handler === undefined) return undefined
     return this.#run(new NotifyCall(this, stage, context), handler, context, args)
@@ -184,7 +196,7 @@ export class EventCalls {
     handler: AnyHandler,
     context: LiveConnectionContext,
     args: readonly unknown[],
-  ): Later<T> {
+  ): MaybePromise<T> {
     return call.run(
       () => this.filter.call(handler, context, args),
       // Such a filter traces the calls of its handlers itself.
@@ -237,9 +249,9 @@ abstract class CallOfEvent<T> extends HandlerCall<T> {
 
 /** An event that is answered with a verdict. */
 class EventCall extends CallOfEvent<Verdict> {
-  override settle(result: unknown): Later<Verdict> {
+  override settle(result: unknown): MaybePromise<Verdict> {
     const { calls, stage } = this
-    if (stage !== 'body' || !calls.marks(stage).lent) return super.settle(result)
+    if (stage !== 'body' || !calls.marks(stage).borrowed) return super.settle(result)
     try {
       if (!isThenable(result)) return super.settle(result)
     } catch (error) {
@@ -267,7 +279,7 @@ class EventCall extends CallOfEvent<Verdict> {
   #unasked(value: unknown): Verdict {
     const { stage } = this
     if (isVerdict(value) && endsMessage(value)) throw answeredUnasked(stage, value)
-    this.calls.settings.sparse.write(
+    this.calls.settings.limitedLog.write(
       this.context.log,
       'warn',
       { stage },
@@ -278,10 +290,10 @@ class EventCall extends CallOfEvent<Verdict> {
 
   protected failed(thrown: unknown): Verdict {
     const { calls, stage, context } = this
-    const { onError, sparse } = calls.settings
+    const { onError, limitedLog } = calls.settings
     const error = readable(thrown)
     calls.failed = true
-    logFailure(context.log, sparse, { stage }, error, onError)
+    logFailure(context.log, limitedLog, { stage }, error, onError)
     if (calls.record !== undefined) calls.record.stage = stage
     recordFailure(context, stage, error)
     return onError

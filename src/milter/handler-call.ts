@@ -16,11 +16,11 @@
  * A handler that answers at once and is not traced needs no object of this class; see `EventCalls`.
  */
 import type { InterruptedError } from '../errors.ts'
-import type { Later } from '../session/events.ts'
+import type { MaybePromise } from '../session/events.ts'
 import { isThenable, readable, whenSettled } from './answer.ts'
 import type { LiveConnectionContext } from './context.ts'
-import { isDebugged } from './debugger.ts'
-import { handlerTraces, TracedCall } from './handler-trace.ts'
+import { isDebugged } from '../diagnostics/debugger.ts'
+import { handlerTraces, TracedCall } from '../diagnostics/handler-trace.ts'
 
 // A class with methods, not an object of functions: V8 has a memory of its own for literals that last
 // (allocation-site pretenuring), and there each of them kept its whole message until the next major collection.
@@ -44,13 +44,13 @@ export abstract class HandlerCall<T> {
    * Calls the handler.
    * @param traced false if what it calls is traced instead
    */
-  run(invoke: () => unknown, traced = true): Later<T> {
+  run(invoke: () => unknown, traced = true): MaybePromise<T> {
     if (!traced || !handlerTraces.hasSubscribers) return this.#begin(invoke)
     this.#trace = new TracedCall(this.context, this.name, this.filter)
     return this.#trace.run(() => this.#begin(invoke))
   }
 
-  #begin(invoke: () => unknown): Later<T> {
+  #begin(invoke: () => unknown): MaybePromise<T> {
     try {
       return this.settle(invoke())
     } catch (error) {
@@ -59,7 +59,7 @@ export abstract class HandlerCall<T> {
   }
 
   /** The answer to what the handler has returned. */
-  settle(result: unknown): Later<T> {
+  settle(result: unknown): MaybePromise<T> {
     try {
       if (isThenable(result)) return this.#wait(result)
       this.over()

@@ -1,8 +1,8 @@
 import { InterruptedError, MilterError, type ErrorCode } from '../errors.ts'
 import type { InterruptReason } from '../session/events.ts'
 import type { Verdict } from '../session/verdict.ts'
-import type { Logger } from './log.ts'
-import type { SparseLog } from './sparse-log.ts'
+import type { Logger } from '../diagnostics/log.ts'
+import type { RateLimitedLog } from '../diagnostics/rate-limited-log.ts'
 import type { Stage } from '../protocol/stages.ts'
 
 /** How an interruption is told to handlers. */
@@ -33,7 +33,7 @@ export function missedDeadline(stage: Stage, limit: number): InterruptedError {
  */
 export function logFailure(
   log: Logger,
-  sparse: SparseLog,
+  limitedLog: RateLimitedLog,
   fields: { readonly stage: string; readonly filter?: string },
   error: unknown,
   { kind: verdict }: Verdict,
@@ -42,7 +42,7 @@ export function logFailure(
   if (code !== undefined && CUT_OFF.has(code)) {
     log.info({ ...fields, code, verdict }, 'a handler was cut off')
   } else if (code === 'SPILL_FAILED') {
-    sparse.write(log, 'error', { ...fields, err: error, verdict }, NO_ROOM)
+    limitedLog.write(log, 'error', { ...fields, err: error, verdict }, NO_ROOM)
   } else log.error({ ...fields, err: error, verdict }, 'a handler failed')
 }
 

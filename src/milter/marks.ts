@@ -20,7 +20,7 @@ export interface Marks {
   readonly macros?: readonly string[]
   readonly rejectedRecipients?: true
   readonly headerLeadingSpace?: true
-  readonly lent?: true
+  readonly borrowed?: true
   readonly decode?: DecodeStrategy
   readonly envelope?: true
 }
@@ -70,7 +70,7 @@ const FITS: Readonly<Record<string, string>> = {
   symlist: 'macros can be asked for at connect, helo, envfrom, envrcpt, data, eoh and eom',
   rejectedRecipients: 'it belongs on envrcpt',
   headerLeadingSpace: 'it belongs on header',
-  lent: 'it belongs on body',
+  borrowed: 'it belongs on body',
   decode: 'it belongs on envfrom, envrcpt or header',
   withEnvelope:
     'it belongs on a handler of a message: envfrom, envrcpt, data, header, eoh, body or eom',
@@ -82,7 +82,7 @@ const ALLOWED: Readonly<Record<keyof Marks, (stage: Stage) => boolean>> = {
   macros: (stage) => STAGES[stage].macros !== undefined,
   rejectedRecipients: (stage) => stage === 'envrcpt',
   headerLeadingSpace: (stage) => stage === 'header',
-  lent: (stage) => stage === 'body',
+  borrowed: (stage) => stage === 'body',
   decode: (stage) => stage === 'envfrom' || stage === 'envrcpt' || stage === 'header',
   envelope: (stage) => STAGES[stage].verdicts.includes('discard'),
 }
@@ -192,18 +192,18 @@ export function headerLeadingSpace<This, Args extends unknown[], Result>(
  * hash, a search, a sum) the copy is most of what it costs. The handler must be synchronous; one that
  * answers with a promise has failed.
  */
-export function lent<This, Args extends unknown[], Result extends Verdict | Silence>(
+export function borrowed<This, Args extends unknown[], Result extends Verdict | Silence>(
   handler: Handler<This, Args, Result>,
   context?: Decorator,
 ): Handler<This, Args, Result> {
-  return mark('lent', handler, { lent: true }, context, ALLOWED.lent)
+  return mark('borrowed', handler, { borrowed: true }, context, ALLOWED.borrowed)
 }
 
-/** Of a handler that keeps for later what it was lent for now. */
+/** Of a handler that keeps for later what it was borrowed for now. */
 export const keptTooLong = (): UsageError =>
   new UsageError(
     'INVALID_HANDLER',
-    'a body handler marked lent has given a promise; its chunk is overwritten as soon as it returns, so it must be synchronous',
+    'a body handler marked borrowed has given a promise; its chunk is overwritten as soon as it returns, so it must be synchronous',
   )
 
 /** Of a handler that answers where nobody listens. */

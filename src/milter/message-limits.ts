@@ -34,8 +34,8 @@ export function givenLimits(limits: Partial<MessageLimits> = {}): Partial<Messag
 /** With what a message for several filters is collected: the largest of each. */
 export function largestLimits(all: readonly MessageLimits[]): MessageLimits {
   const [first = DEFAULTS, ...others] = all
-  return others.reduce((most, one) => {
-    const entries = Object.entries(most).map(([name, value]): [string, unknown] => {
+  return others.reduce((largest, one) => {
+    const entries = Object.entries(largest).map(([name, value]): [string, unknown] => {
       const other = one[name as keyof MessageLimits]
       if (typeof value === 'number') return [name, Math.max(value, other as number)]
       // One that somebody has chosen.

@@ -2,7 +2,7 @@ import { InterruptedError } from '../errors.ts'
 import { EVENTS } from '../protocol/event-table.ts'
 import type { MemoryBudget } from '../session/memory-budget.ts'
 import type { Verdict } from '../session/verdict.ts'
-import { bounded } from './bounded-text.ts'
+import { bounded } from '../diagnostics/bounded-text.ts'
 import {
   channels,
   type ClientRefused,
@@ -11,11 +11,11 @@ import {
   type HandlerFailed,
   type MessageDone,
   type MessageVerdict,
-} from './channels.ts'
+} from '../diagnostics/channels.ts'
 import type { LiveConnectionContext, LiveMessageContext } from './context.ts'
-import { NO_EDIT_COUNTS, type EditCounts } from './edits.ts'
-import { ContentRecord } from './message-content.ts'
-import { envelopeAddress } from './parameters.ts'
+import { NO_EDIT_COUNTS, type EditCounts } from '../diagnostics/edit-counts.ts'
+import { ContentRecord } from '../diagnostics/message-content.ts'
+import { envelopeAddress } from './envelope/parameters.ts'
 import type { Stage } from '../protocol/stages.ts'
 
 /** The longest reason that is told. */

@@ -5,11 +5,11 @@ import { optionNamed, optionsOf } from '../options/table.ts'
 import type { FilterValues } from '../options/settings.ts'
 import type { ErrorPolicy, FilterFields } from '../options/types.ts'
 import { readOption, readOptions } from '../options/validate.ts'
-import { guardedLogger, textLogger, type Logger } from './log.ts'
+import { guardedLogger, textLogger, type Logger } from '../diagnostics/log.ts'
 import { givenLimits } from './message-limits.ts'
 import { OVERLOADS, type Overload } from './overload.ts'
-import { ServersMet } from './servers-met.ts'
-import { SparseLog } from './sparse-log.ts'
+import { ServersMet } from './mail-server/servers-met.ts'
+import { RateLimitedLog } from '../diagnostics/rate-limited-log.ts'
 
 /** How a filter is run, wherever it runs. Times are milliseconds, sizes bytes. */
 export interface FilterOptions extends FilterFields {
@@ -32,7 +32,7 @@ export interface FilterSettings extends Omit<
   readonly overload: Overload
   readonly logger: Logger
   /** of this server, for lines that others can cause */
-  readonly sparse: SparseLog
+  readonly limitedLog: RateLimitedLog
   readonly servers: ServersMet
 }
 
@@ -58,7 +58,7 @@ export function filterSettings(options: FilterOptions = {}): FilterSettings {
     // Those that were given: for the others filters have their own.
     limits: givenLimits(options.limits),
     logger: guardedLogger(options.logger ?? textLogger()),
-    sparse: new SparseLog(),
+    limitedLog: new RateLimitedLog(),
     servers: new ServersMet(),
   }
 }

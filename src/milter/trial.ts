@@ -61,8 +61,8 @@ function refuseMisspelt(filter: object, has: (stage: Stage) => boolean): void {
 
 /** A callback that one letter more, less or other makes of the name. */
 function nearStage(name: string): Stage | undefined {
-  const near = (most: number): Stage | undefined =>
-    STAGE_NAMES.find((stage) => changesBetween(name, stage) <= most)
+  const near = (maximum: number): Stage | undefined =>
+    STAGE_NAMES.find((stage) => changesBetween(name, stage) <= maximum)
   return near(0) ?? near(1)
 }
 

@@ -1,4 +1,4 @@
-import type { MimePart } from './part.ts'
+import type { MimePart } from './tree/part.ts'
 import type { Turns } from './turns.ts'
 
 /** Which parts of a message are versions of its text, for a footer. */

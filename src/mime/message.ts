@@ -1,21 +1,21 @@
 import { UsageError } from '../errors.ts'
 import { encodeText } from '../protocol/text.ts'
-import { MOST_BOUNDARIES } from './boundaries.ts'
+import { MAX_BOUNDARIES } from './tree/boundaries.ts'
 import {
   parseStructure,
   parseStructureInTurns,
   USUAL,
   type ParsedMessage,
   type Reading,
-} from './parser.ts'
-import { lineEndOf } from './line-end.ts'
-import { MimePart } from './part.ts'
+} from './tree/parser.ts'
+import { lineEndOf } from './encodings/line-end.ts'
+import { MimePart } from './tree/part.ts'
 import {
   MIME_LIMITS,
   type MimeLimits,
   type MimeProblem,
   type MimeProblemCode,
-} from './problems.ts'
+} from './tree/problems.ts'
 import { Turns } from './turns.ts'
 
 /** A whole message as a tree. */
@@ -124,7 +124,7 @@ export class MimeMessage extends MimePart {
         if (difference !== undefined) found.add(difference)
       }
       for (const boundary of message.#boundaries) {
-        if (boundaries.size < MOST_BOUNDARIES) boundaries.add(boundary)
+        if (boundaries.size < MAX_BOUNDARIES) boundaries.add(boundary)
         else if (!boundaries.has(boundary)) this.#readingsLeft = true
       }
       return found.size + boundaries.size > known
@@ -222,7 +222,7 @@ export interface MessageSource {
 }
 
 /** Edited parts are written by recursion. */
-const MOST_DEPTH = 1_000
+const MAX_DEPTH = 1_000
 
 const nothing = (): void => {}
 
@@ -258,10 +258,10 @@ function checkedLimits(given: Partial<MimeLimits> | undefined): MimeLimits {
       )
     }
   }
-  if (limits.depth > MOST_DEPTH) {
+  if (limits.depth > MAX_DEPTH) {
     throw new UsageError(
       'INVALID_OPTION',
-      `limits.depth is ${MOST_DEPTH} at most, not ${limits.depth}`,
+      `limits.depth is ${MAX_DEPTH} at most, not ${limits.depth}`,
     )
   }
   return limits

@@ -14,7 +14,7 @@ export type {
   CannedReply,
   EditFailure,
   EditTerms,
-  EnvelopeAddress,
+  QueuedAddress,
   MacroCommand,
   MailServerModel,
   MessageResult,

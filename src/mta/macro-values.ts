@@ -89,7 +89,7 @@ export class MacroValues {
   }
 
   #ownValue(name: string): string | undefined {
-    const { peer, sender } = this.#transaction
+    const { smtpClient, sender } = this.#transaction
     const postfix = this.#model.name === 'postfix'
     switch (name) {
       case 'j':
@@ -99,23 +99,23 @@ export class MacroValues {
       case 'v':
         return this.#model.version
       case '_':
-        return `${peer.hostname} [${peer.address ?? 'unknown'}]`
+        return `${smtpClient.hostname} [${smtpClient.address ?? 'unknown'}]`
       case 'daemon_name':
         return postfix ? HOST : 'MTA'
       case 'daemon_addr':
         return HOST_ADDRESS
       case 'if_addr':
         // Sendmail leaves the loopback interface out, Postfix does not know it.
-        return postfix || peer.address === '127.0.0.1' ? undefined : HOST_ADDRESS
+        return postfix || smtpClient.address === '127.0.0.1' ? undefined : HOST_ADDRESS
       case 'daemon_port':
         return '25'
       case 'client_addr':
-        return peer.address
+        return smtpClient.address
       case 'client_name':
       case 'client_ptr':
-        return peer.hostname
+        return smtpClient.hostname
       case 'client_port':
-        return peer.port === undefined ? undefined : String(peer.port)
+        return smtpClient.port === undefined ? undefined : String(smtpClient.port)
       case 'mail_addr':
         return sender.address
       case 'mail_host':

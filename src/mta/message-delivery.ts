@@ -47,7 +47,7 @@ export class MessageDelivery {
   readonly #violationStart: number
   #queued: QueuedMessage | undefined
   /** what the server fails the message for: a new body in parts, or the like */
-  #spoilt: EditFailure | undefined
+  #failedEdit: EditFailure | undefined
 
   constructor(
     session: SmtpSession,
@@ -106,10 +106,13 @@ export class MessageDelivery {
     const last = await this.#send('eom', { type: 'eom', chunk: EMPTY })
     this.#session.messageEnds()
     const passes = last === undefined || last.kind === 'accept'
-    if (this.#spoilt?.effect === 'crash') return this.#crashed(this.#spoilt.reason)
+    if (this.#failedEdit?.effect === 'crash') return this.#crashed(this.#failedEdit.reason)
     // Sendmail fails only a message that would pass; Postfix does not read on to the verdict.
-    if (this.#spoilt !== undefined && (passes || this.#connection.model.failsFilterForEdits))
-      return this.#refusedEdit(this.#spoilt.reason)
+    if (
+      this.#failedEdit !== undefined &&
+      (passes || this.#connection.model.failsFilterForEdits)
+    )
+      return this.#refusedEdit(this.#failedEdit.reason)
     return passes ? this.#passed('eom') : this.#decided(last)
   }
 
@@ -255,7 +258,7 @@ export class MessageDelivery {
       mayReplaceBody: ((this.#connection.choice?.actions ?? 0) & EDITS.replbody.action) !== 0,
     })
     if (failure === undefined) return
-    if (failure.effect !== 'ignored') this.#spoilt ??= failure
+    if (failure.effect !== 'ignored') this.#failedEdit ??= failure
     this.#ignored.push({ edit, reason: failure.reason })
   }
 

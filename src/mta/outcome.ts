@@ -1,6 +1,6 @@
 import type { MilterError } from '../errors.ts'
 import type { EditMessage } from '../protocol/edit-table.ts'
-import type { EnvelopeAddress, MacroCommand } from './models/model.ts'
+import type { QueuedAddress, MacroCommand } from './models/model.ts'
 import type { Trace } from './trace.ts'
 
 /** What becomes of a message: it goes on, is held, is dropped, or the client is told no. */
@@ -29,8 +29,8 @@ export interface Outcome {
   readonly recipients: readonly string[]
   /** sender and recipients with their ESMTP parameters */
   readonly envelope: {
-    readonly sender: EnvelopeAddress
-    readonly recipients: readonly EnvelopeAddress[]
+    readonly sender: QueuedAddress
+    readonly recipients: readonly QueuedAddress[]
   }
   /** recipients that were refused, and how */
   readonly refused: readonly { readonly address: string; readonly reply: string }[]

@@ -39,13 +39,13 @@ export class SmtpSession {
 
   /** CONNECT and HELO, where they have not been yet. */
   async begin(
-    { peer, helo }: Pick<CompleteTransaction, 'peer' | 'helo'>,
+    { smtpClient, helo }: Pick<CompleteTransaction, 'smtpClient' | 'helo'>,
     step: SendStep,
   ): Promise<Decision | undefined> {
     if (this.#connection.choice === undefined) await this.#connection.negotiate()
     if (!this.#connected) {
       this.#connected = true
-      this.#settle(await step('connect', { type: 'connect', peer }))
+      this.#settle(await step('connect', { type: 'connect', client: smtpClient }))
     }
     if (this.#decision === undefined && helo !== null && helo !== this.#helo) {
       if (this.#open && !this.#connection.model.abortsBetweenMessages) this.#abort()

@@ -56,7 +56,7 @@ function contentOf(message: CommandMessage | ReplyMessage): string {
         ...message.pairs.map(([name, value]) => `${name}=${quoted(value)}`),
       ].join(' ')
     case 'connect':
-      return `${message.peer.hostname} ${message.peer.rawAddress}`.trimEnd()
+      return `${message.client.hostname} ${message.client.rawAddress}`.trimEnd()
     case 'helo':
       return message.name
     case 'mail':

@@ -1,13 +1,13 @@
 import { isIPv6 } from 'node:net'
 import { UsageError } from '../errors.ts'
-import type { Peer } from '../protocol/commands.ts'
+import type { SmtpClient } from '../protocol/commands.ts'
 import type { Authentication, Tls } from '../message/mail-connection.ts'
 import { didYouMean } from '../options/nearest.ts'
 import { bareMacroName } from '../protocol/macros.ts'
 import { encodeText } from '../protocol/text.ts'
 import { parseMessage, type ParsedMessage } from './message.ts'
 import { envelopeAddress } from './models/envelope.ts'
-import type { EnvelopeAddress, MailServerModel } from './models/model.ts'
+import type { QueuedAddress, MailServerModel } from './models/model.ts'
 
 /**
  * One message on its way through a mail server. Whatever is left out has a sensible value, so that a
@@ -74,10 +74,10 @@ export interface Recipient {
 
 /** A transaction with nothing left out. */
 export interface CompleteTransaction {
-  readonly peer: Peer
+  readonly smtpClient: SmtpClient
   readonly helo: string | null
-  readonly sender: EnvelopeAddress
-  readonly recipients: readonly (EnvelopeAddress & { readonly refused: string | undefined })[]
+  readonly sender: QueuedAddress
+  readonly recipients: readonly (QueuedAddress & { readonly refused: string | undefined })[]
   readonly message: ParsedMessage
   readonly macros: ReadonlyMap<string, string>
   readonly unknown: readonly string[]
@@ -128,7 +128,7 @@ export function completeTransaction(
   model: MailServerModel,
 ): CompleteTransaction {
   refuseOthers('a transaction', given, TRANSACTION_FIELDS)
-  const peer = peerOf(given.client, model)
+  const smtpClient = smtpClientOf(given.client, model)
   const to = given.to ?? 'bob@example.net'
   const recipients = (
     Array.isArray(to) ? (to as readonly (string | Recipient)[]) : [to as string]
@@ -144,7 +144,7 @@ export function completeTransaction(
     throw new UsageError('INVALID_OPTION', 'to is empty; a message has at least one recipient')
   }
   return {
-    peer,
+    smtpClient,
     helo:
       given.helo === undefined ? (given.client?.hostname ?? 'mail.example.org') : given.helo,
     sender: envelopeAddress([
@@ -158,7 +158,7 @@ export function completeTransaction(
   }
 }
 
-function peerOf(client: Transaction['client'], model: MailServerModel): Peer {
+function smtpClientOf(client: Transaction['client'], model: MailServerModel): SmtpClient {
   if (client === null) {
     return {
       hostname: 'localhost',

@@ -26,10 +26,10 @@ export function changesBetween(one: string, other: string): number {
     const next = [i]
     for (let j = 1; j <= b.length; j++) {
       const replaced = row![j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
-      let least = Math.min(replaced, row![j]! + 1, next[j - 1]! + 1)
+      let minimum = Math.min(replaced, row![j]! + 1, next[j - 1]! + 1)
       const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
-      if (swapped) least = Math.min(least, before![j - 2]! + 1)
-      next.push(least)
+      if (swapped) minimum = Math.min(minimum, before![j - 2]! + 1)
+      next.push(minimum)
     }
     before = row
     row = next

@@ -15,7 +15,7 @@ import { decodeText, encodeText } from './text.ts'
 export type AddressFamily = 'inet' | 'inet6' | 'unix' | 'unknown'
 
 /** The SMTP client, as the mail server tells at CONNECT. */
-export interface Peer {
+export interface SmtpClient {
   /** the verified host name, or `[address]`, or `unknown` */
   readonly hostname: string
   readonly family: AddressFamily
@@ -45,7 +45,7 @@ const FAMILY_LETTERS: Readonly<Record<AddressFamily, number>> = {
  * that is no address (Postfix writes `unknown` there).
  * @throws ProtocolError MALFORMED_PAYLOAD
  */
-export function decodeConnect(payload: Payload): Peer {
+export function decodeConnect(payload: Payload): SmtpClient {
   const { bytes, start, end } = payload
   const nul = bytes.indexOf(0, start)
   if (nul === -1 || nul >= end) throw malformed('CONNECT', 'the host name has no end')
@@ -84,17 +84,17 @@ function plainAddress(raw: string): string {
   return new SocketAddress({ address, family: 'ipv6' }).address
 }
 
-export function encodeConnect(peer: {
+export function encodeConnect(client: {
   readonly hostname: string | Uint8Array
   readonly family: AddressFamily
   readonly address?: string | Uint8Array | undefined
   readonly port?: number | undefined
 }): Buffer {
-  const parts = [...stringParts(peer.hostname), Buffer.of(FAMILY_LETTERS[peer.family])]
-  if (peer.family !== 'unknown') {
+  const parts = [...stringParts(client.hostname), Buffer.of(FAMILY_LETTERS[client.family])]
+  if (client.family !== 'unknown') {
     const port = Buffer.allocUnsafe(2)
-    port.writeUInt16BE(peer.port ?? 0)
-    parts.push(port, ...stringParts(peer.address ?? ''))
+    port.writeUInt16BE(client.port ?? 0)
+    parts.push(port, ...stringParts(client.address ?? ''))
   }
   return encodeFrame(Command.CONNECT, ...parts)
 }
@@ -199,7 +199,7 @@ export class HeaderView {
 export type CommandMessage =
   | { readonly type: 'optneg'; readonly offer: Offer }
   | ({ readonly type: 'macro' } & Macros)
-  | { readonly type: 'connect'; readonly peer: Peer }
+  | { readonly type: 'connect'; readonly client: SmtpClient }
   | { readonly type: 'helo'; readonly name: string }
   | { readonly type: 'mail'; readonly words: readonly string[] }
   | { readonly type: 'rcpt'; readonly words: readonly string[] }
@@ -217,7 +217,7 @@ export function decodeCommand(command: number, payload: Payload): CommandMessage
     case Command.MACRO:
       return { type: 'macro', ...decodeMacros(payload) }
     case Command.CONNECT:
-      return { type: 'connect', peer: decodeConnect(payload) }
+      return { type: 'connect', client: decodeConnect(payload) }
     case Command.HELO:
       return { type: 'helo', name: decodeLine(payload) }
     case Command.MAIL:
@@ -264,7 +264,7 @@ export function encodeCommand(message: CommandMessage): Buffer {
     case 'macro':
       return encodeMacros(message.command as Command, message.pairs)
     case 'connect':
-      return encodeConnect({ ...message.peer, address: message.peer.rawAddress })
+      return encodeConnect({ ...message.client, address: message.client.rawAddress })
     case 'helo':
       return encodeFrame(Command.HELO, ...stringParts(message.name))
     case 'mail':

@@ -1,5 +1,5 @@
 import type { TextOrBytes } from './text.ts'
-import { Action, Reply } from './constants.ts'
+import { Action, Response } from './constants.ts'
 
 /**
  * The edits of the protocol: the changes to a message that a filter may send at end of message. What there is
@@ -46,7 +46,7 @@ type FieldForm = 'uint32' | 'string' | 'optional string' | 'string or nothing' |
 export interface EditFacts {
   readonly type: EditType
   /** the letter of its frame */
-  readonly code: Reply
+  readonly code: Response
   /** the action bit without which it may not be sent */
   readonly action: number
   /** what of a message it changes */
@@ -65,20 +65,20 @@ const REASON: EditField = { name: 'reason', form: 'string or nothing' }
 // prettier-ignore
 export const EDITS: Readonly<Record<EditType, EditFacts>> = Object.freeze({
   //                edit           letter             action              edits         payload
-  addheader: row(   'addheader',   Reply.ADDHEADER,   Action.ADDHDRS,     'headers',    [NAME, VALUE]),
-  insheader: row(   'insheader',   Reply.INSHEADER,   Action.ADDHDRS,     'headers',    [INDEX, NAME, VALUE]),
-  chgheader: row(   'chgheader',   Reply.CHGHEADER,   Action.CHGHDRS,     'headers',    [INDEX, NAME, VALUE]),
-  replbody: row(    'replbody',    Reply.REPLBODY,    Action.CHGBODY,     'body',       [CHUNK]),
-  chgfrom: row(     'chgfrom',     Reply.CHGFROM,     Action.CHGFROM,     'sender',     [ADDRESS, PARAMETERS]),
-  addrcpt: row(     'addrcpt',     Reply.ADDRCPT,     Action.ADDRCPT,     'recipients', [ADDRESS]),
-  addrcpt_par: row( 'addrcpt_par', Reply.ADDRCPT_PAR, Action.ADDRCPT_PAR, 'recipients', [ADDRESS, PARAMETERS]),
-  delrcpt: row(     'delrcpt',     Reply.DELRCPT,     Action.DELRCPT,     'recipients', [ADDRESS]),
-  quarantine: row(  'quarantine',  Reply.QUARANTINE,  Action.QUARANTINE,  'quarantine', [REASON]),
+  addheader: row(   'addheader',   Response.ADDHEADER,   Action.ADDHDRS,     'headers',    [NAME, VALUE]),
+  insheader: row(   'insheader',   Response.INSHEADER,   Action.ADDHDRS,     'headers',    [INDEX, NAME, VALUE]),
+  chgheader: row(   'chgheader',   Response.CHGHEADER,   Action.CHGHDRS,     'headers',    [INDEX, NAME, VALUE]),
+  replbody: row(    'replbody',    Response.REPLBODY,    Action.CHGBODY,     'body',       [CHUNK]),
+  chgfrom: row(     'chgfrom',     Response.CHGFROM,     Action.CHGFROM,     'sender',     [ADDRESS, PARAMETERS]),
+  addrcpt: row(     'addrcpt',     Response.ADDRCPT,     Action.ADDRCPT,     'recipients', [ADDRESS]),
+  addrcpt_par: row( 'addrcpt_par', Response.ADDRCPT_PAR, Action.ADDRCPT_PAR, 'recipients', [ADDRESS, PARAMETERS]),
+  delrcpt: row(     'delrcpt',     Response.DELRCPT,     Action.DELRCPT,     'recipients', [ADDRESS]),
+  quarantine: row(  'quarantine',  Response.QUARANTINE,  Action.QUARANTINE,  'quarantine', [REASON]),
 })
 
 function row(
   type: EditType,
-  code: Reply,
+  code: Response,
   action: number,
   edits: EditKind,
   payload: readonly EditField[],

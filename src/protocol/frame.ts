@@ -55,7 +55,7 @@ export class FrameDecoder implements Payload {
   #chunk: Buffer = EMPTY
   #offset = 0
   #end = 0
-  #lent = false
+  #borrowed = false
   #carry: Buffer = EMPTY
   #carried = 0
 
@@ -78,7 +78,7 @@ export class FrameDecoder implements Payload {
       this.bytes === this.#chunk || this.bytes === this.#carry ? 0 : this.bytes.length
     return (
       frame +
-      (this.#lent ? 0 : this.#chunk.length) +
+      (this.#borrowed ? 0 : this.#chunk.length) +
       (this.#carry.length > KEEP ? this.#carry.length : 0)
     )
   }
@@ -86,7 +86,7 @@ export class FrameDecoder implements Payload {
   /** The next piece of the stream; every frame of the piece before must have been read. */
   push(chunk: Buffer): void {
     this.pushLent(chunk, chunk.length)
-    this.#lent = false
+    this.#borrowed = false
   }
 
   /** The same in `memory[0..size)`, which is its owner's again after {@link hold}. */
@@ -94,7 +94,7 @@ export class FrameDecoder implements Payload {
     this.#chunk = memory
     this.#offset = 0
     this.#end = size
-    this.#lent = true
+    this.#borrowed = true
   }
 
   /** What follows the current frame in the present chunk. */
@@ -157,7 +157,7 @@ export class FrameDecoder implements Payload {
    */
   take(): Buffer {
     const payload = this.view()
-    if (this.bytes === this.#carry || (this.bytes === this.#chunk && this.#lent)) {
+    if (this.bytes === this.#carry || (this.bytes === this.#chunk && this.#borrowed)) {
       return Buffer.from(payload)
     }
     return payload
@@ -166,8 +166,8 @@ export class FrameDecoder implements Payload {
   /** Copies what is still needed of lent memory, before its owner fills it anew. */
   hold(): void {
     // Nearly always all of it has been read, and two objects need not be made (15 of 190 us at `noop`).
-    if (!this.#lent || this.#chunk === EMPTY) return
-    this.#lent = false
+    if (!this.#borrowed || this.#chunk === EMPTY) return
+    this.#borrowed = false
     if (this.bytes === this.#chunk) {
       this.bytes = Buffer.from(this.view())
       this.end -= this.start
@@ -182,7 +182,7 @@ export class FrameDecoder implements Payload {
   clear(): void {
     this.bytes = this.#chunk = this.#carry = EMPTY
     this.start = this.end = this.#offset = this.#end = this.#carried = 0
-    this.#lent = false
+    this.#borrowed = false
   }
 
   #frame(bytes: Buffer, offset: number, length: number): void {

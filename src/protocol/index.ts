@@ -28,7 +28,7 @@ export {
   encodeConnect,
   HeaderView,
 } from './commands.ts'
-export type { AddressFamily, CommandMessage, Peer } from './commands.ts'
+export type { AddressFamily, CommandMessage, SmtpClient } from './commands.ts'
 export type { EditMessage } from './edit-table.ts'
 export { decodeReply, encodeBody, encodeReply } from './replies.ts'
 export type { ReplyMessage } from './replies.ts'

@@ -1,4 +1,4 @@
-import { Command, MacroStage, Reply, V1_ACTIONS, V1_STEPS } from './constants.ts'
+import { Command, MacroStage, Response, V1_ACTIONS, V1_STEPS } from './constants.ts'
 import { encodeFrame, type Payload } from './frame.ts'
 import { bareMacroName, formatMacroList, type MacroLists } from './macros.ts'
 import { endOfString, malformed, stringParts } from './strings.ts'
@@ -92,7 +92,7 @@ export function encodeChoice(choice: Choice): Buffer {
     number.writeUInt32BE(stage)
     parts.push(number, ...stringParts(formatMacroList(names)))
   }
-  return encodeFrame(Reply.OPTNEG, ...parts)
+  return encodeFrame(Response.OPTNEG, ...parts)
 }
 
 function numbers(offer: Offer): Buffer {

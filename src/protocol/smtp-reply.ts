@@ -99,12 +99,12 @@ const SAFE_LINE = 490
 export function replyLines(text: string): string[] {
   const lines: string[] = []
   // More than all lines can hold is not looked at.
-  const most = text.slice(0, 2 * MAX_REPLY_LINES * SAFE_LINE).toWellFormed()
-  for (const one of most.replaceAll('\ufffd', '?').split(/[\r\n\v\f\x85\u2028\u2029]+/)) {
+  const maximum = text.slice(0, 2 * MAX_REPLY_LINES * SAFE_LINE).toWellFormed()
+  for (const one of maximum.replaceAll('\ufffd', '?').split(/[\r\n\v\f\x85\u2028\u2029]+/)) {
     const line = one.replaceAll(/[^\x20-\x7e\xa0-\u{10ffff}]+/gu, ' ').trim()
     if (line !== '') lines.push(...wrapped(line))
   }
-  if (lines.length <= MAX_REPLY_LINES && most.length >= text.length) return lines
+  if (lines.length <= MAX_REPLY_LINES && maximum.length >= text.length) return lines
   const last = lines.slice(0, MAX_REPLY_LINES)
   last[last.length - 1] += '...'
   return last

@@ -1,5 +1,5 @@
 import type { FilterFactory } from '../milter/filter-object.ts'
-import type { Logger } from '../milter/log.ts'
+import type { Logger } from '../diagnostics/log.ts'
 import type { ConfigFields } from '../options/types.ts'
 
 /**

@@ -9,20 +9,20 @@ import type { Session } from '../session/session.ts'
 import { clock } from './clock.ts'
 import { formatPeer } from './networks.ts'
 import type { Occupant } from './pressure.ts'
-import type { Listed } from './roster.ts'
+import type { Listed } from './connection-set.ts'
 import { readShared, stopReading } from './shared-reads.ts'
 import { writeAll } from './shared-writes.ts'
 import { codeOf } from './unix-socket.ts'
 
 /** One socket and the session that runs on it. */
-export class Connection implements Transport, Listed, Occupant {
+export class ServerConnection implements Transport, Listed, Occupant {
   place = 0
   readonly acknowledgesLate: boolean
   readonly peer: string | undefined
   readonly #socket: Socket
   readonly #conversation: Conversation
   readonly #session: Session
-  readonly #onClose: (connection: Connection) => void
+  readonly #onClose: (connection: ServerConnection) => void
   readonly #opened = clock()
   /** when it was seen that something had come or gone, and how many bytes had by then */
   #spoke = this.#opened
@@ -56,7 +56,7 @@ export class Connection implements Transport, Listed, Occupant {
     socket: Socket,
     factory: FilterFactory,
     settings: FilterSettings,
-    onClose: (connection: Connection) => void,
+    onClose: (connection: ServerConnection) => void,
     peer?: string,
   ) {
     this.#onClose = onClose
@@ -274,19 +274,19 @@ export class Connection implements Transport, Listed, Occupant {
 }
 
 /** What Node's documentation does not have: what libuv could not hand to the system yet. */
-interface Innards {
+interface SocketInternals {
   readonly _handle?: { readonly writeQueueSize?: number } | null
 }
 
 /** Of one large write libuv hands over piece by piece, and Node counts it until the last of them. */
 function unsentBytes(socket: Socket): number {
-  const { _handle: handle } = socket as unknown as Innards
+  const { _handle: handle } = socket as unknown as SocketInternals
   return socket.writableLength + (handle?.writeQueueSize ?? 0)
 }
 
 const CONNECTION: unique symbol = Symbol('connection')
 interface Served extends Socket {
-  [CONNECTION]?: Connection | undefined
+  [CONNECTION]?: ServerConnection | undefined
 }
 
 // The same listeners for all sockets, not closures for each: for the reason that `onRead` has.

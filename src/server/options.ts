@@ -3,10 +3,10 @@ import { optionsIn, optionsOf } from '../options/table.ts'
 import type { CloseSettings, ServerValues } from '../options/settings.ts'
 import type { ServerFields } from '../options/types.ts'
 import { readOptions, textList } from '../options/validate.ts'
-import type { EntranceOptions } from './entrance.ts'
+import type { AccessOptions } from './access-control.ts'
 
 /** How a filter is served. Times are milliseconds, sizes bytes. */
-export interface ServeOptions extends FilterOptions, ServerFields, EntranceOptions {
+export interface ServeOptions extends FilterOptions, ServerFields, AccessOptions {
   /**
    * One address or several: `inet:8890@localhost`, `inet6:8890@::1`, `unix:/run/filter.sock`,
    * `fd:3`. See {@link parseListenAddress}.

@@ -1,6 +1,6 @@
 import type { Filter } from '../milter/filter-object.ts'
 import type { Exact, NotWeak } from '../milter/handlers.ts'
-import { childLogger, textLogger } from '../milter/log.ts'
+import { childLogger, textLogger } from '../diagnostics/log.ts'
 import type { CloseOptions } from '../options/types.ts'
 import { checkNames } from '../options/validate.ts'
 import { RUN_OPTIONS, type ServeOptions } from './options.ts'

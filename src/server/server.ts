@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { UsageError } from '../errors.ts'
-import { channels } from '../milter/channels.ts'
+import { channels } from '../diagnostics/channels.ts'
 import type { Filter, FilterFactory } from '../milter/filter-object.ts'
 import { filterSettings, STAGE_DEADLINE, type FilterSettings } from '../milter/options.ts'
 import type { Overload } from '../milter/overload.ts'
@@ -10,10 +10,10 @@ import type { ServerValues } from '../options/settings.ts'
 import type { CloseOptions, OverloadAnswer } from '../options/types.ts'
 import { checkNames } from '../options/validate.ts'
 import type { MemoryBudget } from '../session/memory-budget.ts'
-import { Arrival } from './arrival.ts'
+import { PendingConnection } from './pending-connection.ts'
 import { clock } from './clock.ts'
-import { Connection } from './connection.ts'
-import { Entrance } from './entrance.ts'
+import { ServerConnection } from './connection.ts'
+import { AccessControl } from './access-control.ts'
 import { Listener } from './listener.ts'
 import {
   addressList,
@@ -23,7 +23,7 @@ import {
   type ServeOptions,
 } from './options.ts'
 import { firstToGo, idleOf } from './pressure.ts'
-import { Roster } from './roster.ts'
+import { ConnectionSet } from './connection-set.ts'
 import type { TlsOptions } from './tls.ts'
 
 /** What the log says of connections beyond the limit. */
@@ -57,13 +57,13 @@ export class MilterServer implements AsyncDisposable {
   readonly #filter: FilterSettings
   readonly #settings: ServerValues
   /** undefined for connections that are served as they come */
-  readonly #entrance: Entrance | undefined
-  readonly #arrivals = new Roster<Arrival>()
+  readonly #access: AccessControl | undefined
+  readonly #pendings = new ConnectionSet<PendingConnection>()
   readonly #listeners: Listener[] = []
-  readonly #connections = new Roster<Connection>()
-  readonly #overflow = new Roster<Connection>()
+  readonly #connections = new ConnectionSet<ServerConnection>()
+  readonly #overflow = new ConnectionSet<ServerConnection>()
   /** those that had to make room, and are not gone yet */
-  readonly #leaving = new Roster<Arrival | Connection>()
+  readonly #leaving = new ConnectionSet<PendingConnection | ServerConnection>()
   #sweep: NodeJS.Timeout | undefined
   #relieving = false
   #closing: Promise<void> | undefined
@@ -82,7 +82,7 @@ export class MilterServer implements AsyncDisposable {
     tryFactory(factory, this.#filter)
     this.#factory = () => this.#make(factory)
     this.#settings = serverSettings(options)
-    this.#entrance = Entrance.of(options, this.#settings.timeouts, this.#filter)
+    this.#access = AccessControl.of(options, this.#settings.timeouts, this.#filter)
     this.#filter.memory.onExhausted = () => {
       if (this.#relieving) return
       this.#relieving = true
@@ -121,8 +121,8 @@ export class MilterServer implements AsyncDisposable {
   }
 
   #cannotAccept(error: Error, address: string): void {
-    const { logger, sparse } = this.#filter
-    sparse.write(logger, 'error', { err: error, address }, 'cannot accept a connection')
+    const { logger, limitedLog } = this.#filter
+    limitedLog.write(logger, 'error', { err: error, address }, 'cannot accept a connection')
   }
 
   /** Where it listens, in libmilter's spelling and with the ports that port 0 became. */
@@ -138,13 +138,13 @@ export class MilterServer implements AsyncDisposable {
    * @throws UsageError INVALID_OPTION; then the one before stays
    */
   renewTls(tls: TlsOptions): void {
-    if (this.#entrance?.encrypts !== true) {
+    if (this.#access?.encrypts !== true) {
       throw new UsageError(
         'INVALID_OPTION',
         'the option tls cannot be renewed: this server was started without it',
       )
     }
-    this.#entrance.renewTls(tls)
+    this.#access.renewTls(tls)
   }
 
   /**
@@ -235,7 +235,7 @@ export class MilterServer implements AsyncDisposable {
     for (const connection of this.#all()) connection.abandon('shutdown')
     // Handlers of abort and close end by themselves or at their deadlines; nothing runs after that.
     for (const connection of this.#all()) {
-      if (connection instanceof Connection) connection.boundNotices(STAGE_DEADLINE)
+      if (connection instanceof ServerConnection) connection.boundNotices(STAGE_DEADLINE)
     }
     while (this.#size > 0) await this.#nap(1_000)
     clearInterval(this.#sweep)
@@ -255,12 +255,12 @@ export class MilterServer implements AsyncDisposable {
 
   get #size(): number {
     return (
-      this.#arrivals.size + this.#connections.size + this.#overflow.size + this.#leaving.size
+      this.#pendings.size + this.#connections.size + this.#overflow.size + this.#leaving.size
     )
   }
 
-  #all(): (Arrival | Connection)[] {
-    return [...this.#arrivals, ...this.#connections, ...this.#overflow, ...this.#leaving]
+  #all(): (PendingConnection | ServerConnection)[] {
+    return [...this.#pendings, ...this.#connections, ...this.#overflow, ...this.#leaving]
   }
 
   /** Serves a connection, be it one that somebody else has accepted. Nothing was read from it yet. */
@@ -269,22 +269,22 @@ export class MilterServer implements AsyncDisposable {
     if (socket.closed) return
     // From the first connection on: a server that is given its connections is never told to start.
     this.#sweep ??= setInterval(() => this.#checkTimes(), SWEEP_INTERVAL).unref()
-    if (this.#entrance === undefined) this.#admit(socket)
-    else if (this.#hasRoom(this.#arrivals)) this.#receive(socket, this.#entrance)
+    if (this.#access === undefined) this.#admit(socket)
+    else if (this.#hasRoom(this.#pendings)) this.#receive(socket, this.#access)
     else this.#drop(socket)
   }
 
-  #receive(socket: Socket, entrance: Entrance): void {
-    const arrival = new Arrival(socket, entrance, {
+  #receive(socket: Socket, access: AccessControl): void {
+    const pending = new PendingConnection(socket, access, {
       admitted: (open, peer) => this.#admit(open, peer),
       gone: () => {
-        this.#arrivals.remove(arrival)
-        this.#leaving.remove(arrival)
+        this.#pendings.remove(pending)
+        this.#leaving.remove(pending)
         this.#hurry?.()
       },
     })
-    this.#arrivals.add(arrival)
-    arrival.begin()
+    this.#pendings.add(pending)
+    pending.begin()
   }
 
   #admit(socket: Socket, peer?: string): void {
@@ -302,18 +302,20 @@ export class MilterServer implements AsyncDisposable {
   }
 
   /** One more may come; perhaps one that does nothing has to go for it. */
-  #hasRoom<T extends Arrival | Connection>(roster: Roster<T>): boolean {
+  #hasRoom<T extends PendingConnection | ServerConnection>(
+    connectionSet: ConnectionSet<T>,
+  ): boolean {
     const { maxConnections } = this.#settings
-    if (roster.size < maxConnections) return true
+    if (connectionSet.size < maxConnections) return true
     const now = clock()
-    const idle = firstToGo(roster, now)
+    const idle = firstToGo(connectionSet, now)
     if (idle === undefined) return false
-    const { logger, sparse } = this.#filter
+    const { logger, limitedLog } = this.#filter
     const fields = { maxConnections, peer: idle.peer, unused: idle.unused(now) }
-    sparse.write(logger, 'warn', fields, MADE_ROOM)
+    limitedLog.write(logger, 'warn', fields, MADE_ROOM)
     idle.abandon('overload')
     // Its socket is closed in a moment, and its handler of close may take a while; its place is needed now.
-    roster.remove(idle)
+    connectionSet.remove(idle)
     this.#leaving.add(idle)
     return true
   }
@@ -321,13 +323,13 @@ export class MilterServer implements AsyncDisposable {
   /** Messages need the memory that others hold: those that have none, and then frames beyond the usual size. */
   #relieve(): void {
     this.#relieving = false
-    const { logger, sparse, memory } = this.#filter
+    const { logger, limitedLog, memory } = this.#filter
     const now = clock()
     const holding = [...this.#connections, ...this.#overflow].filter(({ held }) => held > 0)
     for (const idle of idleOf(holding, now)) {
       if (!memory.exhausted) return
       const fields = { maxMemory: memory.limit, peer: idle.peer, unused: idle.unused(now) }
-      sparse.write(logger, 'warn', fields, MADE_MEMORY)
+      limitedLog.write(logger, 'warn', fields, MADE_MEMORY)
       idle.abandon('overload')
     }
     for (const connection of holding) connection.relieve()
@@ -340,25 +342,25 @@ export class MilterServer implements AsyncDisposable {
 
   #tellOverload(answer: OverloadAnswer, dropped: boolean): void {
     const { maxConnections } = this.#settings
-    const { logger, sparse } = this.#filter
+    const { logger, limitedLog } = this.#filter
     if (channels.connectionOverload.hasSubscribers) {
       channels.connectionOverload.publish({ maxConnections, dropped, answer })
     }
-    sparse.write(logger, 'warn', { maxConnections }, TOO_MANY[dropped ? 'dropped' : answer])
+    limitedLog.write(logger, 'warn', { maxConnections }, TOO_MANY[dropped ? 'dropped' : answer])
   }
 
   #serve(
     socket: Socket,
-    roster: Roster<Connection>,
+    connectionSet: ConnectionSet<ServerConnection>,
     factory: FilterFactory,
     peer: string | undefined,
   ): void {
-    const connection = new Connection(socket, factory, this.#filter, this.#gone, peer)
-    roster.add(connection)
+    const connection = new ServerConnection(socket, factory, this.#filter, this.#gone, peer)
+    connectionSet.add(connection)
   }
 
   /** One function for all connections: what each of them has of its own lives and dies with it. */
-  readonly #gone = (connection: Connection): void => {
+  readonly #gone = (connection: ServerConnection): void => {
     this.#connections.remove(connection)
     this.#overflow.remove(connection)
     this.#leaving.remove(connection)

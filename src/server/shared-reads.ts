@@ -11,11 +11,11 @@ export interface Reader {
   /** Bytes in memory that stays as it is. */
   receive(chunk: Buffer): void
   /** Bytes in `memory[0..size)`, which is overwritten after the call. */
-  receiveLent(memory: Buffer, size: number): void
+  receiveBorrowed(memory: Buffer, size: number): void
 }
 
 /** What Node's documentation does not have: the handle of a socket, and where `onread` is kept. */
-interface Innards {
+interface SocketInternals {
   readonly _handle: { useUserBuffer?(buffer: Buffer): void } | null
   /** ours */
   [READER]?: Reader | undefined
@@ -41,7 +41,7 @@ export function readShared(socket: Socket, reader: Reader): void {
   // already, only the stream has it, and so it is behind a PROXY header. What TLS has decrypted comes
   // from a stream anyway.
   const untouched = ALLOWED && socket.readableLength === 0 && !('encrypted' in socket)
-  const innards = socket as unknown as Innards
+  const innards = socket as unknown as SocketInternals
   innards[READER] = reader
   if (!untouched || !setOnRead(innards)) socket.on('data', whenData)
   socket.resume()
@@ -49,12 +49,12 @@ export function readShared(socket: Socket, reader: Reader): void {
 
 /** The socket is closed: its reader does not hang on it any longer. */
 export function stopReading(socket: Socket): void {
-  const innards = socket as unknown as Innards
+  const innards = socket as unknown as SocketInternals
   innards[READER] = undefined
 }
 
 /** False if this version of Node has other names for it. */
-function setOnRead(innards: Innards): boolean {
+function setOnRead(innards: SocketInternals): boolean {
   const handle = innards._handle
   const names = ON_READ ?? prepare(innards)
   if (names.length !== 2 || typeof handle?.useUserBuffer !== 'function') return false
@@ -69,12 +69,12 @@ const READER: unique symbol = Symbol('reader')
 // One of each for all sockets. With a closure for each, V8 keeps what hangs on it until the next major
 // collection, long after the connection: 2.2 KB of each (`test/server/leftovers.test.ts`).
 
-function whenData(this: Innards, chunk: Buffer): void {
+function whenData(this: SocketInternals, chunk: Buffer): void {
   this[READER]?.receive(chunk)
 }
 
-function onRead(this: Innards, size: number): boolean {
-  this[READER]?.receiveLent(BUFFER, size)
+function onRead(this: SocketInternals, size: number): boolean {
+  this[READER]?.receiveBorrowed(BUFFER, size)
   return true
 }
 

@@ -11,7 +11,7 @@ import type { FrameDecoder } from '../protocol/frame.ts'
 import { decodeOffer, encodeChoice, offeredBits, type Offer } from '../protocol/negotiation.ts'
 import { malformed } from '../protocol/strings.ts'
 import { boundMacros, CommandLines } from './bounds.ts'
-import type { CloseReason, FinalAnswer, Later, SessionEvents } from './events.ts'
+import type { CloseReason, FinalAnswer, MaybePromise, SessionEvents } from './events.ts'
 import { leaveField } from './field-in-turn.ts'
 import { MacroStore } from './macro-store.ts'
 import { callFor } from './message-events.ts'
@@ -27,7 +27,7 @@ export interface EngineHost {
   /** the handler of the command at hand was not waited for */
   readonly cut: boolean
   /** Goes on with `next` when the answer is there; at once when it is there already. */
-  after<T>(answer: Later<T>, next: (value: T) => void): void
+  after<T>(answer: MaybePromise<T>, next: (value: T) => void): void
   /** Sends a body that is not in memory; false if it could not be sent to its end. */
   sendBody(body: AsyncIterable<Buffer>): Promise<boolean>
   finish(reason: CloseReason): void
@@ -139,20 +139,20 @@ export class Engine {
   }
 
   #connect(): void {
-    const peer = decodeConnect(this.#frame)
+    const client = decodeConnect(this.#frame)
     // A second CONNECT without QUIT_NC means the same as one with it.
     this.abandon(() =>
       this.#connected
-        ? this.#closeScope(() => this.#connectTo(peer), false)
-        : this.#connectTo(peer),
+        ? this.#closeScope(() => this.#connectTo(client), false)
+        : this.#connectTo(client),
     )
   }
 
-  #connectTo(peer: ReturnType<typeof decodeConnect>): void {
+  #connectTo(client: ReturnType<typeof decodeConnect>): void {
     this.macros.begin(Command.CONNECT)
     this.#connected = true
     this.#begun = true
-    this.#event(EVENTS.connect, () => this.#events.connect(peer))
+    this.#event(EVENTS.connect, () => this.#events.connect(client))
   }
 
   #helo(): void {
@@ -171,7 +171,7 @@ export class Engine {
   }
 
   /** An event outside the order of a message. */
-  #event(event: EventFacts, handle: () => Later<Verdict>): void {
+  #event(event: EventFacts, handle: () => MaybePromise<Verdict>): void {
     if (this.#declines(event)) {
       this.#respond(event, CONTINUE)
       return
@@ -244,7 +244,7 @@ export class Engine {
   }
 
   /** An empty chunk is forgiven (halon-extras/milter sends one for an empty body). */
-  #body(): Later<Verdict> {
+  #body(): MaybePromise<Verdict> {
     if (this.message.skipping || this.#frame.size === 0) return CONTINUE
     return this.#events.body(this.#frame)
   }

@@ -1,11 +1,11 @@
 import type { ProtocolError } from '../errors.ts'
-import type { HeaderView, Peer } from '../protocol/commands.ts'
+import type { HeaderView, SmtpClient } from '../protocol/commands.ts'
 import type { Offer } from '../protocol/negotiation.ts'
 import type { Terms, Wishes } from './terms.ts'
 import type { Verdict } from './verdict.ts'
 
 /** A value now, or later. A promise given to the session must never reject. */
-export type Later<T> = T | Promise<T>
+export type MaybePromise<T> = T | Promise<T>
 
 /**
  * How a connection, or with QUIT_NC one SMTP session on it, came to its end. `overload`: it had no message, and
@@ -39,33 +39,33 @@ export interface FinalAnswer {
  */
 export interface SessionEvents {
   /** The filter's wishes for this connection; undefined to refuse it. */
-  negotiate(offer: Offer): Later<Wishes | undefined>
+  negotiate(offer: Offer): MaybePromise<Wishes | undefined>
   negotiated(terms: Terms): void
-  connect(peer: Peer): Later<Verdict>
-  helo(name: string): Later<Verdict>
+  connect(client: SmtpClient): MaybePromise<Verdict>
+  helo(name: string): MaybePromise<Verdict>
   /**
    * A message begins; `mail` follows unless that event was declined.
    * @returns whether "accept" before the content must not be said before end of message
    */
   messageBegins(): boolean
-  mail(words: readonly string[]): Later<Verdict>
-  rcpt(words: readonly string[]): Later<Verdict>
-  data(): Later<Verdict>
+  mail(words: readonly string[]): MaybePromise<Verdict>
+  rcpt(words: readonly string[]): MaybePromise<Verdict>
+  data(): MaybePromise<Verdict>
   /** The view is good until the answer. */
-  header(field: HeaderView): Later<Verdict>
-  eoh(): Later<Verdict>
-  body(piece: BodyPiece): Later<Verdict>
-  eom(): Later<FinalAnswer>
-  unknown(line: string): Later<Verdict>
+  header(field: HeaderView): MaybePromise<Verdict>
+  eoh(): MaybePromise<Verdict>
+  body(piece: BodyPiece): MaybePromise<Verdict>
+  eom(): MaybePromise<FinalAnswer>
+  unknown(line: string): MaybePromise<Verdict>
   /** The open message was abandoned: once for each that got no final verdict. */
-  abort(): Later<void>
+  abort(): MaybePromise<void>
   /**
    * A message is over in whatever way; nothing may touch it from here on.
    * @param verdict the last word on it; undefined if it was abandoned without one
    */
   messageOver(verdict: Verdict | undefined): void
   /** The SMTP session is over: once for each that was begun by an event. */
-  close(reason: CloseReason): Later<void>
+  close(reason: CloseReason): MaybePromise<void>
   /** The event being handled must be answered now, with whatever the policy says. */
   interrupt(reason: InterruptReason): void
   /** Something illegal came. If it is fatal, the connection is closed after it. */

@@ -1,7 +1,7 @@
 import { decodeEnvelope } from '../protocol/commands.ts'
 import { Command } from '../protocol/constants.ts'
 import type { FrameDecoder } from '../protocol/frame.ts'
-import type { Later, SessionEvents } from './events.ts'
+import type { MaybePromise, SessionEvents } from './events.ts'
 import { showField } from './field-in-turn.ts'
 import type { MessageCommand } from './order.ts'
 import type { Verdict } from './verdict.ts'
@@ -11,7 +11,7 @@ export function callFor(
   events: SessionEvents,
   command: Exclude<MessageCommand, typeof Command.BODY>,
   frame: FrameDecoder,
-): Later<Verdict> {
+): MaybePromise<Verdict> {
   switch (command) {
     case Command.RCPT:
       return events.rcpt(decodeEnvelope(frame))

@@ -2,7 +2,7 @@ import { ProtocolError } from '../errors.ts'
 import type { FrameDecoder } from '../protocol/frame.ts'
 import { FRAMES } from '../protocol/replies.ts'
 import { Engine, type EngineHost } from './engine.ts'
-import type { CloseReason, Later, SessionEvents, Transport } from './events.ts'
+import type { CloseReason, MaybePromise, SessionEvents, Transport } from './events.ts'
 import { Inbox } from './inbox.ts'
 import { ALWAYS_HELD, type SessionLimits } from './limits.ts'
 import type { MacroStore } from './macro-store.ts'
@@ -116,7 +116,7 @@ export class Session implements EngineHost {
    * Bytes from the mail server, in `memory[0..size)`, which is the caller's again after the call. No view
    * of them is made: that is an object for each read.
    */
-  receiveLent(memory: Buffer, size: number): void {
+  receiveBorrowed(memory: Buffer, size: number): void {
     if (this.#closed || this.#ending !== undefined) return
     if (this.#busy) return this.#postpone(memory, size)
     this.#inbox.readLent(memory, size)
@@ -220,7 +220,7 @@ export class Session implements EngineHost {
   // ---- EngineHost
 
   /** Goes on with `next` when the answer is there; at once when it is there already. */
-  after<T>(answer: Later<T>, next: (value: T) => void): void {
+  after<T>(answer: MaybePromise<T>, next: (value: T) => void): void {
     if (!(answer instanceof Promise)) return next(answer)
     this.#busy = true
     this.cut = false

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { printable } from '../milter/printable.ts'
+import { printable } from '../diagnostics/printable.ts'
 
 /** Priorities of syslog (RFC 5424, section 6.2.1). */
 const PRIORITIES: Readonly<Record<string, number>> = {

@@ -1,8 +1,8 @@
-import { observe, type ClientRefused, type MessageDone } from '../milter/channels.ts'
-import type { Logger } from '../milter/log.ts'
-import { askForContent, type MessageContent } from '../milter/message-content.ts'
+import { observe, type ClientRefused, type MessageDone } from '../diagnostics/channels.ts'
+import type { Logger } from '../diagnostics/log.ts'
+import { askForContent, type MessageContent } from '../diagnostics/message-content.ts'
 import { RECIPIENTS } from '../options/kinds.ts'
-import { decodeEncodedWords, unfold } from '../mime/encoded-words.ts'
+import { decodeEncodedWords, unfold } from '../mime/fields/encoded-words.ts'
 
 export interface MessageLogOptions {
   /**

@@ -1,9 +1,9 @@
 import type * as PromClient from 'prom-client'
 import type { Counter, Registry } from 'prom-client'
 import { loadOptional } from '../optional-package.ts'
-import { observe } from '../milter/channels.ts'
-import type { EditCounts } from '../milter/edits.ts'
-import type { Logger } from '../milter/log.ts'
+import { observe } from '../diagnostics/channels.ts'
+import type { EditCounts } from '../diagnostics/edit-counts.ts'
+import type { Logger } from '../diagnostics/log.ts'
 
 /** The metrics of one process as plain JSON, to be sent from a worker and summed up. */
 export type MetricsSnapshot = readonly object[]

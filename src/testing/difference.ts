@@ -4,7 +4,7 @@ import { decodeText } from '../protocol/text.ts'
 /** Lines around a change that are shown. */
 const CONTEXT = 2
 /** Beyond this many lines a change is shown as a whole: comparing costs their product. */
-const MOST_LINES = 2_000
+const MAX_LINES = 2_000
 
 /**
  * What a filter has made of a message, line by line: `-` was there, `+` is there now. Empty if nothing
@@ -36,7 +36,7 @@ export function difference(before: Uint8Array | string, after: Uint8Array | stri
 
 /** The shortest list of changes, by the longest common subsequence. */
 function changes(old: readonly string[], now: readonly string[]): string[] {
-  if (old.length * now.length > MOST_LINES ** 2) {
+  if (old.length * now.length > MAX_LINES ** 2) {
     return [...old.map((line) => `- ${line}`), ...now.map((line) => `+ ${line}`)]
   }
   const width = now.length + 1

@@ -24,9 +24,9 @@ export function memoryChannel(factory: FilterFactory, settings: FilterSettings):
         queueMicrotask(() => {
           if (closed || link.closed) return
           link.bytesReceived += bytes.length
-          // As behind a server: what was lent does not stay.
+          // As behind a server: what was borrowed does not stay.
           const memory = Buffer.from(bytes)
-          session.receiveLent(memory, memory.length)
+          session.receiveBorrowed(memory, memory.length)
           memory.fill(LENT_NO_MORE)
         })
       },
@@ -36,7 +36,7 @@ export function memoryChannel(factory: FilterFactory, settings: FilterSettings):
   }
 }
 
-/** What a filter finds that has kept a chunk it was lent. */
+/** What a filter finds that has kept a chunk it was borrowed. */
 const LENT_NO_MORE = 0x3f
 
 class MemoryLink implements Transport {

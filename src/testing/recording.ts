@@ -1,4 +1,4 @@
-import type { Logger, LogLevel } from '../milter/log.ts'
+import type { Logger, LogLevel } from '../diagnostics/log.ts'
 
 /** A line a filter has logged, or that was logged about it. */
 export interface LogLine {

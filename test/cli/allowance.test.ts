@@ -5,7 +5,8 @@ import { Allowance } from '../../src/cli/run/allowance.ts'
 describe('what a worker may send', () => {
   let now = 0
   mock.method(performance, 'now', () => now)
-  const allowance = (): Allowance => new Allowance({ perSecond: 10, unasked: 100, most: 250 })
+  const allowance = (): Allowance =>
+    new Allowance({ perSecond: 10, unasked: 100, maximum: 250 })
 
   it('is at first what one may have put off', () => {
     const it = allowance()

@@ -63,7 +63,7 @@ const ABUSES: readonly [string, string, RegExp][] = [
 ]
 
 /** Bytes the primary may grow by: a fraction of what the largest of these send. */
-const MOST_GROWTH = 32_000_000
+const MAX_GROWTH = 32_000_000
 
 describe('a worker is killed and replaced, and the primary goes on, for', () => {
   for (const [what, code, reason] of ABUSES) {
@@ -77,7 +77,7 @@ describe('a worker is killed and replaced, and the primary goes on, for', () => 
       assert.equal((await victim).verdict, 'tempfail')
       await running.says(/a worker has taken the place of another/)
       assert.equal((await send(running.address)).verdict, 'accept')
-      assert.ok(residentSize(running.pid) - before < MOST_GROWTH, 'memory of the primary')
+      assert.ok(residentSize(running.pid) - before < MAX_GROWTH, 'memory of the primary')
       assert.equal(await running.stop(), 0)
     })
   }

@@ -9,7 +9,7 @@ import { mailServerModel } from '../../src/mta/models/mail-server-model.ts'
 import {
   OWN_RECEIVED,
   type AddedFields,
-  type EnvelopeAddress,
+  type QueuedAddress,
   type MailServerModel,
   type ReceivedMessage,
 } from '../../src/mta/models/model.ts'
@@ -191,7 +191,7 @@ async function modelled(
 const wordsOf = (text: string): string[] => text.match(/(?:"(?:\\.|[^"\\])*"|\S)+/g) ?? []
 
 /** SIZE, BODY and ORCPT are added by the hop to the next server. */
-function described({ address, parameters }: EnvelopeAddress): string {
+function described({ address, parameters }: QueuedAddress): string {
   const kept = parameters.filter((one) => !/^(?:SIZE|BODY|ORCPT|SMTPUTF8)\b/i.test(one))
   return [address, ...kept.sort()].join(' ')
 }

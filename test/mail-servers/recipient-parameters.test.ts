@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, it } from 'node:test'
 import { mailServerModel } from '../../src/mta/models/mail-server-model.ts'
-import type { EnvelopeAddress } from '../../src/mta/models/model.ts'
+import type { QueuedAddress } from '../../src/mta/models/model.ts'
 import type { EditMessage } from '../../src/protocol/index.ts'
 import { installedModel } from './support/installed.ts'
 import type { MailServer } from './support/mail-server.ts'
@@ -63,7 +63,7 @@ eachServer('a recipient added with', (kind) => {
   }
 
   /** Postfix gives the next server an ORCPT where there is none (smtp_proto.c). */
-  function handedOn({ address, parameters }: EnvelopeAddress): string {
+  function handedOn({ address, parameters }: QueuedAddress): string {
     const own = kind.name === 'postfix' && !parameters.some((one) => one.startsWith('ORCPT='))
     const added = own ? [`ORCPT=rfc822;${address}`] : []
     return [`<${address}>`, ...added, ...parameters].join(' ')

@@ -215,8 +215,8 @@ eachServer('verdicts', (kind) => {
       sendmail ? `${address}... ${text}` : text
     const refused = await send(() => ({ envrcpt: () => reply(550, '5.1.1', 'No such user') }))
     assert.equal(refused.recipients[0]!.text, `550 5.1.1 ${shown(TO, 'No such user')}`)
-    const deferred = await send(() => ({ envfrom: () => reply(450, '4.7.1', 'Later') }))
-    assert.equal(deferred.mail.text, `450 4.7.1 ${shown(FROM, 'Later')}`)
+    const deferred = await send(() => ({ envfrom: () => reply(450, '4.7.1', 'MaybePromise') }))
+    assert.equal(deferred.mail.text, `450 4.7.1 ${shown(FROM, 'MaybePromise')}`)
   })
 
   it('a reply without a text or an enhanced code, and one that begins with a digit', async () => {

@@ -4,8 +4,8 @@ import fc from 'fast-check'
 import type { UsageError } from '../../src/errors.ts'
 import type { EditGuard } from '../../src/message/edit-guard.ts'
 import { MailSender, Recipients } from '../../src/message/envelope.ts'
-import { EnvelopeAddress } from '../../src/milter/envelope-address.ts'
-import { esmtpParameters } from '../../src/milter/parameters.ts'
+import { EnvelopeAddress } from '../../src/milter/envelope/envelope-address.ts'
+import { esmtpParameters } from '../../src/milter/envelope/parameters.ts'
 import { Action } from '../../src/protocol/constants.ts'
 
 /** A guard that allows everything, and notes what it was asked. */

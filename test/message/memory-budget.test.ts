@@ -12,8 +12,12 @@ import {
   type MessageFilter,
 } from '../../src/message/define-filter.ts'
 import type { Mail } from '../../src/message/mail.ts'
-import { observe } from '../../src/milter/channels.ts'
-import type { BodySpilled, MessageDone, MessageOverload } from '../../src/milter/channels.ts'
+import { observe } from '../../src/diagnostics/channels.ts'
+import type {
+  BodySpilled,
+  MessageDone,
+  MessageOverload,
+} from '../../src/diagnostics/channels.ts'
 import { messageLimits } from '../../src/milter/message-limits.ts'
 import {
   filterSettings,

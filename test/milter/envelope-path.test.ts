@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { checkPath } from '../../src/milter/envelope-path.ts'
+import { checkPath } from '../../src/milter/envelope/envelope-path.ts'
 import {
   envelopeParameters,
   esmtpParameters,
   type EsmtpParameters,
-} from '../../src/milter/parameters.ts'
+} from '../../src/milter/envelope/parameters.ts'
 import { encodeText } from '../../src/protocol/text.ts'
 
 const bad = { name: 'UsageError', code: 'INVALID_ADDRESS' }

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
-import { defectsOf, KNOWN_DEFECTS, type DefectName } from '../../src/milter/known-defects.ts'
-import { mailServer } from '../../src/milter/mail-server.ts'
+import {
+  defectsOf,
+  KNOWN_DEFECTS,
+  type DefectName,
+} from '../../src/milter/mail-server/known-defects.ts'
+import { mailServer } from '../../src/milter/mail-server/mail-server.ts'
 import { sendmailRules } from '../../src/mta/models/versions.ts'
 import { sourcePath } from '../conformance/support/program.ts'
 

@@ -6,7 +6,7 @@ import { Base } from '../../src/milter/base.ts'
 import type { Filter } from '../../src/milter/filter-object.ts'
 import {
   headerLeadingSpace,
-  lent,
+  borrowed,
   noCallback,
   noReply,
   rejectedRecipients,
@@ -232,7 +232,7 @@ describe('marks', () => {
     ['noCallback on close', () => ({ close: noCallback(() => {}) })],
     ['symlist on header', () => ({ header: symlist('i')(() => {}) })],
     ['rejectedRecipients on envfrom', () => ({ envfrom: rejectedRecipients(() => {}) })],
-    ['lent on header', () => ({ header: lent(() => {}) })],
+    ['lent on header', () => ({ header: borrowed(() => {}) })],
     ['headerLeadingSpace on body', () => ({ body: headerLeadingSpace(() => {}) })],
   ]
   for (const [name, filter] of misplaced) {

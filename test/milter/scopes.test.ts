@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { InterruptedError } from '../../src/errors.ts'
 import type { ConnectionContext, MessageContext } from '../../src/milter/context.ts'
 import type { Handlers } from '../../src/milter/handlers.ts'
-import { lent, noReply } from '../../src/milter/marks.ts'
+import { borrowed, noReply } from '../../src/milter/marks.ts'
 import { Base } from '../../src/milter/base.ts'
 import { Milter } from '../../src/milter/milter.ts'
 import { encodeCommand } from '../../src/protocol/commands.ts'
@@ -229,29 +229,29 @@ describe('a body chunk', () => {
     const chunks: Buffer[] = []
     const wire = Wire.negotiated(() => ({ body: (_ctx, chunk) => void chunks.push(chunk) }))
     const bytes = Buffer.from('\0\0\0\x06Bhello\0\0\0\x01E', 'latin1')
-    wire.lent(bytes)
+    wire.borrowed(bytes)
     for (const byte of Buffer.from('\0\0\0\x06Bworld\0\0\0\x01E', 'latin1')) {
-      wire.lent(Buffer.of(byte))
+      wire.borrowed(Buffer.of(byte))
     }
     assert.deepEqual(chunks.map(String), ['hello', 'world'])
   })
 })
 
-describe('a body chunk that is lent', () => {
+describe('a body chunk that is borrowed', () => {
   const piece = (text: string): Buffer => encodeCommand(body(text))
 
   it('is what came, however it came, and is no copy', () => {
     const seen: string[] = []
     const kept: Buffer[] = []
     const wire = Wire.negotiated(() => ({
-      body: lent((_ctx, chunk: Buffer) => {
+      body: borrowed((_ctx, chunk: Buffer) => {
         seen.push(chunk.toString())
         kept.push(chunk)
       }),
     }))
     const bytes = Buffer.concat([piece('hello'), piece('world')])
-    wire.lent(bytes)
-    for (const byte of bytes) wire.lent(Buffer.of(byte))
+    wire.borrowed(bytes)
+    for (const byte of bytes) wire.borrowed(Buffer.of(byte))
     assert.deepEqual(seen, ['hello', 'world', 'hello', 'world'])
     assert.notEqual(kept[0]!.toString(), 'hello', 'its memory has been used again')
   })
@@ -259,13 +259,13 @@ describe('a body chunk that is lent', () => {
   it('works as a decorator, and its verdict counts', () => {
     let chunks = 0
     class Two extends Base {
-      @lent override body(chunk: Buffer) {
+      @borrowed override body(chunk: Buffer) {
         chunks += chunk.length
         return SKIP
       }
     }
     const wire = Wire.negotiated(() => new Two())
-    wire.lent(Buffer.concat([piece('hello'), piece('world')]))
+    wire.borrowed(Buffer.concat([piece('hello'), piece('world')]))
     assert.equal(chunks, 5)
     assert.deepEqual(wire.take(), [{ type: 'skip' }, { type: 'continue' }])
   })
@@ -277,9 +277,9 @@ describe('a body chunk that is lent', () => {
   ] as const) {
     it(`must not be waited with: one that ${how} gets the policy at once, and one line`, async () => {
       const wire = Wire.negotiated(() => ({
-        body: lent(answer as unknown as () => void),
+        body: borrowed(answer as unknown as () => void),
       }))
-      wire.lent(piece('hello'))
+      wire.borrowed(piece('hello'))
       assert.deepEqual(wire.take(), [{ type: 'tempfail' }])
       await wire.settle()
       assert.equal(wire.errors().length, 1)
@@ -295,10 +295,10 @@ describe('a body chunk that is lent', () => {
   it('may be refused, and its handler may fail or be silent, as any other', () => {
     const answers = (handler: (chunk: Buffer) => Verdict | void, last = ''): string => {
       const wire = Wire.negotiated(() => ({
-        body: lent((_ctx, chunk: Buffer) => handler(chunk) as Verdict<'reject'>),
+        body: borrowed((_ctx, chunk: Buffer) => handler(chunk) as Verdict<'reject'>),
       }))
       const end = encodeCommand({ type: 'eom', chunk: Buffer.from(last) })
-      wire.lent(Buffer.concat([encodeCommand(mail()), piece('x'), end]))
+      wire.borrowed(Buffer.concat([encodeCommand(mail()), piece('x'), end]))
       return wire.answers()
     }
     assert.equal(
@@ -317,14 +317,14 @@ describe('a body chunk that is lent', () => {
       'continue continue continue',
     )
     assert.equal(text, 'xy')
-    const silent = Wire.negotiated(() => ({ body: noReply(lent(() => {})) }))
-    silent.lent(Buffer.concat([encodeCommand(mail()), piece('x'), encodeCommand(eom())]))
+    const silent = Wire.negotiated(() => ({ body: noReply(borrowed(() => {})) }))
+    silent.borrowed(Buffer.concat([encodeCommand(mail()), piece('x'), encodeCommand(eom())]))
     assert.equal(silent.answers(), 'continue continue', 'MAIL and end of message')
   })
 
   it('is overwritten in tests as well', async () => {
     const kept: Buffer[] = []
-    await deliver(() => ({ body: lent((_ctx, chunk: Buffer) => void kept.push(chunk)) }), {
+    await deliver(() => ({ body: borrowed((_ctx, chunk: Buffer) => void kept.push(chunk)) }), {
       message: 'Subject: x\r\n\r\nhello\r\n',
     })
     assert.match(Buffer.concat(kept).toString(), /^\?+$/)
@@ -348,8 +348,8 @@ describe('the raw form of a header', () => {
     const field = (name: string, value: string): Buffer =>
       Buffer.concat([mail(), header(name, value)].map(encodeCommand))
     for (const [i, wire] of wires.entries()) {
-      wire.lent(field(`Name-${i}`, ` value ${i}`))
-      other.lent(field('Other', ` other ${i}`))
+      wire.borrowed(field(`Name-${i}`, ` value ${i}`))
+      other.borrowed(field('Other', ` other ${i}`))
     }
     while (seen.length < 3) await wires[0]!.settle()
     assert.deepEqual(seen, ['Name-0: value 0', 'Name-1: value 1', 'Name-2: value 2'])
@@ -365,7 +365,7 @@ describe('the raw form of a header', () => {
       },
     }))
     const bytes = Buffer.from('\0\0\0\x02Ma\0\0\0\x07LA\0 v1\0\0\0\0\x07LB\0 v2\0', 'latin1')
-    wire.lent(bytes)
+    wire.borrowed(bytes)
     await wire.settle()
     assert.deepEqual(seen, ['A: v1', 'B: v2'])
   })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { ServersMet } from '../../src/milter/servers-met.ts'
+import { ServersMet } from '../../src/milter/mail-server/servers-met.ts'
 import type { Handlers } from '../../src/milter/handlers.ts'
 import { Command, connect, mail, macros, quitNc, Wire, type LogLine } from '../support/wire.ts'
 

@@ -3,15 +3,15 @@ import { spawnSync } from 'node:child_process'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { UsageError } from '../../src/errors.ts'
-import { addressTokens } from '../../src/mime/address-tokens.ts'
-import { decodeEncodedWords, unfold } from '../../src/mime/encoded-words.ts'
-import { readField, writeField } from '../../src/mime/field-text.ts'
+import { addressTokens } from '../../src/mime/fields/address-tokens.ts'
+import { decodeEncodedWords, unfold } from '../../src/mime/fields/encoded-words.ts'
+import { readField, writeField } from '../../src/mime/fields/field-text.ts'
 import {
   formatAddresses,
   mailboxesOf,
   parseAddresses,
   type Address,
-} from '../../src/mime/mailboxes.ts'
+} from '../../src/mime/fields/mailboxes.ts'
 import { decodeText, encodeText } from '../../src/protocol/text.ts'
 
 const q = (text: string, charset = 'utf-8'): string =>

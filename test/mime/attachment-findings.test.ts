@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { checkAttachments } from '../../src/mime/attachment-findings.ts'
-import { DANGEROUS_EXTENSIONS } from '../../src/mime/file-extensions.ts'
+import { checkAttachments } from '../../src/mime/attachments/attachment-findings.ts'
+import { DANGEROUS_EXTENSIONS } from '../../src/mime/attachments/file-extensions.ts'
 import { parseMime } from '../../src/mime/message.ts'
-import { extensionOfType, TYPE_EXTENSIONS } from '../../src/mime/type-extensions.ts'
+import { extensionOfType, TYPE_EXTENSIONS } from '../../src/mime/attachments/type-extensions.ts'
 import {
   attachedMessage,
   file,

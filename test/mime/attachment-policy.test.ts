@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { checkAttachments } from '../../src/mime/attachment-findings.ts'
-import { defang, type AttachmentPolicy } from '../../src/mime/attachment-policy.ts'
+import { checkAttachments } from '../../src/mime/attachments/attachment-findings.ts'
+import { defang, type AttachmentPolicy } from '../../src/mime/attachments/attachment-policy.ts'
 import { parseMime, type MimeMessage } from '../../src/mime/message.ts'
 import {
   attachedMessage,

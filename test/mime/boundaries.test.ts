@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { addFooter, checkAttachments, parseMime } from '../../src/mime/index.ts'
-import { parseStructure } from '../../src/mime/parser.ts'
+import { parseStructure } from '../../src/mime/tree/parser.ts'
 import { assertGrowth } from '../support/growth.ts'
 import { parsePostal } from './postal.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { ContentField, fieldAt, LONGEST_FIELD } from '../../src/mime/content-field.ts'
+import { ContentField, fieldAt, LONGEST_FIELD } from '../../src/mime/fields/content-field.ts'
 import { parseMime } from '../../src/mime/index.ts'
 
 describe('a field that describes content', () => {

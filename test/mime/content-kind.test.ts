@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { detectType } from '../../src/mime/content-kind.ts'
+import { detectType } from '../../src/mime/attachments/content-kind.ts'
 import { PROGRAM } from '../support/attachments.ts'
 import { zip } from '../support/zip.ts'
 

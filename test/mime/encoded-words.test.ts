@@ -7,7 +7,7 @@ import {
   trimBlanks,
   unfold,
   type Style,
-} from '../../src/mime/encoded-words.ts'
+} from '../../src/mime/fields/encoded-words.ts'
 import { decodeText, encodeText } from '../../src/protocol/text.ts'
 
 const SUBJECT: Style = { column: 'Subject:'.length }

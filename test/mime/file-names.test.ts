@@ -6,8 +6,8 @@ import {
   DANGEROUS_EXTENSIONS,
   HTML_EXTENSIONS,
   PYMILTER_EXTENSIONS,
-} from '../../src/mime/file-extensions.ts'
-import { dangerousName, type NameDanger } from '../../src/mime/file-names.ts'
+} from '../../src/mime/attachments/file-extensions.ts'
+import { dangerousName, type NameDanger } from '../../src/mime/attachments/file-names.ts'
 import { assertGrowth } from '../support/growth.ts'
 
 describe('names that are dangerous', () => {

@@ -7,9 +7,9 @@ import {
   type Footer,
   type FooterVersion,
 } from '../../src/mime/footer.ts'
-import { rewriteHtmlPart } from '../../src/mime/html.ts'
+import { rewriteHtmlPart } from '../../src/mime/html/html.ts'
 import { parseMime, type MimeMessage } from '../../src/mime/message.ts'
-import type { MimePart } from '../../src/mime/part.ts'
+import type { MimePart } from '../../src/mime/tree/part.ts'
 
 const FOOTER: Footer = { text: 'Sent by Example Ltd.\nNo warranty.' }
 const CRLF = (text: string): string => text.replaceAll('\n', '\r\n')

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { equalsDecoded, percentDecoded } from '../../src/mime/hex-escapes.ts'
+import { equalsDecoded, percentDecoded } from '../../src/mime/encodings/hex-escapes.ts'
 
 describe('bytes as hexadecimal digits', () => {
   const text = fc

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { parseMime, type MimeMessage } from '../../src/mime/index.ts'
-import { parseParameters, readingsOf } from '../../src/mime/parameters.ts'
-import { parseStructure } from '../../src/mime/parser.ts'
-import { decodeTransfer, decodeTransferInPieces } from '../../src/mime/transfer-encoding.ts'
+import { parseParameters, readingsOf } from '../../src/mime/fields/parameters.ts'
+import { parseStructure } from '../../src/mime/tree/parser.ts'
+import {
+  decodeTransfer,
+  decodeTransferInPieces,
+} from '../../src/mime/encodings/transfer-encoding.ts'
 import { assertGrowth } from '../support/growth.ts'
 
 /** Messages made to be slow. */

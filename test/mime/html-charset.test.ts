@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { charsetInHtml, metaCharset, otherCharsets } from '../../src/mime/html-charset.ts'
+import { charsetInHtml, metaCharset, otherCharsets } from '../../src/mime/html/html-charset.ts'
 import { parseMime } from '../../src/mime/message.ts'
 
 const named = (html: string): string | undefined =>

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { sanitizeHtml, type SanitizeOptions } from '../../src/mime/html.ts'
+import { sanitizeHtml, type SanitizeOptions } from '../../src/mime/html/html.ts'
 import { assertGrowth } from '../support/growth.ts'
 
 /** Comments with a condition, which some programs show (`<!--[if mso]>`). */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { defang } from '../../src/mime/attachment-policy.ts'
-import { rewriteHtmlPart, sanitizeHtml } from '../../src/mime/html.ts'
+import { defang } from '../../src/mime/attachments/attachment-policy.ts'
+import { rewriteHtmlPart, sanitizeHtml } from '../../src/mime/html/html.ts'
 import { parseMime } from '../../src/mime/message.ts'
 
 const ACTIVE = '<p>x</p><script>alert(1)</script>'

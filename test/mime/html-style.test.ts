@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { sanitizeHtml } from '../../src/mime/html.ts'
-import { cleanStyle } from '../../src/mime/html-style.ts'
+import { sanitizeHtml } from '../../src/mime/html/html.ts'
+import { cleanStyle } from '../../src/mime/html/html-style.ts'
 import { assertGrowth } from '../support/growth.ts'
 
 describe('style sheets', () => {

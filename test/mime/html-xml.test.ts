@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { isActiveXml, mayBeShown } from '../../src/mime/html-xml.ts'
+import { isActiveXml, mayBeShown } from '../../src/mime/html/html-xml.ts'
 import { assertGrowth } from '../support/growth.ts'
 
 describe('what a document type may define', () => {

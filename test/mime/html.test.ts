@@ -7,7 +7,7 @@ import {
   rewriteLinks,
   sanitizeHtml,
   type SanitizeOptions,
-} from '../../src/mime/html.ts'
+} from '../../src/mime/html/html.ts'
 import { parseMime } from '../../src/mime/message.ts'
 import { assertGrowth } from '../support/growth.ts'
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import { checkAttachments } from '../../src/mime/attachment-findings.ts'
-import { defang } from '../../src/mime/attachment-policy.ts'
+import { checkAttachments } from '../../src/mime/attachments/attachment-findings.ts'
+import { defang } from '../../src/mime/attachments/attachment-policy.ts'
 import { parseMime } from '../../src/mime/message.ts'
-import { yencFiles } from '../../src/mime/yenc.ts'
+import { yencFiles } from '../../src/mime/encodings/yenc.ts'
 import { tar, tarEntry, tnef, uuencode } from '../support/archives.ts'
 import {
   attachedMessage,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { addFooter } from '../../src/mime/footer.ts'
-import { rewriteHtmlPart } from '../../src/mime/html.ts'
+import { rewriteHtmlPart } from '../../src/mime/html/html.ts'
 import { parseMime, type MimeMessage } from '../../src/mime/message.ts'
 
 const parse = (text: string): MimeMessage =>

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { defang, parseMime } from '../../src/mime/index.ts'
-import { ownCodeOf } from '../../src/mime/own-codes.ts'
+import { ownCodeOf } from '../../src/mime/encodings/own-codes.ts'
 import { dangerousName } from '../../src/mime/index.ts'
 
 /** Charsets in which ASCII is something else. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { formatParameters, withParameter } from '../../src/mime/content-type.ts'
-import { parameterOf, parseParameters, readingsOf } from '../../src/mime/parameters.ts'
+import { formatParameters, withParameter } from '../../src/mime/fields/content-type.ts'
+import { parameterOf, parseParameters, readingsOf } from '../../src/mime/fields/parameters.ts'
 import { SEED } from './mutations.ts'
 
 const raw = (text: string): Buffer => Buffer.from(text, 'latin1')

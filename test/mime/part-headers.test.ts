@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { UsageError } from '../../src/errors.ts'
-import { LineHeaders } from '../../src/mime/part-headers.ts'
+import { LineHeaders } from '../../src/mime/fields/part-headers.ts'
 import { SEED } from './mutations.ts'
 
 const headersOf = (text: string, eol = '\r\n'): LineHeaders =>

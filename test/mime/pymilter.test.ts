@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { checkAttachments } from '../../src/mime/attachment-findings.ts'
-import { defang, type AttachmentPolicy } from '../../src/mime/attachment-policy.ts'
-import { PYMILTER_EXTENSIONS } from '../../src/mime/file-extensions.ts'
+import { checkAttachments } from '../../src/mime/attachments/attachment-findings.ts'
+import { defang, type AttachmentPolicy } from '../../src/mime/attachments/attachment-policy.ts'
+import { PYMILTER_EXTENSIONS } from '../../src/mime/attachments/file-extensions.ts'
 import { parseMime, type MimeMessage } from '../../src/mime/message.ts'
 import { zip, type ZipFile } from '../support/zip.ts'
 

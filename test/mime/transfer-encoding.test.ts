@@ -8,7 +8,7 @@ import {
   isText,
   leastEncoding,
   transferEncoding,
-} from '../../src/mime/transfer-encoding.ts'
+} from '../../src/mime/encodings/transfer-encoding.ts'
 import { SEED } from './mutations.ts'
 
 const latin1 = (text: string): Buffer => Buffer.from(text, 'latin1')

@@ -1,5 +1,5 @@
 import type { MimePart } from '../../src/mime/index.ts'
-import type { PartSpan } from '../../src/mime/span.ts'
+import type { PartSpan } from '../../src/mime/tree/span.ts'
 
 /** How tests look at a tree. */
 

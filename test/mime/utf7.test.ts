@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import iconv from 'iconv-lite'
-import { utf7Decoder } from '../../src/mime/utf7.ts'
+import { utf7Decoder } from '../../src/mime/encodings/utf7.ts'
 
 const bytes = fc
   .array(

@@ -2,7 +2,12 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { reply, type Handlers } from '../../src/index.ts'
 import type { MailServerChoice, Outcome } from '../../src/mta/index.ts'
-import { encodeFrame, encodeReply, Reply, type EditMessage } from '../../src/protocol/index.ts'
+import {
+  encodeFrame,
+  encodeReply,
+  Response,
+  type EditMessage,
+} from '../../src/protocol/index.ts'
 import { deliver } from '../../src/testing/index.ts'
 import { clientOf, type Script } from './support.ts'
 
@@ -49,14 +54,14 @@ describe('what differs between versions of Postfix', () => {
     'a second line without a code': async (mta) => {
       const bytes = Buffer.from('550-5.7.1 no\r\nand no\0')
       const { failure } = await outcomeOf(mta, {
-        answers: { E: encodeFrame(Reply.REPLYCODE, bytes) },
+        answers: { E: encodeFrame(Response.REPLYCODE, bytes) },
       })
       return failure?.code
     },
     'a second line of another class': async (mta) => {
       const bytes = Buffer.from('550-5.7.1 no\r\n550 4.7.1 later\0')
       const { failure } = await outcomeOf(mta, {
-        answers: { E: encodeFrame(Reply.REPLYCODE, bytes) },
+        answers: { E: encodeFrame(Response.REPLYCODE, bytes) },
       })
       return failure?.code
     },

@@ -55,7 +55,7 @@ describe('frames of real conversations', () => {
       'C2',
       {
         type: 'connect',
-        peer: {
+        client: {
           hostname: '[::1]',
           family: 'inet6',
           address: '::1',
@@ -68,7 +68,7 @@ describe('frames of real conversations', () => {
       'C3',
       {
         type: 'connect',
-        peer: {
+        client: {
           hostname: 'ip6host.example.test',
           family: 'inet6',
           address: '::1',
@@ -81,7 +81,7 @@ describe('frames of real conversations', () => {
       'C4',
       {
         type: 'connect',
-        peer: {
+        client: {
           hostname: 'localhost',
           family: 'unknown',
           address: undefined,
@@ -94,7 +94,7 @@ describe('frames of real conversations', () => {
       'C5',
       {
         type: 'connect',
-        peer: {
+        client: {
           hostname: 'localhost',
           family: 'unix',
           address: '/var/run/x',
@@ -107,7 +107,7 @@ describe('frames of real conversations', () => {
       'X5',
       {
         type: 'connect',
-        peer: {
+        client: {
           hostname: 'h',
           family: 'inet6',
           address: '::1',

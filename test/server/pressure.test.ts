@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { beforeEach, describe, it, mock } from 'node:test'
 import { defineFilter } from '../../src/message/define-filter.ts'
-import { observe } from '../../src/milter/channels.ts'
+import { observe } from '../../src/diagnostics/channels.ts'
 import type { FilterFactory } from '../../src/milter/filter-object.ts'
 import { MtaClient } from '../../src/mta/client.ts'
 import type { CommandMessage } from '../../src/protocol/commands.ts'

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { describe, it, mock } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import type { Handlers } from '../../src/milter/handlers.ts'
-import { lent } from '../../src/milter/marks.ts'
+import { borrowed } from '../../src/milter/marks.ts'
 import { MtaClient } from '../../src/mta/client.ts'
 import { encodeCommand } from '../../src/protocol/commands.ts'
 import { defineFilter } from '../../src/message/define-filter.ts'
@@ -98,7 +98,7 @@ describe('a server', () => {
   it('reads on, though a handler gives away the memory of a chunk it was lent', async () => {
     const seen: string[] = []
     const server = await start(() => ({
-      body: lent((_ctx, chunk: Buffer) => {
+      body: borrowed((_ctx, chunk: Buffer) => {
         seen.push(chunk.toString())
         try {
           structuredClone(chunk, { transfer: [chunk.buffer as ArrayBuffer] })

@@ -25,7 +25,7 @@ describe('time grows no faster than what comes', () => {
         const memory = Buffer.alloc(1)
         for (let i = 0; i < n; i++) {
           memory[0] = chunk[i % chunk.length]!
-          wire.session.receiveLent(memory, 1)
+          wire.session.receiveBorrowed(memory, 1)
         }
         assert.ok(wire.settings.memory.used < n + ALWAYS_HELD + n / 8)
         done()
@@ -46,7 +46,7 @@ describe('time grows no faster than what comes', () => {
         const memory = Buffer.alloc(1)
         for (let i = 0; i < n; i++) {
           memory[0] = chunk[i % chunk.length]!
-          wire.session.receiveLent(memory, 1)
+          wire.session.receiveBorrowed(memory, 1)
         }
       },
     )

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { EnvelopeAddress } from '../../src/milter/envelope-address.ts'
+import { EnvelopeAddress } from '../../src/milter/envelope/envelope-address.ts'
 import type { FilterFactory } from '../../src/milter/filter-object.ts'
 import { filterSettings, type FilterOptions } from '../../src/milter/options.ts'
 import { Command } from '../../src/protocol/constants.ts'
@@ -124,7 +124,7 @@ describe('what a connection holds', () => {
       body: () => {},
     }))
     const commands = [mail(), body('x'.repeat(10_000))].map(encodeCommand)
-    wire.lent(Buffer.concat(commands))
+    wire.borrowed(Buffer.concat(commands))
     assert.ok(memory.used >= 10_000)
     done()
     await wire.settle()
@@ -223,9 +223,9 @@ describe('what a connection holds', () => {
     wire.send(mail())
     const before = memory.used
     const bytes = encodeCommand(body('x'.repeat(20_000)))
-    wire.lent(bytes.subarray(0, 1))
+    wire.borrowed(bytes.subarray(0, 1))
     assert.ok(memory.used - before >= 4_096, 'a block for one byte')
-    for (let at = 1; at < bytes.length; at += 2) wire.lent(bytes.subarray(at, at + 2))
+    for (let at = 1; at < bytes.length; at += 2) wire.borrowed(bytes.subarray(at, at + 2))
     const held = memory.used - before
     assert.ok(held >= bytes.length && held < bytes.length + 3 * 4_096, String(held))
     done()
@@ -269,7 +269,7 @@ describe('what a connection holds', () => {
           for (let at = 0, i = 0; at < bytes.length; i++) {
             const end = at + cuts[i % cuts.length]!
             const piece = Buffer.from(bytes.subarray(at, end))
-            if (lent) wire.lent(piece)
+            if (lent) wire.borrowed(piece)
             else wire.raw(piece)
             assert.ok(memory.used >= 0)
             at = end

@@ -207,7 +207,7 @@ describe('any conversation', () => {
           for (let at = 0, i = 0; at < bytes.length; i++) {
             const end = at + Math.max(1, sizes[i % sizes.length]!)
             const chunk = Buffer.from(bytes.subarray(at, end))
-            if (lent) cut.lent(chunk)
+            if (lent) cut.borrowed(chunk)
             else cut.raw(chunk)
             at = end
           }

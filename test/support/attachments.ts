@@ -1,5 +1,5 @@
-import { checkAttachments } from '../../src/mime/attachment-findings.ts'
-import type { AttachmentChecks, Finding } from '../../src/mime/finding.ts'
+import { checkAttachments } from '../../src/mime/attachments/attachment-findings.ts'
+import type { AttachmentChecks, Finding } from '../../src/mime/attachments/finding.ts'
 import { parseMime } from '../../src/mime/message.ts'
 
 /** Messages with attachments, as short as can be, and what was found in them. */

@@ -5,9 +5,17 @@ import {
   type FilterOptions,
   type FilterSettings,
 } from '../../src/milter/options.ts'
-import { silentLogger, type Logger, type LogLevel } from '../../src/milter/log.ts'
-import { ServersMet, type Macros, type ServerAtHand } from '../../src/milter/servers-met.ts'
-import { encodeCommand, type CommandMessage, type Peer } from '../../src/protocol/commands.ts'
+import { silentLogger, type Logger, type LogLevel } from '../../src/diagnostics/log.ts'
+import {
+  ServersMet,
+  type Macros,
+  type ServerAtHand,
+} from '../../src/milter/mail-server/servers-met.ts'
+import {
+  encodeCommand,
+  type CommandMessage,
+  type SmtpClient,
+} from '../../src/protocol/commands.ts'
 import { ALL_ACTIONS, ALL_STEPS, Command } from '../../src/protocol/constants.ts'
 import { FrameDecoder } from '../../src/protocol/frame.ts'
 import type { Offer } from '../../src/protocol/negotiation.ts'
@@ -93,7 +101,7 @@ class Faultless extends ServersMet {
 
 export const FULL_OFFER: Offer = { version: 6, actions: ALL_ACTIONS, steps: ALL_STEPS }
 
-export const PEER: Peer = {
+export const PEER: SmtpClient = {
   hostname: 'client.example.org',
   family: 'inet',
   address: '192.0.2.1',
@@ -152,9 +160,9 @@ export class Wire {
   }
 
   /** In memory that has something else behind the bytes, and is overwritten after the call. */
-  lent(bytes: Buffer): this {
+  borrowed(bytes: Buffer): this {
     const memory = Buffer.concat([bytes, Buffer.from('\0\0\0\x01Q', 'latin1')])
-    this.session.receiveLent(memory, bytes.length)
+    this.session.receiveBorrowed(memory, bytes.length)
     memory.fill(0xee)
     return this
   }
@@ -184,9 +192,9 @@ export class Wire {
 
 // ---- commands, short
 
-export const connect = (peer: Partial<Peer> = {}): CommandMessage => ({
+export const connect = (peer: Partial<SmtpClient> = {}): CommandMessage => ({
   type: 'connect',
-  peer: { ...PEER, ...peer },
+  client: { ...PEER, ...peer },
 })
 export const helo = (name = 'client.example.org'): CommandMessage => ({ type: 'helo', name })
 export const mail = (...words: string[]): CommandMessage => ({

@@ -5,8 +5,8 @@ import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { defineFilter } from '../../src/message/define-filter.ts'
-import type { MessageDone, TelemetryEvents } from '../../src/milter/channels.ts'
-import { observe } from '../../src/milter/channels.ts'
+import type { MessageDone, TelemetryEvents } from '../../src/diagnostics/channels.ts'
+import { observe } from '../../src/diagnostics/channels.ts'
 import type { LiveMessageContext, RecipientContext } from '../../src/milter/context.ts'
 import { noReply } from '../../src/milter/marks.ts'
 import { MtaClient } from '../../src/mta/client.ts'
@@ -19,7 +19,7 @@ import {
   TEMPFAIL,
   type Verdict,
 } from '../../src/session/verdict.ts'
-import { silentLogger } from '../../src/milter/log.ts'
+import { silentLogger } from '../../src/diagnostics/log.ts'
 import { deliver, openSession } from '../../src/testing/deliver.ts'
 import { atEnd, until } from '../support/resources.ts'
 import {
@@ -314,7 +314,7 @@ describe('the message channel', () => {
       throw new Error('broken')
     })
     const wire = Wire.negotiated(() => ({ connect, eom: () => {} }))
-    wire.send({ type: 'connect', peer: PEER }, mail(), rcpt(), eom())
+    wire.send({ type: 'connect', client: PEER }, mail(), rcpt(), eom())
     const events = of(kept, 'tsmilter:message')
     assert.deepEqual(
       events.map(({ verdict, stage }) => [verdict, stage]),

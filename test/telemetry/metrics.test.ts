@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, it } from 'node:test'
 import { defineFilter } from '../../src/message/define-filter.ts'
-import { silentLogger } from '../../src/milter/log.ts'
+import { silentLogger } from '../../src/diagnostics/log.ts'
 import { ACCEPT, DISCARD, REJECT, reply, TEMPFAIL } from '../../src/session/verdict.ts'
 import {
   collectMetrics,

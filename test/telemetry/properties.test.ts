@@ -5,7 +5,7 @@ import {
   observe,
   type MessageDone,
   type TelemetryListeners,
-} from '../../src/milter/channels.ts'
+} from '../../src/diagnostics/channels.ts'
 import type { CommandMessage } from '../../src/protocol/commands.ts'
 import {
   ACCEPT,

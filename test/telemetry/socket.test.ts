@@ -4,8 +4,12 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { defineFilter } from '../../src/message/define-filter.ts'
-import { observe, type ConnectionClosed, type MessageDone } from '../../src/milter/channels.ts'
-import { silentLogger } from '../../src/milter/log.ts'
+import {
+  observe,
+  type ConnectionClosed,
+  type MessageDone,
+} from '../../src/diagnostics/channels.ts'
+import { silentLogger } from '../../src/diagnostics/log.ts'
 import { MtaClient } from '../../src/mta/client.ts'
 import { serve } from '../../src/server/serve.ts'
 import type { MilterServer } from '../../src/server/server.ts'

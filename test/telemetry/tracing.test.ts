@@ -12,7 +12,7 @@ import {
   shadow,
   type Handlers,
 } from '../../src/index.ts'
-import type { HandlerTrace } from '../../src/milter/handler-trace.ts'
+import type { HandlerTrace } from '../../src/diagnostics/handler-trace.ts'
 import { deliver, openSession } from '../../src/testing/deliver.ts'
 import { atEnd } from '../support/resources.ts'
 import {

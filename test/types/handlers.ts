@@ -5,7 +5,7 @@ import {
   CONTINUE,
   decode,
   DISCARD,
-  lent,
+  borrowed,
   noReply,
   REJECT,
   reply,
@@ -56,14 +56,14 @@ export const served3: Promise<MilterServer> = serve(
   { listen },
 )
 
-// ---- a chunk that is lent
+// ---- a chunk that is borrowed
 
 export const looking: Handlers = {
-  body: lent((_ctx, chunk: Buffer) => (chunk.length > 9 ? SKIP : undefined)),
+  body: borrowed((_ctx, chunk: Buffer) => (chunk.length > 9 ? SKIP : undefined)),
 }
 export const waiting: Handlers = {
   // @ts-expect-error it must be synchronous
-  body: lent(async (_ctx, chunk: Buffer) => void chunk.length),
+  body: borrowed(async (_ctx, chunk: Buffer) => void chunk.length),
 }
 
 // ---- editing the message outside end of message

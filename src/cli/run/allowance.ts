@@ -5,7 +5,7 @@
 export class Allowance {
   readonly #perSecond: number
   readonly #unasked: number
-  readonly #most: number
+  readonly #maximum: number
   #left: number
   #refilled = performance.now()
 
@@ -13,17 +13,17 @@ export class Allowance {
     readonly perSecond: number
     /** grows to this by itself; what it begins with */
     readonly unasked: number
-    readonly most: number
+    readonly maximum: number
   }) {
     this.#perSecond = sizes.perSecond
     this.#unasked = sizes.unasked
-    this.#most = sizes.most
+    this.#maximum = sizes.maximum
     this.#left = sizes.unasked
   }
 
   /** It was asked for this much. */
   add(amount: number): void {
-    this.#left = Math.min(this.#left + amount, this.#most)
+    this.#left = Math.min(this.#left + amount, this.#maximum)
   }
 
   /** @returns whether it was there */

@@ -4,7 +4,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { MilterError, UsageError } from '../../errors.ts'
 import { compose, type MessageFilter } from '../../message/define-filter.ts'
 import type { FilterFactory } from '../../milter/filter-object.ts'
-import type { Logger } from '../../milter/log.ts'
+import type { Logger } from '../../diagnostics/log.ts'
 
 /** What the modules on the command line have said. */
 export interface LoadedFilters {

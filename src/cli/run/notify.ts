@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import type { Logger } from '../../milter/log.ts'
+import type { Logger } from '../../diagnostics/log.ts'
 import { MAX_TIMER } from '../../options/kinds.ts'
 
 /**

@@ -1,5 +1,5 @@
 import { MilterError, UsageError } from '../../errors.ts'
-import { textLogger } from '../../milter/log.ts'
+import { textLogger } from '../../diagnostics/log.ts'
 import { serveTelemetry, type TelemetryServer } from '../../telemetry/http.ts'
 import { createLogger } from '../../telemetry/logger.ts'
 import { identityOf } from './identity.ts'

@@ -1,16 +1,16 @@
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Logger } from '../../milter/log.ts'
-import { SparseLog } from '../../milter/sparse-log.ts'
+import type { Logger } from '../../diagnostics/log.ts'
+import { RateLimitedLog } from '../../diagnostics/rate-limited-log.ts'
 import { parseListenAddress } from '../../net/listen-address.ts'
 import { Listener } from '../../server/listener.ts'
-import { Crew } from './crew.ts'
+import { WorkerPool } from './worker-pool.ts'
 import { descriptorLimit } from './descriptors.ts'
 import type { Identity } from './messages.ts'
 import type { Notifier } from './notify.ts'
 import type { RunSettings } from '../../options/settings.ts'
 import type { Given } from './settings.ts'
-import { Tally } from './tally.ts'
+import { PastMetrics } from './past-metrics.ts'
 import { StartError, WorkerProcess, type WorkerEvents } from './worker-process.ts'
 
 export interface Launch {
@@ -53,11 +53,11 @@ export class Supervisor {
   readonly #descriptors = descriptorLimit()
   /** accepted, and not yet a worker's */
   #held = 0
-  readonly #sparse = new SparseLog()
-  readonly #draining = new Set<Crew>()
-  readonly #tally = new Tally()
-  #crew: Crew | undefined
-  #starting: Crew | undefined
+  readonly #limitedLog = new RateLimitedLog()
+  readonly #draining = new Set<WorkerPool>()
+  readonly #past = new PastMetrics()
+  #pool: WorkerPool | undefined
+  #starting: WorkerPool | undefined
   #settings: RunSettings | undefined
   #turn = 0
   #reloading: Promise<void> | undefined
@@ -78,7 +78,7 @@ export class Supervisor {
     await this.#takeOver()
     this.#tell('ready')
     this.#notifier.ready()
-    this.#notifier.watchdog(() => this.#crew?.healthy === true)
+    this.#notifier.watchdog(() => this.#pool?.healthy === true)
   }
 
   /**
@@ -86,7 +86,7 @@ export class Supervisor {
    * cannot be loaded is logged, and nothing changes. A reload during a reload is made after it, once.
    */
   reload(): void {
-    if (this.#stopping || this.#crew === undefined) return
+    if (this.#stopping || this.#pool === undefined) return
     if (this.#reloading !== undefined) {
       this.#reloadAgain = true
       return
@@ -133,7 +133,7 @@ export class Supervisor {
     const stop = (signal.aborted ? undefined : this.#settings?.stop) ?? AT_ONCE
     await this.#closeListeners([...this.#listeners.keys()])
     for (const socket of this.#waiting.splice(0)) socket.destroy()
-    await Promise.all(this.#crews.map((crew) => crew.retire(stop)))
+    await Promise.all(this.#crews.map((pool) => pool.retire(stop)))
     await this.#reloading
     // A reload may have opened one meanwhile.
     await this.#closeListeners([...this.#listeners.keys()])
@@ -142,29 +142,29 @@ export class Supervisor {
 
   /** What all workers have counted, those of earlier versions included, for `/metrics`. */
   async metrics(): Promise<string> {
-    const counted = Promise.all(this.#crews.map((crew) => crew.metrics()))
-    return await this.#tally.with(counted.then((all) => all.flat()))
+    const counted = Promise.all(this.#crews.map((pool) => pool.metrics()))
+    return await this.#past.with(counted.then((all) => all.flat()))
   }
 
   /** True, or what is missing, in one word. Who stops is well: it is not to be killed for it. */
   get health(): true | 'starting' | 'workers' | 'filter' {
     if (this.#stopping) return true
-    if (this.#crew === undefined) return 'starting'
-    if (!this.#crew.healthy) return 'workers'
-    return this.#crew.works(false) || 'filter'
+    if (this.#pool === undefined) return 'starting'
+    if (!this.#pool.healthy) return 'workers'
+    return this.#pool.works(false) || 'filter'
   }
 
   /** Whether connections are served; not all workers have to be there for that. */
   get readiness(): true | 'starting' | 'stopping' | 'workers' | 'filter' {
     if (this.#stopping) return 'stopping'
-    if (this.#crew === undefined) return 'starting'
-    if (this.#crew.ready.length === 0) return 'workers'
-    return this.#crew.works(true) || 'filter'
+    if (this.#pool === undefined) return 'starting'
+    if (this.#pool.ready.length === 0) return 'workers'
+    return this.#pool.works(true) || 'filter'
   }
 
-  /** A new crew in place of the one there is, if there is one. */
+  /** A new pool in place of the one there is, if there is one. */
   async #takeOver(): Promise<void> {
-    const crew = new Crew(
+    const pool = new WorkerPool(
       {
         spawn: () => this.#spawn(),
         log: this.#log,
@@ -172,13 +172,13 @@ export class Supervisor {
         onLeftovers: (sockets) => {
           for (const socket of sockets) this.#hand(socket)
         },
-        onCounted: (metrics) => this.#tally.keep(metrics),
+        onCounted: (metrics) => this.#past.keep(metrics),
       },
       this.#settings?.startTimeout ?? this.#launch.startTimeout,
     )
-    this.#starting = crew
+    this.#starting = pool
     try {
-      const { settings } = await crew.start()
+      const { settings } = await pool.start()
       const listen = settings.listen ?? this.#launch.inherited
       try {
         if (listen.length === 0) {
@@ -192,12 +192,12 @@ export class Supervisor {
         await this.#listenOn(listen, settings)
         if (this.#stopping) throw new StartError('it was stopped while it loaded')
       } catch (error) {
-        await crew.retire({ deadline: 0, quiet: 0 })
-        if (this.#crew === undefined) await this.#closeListeners([...this.#listeners.keys()])
+        await pool.retire({ deadline: 0, quiet: 0 })
+        if (this.#pool === undefined) await this.#closeListeners([...this.#listeners.keys()])
         throw error
       }
-      const old = this.#crew
-      this.#crew = crew
+      const old = this.#pool
+      this.#pool = pool
       this.#settings = settings
       if (old !== undefined) this.#drain(old, settings)
       this.#handWaiting()
@@ -230,7 +230,7 @@ export class Supervisor {
   readonly #workerEvents: WorkerEvents = {
     onLost: (sockets) => this.#handAnew(sockets),
     onDropped: ({ pid }) =>
-      this.#sparse.write(
+      this.#limitedLog.write(
         this.#log,
         'warn',
         { pid },
@@ -269,34 +269,34 @@ export class Supervisor {
     )
   }
 
-  #drain(crew: Crew, { reload, stop }: RunSettings): void {
+  #drain(pool: WorkerPool, { reload, stop }: RunSettings): void {
     for (const oldest of [...this.#draining].slice(0, -(MAX_DRAINING - 1)))
       void oldest.retire(stop)
-    this.#draining.add(crew)
+    this.#draining.add(pool)
     // A session between two messages is left alone: for the mail server the loss of a connection is a
     // failure, and the next message of that session would be deferred.
     const { deadline } = reload
-    void crew.retire({ deadline, quiet: deadline + 1 }).then(() => this.#draining.delete(crew))
+    void pool.retire({ deadline, quiet: deadline + 1 }).then(() => this.#draining.delete(pool))
   }
 
   /** The one that is given connections, and those that finish their sessions. */
-  get #crews(): Crew[] {
-    return this.#crew === undefined ? [...this.#draining] : [this.#crew, ...this.#draining]
+  get #crews(): WorkerPool[] {
+    return this.#pool === undefined ? [...this.#draining] : [this.#pool, ...this.#draining]
   }
 
-  /** Logs that a crew has taken over. */
+  /** Logs that a pool has taken over. */
   #tell(what: 'ready' | 'reloaded'): void {
     const addresses = [...this.#listeners.values()].map(({ address }) => address).join(' ')
     const { workers } = this.#settings!
-    this.#log.info({ addresses, workers, pids: this.#crew!.pids.join(' ') }, what)
+    this.#log.info({ addresses, workers, pids: this.#pool!.pids.join(' ') }, what)
   }
 
   // ---- connections
 
   #accept(socket: Socket): void {
     const { workers = 1, maxConnections = 1 } = this.#settings ?? {}
-    const most = Math.max(MAX_WAITING, workers * maxConnections)
-    if (this.#held >= Math.min(most, Math.max(1, this.#descriptors - RESERVED))) {
+    const maximum = Math.max(MAX_WAITING, workers * maxConnections)
+    if (this.#held >= Math.min(maximum, Math.max(1, this.#descriptors - RESERVED))) {
       this.#logFailure('too many connections wait for a worker: closed', {
         waiting: this.#held,
       })
@@ -310,7 +310,7 @@ export class Supervisor {
   }
 
   #hand(socket: Socket): void {
-    const ready = this.#crew?.ready ?? []
+    const ready = this.#pool?.ready ?? []
     if (ready.length === 0) {
       if (this.#closed) socket.destroy()
       else this.#waiting.push(socket)
@@ -335,14 +335,14 @@ export class Supervisor {
       connections: sockets.length,
     })
     for (const socket of sockets) {
-      if (this.#crew?.ready.some(({ full }) => !full) === true) this.#hand(socket)
+      if (this.#pool?.ready.some(({ full }) => !full) === true) this.#hand(socket)
       else socket.destroy()
     }
   }
 
   /** For what happens to each of many connections. */
   #logFailure(message: string, fields: object): void {
-    this.#sparse.write(this.#log, 'error', fields, message)
+    this.#limitedLog.write(this.#log, 'error', fields, message)
   }
 
   // ---- addresses

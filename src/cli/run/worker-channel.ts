@@ -7,9 +7,13 @@ const MAX_MESSAGE = 4 * 1024 * 1024
 /** The answer to a connection or an echo, in bytes. */
 const SMALL_ANSWER = 128
 /** Bytes a worker may send: unasked, its signs of life, and then what it was asked for. */
-const BYTES = { perSecond: 64 * 1024, unasked: MAX_MESSAGE, most: 2 * MAX_MESSAGE }
+const BYTES = { perSecond: 64 * 1024, unasked: MAX_MESSAGE, maximum: 2 * MAX_MESSAGE }
 /** Messages it may send: each costs this process some 400 bytes until the garbage is collected, however short. */
-const MESSAGES = { perSecond: 1_000, unasked: 10_000, most: 2 * (BYTES.most / SMALL_ANSWER) }
+const MESSAGES = {
+  perSecond: 1_000,
+  unasked: 10_000,
+  maximum: 2 * (BYTES.maximum / SMALL_ANSWER),
+}
 /** What a request may bring. A connection has two: that the socket has arrived (Node's), and that it is taken. */
 const MESSAGES_FOR_A_REQUEST = 2
 

@@ -3,7 +3,7 @@
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { UsageError } from '../../errors.ts'
-import { childLogger, type Logger } from '../../milter/log.ts'
+import { childLogger, type Logger } from '../../diagnostics/log.ts'
 import { MilterServer } from '../../server/server.ts'
 import { MAX_TIMER } from '../../options/kinds.ts'
 import { createLogger } from '../../telemetry/logger.ts'
@@ -117,7 +117,7 @@ async function count(): Promise<void> {
 
 async function stop(deadline: number, quiet: number): Promise<void> {
   stopping = true
-  // Before the primary kills it (Crew.retire), and what was counted is lost: handlers of abort and close may hang.
+  // Before the primary kills it (WorkerPool.retire), and what was counted is lost: handlers of abort and close may hang.
   const patience = deadline + (deadline === 0 ? 1_500 : 4_000)
   await Promise.race([server?.close({ deadline, quiet }), delay(Math.min(patience, MAX_TIMER))])
   await count()

@@ -1,4 +1,4 @@
-import type { EnvelopeAddress } from '../../milter/envelope-address.ts'
+import type { EnvelopeAddress } from '../../milter/envelope/envelope-address.ts'
 
 export type EnvelopeEdit =
   | {

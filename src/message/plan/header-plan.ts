@@ -1,7 +1,7 @@
 import { END } from '../../milter/edits.ts'
-import type { MailServerKind } from '../../milter/mail-server.ts'
+import type { MailServerKind } from '../../milter/mail-server/mail-server.ts'
 import { UNREAD, type FieldRecord } from '../field-record.ts'
-import { headerScript, type ScriptRules, type Step } from './header-script.ts'
+import { headerScript, type ScriptRules, type ScriptStep } from './header-script.ts'
 
 /** A header edit as the protocol has it. Names and values are bytes; values have their leading space. */
 export type HeaderEdit =
@@ -123,10 +123,10 @@ function putBelowReceived(server: MailServerKind, inserts: Insert[]): void {
 
 type Insert = Extract<HeaderEdit, { type: 'insert' }>
 
-const isNewDefault = (step: Step): boolean =>
+const isNewDefault = (step: ScriptStep): boolean =>
   step.type === 'insert' && DEFAULT_PLACES.has(step.field.key)
 
-function count(steps: readonly Step[], type: Step['type']): number {
+function count(steps: readonly ScriptStep[], type: ScriptStep['type']): number {
   let found = 0
   for (const step of steps) if (step.type === type) found++
   return found

@@ -5,7 +5,7 @@ import type { FieldRecord } from '../field-record.ts'
  * before (`keep`, `change`, `delete`) or one of the header after (`insert`), in the order in which
  * they stand.
  */
-export type Step =
+export type ScriptStep =
   | { readonly type: 'keep' }
   | { readonly type: 'change'; readonly to: FieldRecord }
   | { readonly type: 'delete' }
@@ -25,7 +25,7 @@ export function headerScript(
   before: readonly FieldRecord[],
   after: readonly FieldRecord[],
   rules: ScriptRules,
-): Step[] {
+): ScriptStep[] {
   if (rules.endsOnly) return shortest(before, after, rules)
   let head = 0
   const common = Math.min(before.length, after.length)
@@ -37,7 +37,7 @@ export function headerScript(
   ) {
     tail++
   }
-  const steps: Step[] = []
+  const steps: ScriptStep[] = []
   for (let i = 0; i < head; i++) steps.push(KEEP)
   for (const step of shortest(
     before.slice(head, before.length - tail),
@@ -50,14 +50,14 @@ export function headerScript(
   return steps
 }
 
-const KEEP: Step = { type: 'keep' }
-const DELETE: Step = { type: 'delete' }
+const KEEP: ScriptStep = { type: 'keep' }
+const DELETE: ScriptStep = { type: 'delete' }
 
 function shortest(
   before: readonly FieldRecord[],
   after: readonly FieldRecord[],
   rules: ScriptRules,
-): Step[] {
+): ScriptStep[] {
   if (before.length === 0) return after.map((field) => ({ type: 'insert', field }))
   if (after.length === 0) return before.map(() => DELETE)
   const traced = byOrigin(before, after, rules)
@@ -68,7 +68,7 @@ function shortest(
   return new Table(before, after, rules, band).steps()
 }
 
-function cost(steps: readonly Step[]): number {
+function cost(steps: readonly ScriptStep[]): number {
   let total = 0
   for (const { type } of steps) if (type !== 'keep') total++
   return total
@@ -82,9 +82,9 @@ function byOrigin(
   before: readonly FieldRecord[],
   after: readonly FieldRecord[],
   rules: ScriptRules,
-): Step[] {
+): ScriptStep[] {
   const places = new Map(before.map((field, i) => [field, i]))
-  const steps: Step[] = []
+  const steps: ScriptStep[] = []
   let next = 0
   const inserted: FieldRecord[] = []
   const flush = (): void => {
@@ -231,7 +231,7 @@ class Table {
     return this.#rules.changes(from, to) ? 1 : FAR
   }
 
-  steps(): Step[] {
+  steps(): ScriptStep[] {
     let i = this.#before.length
     let j = this.#after.length
     let layer = 0
@@ -240,7 +240,7 @@ class Table {
         layer = other
       }
     }
-    const steps: Step[] = []
+    const steps: ScriptStep[] = []
     while (i > 0 || j > 0) {
       const from = this.#from[this.#cell(i, j, layer)]!
       layer = from >> 4

@@ -1,4 +1,4 @@
-import type { EnvelopeAddress } from './model.ts'
+import type { QueuedAddress } from './model.ts'
 
 /** `<a@b>` and `a@b` are the same address. */
 export function bareAddress(text: string): string {
@@ -14,7 +14,7 @@ export function splitParameters(text: string | Uint8Array | undefined): string[]
 }
 
 /** An address with its parameters as they stand in MAIL or RCPT. */
-export function envelopeAddress(words: readonly string[]): EnvelopeAddress {
+export function envelopeAddress(words: readonly string[]): QueuedAddress {
   const [address = '', ...parameters] = words
   return { address: bareAddress(address), parameters }
 }

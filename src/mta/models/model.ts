@@ -109,7 +109,7 @@ export interface FilterFailure {
 export type CannedReply = 'reject' | 'tempfail' | 'shutdown'
 
 /** An address of the envelope, without angle brackets, and its ESMTP parameters. */
-export interface EnvelopeAddress {
+export interface QueuedAddress {
   /** empty for the null sender */
   readonly address: string
   readonly parameters: readonly string[]
@@ -117,8 +117,8 @@ export interface EnvelopeAddress {
 
 /** A message as a mail server has received it, before a filter has changed it. */
 export interface ReceivedMessage {
-  readonly sender: EnvelopeAddress
-  readonly recipients: readonly EnvelopeAddress[]
+  readonly sender: QueuedAddress
+  readonly recipients: readonly QueuedAddress[]
   /** the fields as they came, without the one the server adds as a trace */
   readonly fields: readonly Field[]
   /** CRLF line ends */
@@ -169,8 +169,8 @@ export interface QueuedMessage {
 }
 
 export interface MessageResult {
-  readonly sender: EnvelopeAddress
-  readonly recipients: readonly EnvelopeAddress[]
+  readonly sender: QueuedAddress
+  readonly recipients: readonly QueuedAddress[]
   /** CRLF line ends */
   readonly message: Buffer
   /** why it is held; undefined when it is not */

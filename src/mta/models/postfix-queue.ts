@@ -13,7 +13,7 @@ import { postfixRecipientParameters } from './recipient-parameters.ts'
 import type {
   EditFailure,
   EditTerms,
-  EnvelopeAddress,
+  QueuedAddress,
   MessageResult,
   QueuedMessage,
   ReceivedMessage,
@@ -43,7 +43,7 @@ interface Header {
   readonly own: boolean
 }
 
-interface Recipient extends EnvelopeAddress {
+interface Recipient extends QueuedAddress {
   readonly by: 'client' | 'filter'
 }
 
@@ -56,7 +56,7 @@ export class PostfixQueuedMessage implements QueuedMessage {
   readonly #headers: Header[]
   #recipients: Recipient[] = []
   readonly #seen = new Set<string>()
-  #sender: EnvelopeAddress
+  #sender: QueuedAddress
   #newBody: Buffer[] | undefined
   #bodyClosed = false
   #quarantine: string | undefined

@@ -70,8 +70,8 @@ function semicolon(text: string): number {
   return text.length
 }
 
-function shortened(text: string, most: number): string {
-  const limit = Math.min(text.length, most)
+function shortened(text: string, maximum: number): string {
+  const limit = Math.min(text.length, maximum)
   const open = new Nesting()
   let i = 0
   for (; i < text.length; i++) {

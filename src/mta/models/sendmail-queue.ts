@@ -14,7 +14,7 @@ import type {
   AddedFields,
   EditFailure,
   EditTerms,
-  EnvelopeAddress,
+  QueuedAddress,
   MessageResult,
   QueuedMessage,
   ReceivedMessage,
@@ -49,7 +49,7 @@ export class SendmailQueuedMessage implements QueuedMessage {
   readonly #resent: boolean
   readonly #joins: boolean
   readonly #host: string
-  #sender: EnvelopeAddress
+  #sender: QueuedAddress
   #newBody: Buffer[] | undefined
   #quarantine: string | undefined
 
@@ -260,7 +260,7 @@ export class SendmailQueuedMessage implements QueuedMessage {
     }
   }
 
-  #addRecipient({ address, parameters }: EnvelopeAddress): void {
+  #addRecipient({ address, parameters }: QueuedAddress): void {
     const notify = notifyOf(parameters)
     const others = parameters.filter((one) => !/^notify=/i.test(one))
     const same = this.#recipients.find((one) => one.address === address)
@@ -302,7 +302,7 @@ interface Recipient {
   removed: boolean
 }
 
-function asEnvelopeAddress({ address, others, notify, explicit }: Recipient): EnvelopeAddress {
+function asEnvelopeAddress({ address, others, notify, explicit }: Recipient): QueuedAddress {
   if (!explicit) return { address, parameters: others }
   const wishes = ['SUCCESS', 'FAILURE', 'DELAY'].filter((one) => notify.has(one))
   return { address, parameters: [`NOTIFY=${wishes.join(',') || 'NEVER'}`, ...others] }
@@ -356,7 +356,7 @@ const CONDITIONAL: ReadonlySet<string> = new Set(['return-path', 'full-name', 'c
 const SENDER = '$g'
 
 /** The nine `H` lines of cf/m4/proto.m4, as a relaying mailer (flags D, F and M) writes them. */
-function configured({ address }: EnvelopeAddress, added: AddedFields): Node[] {
+function configured({ address }: QueuedAddress, added: AddedFields): Node[] {
   // Bound when the message has come, unless there is nothing to bind (headers.c eatheader).
   const from = address === '' ? SENDER : address
   const nodes: [name: string, value: string | undefined][] = [

@@ -1,6 +1,6 @@
 import { simpleParser } from 'mailparser'
 import { parseMime } from '../../../src/mime/message.ts'
-import type { MimePart } from '../../../src/mime/part.ts'
+import type { MimePart } from '../../../src/mime/tree/part.ts'
 import { Turns } from '../../../src/mime/turns.ts'
 import { parsePostal } from '../../mime/postal.ts'
 import type { Served } from './trap.ts'

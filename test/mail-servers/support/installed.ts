@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { isBefore, versionOf } from '../../../src/milter/mail-server.ts'
+import { isBefore, versionOf } from '../../../src/milter/mail-server/mail-server.ts'
 import type { MailServerChoice } from '../../../src/mta/index.ts'
 import { KNOWN_VERSIONS } from '../../../src/mta/models/versions.ts'
 import { sendmailRoot } from './available.ts'

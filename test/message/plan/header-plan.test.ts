@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { FieldRecord } from '../../../src/message/field-record.ts'
 import { planHeaders, type HeaderEdit } from '../../../src/message/plan/header-plan.ts'
-import type { MailServerKind } from '../../../src/milter/mail-server.ts'
+import type { MailServerKind } from '../../../src/milter/mail-server/mail-server.ts'
 import type { Field } from '../../../src/mta/message.ts'
 import type { EditMessage } from '../../../src/protocol/index.ts'
 import {

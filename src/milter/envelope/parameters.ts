@@ -1,0 +1,80 @@
+import { UsageError } from '../../errors.ts'
+import { decodeText, encodeText } from '../../protocol/text.ts'
+import { checkParameter } from './envelope-path.ts'
+
+/**
+ * ESMTP parameters for an edit, in one of three ways: words in one string (`NOTIFY=NEVER RET=HDRS`), a list of
+ * words, or a map like the `parameters` of an address, whose values are null where there is none.
+ */
+export type EsmtpParameters =
+  string | Uint8Array | Iterable<string | readonly [name: string, value: string | null]>
+
+/**
+ * ESMTP parameters as a map: `SIZE=100` is `SIZE` -> `100`, a word without `=` is `null`. Names are
+ * in upper case, as they mean the same in either (RFC 5321, 4.1.1.11); values are left alone.
+ */
+export function esmtpParameters(words: Iterable<string>): Map<string, string | null> {
+  const parameters = new Map<string, string | null>()
+  for (const word of words) {
+    const equals = word.indexOf('=')
+    if (equals === -1) parameters.set(word.toUpperCase(), null)
+    else parameters.set(word.slice(0, equals).toUpperCase(), word.slice(equals + 1))
+  }
+  return parameters
+}
+
+/**
+ * Parameters of an edit as they are sent; undefined for none.
+ * @throws UsageError INVALID_ADDRESS
+ */
+export function envelopeParameters(given: EsmtpParameters | undefined): Buffer | undefined {
+  if (given === undefined || given === '') return undefined
+  const words = typeof given === 'string' || given instanceof Uint8Array ? split(given) : given
+  const checked: Buffer[] = []
+  for (const word of listed(words)) {
+    const bytes = encodeText(wordOf(word))
+    checkParameter(bytes)
+    checked.push(SPACE, bytes)
+  }
+  return checked.length === 0 ? undefined : Buffer.concat(checked.slice(1))
+}
+
+const SPACE = Buffer.from(' ')
+
+/** Bytes are text too: what is not UTF-8 comes back as it was. */
+const split = (text: string | Uint8Array): string[] =>
+  (typeof text === 'string' ? text : decodeText(encodeText(text)))
+    .split(' ')
+    .filter((word) => word !== '')
+
+function listed(words: unknown): Iterable<unknown> {
+  if (typeof words === 'object' && words !== null && Symbol.iterator in words) {
+    return words as Iterable<unknown>
+  }
+  throw notParameters(words)
+}
+
+function wordOf(entry: unknown): string {
+  if (typeof entry === 'string') return entry
+  if (!Array.isArray(entry)) throw notParameters(entry)
+  const [name, value] = entry as unknown[]
+  if (typeof name !== 'string') throw notParameters(name)
+  if (value === null) return name
+  if (typeof value !== 'string') throw notParameters(value)
+  return `${name}=${value}`
+}
+
+const notParameters = (given: unknown): UsageError =>
+  new UsageError(
+    'INVALID_ADDRESS',
+    `ESMTP parameters are words in a string, a list of words, or a map of names and values; this is ${given === null ? 'null' : `of type ${typeof given}`}`,
+  )
+
+/**
+ * An envelope address without its angle brackets and source route; the null sender is the empty
+ * string. Local submission through Postfix comes without brackets.
+ */
+export function envelopeAddress(raw: string): string {
+  const inner = raw.startsWith('<') && raw.endsWith('>') ? raw.slice(1, -1) : raw
+  return inner.startsWith('@') ? inner.replace(/^@[^:"]*:/, '') : inner
+}

@@ -1,0 +1,443 @@
+import { decodeText } from '../../protocol/text.ts'
+import { ZipBudget } from './zip-budget.ts'
+import {
+  NOT_LOOKED_AT,
+  PROGRAM_KINDS,
+  type AttachmentChecks,
+  type Finding,
+  type NotLookedAt,
+} from './finding.ts'
+import { ContentChecks, type ContentRules, type Tell } from './content-checks.ts'
+import { DANGEROUS_EXTENSIONS, HTML_EXTENSIONS } from './file-extensions.ts'
+import { dangerousName, extensionOf, extensionSet, LONGEST_NAME } from './file-names.ts'
+import {
+  holdsActiveHtml,
+  isActiveHtml,
+  isHtmlPart,
+  isLeftActive,
+  seemsHtml,
+} from '../html/html-parts.ts'
+import type { SanitizeOptions } from '../html/sanitize-options.ts'
+import { isMessageType } from '../fields/media-type.ts'
+import { MimeMessage } from '../message.ts'
+import { contentReadings, type ContentReading } from './content-readings.ts'
+import { parameterReadings } from '../tree/part-readings.ts'
+import type { MimePart } from '../tree/part.ts'
+import { extensionOfType } from './type-extensions.ts'
+import { decodeTransferInTurns, isIdentity } from '../encodings/transfer-encoding.ts'
+import { Turns } from '../turns.ts'
+
+/** More are not told of one part. */
+const MAX_FINDINGS = 100
+
+/**
+ * Bytes that are gone through for each byte of the message: it is read in some ways, its parts are
+ * decoded, and so again for messages in it, which get smaller. What needs more was made for that.
+ */
+const READ_AGAIN = 24
+const READ_IN_ANY_CASE = 1_048_576
+
+/**
+ * Bytes of fields Content-Type and Content-Disposition that are read in all ways, as a share of the message:
+ * a byte of them costs as much as a hundred of others. In real mail they are less than a tenth.
+ */
+const FIELDS = 0.5
+const FIELDS_IN_ANY_CASE = 262_144
+
+/** What a part belongs to. */
+interface Place {
+  /** the part of the finding; undefined where only another reading of the message has it */
+  readonly part: MimePart | undefined
+  readonly names: readonly string[]
+  readonly path: readonly string[]
+  readonly attached: boolean
+  /** where the message lies in the one around it */
+  readonly id: string
+  /** another reading of the message, or of one around it */
+  readonly other: boolean
+}
+
+/** Looks at one message, in all ways it may be read. */
+export class Checks {
+  readonly #findings: Finding[] = []
+  readonly #message: MimeMessage
+  readonly #policy: AttachmentChecks
+  readonly #extensions: ReadonlySet<string>
+  /** without those of HTML */
+  readonly #otherExtensions: ReadonlySet<string>
+  /** files of HTML are cleaned where they can be */
+  readonly #cleans: boolean
+  /** how HTML is cleaned; undefined where it is not */
+  readonly #html: SanitizeOptions | undefined
+  readonly #budget: ZipBudget
+  readonly #turns = new Turns()
+  readonly #rules: ContentRules
+  readonly #counts = new Map<Finding['part'], number>()
+  /** parts that were looked at, as they were read */
+  readonly #seen = new Set<string>()
+  /** findings and where they are */
+  readonly #told = new Set<string>()
+  #left: number
+  #fieldsLeft: number
+  #spent = false
+
+  constructor(message: MimeMessage, policy: AttachmentChecks) {
+    this.#message = message
+    this.#policy = policy
+    const extensions = extensionSet(policy.extensions ?? DANGEROUS_EXTENSIONS)
+    const others = new Set(extensions)
+    for (const one of HTML_EXTENSIONS) others.delete(one)
+    this.#otherExtensions = others
+    const { html, htmlFiles = html === undefined ? 'report' : 'clean' } = policy
+    this.#extensions = htmlFiles === 'allow' ? others : extensions
+    this.#cleans = htmlFiles === 'clean'
+    if (html !== undefined || this.#cleans) this.#html = typeof html === 'object' ? html : {}
+    this.#budget = new ZipBudget(policy.limits)
+    this.#fieldsLeft = FIELDS_IN_ANY_CASE + FIELDS * sizeOf(message)
+    this.#left = READ_IN_ANY_CASE + READ_AGAIN * sizeOf(message)
+    this.#rules = {
+      policy,
+      extensions: this.#extensions,
+      kinds: new Set(policy.kinds ?? PROGRAM_KINDS),
+      budget: this.#budget,
+      turns: this.#turns,
+      message: () => Promise.resolve(),
+    }
+  }
+
+  async all(): Promise<readonly Finding[]> {
+    const place = { part: undefined, names: [], path: [], attached: false, id: '' }
+    try {
+      await this.#readings(this.#message, { ...place, other: false }, true)
+    } finally {
+      this.#budget.leave()
+    }
+    return this.#findings
+  }
+
+  /** A message, and then the other ways it may be read. */
+  async #readings(message: MimeMessage, place: Place, own = false): Promise<void> {
+    await this.#tree(message, place, own)
+    await this.#others(message, place)
+  }
+
+  async #others(message: MimeMessage, place: Place): Promise<void> {
+    for await (const reading of message.eachReading(this.#turns)) {
+      if (this.#spent) return
+      await this.#tree(reading, { ...place, other: true }, false)
+    }
+    if (message.readingsLeft) this.#tooMany()
+  }
+
+  /** @param own the message itself: its parts can be taken out */
+  async #tree(message: MimeMessage, place: Place, own: boolean): Promise<void> {
+    if (!this.#spend(sizeOf(message))) return
+    this.#limits(message, place)
+    /** Where a message begins that part and others are in, and its name. */
+    const origins = new Map<MimePart, { start: number; id: string }>()
+    // Whether a part is in an attached message is told from the top down.
+    const attached = new Set<MimePart>()
+    const encoded: [part: MimePart, place: Place][] = []
+    for (const part of message.walk()) {
+      await this.#turns.next()
+      await part.readInTurns(this.#turns)
+      if (this.#spent) return
+      const { parent } = part
+      if (parent !== undefined && (attached.has(parent) || isMessageType(parent.type))) {
+        attached.add(part)
+      }
+      if (attached.has(part) && this.#policy.messages === false) continue
+      let origin = parent === undefined ? undefined : origins.get(parent)
+      if (parent === undefined || origin === undefined) {
+        origin = { start: startOf(part), id: place.id }
+      } else if (isEncodedMessage(parent)) {
+        origin = { start: startOf(part), id: `${origin.id}${startOf(parent) - origin.start}>` }
+      }
+      origins.set(part, origin)
+      const at = startOf(part) - origin.start
+      const here: Place = {
+        ...place,
+        id: `${origin.id}${at}`,
+        part: own ? part : place.part,
+        attached: place.attached || attached.has(part),
+      }
+      if (!this.#isNew(part, here)) continue
+      if (!(await this.#readFields(part))) return
+      const names = part.filenames
+      const named = place.part === undefined ? { ...here, names } : here
+      await this.#part(part, names, named)
+      if (isEncodedMessage(part)) encoded.push([part, named])
+    }
+    // Behind all that can be taken out by itself.
+    for (const [part, here] of encoded) await this.#encoded(part, here)
+  }
+
+  /** Reads its fields in turns, each once for all readings; whether there was room for it. */
+  async #readFields(part: MimePart): Promise<boolean> {
+    for (const field of part.describing()) {
+      if (field.isRead) continue
+      this.#fieldsLeft -= field.size
+      if (this.#fieldsLeft < 0) this.#tooMany()
+      if (this.#spent) return false
+      void field.readings
+      await this.#turns.next()
+    }
+    return true
+  }
+
+  /** Whether a part was looked at before, in another reading of the message. */
+  #isNew(part: MimePart, { id, other }: Place): boolean {
+    const { raw } = part
+    const size = `${raw.byteOffset - startOf(part)}:${raw.length}`
+    const key = `${id}:${size}:${part.type}:${part.encoding}:${part.children.length === 0}`
+    if (other && !part.edited && this.#seen.has(key)) return false
+    this.#seen.add(key)
+    return true
+  }
+
+  /** What keeps parts from being looked at; the part that has it is not known in every case. */
+  #limits(message: MimeMessage, place: Place): void {
+    const codes = new Set<string>(message.problems.map(({ code }) => code))
+    for (const reason of NOT_LOOKED_AT) if (codes.has(reason)) this.#limit(reason, place)
+  }
+
+  #limit(reason: NotLookedAt, place: Place): void {
+    const name = place.path.at(-1) ?? ''
+    this.#add({ name, reason, where: 'structure', path: place.path }, place)
+  }
+
+  /** Whether there is room for going through so many bytes. */
+  #spend(count: number): boolean {
+    this.#left -= count
+    if (this.#left < 0) this.#tooMany()
+    return !this.#spent
+  }
+
+  #tooMany(): void {
+    if (this.#spent) return
+    this.#spent = true
+    const place = {
+      part: undefined,
+      names: [],
+      path: [],
+      attached: false,
+      id: '',
+      other: true,
+    }
+    this.#add({ name: '', reason: 'TOO_MANY_READINGS', where: 'structure', path: [] }, place)
+  }
+
+  async #part(part: MimePart, names: readonly string[], place: Place): Promise<void> {
+    this.#names(part, names, place)
+    this.#types(part, names, place)
+    // What is encoded is a tree of its own, looked at with its readings; and what is not is in this one.
+    const isTree = part.children.length > 0
+    if (part.isMultipart && isTree) return await this.#around(part, place)
+    if (isEncodedMessage(part) && !isTree) this.#limit('TOO_DEEP', place)
+    let usual = true
+    for (const content of contentReadings(part)) {
+      await this.#turns.next()
+      if (!this.#spend(part.raw.length)) return
+      if (!isTree) await this.#content(part, names, content, place, usual)
+      // Other programs decode it in another way.
+      else if (!usual) await this.#file(await content.whole(this.#turns), place, [])
+      usual = false
+    }
+  }
+
+  async #content(
+    part: MimePart,
+    names: readonly string[],
+    { start, whole }: ContentReading,
+    place: Place,
+    usual: boolean,
+  ): Promise<void> {
+    const tell: Tell = (finding) => this.#add(finding, place)
+    await this.#activeHtml(part, names, { start, whole }, place, usual)
+    const rules: ContentRules = {
+      ...this.#rules,
+      message: async (content, path) => await this.#file(content, place, path),
+    }
+    await new ContentChecks(rules, tell).file({
+      // A message in a part of its own type is no file in a file.
+      names: isMessageType(part.type)
+        ? names.filter((name) => extensionOf(name) !== 'eml')
+        : names,
+      type: part.type,
+      start,
+      whole: async () => await whole(this.#turns),
+      path: place.path,
+      part: part.isAttachment ? 'attachment' : 'text',
+    })
+  }
+
+  /** Active HTML that is not cleaned, or that programs read in another charset. */
+  async #activeHtml(
+    part: MimePart,
+    names: readonly string[],
+    { start, whole }: ContentReading,
+    place: Place,
+    usual: boolean,
+  ): Promise<void> {
+    if (this.#html === undefined) return
+    if (!seemsHtml(part, names, start)) {
+      const bytes = await whole(this.#turns)
+      if (await holdsActiveHtml(part, names, bytes, this.#html, this.#turns)) {
+        this.#htmlFound(names[0] ?? '', place)
+      }
+      return
+    }
+    const given = !place.other && place.part === part && part.sealedBy === undefined
+    const cleaned = given && usual && isHtmlPart(part)
+    if (await isLeftActive(part, await whole(this.#turns), cleaned, this.#html)) {
+      this.#htmlFound(names[0] ?? '', place)
+    }
+  }
+
+  #htmlFound(name: string, place: Place): void {
+    const { path } = place
+    this.#add({ name, reason: 'HTML_NOT_CLEANED', where: 'content', path }, place)
+  }
+
+  /** What stands before and behind the parts of a multipart; programs that do not know parts show it. */
+  async #around(part: MimePart, place: Place): Promise<void> {
+    if (part.edited) return
+    const { raw, children } = part
+    const first = startOf(children[0]!) - raw.byteOffset
+    const last = children.at(-1)!
+    const end = startOf(last) + last.toBytes().length - raw.byteOffset
+    // Taking out the multipart would take its parts, too.
+    const message = { ...place, part: undefined }
+    for (const bytes of [raw.subarray(0, first), raw.subarray(end)]) {
+      const html = bytes.includes('<') ? this.#html : undefined
+      const holdsFile = bytes.includes('begin') || bytes.includes('BinHex')
+      if (html === undefined && !holdsFile) continue
+      await this.#turns.next()
+      if (!this.#spend(bytes.length)) return
+      if (html !== undefined && (await isActiveHtml(bytes.toString('latin1'), html))) {
+        this.#htmlFound('', message)
+      }
+      if (holdsFile) await this.#text(bytes, message)
+    }
+  }
+
+  /** A text that programs show, and files in it. */
+  async #text(bytes: Buffer, place: Place): Promise<void> {
+    await new ContentChecks(this.#rules, (finding) => this.#add(finding, place)).file({
+      names: [],
+      type: '',
+      start: bytes,
+      whole: () => Promise.resolve(bytes),
+      path: place.path,
+      part: 'text',
+    })
+  }
+
+  /** A message that is encoded, read in all ways; what is usual of it was in the tree around it. */
+  async #encoded(part: MimePart, place: Place): Promise<void> {
+    if (part.children.length === 0 || this.#policy.messages === false) return
+    if (!this.#spend(part.raw.length)) return
+    const bytes = await decodeTransferInTurns(part.raw, part.encoding, this.#turns)
+    const message = await MimeMessage.read(bytes, {}, {}, this.#turns)
+    // The tree of the message around it has less room left than a message of its own; what both have is
+    // looked at once.
+    await this.#readings(message, { ...place, id: `${place.id}>`, attached: true, other: true })
+  }
+
+  /** A message in a file, as mail programs open it. */
+  async #file(bytes: Buffer, place: Place, path: readonly string[]): Promise<void> {
+    if (this.#policy.messages === false) return
+    await this.#turns.next()
+    const id = `${place.id}>${path.slice(place.path.length).join('>')}>`
+    await this.#readings(await MimeMessage.read(bytes, {}, {}, this.#turns), {
+      ...place,
+      id,
+      path: path.length === 0 ? place.path : path,
+      attached: true,
+    })
+  }
+
+  #add(
+    { name, reason, where, path, kind }: Parameters<Tell>[0],
+    { part, names, attached, id }: Place,
+  ): void {
+    const count = this.#counts.get(part) ?? 0
+    if (count >= MAX_FINDINGS) return
+    const key = JSON.stringify([id, name, reason, where, path])
+    if (this.#told.has(key)) return
+    this.#told.add(key)
+    this.#counts.set(part, count + 1)
+    const finding = { part, names, name, reason, where, path, attached }
+    this.#findings.push(kind === undefined ? finding : { ...finding, kind })
+  }
+
+  // ---- what a header says
+
+  #names(part: MimePart, names: readonly string[], place: Place): void {
+    const extensions = this.#mayBeHtml(part) ? this.#otherExtensions : this.#extensions
+    const add = (name: string, reason: Finding['reason']): void =>
+      this.#add({ name, reason, where: 'name', path: place.path }, place)
+    for (const name of names) {
+      const reason = dangerousName(name, extensions)
+      if (reason !== undefined) add(name, reason)
+    }
+    // A multipart has parameters that hold addresses, and is shown as a file by nobody.
+    if (part.isMultipart) return
+    // Programs make a name of the type.
+    if (names.every((name) => extensionOf(name) === '')) {
+      for (const type of part.types) {
+        const extension = extensionOfType(type)
+        const name = `${names[0] ?? ''}.${extension}`
+        if (extension !== undefined && extensions.has(extension))
+          add(name, 'DANGEROUS_EXTENSION')
+      }
+    }
+    const known = new Set(names)
+    for (const value of parameterReadings(part)) {
+      if (known.has(value)) continue
+      const reason = dangerousName(value.slice(-LONGEST_NAME), extensions)
+      if (reason === 'DANGEROUS_EXTENSION' || reason === 'DOUBLE_EXTENSION') add(value, reason)
+    }
+  }
+
+  #mayBeHtml(part: MimePart): boolean {
+    return (this.#cleans && isHtmlPart(part)) || isBodyText(part)
+  }
+
+  /** Content that is not in the message (RFC 2046, sections 5.2.2 and 5.2.3). */
+  #types(part: MimePart, names: readonly string[], place: Place): void {
+    const { types } = part
+    const name = names[0] ?? ''
+    for (const [type, reason] of ELSEWHERE) {
+      if (types.includes(type)) {
+        this.#add({ name, reason, where: 'content', path: place.path }, place)
+      }
+    }
+  }
+}
+
+const ELSEWHERE = [
+  ['message/partial', 'PARTIAL_MESSAGE'],
+  ['message/external-body', 'EXTERNAL_BODY'],
+] as const
+
+/** Views of what was parsed tell where they are; of what was edited nothing counts. */
+const startOf = (part: MimePart): number => (part.edited ? 0 : part.toBytes().byteOffset)
+const sizeOf = (message: MimeMessage): number => message.toBytes().length
+
+const isEncodedMessage = (part: MimePart): boolean =>
+  isMessageType(part.type) && !isIdentity(part.encoding)
+
+/** HTML that programs show as the text of the message, or as one version of it: it may have a name. */
+function isBodyText(part: MimePart): boolean {
+  if (part.type !== 'text/html') return false
+  // What is not `inline` counts as a file (RFC 2183, section 2.8).
+  const fields = part.fields('Content-Disposition').map((raw) => decodeText(raw))
+  if (!fields.every((one) => /^\s*(?:inline\b|$)/i.test(one))) return false
+  for (let one = part; one.parent !== undefined; one = one.parent) {
+    const { parent } = one
+    if (isMessageType(parent.type)) return true
+    if (parent.type !== 'multipart/alternative' && parent.children[0] !== one) return false
+  }
+  return true
+}

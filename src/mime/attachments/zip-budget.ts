@@ -1,0 +1,81 @@
+import { UsageError } from '../../errors.ts'
+
+/** Bounds of one listing, all zips in the zip together. */
+export interface ZipLimits {
+  /** @default 10,000 */
+  readonly entries: number
+  /** zips in one another, the outermost not counted. @default 5 */
+  readonly depth: number
+  /** of zips in the zip, packed and unpacked. @default 100 MiB */
+  readonly bytes: number
+  /** how many times larger than packed a zip in the zip may be. @default 200 */
+  readonly ratio: number
+}
+
+export const ZIP_LIMITS: ZipLimits = {
+  entries: 10_000,
+  depth: 5,
+  bytes: 104_857_600,
+  ratio: 200,
+}
+
+/** Who unpacks; whoever comes later waits for those before. */
+let unpacking: Promise<void> = Promise.resolve()
+
+/** What is left of the limits; several zips of one message share one. */
+export class ZipBudget {
+  readonly limits: ZipLimits
+  #entries: number
+  #bytes: number
+  #leave: (() => void) | undefined
+
+  /** @throws UsageError INVALID_OPTION for a limit that is no positive integer */
+  constructor(limits: Partial<ZipLimits> = {}) {
+    this.limits = { ...ZIP_LIMITS, ...limits }
+    for (const [name, value] of Object.entries(this.limits)) {
+      if (!Number.isSafeInteger(value) || value < 1) {
+        throw new UsageError(
+          'INVALID_OPTION',
+          `limits.${name} takes a positive integer, not ${String(value)}`,
+        )
+      }
+    }
+    this.#entries = this.limits.entries
+    this.#bytes = this.limits.bytes
+  }
+
+  takeEntry(): boolean {
+    if (this.#entries > 0) {
+      this.#entries--
+      return true
+    }
+    return false
+  }
+
+  takeBytes(count: number): boolean {
+    this.#bytes = Math.max(-1, this.#bytes - count)
+    return this.#bytes >= 0
+  }
+
+  get bytesLeft(): number {
+    return Math.max(0, this.#bytes)
+  }
+
+  /**
+   * Waits until nobody else in the process has unpacked bytes in memory: what is packed is small, and many
+   * messages come at once. It may be called again; what comes back at the end is {@link leave}.
+   */
+  async enter(): Promise<void> {
+    if (this.#leave !== undefined) return
+    const before = unpacking
+    unpacking = new Promise((resolve) => {
+      this.#leave = resolve
+    })
+    await before
+  }
+
+  leave(): void {
+    this.#leave?.()
+    this.#leave = undefined
+  }
+}

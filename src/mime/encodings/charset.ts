@@ -1,0 +1,144 @@
+import { isAscii } from 'node:buffer'
+import { createRequire } from 'node:module'
+import { decodeByTable, decodeText, encodeText } from '../../protocol/text.ts'
+import { checkBundle } from './bundle.ts'
+import { utf7Decoder } from './utf7.ts'
+
+/** Charsets: those of the Encoding Standard at once, all others by iconv-lite when they are needed. */
+
+type Decode = (bytes: Buffer) => string
+const decoders = new Map<string, Decode | undefined>()
+
+/** Undefined for a charset that Node does not know. Bytes that are no UTF-8 are kept (see decodeText). */
+export function decodeCharset(charset: string, bytes: Buffer): string | undefined {
+  if (!decoders.has(charset)) {
+    // Names come from the network: the cache must not grow with them.
+    if (decoders.size >= 100) decoders.clear()
+    decoders.set(charset, decoderOf(charset))
+  }
+  return decoders.get(charset)?.(bytes)
+}
+
+/** Names that mail has and the Encoding Standard has not. */
+const ALIASES = new Map([
+  ['cp932', 'shift_jis'],
+  ['cp936', 'gbk'],
+  ['cp949', 'euc-kr'],
+  ['cp950', 'big5'],
+])
+
+function decoderOf(charset: string): Decode | undefined {
+  let decoder
+  try {
+    decoder = new TextDecoder(ALIASES.get(charset) ?? charset)
+  } catch {
+    return undefined
+  }
+  switch (decoder.encoding) {
+    case 'utf-8':
+      // Bytes that are no UTF-8 are kept, as everywhere in this package.
+      return (bytes) => decodeText(bytes)
+    case 'windows-1252':
+      return decodeWindows1252
+    case 'iso-2022-jp':
+      return (bytes) => decoder.decode(withoutVoidEscapes(bytes))
+    default:
+      return (bytes) => decoder.decode(bytes)
+  }
+}
+
+/** 0x80 to 0x9f; the rest is Latin-1. Several releases of Node take these for controls. */
+const WINDOWS_1252 = '€\x81‚ƒ„…†‡ˆ‰Š‹Œ\x8dŽ\x8f\x90‘’“”•–—˜™š›œ\x9džŸ'
+
+const UNITS_1252 = Uint16Array.from({ length: 256 }, (_none, byte) =>
+  byte >= 0x80 && byte < 0xa0 ? WINDOWS_1252.charCodeAt(byte - 0x80) : byte,
+)
+
+const decodeWindows1252 = (bytes: Buffer): string =>
+  isAscii(bytes) ? bytes.toString('latin1') : decodeByTable(bytes, UNITS_1252)
+
+/** A word ends in ASCII and the next one leaves it again; with nothing between, decoders see an attack. */
+export const withoutVoidEscapes = (bytes: Buffer): Buffer =>
+  // oxlint-disable-next-line eslint/no-control-regex -- escape sequences begin with ESC
+  Buffer.from(bytes.toString('latin1').replaceAll(/\x1b[($][@-Z](?=\x1b)/g, ''), 'latin1')
+
+/** Text in any case: UTF-8 if it can be, Latin-1 where the charset is not known. */
+export function decodeCharsetNow(charset: string, bytes: Buffer): string {
+  const text = charset === '' ? undefined : decodeCharset(charset.trim().toLowerCase(), bytes)
+  if (text !== undefined) return text
+  const utf8 = decodeText(bytes)
+  return utf8.isWellFormed() ? utf8 : bytes.toString('latin1')
+}
+
+// oxlint-disable-next-line typescript/consistent-type-imports -- loaded when it is needed
+type Iconv = typeof import('iconv-lite')
+let iconv: Promise<Iconv> | undefined
+let loaded: Iconv | undefined
+const loadIconv = (): Promise<Iconv> =>
+  (iconv ??= import('iconv-lite').then((module) => (loaded = module.default)))
+checkBundle(import.meta.url, 'charset', loadIconv)
+
+/** At once, for names in headers; in a bundle it is there from the start, or was left out of it. */
+function iconvNow(): Iconv | undefined {
+  try {
+    loaded ??= createRequire(import.meta.url)('iconv-lite') as Iconv
+  } catch {
+    // A bundle without packages beside it, in its first moment.
+  }
+  return loaded
+}
+
+/** The text of bytes in a charset that only iconv-lite knows; undefined if it does not. */
+export function decodeRareCharset(name: string, bytes: Buffer): string | undefined {
+  if (name === '') return undefined
+  const library = iconvNow()
+  return library !== undefined && isCharset(library, name)
+    ? decodeBy(library, name, bytes)
+    : undefined
+}
+
+const decodeBy = (library: Iconv, name: string, bytes: Buffer): string =>
+  utf7Decoder(name)?.(bytes) ?? library.decode(bytes, name)
+
+/** iconv-lite has these among its charsets. Mail that names them is read by nobody in this way. */
+function isCharset({ encodingExists }: Iconv, name: string): boolean {
+  let known = charsets.get(name)
+  if (known === undefined) {
+    if (charsets.size >= 100) charsets.clear()
+    const bare = name.replaceAll(/[^0-9a-z]|:\d{4}$/g, '')
+    known = !/^(?:hex|base64)$/.test(bare) && encodingExists(name)
+    charsets.set(name, known)
+  }
+  return known
+}
+
+/** Which of them were asked for; kept within bounds as `decoders`. */
+const charsets = new Map<string, boolean>()
+
+/** The text of bytes in any charset. What nobody knows is read as {@link decodeCharsetNow} does. */
+export async function decodeAnyCharset(charset: string, bytes: Buffer): Promise<string> {
+  const name = charset.trim().toLowerCase()
+  const text = name === '' ? undefined : decodeCharset(name, bytes)
+  if (text !== undefined) return text
+  const library = await loadIconv()
+  return name !== '' && isCharset(library, name)
+    ? decodeBy(library, name, bytes)
+    : decodeCharsetNow('', bytes)
+}
+
+/** A text in a charset; undefined if the charset is not known, or does not have all its characters. */
+export async function encodeCharset(
+  charset: string,
+  text: string,
+): Promise<Buffer | undefined> {
+  const name = charset.trim().toLowerCase()
+  if (name === '' || name === 'us-ascii' || name === 'ascii') {
+    return /^[\0-\x7f]*$/.test(text) ? Buffer.from(text, 'latin1') : undefined
+  }
+  if (name === 'utf-8' || name === 'utf8') return encodeText(text)
+  const library = await loadIconv()
+  if (!isCharset(library, name)) return undefined
+  const bytes = library.encode(text, name)
+  // iconv-lite writes a question mark for what a charset has not.
+  return (await decodeAnyCharset(name, bytes)) === text ? bytes : undefined
+}

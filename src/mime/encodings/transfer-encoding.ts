@@ -1,0 +1,415 @@
+import { isAscii } from 'node:buffer'
+import { BASE64_VALUES, HEX_VALUES } from './digits.ts'
+import { hasLines, mustNotBeEncoded } from '../fields/media-type.ts'
+import type { Turns } from '../turns.ts'
+
+/** Content-Transfer-Encoding: what stands in a message, and the bytes it means (RFC 2045, section 6). */
+
+export type TransferEncoding = '7bit' | '8bit' | 'binary' | 'quoted-printable' | 'base64'
+
+/** What a field means; undefined for a name nobody knows, whose bytes are taken as they stand. */
+export function transferEncoding(field: string): TransferEncoding | undefined {
+  const plain = NAMES.get(field)
+  if (plain !== undefined) return plain
+  // Comments may stand before and behind it, on lines of their own too (RFC 5322, section 3.2.2).
+  const name = /^(?:[ \t\r\n]|\([^()]*\))*([^ \t\r\n;(]*)/.exec(field)![1]!
+  return NAMES.get(name.toLowerCase())
+}
+
+const NAMES: ReadonlyMap<string, TransferEncoding> = new Map([
+  ['', '7bit'],
+  ['7bit', '7bit'],
+  ['7-bit', '7bit'],
+  ['8bit', '8bit'],
+  ['8-bit', '8bit'],
+  ['binary', 'binary'],
+  ['quoted-printable', 'quoted-printable'],
+  ['base64', 'base64'],
+])
+
+export const isIdentity = (encoding: TransferEncoding): boolean =>
+  encoding !== 'base64' && encoding !== 'quoted-printable'
+
+export function decodeTransfer(bytes: Buffer, encoding: TransferEncoding): Buffer {
+  if (encoding === 'base64') return decodeBase64(bytes)
+  return encoding === 'quoted-printable' ? decodeQuotedPrintable(bytes) : bytes
+}
+
+/** Encoded pieces of this size are decoded at a time. */
+const PIECE = 65_536
+
+/** The same piece by piece, for large parts; what is yielded is no larger than 64 KiB. */
+export function* decodeTransferInPieces(
+  bytes: Buffer,
+  encoding: TransferEncoding,
+): Generator<Buffer> {
+  if (encoding === 'base64') {
+    yield* base64Pieces(bytes)
+    return
+  }
+  for (let start = 0; start < bytes.length;) {
+    let end = Math.min(start + PIECE, bytes.length)
+    if (encoding === 'quoted-printable' && end < bytes.length) {
+      // A line at a time can be decoded by itself.
+      const feed = bytes.lastIndexOf(LF, end - 1)
+      if (feed >= start) end = feed + 1
+      else {
+        const next = bytes.indexOf(LF, end)
+        end = next === -1 ? bytes.length : next + 1
+      }
+    }
+    const piece = bytes.subarray(start, end)
+    if (encoding === 'quoted-printable') yield* inPieces(decodeQuotedPrintable(piece))
+    else yield piece
+    start = end
+  }
+}
+
+/** Less is decoded at one go. */
+const AT_ONCE = 262_144
+
+/** All of it, in turns with all else the process does. */
+export async function decodeTransferInTurns(
+  bytes: Buffer,
+  encoding: TransferEncoding,
+  turns: Turns,
+): Promise<Buffer> {
+  if (isIdentity(encoding) || bytes.length < AT_ONCE) return decodeTransfer(bytes, encoding)
+  const pieces: Buffer[] = []
+  for (const piece of decodeTransferInPieces(bytes, encoding)) {
+    pieces.push(piece)
+    await turns.next()
+  }
+  return Buffer.concat(pieces)
+}
+
+const LF = 0x0a
+const CR = 0x0d
+const EQUALS = 0x3d
+const SPACE = 0x20
+const TAB = 0x09
+const DOT = 0x2e
+const DASH = 0x2d
+
+/**
+ * Every byte that is no digit is passed over (RFC 2045, section 6.8). Padding ends a group of digits and
+ * not the content: pieces may have been joined.
+ */
+function decodeBase64(bytes: Buffer): Buffer {
+  const text = bytes.toString('latin1')
+  // Node stops at the first padding and takes `-` and `_` for digits; for the rest it is much faster.
+  const odd = text.search(/[^A-Za-z0-9+/\r\n \t]/)
+  if (odd === -1 || /^=[=\r\n \t]*$/.test(text.slice(odd))) return Buffer.from(text, 'base64')
+  const out = Buffer.allocUnsafe(Math.ceil((bytes.length * 3) / 4))
+  let size = 0
+  let bits = 0
+  let digits = 0
+  for (const byte of bytes) {
+    const digit = BASE64_VALUES[byte]!
+    if (digit !== -1) {
+      bits = (bits << 6) | digit
+      digits++
+      // The first digit of a group gives no byte; each other one does.
+      if (digits > 1) out[size++] = bits >> ((4 - digits) * 2)
+      if (digits === 4) bits = digits = 0
+    } else if (byte === EQUALS) bits = digits = 0
+  }
+  return out.subarray(0, size)
+}
+
+/** Every byte that is no digit taken out. */
+const base64Digits = (bytes: Buffer): string =>
+  bytes.toString('latin1').replaceAll(/[^A-Za-z0-9+/]+/g, '')
+
+function* base64Pieces(bytes: Buffer): Generator<Buffer> {
+  let rest = ''
+  for (let start = 0; start < bytes.length; start += PIECE) {
+    let piece = bytes.subarray(start, start + PIECE)
+    const padding = piece.lastIndexOf(EQUALS)
+    if (padding !== -1) {
+      // Behind padding it begins anew.
+      const before = piece.subarray(0, padding + 1)
+      const decoded = decodeBase64(Buffer.concat([Buffer.from(rest, 'latin1'), before]))
+      if (decoded.length > 0) yield decoded
+      rest = ''
+      piece = piece.subarray(padding + 1)
+    }
+    const digits = rest + base64Digits(piece)
+    const whole = digits.length - (digits.length % 4)
+    rest = digits.slice(whole)
+    if (whole > 0) yield Buffer.from(digits.slice(0, whole), 'base64')
+  }
+  if (rest.length > 1) yield Buffer.from(rest, 'base64')
+}
+
+function* inPieces(bytes: Buffer): Generator<Buffer> {
+  for (let at = 0; at < bytes.length; at += PIECE) yield bytes.subarray(at, at + PIECE)
+}
+
+/** What is no valid escape stays as it is (RFC 2045, section 6.7); blanks at the end of a line go. */
+function decodeQuotedPrintable(bytes: Buffer): Buffer {
+  const out = Buffer.allocUnsafe(bytes.length)
+  let size = 0
+  /** behind the last byte that is no blank at the end of its line */
+  let solid = 0
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i]!
+    if (byte === EQUALS) {
+      const high = HEX_VALUES[bytes[i + 1] ?? 0]!
+      const low = HEX_VALUES[bytes[i + 2] ?? 0]!
+      if (high !== -1 && low !== -1) {
+        out[size++] = high * 16 + low
+        solid = size
+        i += 2
+        continue
+      }
+      const end = softBreak(bytes, i + 1)
+      if (end !== -1) {
+        solid = size
+        i = end - 1
+        continue
+      }
+    }
+    if (byte === LF || (byte === CR && bytes[i + 1] === LF)) size = solid
+    out[size++] = byte
+    if (byte !== SPACE && byte !== TAB) solid = size
+  }
+  return out.subarray(0, solid)
+}
+
+/** Behind the line end that follows a `=`, blanks between them allowed; -1 if there is none. */
+function softBreak(bytes: Buffer, at: number): number {
+  let i = at
+  while (bytes[i] === SPACE || bytes[i] === TAB) i++
+  if (i === bytes.length) return i
+  if (bytes[i] === LF) return i + 1
+  return bytes[i] === CR && bytes[i + 1] === LF ? i + 2 : -1
+}
+
+/** Longest line of a text without its end (RFC 5322, section 2.1.1). */
+const LONGEST_LINE = 998
+
+/** Longest encoded line without its end (RFC 2045, section 6.7 and 6.8). */
+const LINE = 76
+
+/** Bytes as they are to stand in a message. @param lines as for {@link isCanonical} */
+export function encodeTransfer(
+  bytes: Buffer,
+  encoding: TransferEncoding,
+  eol: string,
+  lines = true,
+): Buffer {
+  if (encoding === 'base64') return encodeBase64(bytes, eol)
+  return encoding === 'quoted-printable' ? encodeQuotedPrintable(bytes, eol, lines) : bytes
+}
+
+function encodeBase64(bytes: Buffer, eol: string): Buffer {
+  const text = bytes.toString('base64')
+  const lines: string[] = []
+  for (let i = 0; i < text.length; i += LINE) lines.push(text.slice(i, i + LINE))
+  return Buffer.from(lines.map((line) => line + eol).join(''), 'latin1')
+}
+
+/** What stands for a byte as it is; all others are escaped. */
+const isPlain = (byte: number): boolean =>
+  (byte >= SPACE && byte < 0x7f && byte !== EQUALS) || byte === TAB
+
+const HEX_DIGITS = Buffer.from('0123456789ABCDEF')
+
+/**
+ * Line ends of the kind that is asked for stay line ends. All others are bytes of the content and are
+ * escaped, so that it comes back as it was (RFC 2045, section 6.7, rule 4). `From ` at the start of a
+ * line, a lone dot and `--` are escaped as well: no program on the way takes them for something else.
+ */
+function encodeQuotedPrintable(bytes: Buffer, eol: string, hasLineEnds: boolean): Buffer {
+  const lines = new QuotedLines(bytes, eol)
+  // A LF that stays becomes CRLF on the way.
+  const inLines = hasLineEnds || eol === '\r\n'
+  for (let at = 0; ;) {
+    const end = inLines ? nextLineEnd(bytes, eol, at) : bytes.length
+    lines.add(at, end)
+    if (end === bytes.length) return lines.toBytes()
+    lines.end()
+    at = end + eol.length
+  }
+}
+
+/** Where the next line end of a kind begins; else where the bytes end. */
+function nextLineEnd(bytes: Buffer, eol: string, from: number): number {
+  // A number is found much faster than a string.
+  for (let at = from; ; at++) {
+    at = bytes.indexOf(LF, at)
+    if (at === -1) return bytes.length
+    if (eol === '\n') return at
+    if (at > from && bytes[at - 1] === CR) return at - 1
+  }
+}
+
+/** Written byte by byte: a string for each piece of a line was most of the work. */
+class QuotedLines {
+  readonly #bytes: Buffer
+  readonly #eol: Buffer
+  readonly #out: Buffer
+  #size = 0
+
+  constructor(bytes: Buffer, eol: string) {
+    this.#bytes = bytes
+    this.#eol = Buffer.from(eol, 'latin1')
+    // All escaped, and a soft break behind each line that is full: such a line has at least LINE - 3 bytes.
+    const escaped = 3 * bytes.length
+    const breaks = Math.ceil(escaped / (LINE - 3)) * (1 + eol.length)
+    this.#out = Buffer.allocUnsafe(escaped + breaks)
+  }
+
+  /** A line without its end. */
+  add(from: number, to: number): void {
+    const bytes = this.#bytes
+    const out = this.#out
+    let size = this.#size
+    let column = 0
+    for (let at = from; at < to; at++) {
+      const byte = bytes[at]!
+      const last = at === to - 1
+      const isBlankAtEnd = last && (byte === SPACE || byte === TAB)
+      const plain = isPlain(byte) && !isBlankAtEnd
+      let isEscaped = !plain || (column === 0 && risky(bytes, at, to))
+      // The `=` of a soft break needs room, except behind the last one.
+      if (column + (isEscaped ? 3 : 1) > (last ? LINE : LINE - 1)) {
+        out[size++] = EQUALS
+        for (const one of this.#eol) out[size++] = one
+        column = 0
+        isEscaped = !plain || risky(bytes, at, to)
+      }
+      if (isEscaped) {
+        out[size++] = EQUALS
+        out[size++] = HEX_DIGITS[byte >> 4]!
+        out[size++] = HEX_DIGITS[byte & 0xf]!
+        column += 3
+      } else {
+        out[size++] = byte
+        column++
+      }
+    }
+    this.#size = size
+  }
+
+  end(): void {
+    for (const one of this.#eol) this.#out[this.#size++] = one
+  }
+
+  /** No more memory than it has bytes. */
+  toBytes(): Buffer {
+    return Buffer.from(this.#out.subarray(0, this.#size))
+  }
+}
+
+const FROM = Buffer.from('From ')
+
+/** At the start of a line that is written, also one behind a soft break. */
+function risky(bytes: Buffer, at: number, end: number): boolean {
+  const byte = bytes[at]
+  if (byte === DOT) return at === end - 1
+  if (byte === DASH) return at + 1 < end && bytes[at + 1] === DASH
+  return (
+    byte === FROM[0] &&
+    at + FROM.length <= end &&
+    bytes.compare(FROM, 0, FROM.length, at, at + FROM.length) === 0
+  )
+}
+
+/** Lines of 998 bytes at most, no NUL, no lone CR (RFC 2045, section 2.8). */
+export function isText(bytes: Buffer): boolean {
+  let start = 0
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at]!
+    if (byte === LF) {
+      if (at - start - (bytes[at - 1] === CR ? 1 : 0) > LONGEST_LINE) return false
+      start = at + 1
+    } else if (byte === 0 || (byte === CR && bytes[at + 1] !== LF)) return false
+  }
+  return bytes.length - start <= LONGEST_LINE
+}
+
+/**
+ * Whether each line ends as the lines of the message do. On the way a lone LF becomes CRLF (RFC 2045,
+ * section 2.7 and 2.8), so content with one has to be encoded. In a message of LF that is right for lines.
+ * @param lines whether its line ends are such ({@link hasLines})
+ */
+export function isCanonical(bytes: Buffer, eol: string, lines = true): boolean {
+  if (eol !== '\r\n') return lines || !bytes.includes(LF)
+  for (let at = 0; at < bytes.length; at++) {
+    if (bytes[at] === LF && bytes[at - 1] !== CR) return false
+  }
+  return true
+}
+
+/**
+ * The least encoding that carries bytes through any mail server, in a message with such line ends.
+ * @param lines as for {@link isCanonical}
+ */
+export function leastEncoding(bytes: Buffer, eol = '\n', lines = true): TransferEncoding {
+  const odd = oddBytes(bytes)
+  if (odd === 0 && isText(bytes) && isCanonical(bytes, eol, lines)) return '7bit'
+  return odd * 6 > bytes.length || bytes.includes(0) ? 'base64' : 'quoted-printable'
+}
+
+/** How many bytes are something else than ASCII that is shown, spaces, tabs and line ends. */
+function oddBytes(bytes: Buffer): number {
+  let odd = 0
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at]!
+    if (byte >= SPACE ? byte >= 0x7f : byte !== TAB && byte !== CR && byte !== LF) odd++
+  }
+  return odd
+}
+
+/** Whether bytes can stand in a message without being encoded, where it says 7bit or 8bit. */
+export const fits = (bytes: Buffer, encoding: TransferEncoding, eol: string): boolean =>
+  isText(bytes) && isCanonical(bytes, eol) && (encoding !== '7bit' || isAscii(bytes))
+
+/**
+ * What is said of content that must not be encoded; undefined where neither carries it (RFC 2045, section 2.7
+ * and 2.8).
+ */
+export function plainEncoding(bytes: Buffer): '7bit' | '8bit' | undefined {
+  if (!isText(bytes)) return undefined
+  return isAscii(bytes) ? '7bit' : '8bit'
+}
+
+const WIDTH: Readonly<Partial<Record<TransferEncoding, number>>> = { '8bit': 1, binary: 2 }
+
+/** Whether what is around one has to say more than another. */
+export const isWider = (one: TransferEncoding, other: TransferEncoding): boolean =>
+  (WIDTH[one] ?? 0) > (WIDTH[other] ?? 0)
+
+/**
+ * The encoding for other bytes in a part: its own, if that carries them. Not every way takes binary, so
+ * lines that are too long for others are encoded there too (RFC 3030); what stood there before was carried.
+ */
+export function nextEncoding(
+  bytes: Buffer,
+  now: { readonly type: string; readonly encoding: TransferEncoding; readonly raw: Buffer },
+  eol: string,
+): TransferEncoding {
+  const { encoding, raw } = now
+  if (mustNotBeEncoded(now.type)) {
+    if (encoding === 'binary' || (isIdentity(encoding) && fits(bytes, encoding, '\n'))) {
+      return encoding
+    }
+    return plainEncoding(bytes) ?? 'binary'
+  }
+  if (!isIdentity(encoding)) return encoding
+  const lines = hasLines(now.type)
+  const sameEnds = isCanonical(bytes, eol, lines) || !isCanonical(raw, eol, lines)
+  const carried =
+    encoding === 'binary'
+      ? isText(bytes) || !isText(raw)
+      : encoding === '7bit'
+        ? isText(bytes) && oddBytes(bytes) === 0
+        : isText(bytes)
+  return carried && sameEnds ? encoding : leastEncoding(bytes, eol, lines)
+}
+
+/** @param raw what stands in the field */
+export const isKnownEncoding = (raw: Buffer): boolean =>
+  transferEncoding(raw.toString('latin1')) !== undefined

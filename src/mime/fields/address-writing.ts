@@ -1,0 +1,227 @@
+import { UsageError } from '../../errors.ts'
+import type { Token } from './address-tokens.ts'
+import {
+  BEYOND_ASCII,
+  decodeEncodedWords,
+  encodeWords,
+  LOOKS_ENCODED,
+  MARK,
+  RAW_BYTE,
+  unfold,
+  type Piece,
+  type Pieces,
+} from './encoded-words.ts'
+import {
+  nameOf,
+  parseAddresses,
+  phraseText,
+  sameAddresses,
+  stretchText,
+  type Stretch,
+} from './mailboxes.ts'
+
+/**
+ * Text of address fields as it stands in a message: names and comments become encoded words where they
+ * must, addresses never (RFC 2047, section 5).
+ */
+
+/** Names of the old value as they are shown, and as they stand: they are written so again. */
+export type KeptNames = ReadonlyMap<string, string>
+
+const NONE: KeptNames = new Map()
+
+/** @param unfolded everything after the colon */
+export function keptNames(unfolded: string): KeptNames {
+  if (!unfolded.includes('=?')) return NONE
+  const kept = new Map<string, string>()
+  for (const stretch of parseAddresses(unfolded, true).stretches) {
+    const shown = stretch.kind === 'name' ? stretchText(stretch, unfolded) : undefined
+    if (shown !== undefined) kept.set(shown, unfolded.slice(stretch.start, stretch.end))
+  }
+  return kept
+}
+
+/**
+ * A text as it stands behind the colon, with a blank before it, folded with a bare LF and a blank.
+ *
+ * @param strict whether it has to be a list of addresses
+ * @throws UsageError INVALID_ADDRESS
+ */
+export function addressValue(
+  name: string,
+  text: string,
+  strict: boolean,
+  kept: KeptNames = NONE,
+): string {
+  const isList = checkAddresses(name, text, strict)
+  const column = Buffer.byteLength(name) + 1
+  const written = encodeWords(text, { column, pieces: (part) => addressPieces(part, kept) })
+  if (isList && saysTheSame(written, text)) return written
+  if (!strict) return encodeWords(text, { column })
+  throw unwritable(name, text, 'readers would not agree on it')
+}
+
+/**
+ * Whether a text is a list of addresses.
+ * @throws UsageError INVALID_ADDRESS where it has to be one
+ */
+export function checkAddresses(name: string, text: string, strict: boolean): boolean {
+  const { problem } = parseAddresses(unfold(text), false)
+  if (strict && problem !== undefined) throw unwritable(name, text, problem)
+  return problem === undefined
+}
+
+/** Whether what stands in a message has the mailboxes of a text. */
+export const saysTheSame = (written: string, text: string): boolean =>
+  sameAddresses(
+    parseAddresses(unfold(written), true).addresses,
+    parseAddresses(unfold(text), false).addresses,
+  )
+
+/** Whether names in a text need quotes that they have not. */
+export const isLoose = (text: string): boolean =>
+  parseAddresses(unfold(text), false).stretches.some(({ loose }) => loose)
+
+function unwritable(name: string, text: string, why: string): UsageError {
+  const shown = JSON.stringify(text.length > 120 ? `${text.slice(0, 120)}...` : text)
+  return new UsageError(
+    'INVALID_ADDRESS',
+    `${shown} cannot be written as ${name}: ${why}; write addresses with commas between them, names with other than letters in quotes ("Doe, Jane" <jane@example.org>), or set mailboxes (mail.addresses)`,
+  )
+}
+
+/**
+ * The words of a text with addresses, and which of them are to be encoded.
+ *
+ * @param before whether something follows: what stands last is a name then, or a part of one
+ */
+export function addressPieces(
+  text: string,
+  kept: KeptNames = NONE,
+  before: boolean = false,
+): Pieces {
+  const { tokens: all, stretches } = parseAddresses(before ? `${text}<>` : text, false)
+  const tokens = before ? all.filter(({ start }) => start < text.length) : all
+  const writer = new PieceWriter(text, kept)
+  let next = 0
+  for (let i = 0; i < tokens.length; i++) {
+    const stretch = stretches[next]
+    if (stretch === undefined || tokens[i]!.start < stretch.start) writer.token(tokens[i]!)
+    else {
+      next++
+      i += stretch.tokens.length - 1
+      if (stretch.kind === 'comment') writer.comment(tokens[i]!.text)
+      else writer.name(stretch)
+    }
+  }
+  return writer.pieces()
+}
+
+/** The words of a text where only comments may have encoded words. */
+export function commentPieces(tokens: readonly Token[]): Pieces {
+  const writer = new PieceWriter('', NONE)
+  for (const one of tokens) {
+    if (one.kind === 'comment' && !one.open) writer.comment(one.text)
+    else writer.token(one)
+  }
+  return writer.pieces()
+}
+
+class PieceWriter {
+  readonly #text: string
+  readonly #kept: KeptNames
+  readonly #list: Piece[] = []
+  #blank = ''
+  /** the last piece is an encoded name, behind which there has to be a blank */
+  #afterName = false
+
+  constructor(text: string, kept: KeptNames) {
+    this.#text = text
+    this.#kept = kept
+  }
+
+  pieces(): Pieces {
+    return { list: this.#list, end: this.#blank }
+  }
+
+  #push(text: string, encode = false): void {
+    let blank = this.#blank
+    if (this.#afterName && blank === '') blank = ' '
+    if (encode && !blank.includes('\n')) blank = blank.slice(0, 1)
+    this.#list.push({ blank, text, encode })
+    this.#blank = ''
+    this.#afterName = false
+  }
+
+  token({ kind, text }: Token): void {
+    if (kind === 'blank') this.#blank += text
+    else this.#push(text)
+  }
+
+  #encodedName(text: string): void {
+    const before = this.#list.at(-1)?.text
+    if (this.#blank === '' && before !== undefined && !/^[,:;]$/.test(before)) {
+      this.#blank = ' '
+    }
+    this.#push(text, true)
+    this.#afterName = true
+  }
+
+  name({ tokens, start, end, loose }: Stretch): void {
+    const source = this.#text.slice(start, end)
+    const kept = this.#kept.get(unfold(source))
+    if (kept !== undefined) {
+      for (const word of kept.split(/([ \t]+)/)) {
+        if (/^[ \t]+$/.test(word)) this.#blank = word
+        else if (word !== '') this.#push(word)
+      }
+      this.#afterName = true
+      return
+    }
+    const name = nameOf(tokens, this.#text, false)
+    const looks = LOOKS_ENCODED.test(name)
+    if (RAW_BYTE.test(name)) {
+      this.#push(loose || looks ? phraseText(name) : source)
+    } else if (loose) {
+      if (needed(name)) this.#encodedName(name)
+      else this.#push(phraseText(name))
+    } else this.#words(tokens)
+  }
+
+  /** Words and strings in quotes without a blank between them stay together. */
+  #words(tokens: readonly Token[]): void {
+    let run: Token[] = []
+    const end = (): void => {
+      if (run.length === 0) return
+      const value = nameOf(run, this.#text, false)
+      const source = this.#text.slice(run[0]!.start, run.at(-1)!.end)
+      // One of a charset that is unknown here is as good in the new field as in that it came from.
+      const unread = UNREAD.test(source) && decodeEncodedWords(source) === source
+      if (needed(value) && !unread) this.#encodedName(value)
+      else this.#push(source)
+      run = []
+    }
+    for (const one of tokens) {
+      if (one.kind === 'blank') {
+        end()
+        this.#blank += one.text
+      } else run.push(one)
+    }
+    end()
+  }
+
+  comment(text: string): void {
+    const raw = RAW_BYTE.test(text)
+    for (const [word] of text.matchAll(/[ \t\r\n]+|[()]|(?:[^ \t\r\n()\\]|\\[^])+/g)) {
+      if (/^[ \t\r\n]/.test(word)) this.#blank += word
+      else if (!raw && word.length > 1 && needed(word)) {
+        this.#push(word.replaceAll(/\\([^])/g, '$1'), true)
+      } else if (!raw && needed(word)) this.#push(word, true)
+      else this.#push(word)
+    }
+  }
+}
+
+const UNREAD = /^=\?[!#$%&'*+\-/0-9A-Z^_`a-z{|}~]+\?[bq]\?[!#$%&'*+\-/0-9=A-Z^_`a-z{|}~]*\?=$/i
+
+const needed = (text: string): boolean => BEYOND_ASCII.test(text) || MARK.test(text)

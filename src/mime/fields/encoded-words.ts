@@ -1,0 +1,366 @@
+import { encodeText } from '../../protocol/text.ts'
+import { decodeCharset } from '../encodings/charset.ts'
+import { equalsDecoded } from '../encodings/hex-escapes.ts'
+
+/**
+ * Text beyond ASCII in header fields: encoded words, RFC 2047. Reading forgives what real mail does
+ * (charset names of all kinds, characters cut between two words, blanks inside a word); writing is
+ * always UTF-8, within every limit of the RFC, and only where it must be.
+ */
+
+const WORD = /=\?([^?\s*]+)(?:\*[^?\s]*)?\?([bq])\?([^?\r\n]*)\?=/gi
+/** Blanks between two encoded words are not part of the text. */
+const BETWEEN = /^[ \t\r\n]+$/
+/** Longest encoded word, and longest line with one in it (RFC 2047, section 2). */
+const WORD_LIMIT = 75
+const LINE_LIMIT = 76
+/** Longest line of all, without its CRLF (RFC 5322, section 2.1.1). */
+const HARD_LIMIT = 998
+
+interface Word {
+  readonly start: number
+  readonly end: number
+  readonly charset: string
+  readonly bytes: Buffer
+}
+
+const same = (text: string): string => text
+
+/**
+ * The text of an unfolded value. Words that cannot be read stay as they are.
+ *
+ * @param plain what becomes of text that is in no word
+ * @param decoded what becomes of text that was in one
+ */
+export function decodeEncodedWords(
+  text: string,
+  plain: (text: string) => string = same,
+  decoded: (text: string) => string = same,
+): string {
+  if (!text.includes('=?')) return plain(text)
+  let result = ''
+  let end = 0
+  /** words of one charset that follow each other are decoded together */
+  let run: Word[] = []
+  const flush = (): void => {
+    if (run.length === 0) return
+    result += decoded(
+      decodeCharset(run[0]!.charset, Buffer.concat(run.map(({ bytes }) => bytes)))!,
+    )
+    run = []
+  }
+  for (const word of readableWords(text)) {
+    const gap = text.slice(end, word.start)
+    const adjacent = run.length > 0 && (gap === '' || BETWEEN.test(gap))
+    if (!adjacent || run[0]!.charset !== word.charset) flush()
+    if (!adjacent) result += plain(gap)
+    run.push(word)
+    end = word.end
+  }
+  flush()
+  return result + plain(text.slice(end))
+}
+
+function* readableWords(text: string): Generator<Word> {
+  for (const match of text.matchAll(WORD)) {
+    const charset = match[1]!.toLowerCase()
+    const bytes = match[2]!.toLowerCase() === 'b' ? fromB(match[3]!) : fromQ(match[3]!)
+    if (bytes === undefined || decodeCharset(charset, EMPTY) === undefined) continue
+    yield { start: match.index, end: match.index + match[0].length, charset, bytes }
+  }
+}
+
+const EMPTY = Buffer.alloc(0)
+
+/** Undefined if it is no base64; missing padding is forgiven. */
+function fromB(content: string): Buffer | undefined {
+  const digits = content.replaceAll(/[ \t]+/g, '')
+  const length = /^[A-Za-z0-9+/]*(?==*$)/.exec(digits)?.[0].length
+  return length === undefined || length % 4 === 1 ? undefined : Buffer.from(digits, 'base64')
+}
+
+/** Raw 8-bit bytes in a word, which are not allowed, are of its charset like the others. */
+const fromQ = (content: string): Buffer =>
+  equalsDecoded(encodeText(content.replaceAll('_', ' ')))
+
+// ---- writing
+
+/** What stands for a byte that is no UTF-8 (see decodeText): such text cannot be an encoded word. */
+export const RAW_BYTE: RegExp = /[\ud800-\udfff]/u
+export const BEYOND_ASCII: RegExp = /[^\t\n\r\x20-\x7e]/
+/** ASCII that readers would take for an encoded word; there may be blanks in it. */
+export const LOOKS_ENCODED: RegExp = /=\?[^?\s]+\?[bq]\?[^?]*\?=/i
+export const MARK: RegExp = /=\?|\?=/
+
+/** A word of a text, or what must stay together, and the blanks before it. */
+export interface Piece {
+  blank: string
+  text: string
+  /** it is to become an encoded word */
+  encode: boolean
+}
+
+export interface Pieces {
+  readonly list: Piece[]
+  /** blanks at the end */
+  end: string
+}
+
+export interface Style {
+  /** length of the field's name with its colon */
+  readonly column: number
+  /**
+   * how the words of a text with a grammar are found, also of one that is to stand before another;
+   * undefined where every word may be encoded
+   */
+  readonly pieces?: ((text: string, before: boolean) => Pieces) | undefined
+}
+
+/**
+ * A text as it stands behind the colon, with a blank before it, folded with a bare LF and a blank
+ * where it must be: lines with encoded words at 76 columns, others at 998. Text with bytes that are
+ * no UTF-8 is written raw.
+ */
+export function encodeWords(text: string, style: Style): string {
+  const { list, end } = piecesOf(text, style, LOOKS_ENCODED.test(text))
+  if (list.length === 0) return ` ${text}`
+  const encoded = list.some(({ encode }) => encode)
+  // Blanks at the ends are not part of the text; readable values are written as they are.
+  list[0]!.blank = encoded ? ' ' : ` ${list[0]!.blank}`
+  return fold('', list, style.column) + (encoded ? '' : end)
+}
+
+/** Text, and the blanks on both sides of it. */
+export interface Core {
+  readonly lead: string
+  readonly text: string
+  readonly trail: string
+}
+
+/**
+ * A value whose text is `before`, that of `core`, `after`, where the bytes of `core` stay as they are.
+ * Undefined if no reader would get that.
+ */
+export function extendWords(
+  before: string,
+  core: Core,
+  after: string,
+  style: Style,
+): string | undefined {
+  const head = piecesOf(before, style, true, true)
+  const tail = piecesOf(after, style, true)
+  // Blanks at the ends are not part of the text.
+  const first = head.list[0]
+  if (first === undefined) head.end = ''
+  else first.blank = ''
+  tail.end = ''
+  const kept = unfold(core.text)
+  const wanted = plain(head) + decodeEncodedWords(kept) + plain(tail)
+
+  const words = [...readableWords(kept)]
+  if (!joinHead(head, words[0]?.start === 0, style)) return undefined
+  if (!joinTail(tail, words.at(-1)?.end === kept.length, style)) return undefined
+  let start = ''
+  let rest = tail.list
+  if (first === undefined) start = core.lead + core.text
+  else {
+    first.blank = ' '
+    rest = [...head.list, { blank: head.end, text: core.text, encode: false }, ...rest]
+  }
+  const end = tail.list.length === 0 ? core.trail : ''
+  const value = fold(start, rest, style.column, core.text.includes('=?')) + end
+  return decodeEncodedWords(trimBlanks(unfold(value))) === wanted ? value : undefined
+}
+
+/** The text before a fixed part. Blanks between two encoded words vanish, so they go into the first. */
+function joinHead(head: Pieces, encodedNext: boolean, { pieces: grammar }: Style): boolean {
+  const last = head.list.at(-1)
+  if (last === undefined) return true
+  if (!encodedNext) return head.end !== '' || !last.encode
+  if (head.end === '') {
+    if (grammar !== undefined) return SPECIAL.test(last.text)
+    if (RAW_BYTE.test(last.text)) return false
+    last.encode = true
+  }
+  if (last.encode) {
+    last.text += head.end
+    head.end = ' '
+  }
+  return true
+}
+
+/** The text after a fixed part, likewise. */
+function joinTail(tail: Pieces, encodedBefore: boolean, { pieces: grammar }: Style): boolean {
+  const first = tail.list[0]
+  if (first === undefined) return true
+  if (!encodedBefore) return first.blank !== '' || !first.encode
+  if (first.blank === '') {
+    if (grammar !== undefined) return SPECIAL.test(first.text)
+    if (RAW_BYTE.test(first.text)) return false
+    first.encode = true
+  }
+  if (first.encode) {
+    first.text = first.blank + first.text
+    first.blank = ' '
+  }
+  return true
+}
+
+const plain = ({ list, end }: Pieces): string =>
+  list.map(({ blank, text }) => blank + text).join('') + end
+
+/** @param marks whether ASCII that could be part of an encoded word has to be encoded too */
+function piecesOf(
+  text: string,
+  { pieces }: Style,
+  marks: boolean,
+  before: boolean = false,
+): Pieces {
+  if (pieces !== undefined) return pieces(text, before)
+  const raw = RAW_BYTE.test(text)
+  const needed = (word: string): boolean =>
+    !raw && (BEYOND_ASCII.test(word) || (marks && MARK.test(word)))
+  return wordPieces(text, needed)
+}
+
+function wordPieces(text: string, needed: (word: string) => boolean): Pieces {
+  const list: Piece[] = []
+  // Only these are blanks in a header: a no-break space is a character like others.
+  const parts = text.split(/([ \t\r\n]+)/)
+  for (let i = 0; i < parts.length; i += 2) {
+    const word = parts[i]!
+    if (word === '') continue
+    list.push({ blank: parts[i - 1] ?? '', text: word, encode: needed(word) })
+  }
+  return { list, end: parts.length > 1 && parts.at(-1) === '' ? parts.at(-2)! : '' }
+}
+
+const SPECIAL = /^[<>(),;:]$/
+
+/** The pieces one after the other behind `start`; a new line before blanks where the next does not fit. */
+function fold(
+  start: string,
+  pieces: readonly Piece[],
+  column: number,
+  encoded = false,
+): string {
+  const limit = encoded || pieces.some(({ encode }) => encode) ? LINE_LIMIT : HARD_LIMIT
+  let text = start
+  let used = column
+  const advance = (part: string): void => {
+    const feed = part.lastIndexOf('\n')
+    used = feed === -1 ? used + size(part) : size(part.slice(feed + 1))
+  }
+  advance(start)
+  for (const { blank, text: unit } of units(pieces, column + size(start))) {
+    const first = blank.length + size(unit.split('\n', 1)[0]!)
+    const full = used + first > limit
+    // Right after the colon only where that is of use.
+    if (full && blank !== '' && !blank.includes('\n') && (text !== '' || first <= limit)) {
+      text += '\n'
+      used = 0
+    }
+    text += blank + unit
+    advance(blank + unit)
+  }
+  return text
+}
+
+/** What can be on a line of its own: encoded words made, and pieces without a blank between joined. */
+function units(pieces: readonly Piece[], column: number): Omit<Piece, 'encode'>[] {
+  const result: { blank: string; text: string }[] = []
+  const push = (blank: string, text: string): void => {
+    if (blank === '' && result.length > 0) result.at(-1)!.text += text
+    else result.push({ blank, text })
+  }
+  for (let i = 0; i < pieces.length; i++) {
+    let { blank, text } = pieces[i]!
+    if (!pieces[i]!.encode) {
+      push(blank, text)
+      continue
+    }
+    // The blanks between two words that are encoded are so too.
+    while (pieces[i + 1]?.encode === true) {
+      i++
+      text += pieces[i]!.blank + pieces[i]!.text
+    }
+    // Of several blanks before it all but one, so that a line of its own is not too long.
+    if (!blank.includes('\n')) {
+      text = blank.slice(1) + text
+      blank = blank.slice(0, 1)
+    }
+    // Brackets of a comment stand at it without a blank; a name that needs more is two words.
+    const attached = (blank === '' ? 1 : 0) + (pieces[i + 1]?.blank === '' ? 1 : 0)
+    const room = result.length === 0 ? LINE_LIMIT - column - 1 : WORD_LIMIT
+    for (const [n, word] of encodedWords(text, room, WORD_LIMIT - attached).entries()) {
+      push(n === 0 ? blank : ' ', word)
+    }
+  }
+  return result
+}
+
+const OVERHEAD = '=?UTF-8?Q??='.length
+/** Less than that is not worth beginning a word: it goes on a line of its own. */
+const LEAST = 24
+
+/**
+ * A text as encoded words of UTF-8, none cut inside a character, each of `limit` bytes at most.
+ *
+ * @param room for the first one, which has to fit behind what stands on its line already
+ */
+function encodedWords(text: string, room: number, limit: number): string[] {
+  const line = text.replaceAll(/[\r\n]+/g, '')
+  const quoted = quotedSize(line) <= Math.ceil(size(line) / 3) * 4
+  const words: string[] = []
+  let most = room < LEAST ? limit : Math.min(room, limit)
+  let part = ''
+  let used = 0
+  const end = (): void => void words.push(quoted ? toQ(part) : toB(part))
+  for (const one of line) {
+    const more = used + (quoted ? quotedSize(one) : size(one))
+    if (part !== '' && OVERHEAD + (quoted ? more : Math.ceil(more / 3) * 4) > most) {
+      end()
+      part = ''
+      used = 0
+      most = limit
+    }
+    part += one
+    used += quoted ? quotedSize(one) : size(one)
+  }
+  end()
+  return words
+}
+
+const toB = (text: string): string =>
+  `=?UTF-8?B?${Buffer.from(text, 'utf8').toString('base64')}?=`
+
+const toQ = (text: string): string => `=?UTF-8?Q?${quote(text)}?=`
+
+/** Only what may stand in a phrase of an address too (RFC 2047, section 5, rule 3). */
+const quote = (text: string): string =>
+  Array.from(Buffer.from(text, 'utf8'), (byte) => {
+    const one = String.fromCharCode(byte)
+    if (one === ' ') return '_'
+    return /[A-Za-z0-9!*+/-]/.test(one)
+      ? one
+      : `=${byte.toString(16).toUpperCase().padStart(2, '0')}`
+  }).join('')
+
+const quotedSize = (text: string): number => quote(text).length
+
+const size = (text: string): number =>
+  Buffer.byteLength(text.replaceAll(/[\udc80-\udcff]/gu, '?'))
+
+// ---- both
+
+/** A value on one line: only the line breaks of folds go, blanks stay. */
+export const unfold = (value: string): string => value.replaceAll(/\r?\n(?=[ \t])/g, '')
+
+/** Without blanks at its ends; a pattern for that would be slow where there are many in the middle. */
+export function trimBlanks(text: string, blanks = ' \t'): string {
+  let start = 0
+  let end = text.length
+  while (start < end && blanks.includes(text[start]!)) start++
+  while (end > start && blanks.includes(text[end - 1]!)) end--
+  return text.slice(start, end)
+}

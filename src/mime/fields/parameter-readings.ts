@@ -1,0 +1,375 @@
+import { decodeText, encodeText } from '../../protocol/text.ts'
+import { charsetReadings } from '../encodings/charset-readings.ts'
+import { decodeEncodedWords, unfold } from './encoded-words.ts'
+import { percentDecoded } from '../encodings/hex-escapes.ts'
+import { looseParameters, parseParameters } from './parameters.ts'
+import { pythonReading } from './python-parameters.ts'
+import { wordReadings } from './word-readings.ts'
+
+/**
+ * All that some program makes of the parameters of a field: whoever keeps something out has to see what
+ * each of them sees. Each of these readings is linear in the field, and a field is read once.
+ */
+
+/** A parameter as one program cuts it out, its name as it stands: `filename*0*`. */
+type Cut = readonly [name: string, value: string]
+
+/** What is known of the parameters of one name. */
+interface Named {
+  /** those whose texts were made */
+  readonly values: Set<string>
+  readonly texts: Set<string>
+}
+
+/** By name without what RFC 2231 adds to it. @param raw everything after the colon */
+export function parameterReadings(raw: Buffer): ReadonlyMap<string, readonly string[]> {
+  const all = new Map<string, Named>()
+  const add = (name: string, values: Iterable<string>): void => {
+    let named = all.get(name)
+    if (named === undefined) all.set(name, (named = { values: new Set(), texts: new Set() }))
+    for (const value of values) {
+      // Of most values all programs make the same.
+      if (named.values.has(value)) continue
+      named.values.add(value)
+      addTexts(value, named.texts)
+    }
+  }
+  const seen: Cut[][] = []
+  for (const cuts of cutsOf(raw)) {
+    if (seen.some((other) => isSame(other, cuts))) continue
+    seen.push(cuts)
+    const groups = new Map<string, Cut[]>()
+    for (const cut of cuts) {
+      const star = cut[0].indexOf('*')
+      if (star === -1) {
+        add(cut[0], [cut[1]])
+        continue
+      }
+      const name = cut[0].slice(0, star)
+      const group = groups.get(name)
+      if (group === undefined) groups.set(name, [cut])
+      else group.push(cut)
+    }
+    for (const [name, group] of groups) add(name, valuesOf(group))
+  }
+  return new Map(Array.from(all, ([name, { texts }]) => [name, [...texts]]))
+}
+
+const isSame = (one: readonly Cut[], other: readonly Cut[]): boolean =>
+  one.length === other.length &&
+  one.every(([name, value], i) => name === other[i]![0] && value === other[i]![1])
+
+// ---- where a parameter begins and ends
+
+function cutsOf(raw: Buffer): Cut[][] {
+  const unfolded = unfold(decodeText(raw))
+  const texts = new Set(
+    ['', ' ']
+      .map((lineEnd) => unfolded.replaceAll(/[\r\n]+/g, lineEnd))
+      // In quotes that are never closed blanks at the end are of the value, or not.
+      .flatMap((text) => [text.trimStart(), text.trim()]),
+  )
+  const cuts: Cut[][] = [usualCuts(raw)]
+  for (const text of texts) {
+    for (const bare of new Set([text, withoutComments(text)])) {
+      cuts.push(toggled(bare, false), ...pythonCuts(bare, false))
+      if (/["\\]/.test(bare)) cuts.push(toggled(bare, true))
+    }
+    if (text.includes('"')) cuts.push(...pythonCuts(text, true))
+    cuts.push(looseParameters(text).map(({ name, value }) => [name, value]))
+    cuts.push(...newerPythonCuts(text))
+  }
+  return cuts
+}
+
+/** As this package cuts it, and what it knows of others. The first semicolon is missing in some mail. */
+function usualCuts(raw: Buffer): Cut[] {
+  const { parameters } = parseParameters(Buffer.concat([NO_VALUE, raw]))
+  return parameters.flatMap(({ name, value, others }) =>
+    [value, ...others].map((text): Cut => [name, text]),
+  )
+}
+
+const NO_VALUE = Buffer.from(';')
+
+/**
+ * As postal-mime and mailparser cut it: a quote begins and ends what is quoted wherever it stands, and
+ * what comes behind it is junk.
+ *
+ * @param mailparser a backslash takes away the meaning of what follows outside quotes too, and a quote in
+ * the junk has none
+ */
+function toggled(text: string, mailparser: boolean): Cut[] {
+  const cuts: Cut[] = []
+  // The value of the field may be quoted too.
+  let name: string | undefined = ''
+  let start = 0
+  let value = ''
+  let isQuoted = false
+  let isClosed = false
+  const end = (at: number): void => {
+    if (name) cuts.push([name, value])
+    name = undefined
+    value = ''
+    isQuoted = false
+    isClosed = false
+    start = at + 1
+  }
+  let blank = ''
+  for (let at = 0; at < text.length; at++) {
+    if (name === undefined) {
+      at = indexOfEither(text, '=', ';', at)
+      if (text[at] === '=') {
+        name = text.slice(start, at).trim().toLowerCase()
+        blank = ''
+      } else if (at < text.length) end(at)
+      continue
+    }
+    const one = text[at]!
+    if (mailparser && isClosed && one !== ';') continue
+    else if (one === '\\' && (isQuoted || mailparser)) {
+      at++
+      // postal-mime takes it behind a closing quote too.
+      if (value !== '') value += blank
+      blank = ''
+      value += text[at] ?? ''
+    } else if (one === '"') {
+      if (isQuoted) isClosed = true
+      else if (value !== '') value += blank
+      blank = ''
+      isQuoted = !isQuoted
+    } else if (!isQuoted && one === ';') end(at)
+    else if (isClosed) continue
+    else if (!isQuoted && (one === ' ' || one === '\t')) blank += one
+    else {
+      if (value !== '') value += blank
+      blank = ''
+      // As much as means nothing.
+      const from = at
+      while (at + 1 < text.length && !MEANS[text.charCodeAt(at + 1)]) at++
+      value += text.slice(from, at + 1)
+    }
+  }
+  end(text.length)
+  return cuts
+}
+
+/** What may mean something in a value. */
+const MEANS: Readonly<Record<number, true>> = Object.fromEntries(
+  Array.from('\\"; \t', (one) => [one.charCodeAt(0), true]),
+)
+
+function indexOfEither(text: string, one: string, other: string, from: number): number {
+  const [a, b] = [one.charCodeAt(0), other.charCodeAt(0)]
+  let at = from
+  while (at < text.length && text.charCodeAt(at) !== a && text.charCodeAt(at) !== b) at++
+  return at
+}
+
+/**
+ * As Python's email cuts it: at a semicolon with an even number of quotes before it.
+ *
+ * @param blind quotes mean nothing: one that is never closed hides nothing
+ */
+function pythonCuts(text: string, blind: boolean): Cut[][] {
+  const cuts: Cut[] = []
+  let isValueCut = false
+  let start = 0
+  let quotes = 0
+  for (let at = 0; at <= text.length; at++) {
+    const one = text.charCodeAt(at)
+    if (!blind && one === QUOTE && (at === start || text[at - 1] !== '\\')) quotes++
+    if (at < text.length && (one !== SEMICOLON || (quotes % 2 === 1 && at > start))) continue
+    const piece = text.slice(start, at)
+    const equals = piece.indexOf('=')
+    if (equals !== -1) {
+      const name = piece.slice(0, equals).trim().toLowerCase()
+      const value = piece.slice(equals + 1).trim()
+      cuts.push([name, unquoted(value)])
+      isValueCut ||= start === 0
+    }
+    start = at + 1
+    quotes = 0
+  }
+  // What stands before the first semicolon is no parameter to it.
+  return isValueCut ? [cuts, cuts.slice(1)] : [cuts]
+}
+
+const QUOTE = 0x22
+const SEMICOLON = 0x3b
+
+/** As its newer policies do, which write a field anew and read that. */
+function newerPythonCuts(text: string): Cut[][] {
+  const { start, values } = pythonReading(text)
+  const cuts: Cut[] = []
+  let written = start
+  for (const { name, charset, pieces } of values) {
+    const bytes = Buffer.concat(
+      pieces.map(({ isExtended, value }) =>
+        isExtended ? percentDecoded(value) : encodeText(value),
+      ),
+    )
+    const texts = pieces.some(({ isExtended }) => isExtended)
+      ? charsetReadings(charset, bytes)
+      : [decodeText(bytes)]
+    for (const one of texts) cuts.push([name, one])
+    written += `; ${name}="${texts[0]!.replaceAll(/["\\]/g, '\\$&')}"`
+  }
+  // It may not mean what was meant: where a quote has no end, or what was in an encoded word is no longer.
+  if (start.includes('=?')) return [cuts, ...pythonCuts(decodeEncodedWords(written), false)]
+  return start.includes('"') ? [cuts, ...pythonCuts(written, false)] : [cuts]
+}
+
+function unquoted(value: string): string {
+  if (value.length < 2) return value
+  if (value.startsWith('"') && value.endsWith('"')) {
+    const inner = value.slice(1, -1)
+    return inner.includes('\\') ? inner.replaceAll('\\\\', '\\').replaceAll('\\"', '"') : inner
+  }
+  return value.startsWith('<') && value.endsWith('>') ? value.slice(1, -1) : value
+}
+
+/** Comments, where they may stand: not in quotes, and not in the middle of a value (`x(1).txt`). */
+function withoutComments(text: string): string {
+  if (!text.includes('(')) return text
+  let result = ''
+  let depth = 0
+  let isQuoted = false
+  let inValue = false
+  for (let at = 0; at < text.length; at++) {
+    const one = text[at]!
+    if (one === '\\') {
+      if (depth === 0) result += text.slice(at, at + 2)
+      at++
+      continue
+    }
+    if (depth > 0) {
+      if (one === '(') depth++
+      else if (one === ')') depth--
+      continue
+    }
+    if (one === '"') isQuoted = !isQuoted
+    else if (!isQuoted) {
+      const last = text[at - 1]
+      if (one === '(' && (!inValue || last === ' ' || last === '\t' || last === '"')) {
+        depth = 1
+        continue
+      }
+      if (one === '=') inValue = true
+      else if (one === ';') inValue = false
+    }
+    result += one
+  }
+  return result
+}
+
+// ---- RFC 2231
+
+interface Section {
+  readonly full: string
+  readonly number: number
+  readonly encoded: boolean
+  readonly value: string
+}
+
+/** The values of parameters of one name. */
+function valuesOf(cuts: readonly Cut[]): Set<string> {
+  const values = new Set<string>()
+  const sections: Section[] = []
+  for (const [full, value] of cuts) {
+    const match = /\*(\d{0,9})(\*?)$/.exec(full)
+    if (match === null) values.add(value)
+    else {
+      const number = Number(match[1])
+      const encoded = match[2] === '*' || match[1] === ''
+      sections.push({ full, number, encoded, value })
+      // Alone, too: it may stand beside `filename*0`.
+      if (match[1] === '') addJoined([sections.at(-1)!], values)
+    }
+  }
+  if (sections.length === 0) return values
+  const byNumber = sections.toSorted((a, b) => a.number - b.number)
+  const first = firstOf(byNumber, ({ number }) => number)
+  const last = firstOf(byNumber.toReversed(), ({ number }) => number).toReversed()
+  const gap = first.findIndex(({ number }, i) => number !== i)
+  // Programs stop at a gap, or do not; they take the first or the last of two with one number, the first of
+  // each name (`filename*0`, `filename*0*`), or all of them.
+  const lists = [first, last, firstOf(byNumber, ({ full }) => full), byNumber, sections]
+  if (gap > 0) lists.push(first.slice(0, gap), last.slice(0, gap))
+  if (first.length < sections.length) {
+    // Python sorts those of one number by their text.
+    lists.push(sections.toSorted((a, b) => a.number - b.number || (a.value < b.value ? -1 : 1)))
+  }
+  const seen = new Set<string>()
+  for (const list of lists) {
+    const key = JSON.stringify(list.map(({ full, value }) => [full, value]))
+    if (!seen.has(key)) addJoined(list, values)
+    seen.add(key)
+  }
+  return values
+}
+
+/** Of a name in pieces that says several. */
+const MAX_CHARSETS = 4
+
+function firstOf(sections: readonly Section[], key: (one: Section) => unknown): Section[] {
+  const first = new Map<unknown, Section>()
+  for (const one of sections) if (!first.has(key(one))) first.set(key(one), one)
+  return [...first.values()]
+}
+
+const EXTENDED = /^([^']*)'[^']*'(.*)$/s
+
+function addJoined(sections: readonly Section[], values: Set<string>): void {
+  const raw = sections.map(({ value }) => value).join('')
+  const [{ number, encoded: isFirst, value: start }] = sections as [Section]
+  if (number > 0 || !isFirst || !EXTENDED.test(start)) values.add(raw)
+  if (!sections.some(({ encoded }) => encoded)) return
+  const charsets = new Set<string>()
+  const rest = sections.map((section) => {
+    // The first says what it is in, or of several first ones each.
+    const parts = section.number === 0 && section.encoded ? EXTENDED.exec(section.value) : null
+    if (parts !== null) charsets.add(parts[1]!)
+    return parts === null ? section : { ...section, value: parts[2]! }
+  })
+  const decoded = Buffer.concat(
+    rest.map(({ encoded, value }) => (encoded ? percentDecoded(value) : encodeText(value))),
+  )
+  // Percent signs of what is not marked as encoded; and quotes that are behind them.
+  const all = Buffer.concat(rest.map(({ value }) => percentDecoded(value)))
+  if (charsets.size === 0) charsets.add('')
+  // Each costs as much as all the rest.
+  for (const charset of [...charsets].slice(0, MAX_CHARSETS)) {
+    add(charset, decoded)
+    if (!all.equals(decoded)) add(charset, all)
+  }
+  // Some look for the charset when they have the whole; Python where only what is marked was decoded.
+  const marked = sections.map(({ encoded, value }) =>
+    encoded ? percentDecoded(value) : encodeText(value),
+  )
+  const whole = percentDecoded(raw)
+  const wholes = new Set([whole, Buffer.concat(marked)].map((one) => one.toString('latin1')))
+  for (const one of wholes) {
+    const late = EXTENDED.exec(one)
+    if (late !== null) add(late[1]!, Buffer.from(late[2]!, 'latin1'))
+  }
+  if (!EXTENDED.test(whole.toString('latin1'))) add('', whole)
+
+  function add(name: string, bytes: Buffer): void {
+    for (const text of charsetReadings(name, bytes)) values.add(text)
+  }
+}
+
+// ---- RFC 2047, and what ends a name
+
+function addTexts(value: string, texts: Set<string>): void {
+  const words = value.includes('=?') ? [decodeEncodedWords(value), ...wordReadings(value)] : []
+  for (const text of new Set([...words, value])) {
+    texts.add(text)
+    texts.add(unquoted(text.trim()))
+    if (!text.includes('\0')) continue
+    // Programs in C end it there, others pass over it.
+    texts.add(text.slice(0, text.indexOf('\0')))
+    texts.add(text.replaceAll('\0', ''))
+  }
+}

@@ -1,0 +1,353 @@
+import { UsageError } from '../../errors.ts'
+import { decodeByTable, encodeText } from '../../protocol/text.ts'
+import { encodeCharset } from '../encodings/charset.ts'
+import { charsetInHtml } from './html-charset.ts'
+import { readingOfPart } from '../tree/content-guesses.ts'
+import { srcsetUrls } from './html-rules.ts'
+import {
+  applyEdits,
+  escapeHtml,
+  readHtml,
+  TEXT_ELEMENTS,
+  type HtmlAttribute,
+  type HtmlEdit,
+  type HtmlStartTag,
+} from './html-tokens.ts'
+import type { MimePart } from '../tree/part.ts'
+import { guessedPart } from '../tree/text-edit.ts'
+import { Turns } from '../turns.ts'
+
+/** Changes of HTML that leave everything else as it is to the byte. */
+
+export { sanitizeHtml, type SanitizedHtml } from './html-sanitize.ts'
+export type { SanitizeOptions } from './sanitize-options.ts'
+
+// ---- links
+
+/** Where a link stands. */
+export interface HtmlLink {
+  /** in lower case */
+  readonly element: string
+  /** in lower case */
+  readonly attribute: string
+}
+
+/** Gives another address, or `undefined` to leave it. */
+export type RewriteLink = (url: string, link: HtmlLink) => string | undefined
+
+const LINKS: ReadonlySet<string> = new Set([
+  'action',
+  'background',
+  'formaction',
+  'href',
+  'poster',
+  'src',
+  'srcset',
+  'xlink:href',
+])
+
+const isLink = (element: string, { name }: HtmlAttribute): boolean =>
+  (LINKS.has(name) && element !== 'base') || (name === 'data' && element === 'object')
+
+/** In more comments and `noscript` than this, links are left: each is read by itself. */
+const MAX_INNER = 1_000
+
+/**
+ * Asks for each address in HTML whether it is to be another one: `href`, `src`, `srcset` (each of its
+ * addresses), `action`, `formaction`, `background`, `poster` and `xlink:href` of every element but
+ * `base`, and `data` of `object`; also in `noscript` and in comments with a condition
+ * (`<!--[if mso]>`), which mail programs show. The callback gets the address as it is meant, character
+ * references decoded; what it gives is encoded. Addresses in style sheets are not looked for.
+ *
+ * Of a tag only the attributes that change are written anew. Without a change it is the very same
+ * string. The time grows with the length; links in more than 1,000 such comments, or behind 5,000
+ * `svg`, are left.
+ *
+ * @throws UsageError INVALID_OPTION if the callback gives something else; and what it throws itself
+ */
+export async function rewriteLinks(html: string, rewrite: RewriteLink): Promise<string> {
+  if (typeof rewrite !== 'function') {
+    throw new UsageError(
+      'INVALID_OPTION',
+      'rewriteLinks takes a function as its second argument',
+    )
+  }
+  const outer = await linkEdits(html, 0, rewrite)
+  const edits = outer.edits
+  for (const { start, end } of outer.inner.slice(0, MAX_INNER)) {
+    const inner = await linkEdits(html.slice(start, end), start, rewrite)
+    for (const edit of inner.edits) edits.push(edit)
+  }
+  edits.sort((a, b) => a.start - b.start)
+  return applyEdits(html, edits)
+}
+
+interface LinkEdits {
+  readonly edits: HtmlEdit[]
+  /** texts that are HTML to some programs */
+  readonly inner: { readonly start: number; readonly end: number }[]
+}
+
+async function linkEdits(
+  html: string,
+  offset: number,
+  rewrite: RewriteLink,
+): Promise<LinkEdits> {
+  const edits: HtmlEdit[] = []
+  const inner: { start: number; end: number }[] = []
+  let noscript: number | undefined
+  await readHtml(html, {
+    startTag(tag) {
+      for (const attribute of tag.attributes) {
+        if (!isLink(tag.name, attribute)) continue
+        const value = newValue(tag, attribute, rewrite)
+        if (value === attribute.value) continue
+        const { start, end, name } = attribute
+        const written = `${html.slice(start, start + name.length)}="${escapeHtml(value)}"`
+        edits.push({ start: offset + start, end: offset + end, text: written })
+      }
+      // In a drawing it is an element like others, whose tags come by themselves.
+      noscript = tag.name === 'noscript' ? tag.end : undefined
+    },
+    endTag({ name, start }) {
+      if (name !== 'noscript') return
+      if (noscript !== undefined) inner.push({ start: noscript, end: start })
+      noscript = undefined
+    },
+    comment(start, end) {
+      noscript = undefined
+      const condition = /^<!--\[if[^\]]*\]>/i.exec(
+        html.slice(start, Math.min(end, start + 200)),
+      )
+      if (condition !== null) inner.push({ start: start + condition[0].length, end })
+    },
+  })
+  return { edits, inner }
+}
+
+function newValue(tag: HtmlStartTag, attribute: HtmlAttribute, rewrite: RewriteLink): string {
+  const { name, value } = attribute
+  const link = { element: tag.name, attribute: name }
+  const ask = (url: string): string => {
+    const answer: unknown = rewrite(url, link)
+    if (answer === undefined || typeof answer === 'string') return answer ?? url
+    throw new UsageError(
+      'INVALID_OPTION',
+      `the callback of rewriteLinks gives a string or undefined, not ${typeof answer}`,
+    )
+  }
+  if (name !== 'srcset') return ask(value)
+  const pieces: string[] = []
+  let at = 0
+  for (const { url, start, end } of srcsetUrls(value)) {
+    // A blank or a comma in the address would end it.
+    const answer = ask(url)
+    pieces.push(value.slice(at, start), answer === url ? url : answer.replaceAll(/\s/g, '%20'))
+    at = end
+  }
+  return pieces.join('') + value.slice(at)
+}
+
+// ---- banners and footers
+
+/** Elements of the head: a body that is not marked begins with the first other one. */
+const HEAD: ReadonlySet<string> = new Set(
+  'base basefont bgsound head html link meta noframes noscript script style title'.split(' '),
+)
+
+/**
+ * Puts a piece of HTML at the top of what is shown, or at its bottom; nothing else is changed. The top is
+ * behind the first `<body>`, or before the first thing that begins the body without one. The bottom is
+ * before the last `</body>`, else before the last `</html>`, else at the end; never inside a comment,
+ * a tag, a drawing or an element such as `style` or `textarea` that is still open there.
+ *
+ * The piece is written as it is. The time grows with the length; nothing is looked for behind 5,000 `svg`.
+ *
+ * @throws UsageError INVALID_OPTION for another place
+ */
+export async function insertHtml(
+  html: string,
+  fragment: string,
+  place: 'top' | 'bottom',
+): Promise<string> {
+  if (place !== 'top' && place !== 'bottom') {
+    throw new UsageError('INVALID_OPTION', `a place is 'top' or 'bottom', not ${String(place)}`)
+  }
+  const at = await placeIn(html, place)
+  return html.slice(0, at) + fragment + html.slice(at)
+}
+
+/** Where a banner or a footer belongs, as an offset. */
+export async function placeIn(html: string, place: 'top' | 'bottom'): Promise<number> {
+  return place === 'top' ? await topOf(html) : await bottomOf(html)
+}
+
+async function topOf(html: string): Promise<number> {
+  let at = 0
+  /** an element of text in the head, whose end is still to come */
+  let open = false
+  await readHtml(html, {
+    doctype(_start, end) {
+      at = html[end - 1] === '>' ? end : at
+    },
+    startTag({ name, start, end }) {
+      if (name === 'body') at = end
+      if (!HEAD.has(name)) {
+        // Blanks and comments above the body stay above it.
+        if (name !== 'body' && name !== 'frameset') at = start
+        return false
+      }
+      open = TEXT_ELEMENTS.has(name)
+      if (!open) at = end
+      return true
+    },
+    endTag({ name, end }) {
+      if (HEAD.has(name)) at = end
+      open = false
+    },
+    text(start, _end, text) {
+      if (open || /^\s*$/.test(text)) return
+      at = start
+      return false
+    },
+  })
+  return at
+}
+
+async function bottomOf(html: string): Promise<number> {
+  let body: number | undefined
+  let page: number | undefined
+  let text: { readonly name: string; readonly start: number } | undefined
+  let foreign: { readonly name: string; readonly start: number } | undefined
+  let depth = 0
+  /** of a comment that never ends */
+  let comment: number | undefined
+  const last = await readHtml(html, {
+    startTag({ name, start, selfClosing }) {
+      if (name === 'svg' || name === 'math') {
+        foreign ??= selfClosing ? undefined : { name, start }
+        if (foreign?.name === name && !selfClosing) depth++
+      } else if (foreign === undefined && TEXT_ELEMENTS.has(name)) text = { name, start }
+    },
+    endTag({ name, start }) {
+      text = undefined
+      if (name === foreign?.name && --depth === 0) foreign = undefined
+      if (name === 'body') body = start
+      if (name === 'html') page = start
+      if (name === 'body' || name === 'html') {
+        foreign = undefined
+        depth = 0
+      }
+    },
+    comment(start, end) {
+      if (!isClosed(html.slice(start, end))) comment = start
+    },
+    doctype(start, end) {
+      if (html[end - 1] !== '>') comment = start
+    },
+  })
+  const marked = body ?? page
+  if (marked !== undefined) return marked
+  return Math.min(text?.start ?? last, foreign?.start ?? last, comment ?? last)
+}
+
+/** Whether a comment ends before the text does (HTML, section 13.2.5.43). */
+const isClosed = (raw: string): boolean =>
+  raw.startsWith('<!--')
+    ? raw === '<!-->' || raw === '<!--->' || (raw.length > 6 && /--!?>$/.test(raw.slice(-4)))
+    : raw.endsWith('>')
+
+// ---- parts
+
+/**
+ * Changes the HTML of a part, read in its own charset. It is written back only if it is another one;
+ * tells whether it was. Charset, transfer encoding and line ends are kept where they can be.
+ *
+ * Where the charset is a guess, bytes beyond ASCII come as lone surrogates (as in `decodeText`) and go
+ * back as they were; other characters that are new are written as references.
+ *
+ * @throws UsageError SEALED_PART, WRONG_STAGE; INVALID_OPTION if the function gives no string;
+ * GUESSED_PART if it changes HTML that cannot be read without a guess and cannot be kept
+ */
+export async function rewriteHtmlPart(
+  part: MimePart,
+  rewrite: (html: string) => Promise<string> | string,
+): Promise<boolean> {
+  const { html, write } = await writableHtml(part)
+  const changed: unknown = await rewrite(html)
+  if (typeof changed !== 'string') {
+    throw new UsageError('INVALID_OPTION', 'the function gives the new HTML as a string')
+  }
+  if (changed === html) return false
+  await write(changed)
+  return true
+}
+
+interface WritableHtml {
+  readonly html: string
+  readonly write: (changed: string) => Promise<void> | void
+}
+
+/** The HTML of a part, and how another is written so that all bytes it still has are the same. */
+async function writableHtml(part: MimePart): Promise<WritableHtml> {
+  const turns = new Turns()
+  const bytes = part.bytes()
+  const html = await part.text()
+  await turns.next()
+  const { guesses } = part
+  await turns.next()
+  const reading = readingOfPart(part, bytes)
+  await turns.next()
+  const name = part.charset ?? charsetInHtml(part.type, bytes) ?? 'us-ascii'
+  if (guesses.every((guess) => guess === 'charset')) {
+    // In codes with shifts, what stands above new text would be written in another way.
+    const shifts = /utf-?7|^hz|2022/.test(name)
+    const isText = reading.sure || (!reading.ascii && !shifts)
+    const same = isText && (await encodeCharset(name, html))?.equals(bytes) === true
+    await turns.next()
+    if (same) {
+      const write = async (changed: string): Promise<void> => {
+        const next = await encodeCharset(name, changed)
+        // A text that was ASCII, and is no longer, has to say what it is.
+        const said = part.charset !== undefined || isAscii(changed) || !isAscii(html)
+        if (next !== undefined && said) part.setContent(next)
+        else if (reading.sure) await part.setText(changed)
+        else throw guessedHtml(part)
+      }
+      return { html, write }
+    }
+    if (reading.ascii) {
+      return {
+        html: escapedBytes(bytes),
+        write: (changed) => part.setContent(encodeText(withReferences(changed))),
+      }
+    }
+    if (reading.sure) return { html, write: (changed) => part.setText(changed) }
+  }
+  return {
+    html,
+    write() {
+      throw guessedHtml(part)
+    },
+  }
+}
+
+const guessedHtml = ({ guesses }: MimePart): UsageError =>
+  guessedPart(
+    'rewriteHtmlPart',
+    guesses.length > 0 ? guesses : ['charset'],
+    'leave it alone, or replace it as a whole',
+  )
+
+const isAscii = (text: string): boolean => /^[\0-\x7f]*$/.test(text)
+
+/** A character for each byte: beyond ASCII the lone surrogate that stands for it. */
+const escapedBytes = (bytes: Buffer): string => decodeByTable(bytes, ESCAPED)
+
+const ESCAPED = Uint16Array.from({ length: 256 }, (_none, byte) =>
+  byte < 0x80 ? byte : 0xdc00 + byte,
+)
+
+/** Characters beyond ASCII as references; those that stand for bytes stay. */
+export const withReferences = (html: string): string =>
+  html.replaceAll(/[^\0-\x7f\udc80-\udcff]/gu, (one) => `&#${one.codePointAt(0)!};`)
