@@ -1,7 +1,7 @@
 // Spans for OpenTelemetry: one for each message, and in it one for each call of a handler.
 import { tracingChannel } from 'node:diagnostics_channel'
 import { ROOT_CONTEXT, SpanStatusCode, trace, type Span, type Tracer } from '@opentelemetry/api'
-import { observe, type HandlerTrace } from 'tsmilter'
+import { observe, type HandlerTrace } from 'tsmilter/telemetry'
 import { activeContext } from './context-manager.ts'
 
 /** Once, when OpenTelemetry is set up: `traceMail(trace.getTracer('mail'))`. */

@@ -1,14 +1,14 @@
 // Writes the blocks of docs/signatures.md from the declarations of the package, which must be built. A block is the
-// one behind a comment such as `<!-- serve ServeOptions -->`, and has what these names of the root stand for.
-import { readFileSync, writeFileSync } from 'node:fs'
+// one behind a comment such as `<!-- serve ServeOptions -->`, and has what these names stand for: all that the root
+// exports, and the types and constants they are written with.
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { format, resolveConfig } from 'prettier'
 import { root } from './setup.js'
 
 const PAGE = 'docs/signatures.md'
-/** What docs/telemetry.md and docs/errors.md are about: modules, and single names of others. */
-const ELSEWHERE = /channels|message-content|handler-trace|errors/
-const ELSEWHERE_TOO = new Set(['EditCounts', 'EditMethod'])
+/** What docs/errors.md is about. */
+const ELSEWHERE = /errors/
 const BLOCK = /<!-- ((?:\w+ )+)-->\n+```ts\n[^]*?\n?```/g
 
 const declarations = (path) => readFileSync(join(root, 'dist', path), 'utf8')
@@ -127,25 +127,38 @@ function wrapped(text) {
   return lines
 }
 
-const index = declarations('index.d.ts')
-const modules = exportsOf(index)
+const modules = exportsOf(declarations('index.d.ts'))
+/** Where any other name is declared. */
+const others = new Map()
+for (const path of readdirSync(join(root, 'dist'), { recursive: true, encoding: 'utf8' })) {
+  if (!path.endsWith('.d.ts') || path.endsWith('index.d.ts')) continue
+  const names = /^export (?:declare )?(?:interface|class|function|const|type) (\w+)/gm
+  for (const [, name] of declarations(path).matchAll(names)) {
+    others.set(name, [...new Set([...(others.get(name) ?? []), path])])
+  }
+}
+function moduleOf(name) {
+  const exported = modules.get(name)
+  if (exported !== undefined) return exported
+  const paths = others.get(name) ?? []
+  if (paths.length === 1) return paths[0]
+  throw new Error(`${PAGE}: ${name} is declared in ${paths.join(' and ') || 'no module'}`)
+}
 const file = join(root, PAGE)
 const page = readFileSync(file, 'utf8')
 const named = new Set()
 const text = page.replaceAll(BLOCK, (_block, list) => {
   const names = list.trim().split(' ')
   const code = names.flatMap((name) => {
-    const module = modules.get(name)
-    if (module === undefined) throw new Error(`${PAGE}: tsmilter exports no ${name}`)
     named.add(name)
-    return declarationsOf(name, declarations(module)).map(shown)
+    return declarationsOf(name, declarations(moduleOf(name))).map(shown)
   })
   return `<!-- ${list}-->\n\n\`\`\`ts\n${code.join('\n\n')}\n\`\`\``
 })
 const missing = [...modules]
   .filter(([, module]) => !ELSEWHERE.test(module))
   .map(([name]) => name)
-  .filter((name) => !named.has(name) && !ELSEWHERE_TOO.has(name))
+  .filter((name) => !named.has(name))
 if (missing.length > 0) throw new Error(`${PAGE} leaves out ${missing.join(', ')}`)
 const written = await format(text, { ...(await resolveConfig(file)), filepath: file })
 if (process.argv.includes('--check')) {

@@ -1,8 +1,3 @@
-import { UsageError } from '../errors.ts'
-import { formatMacroList } from '../protocol/macros.ts'
-import type { Verdict } from '../session/verdict.ts'
-import { isStage, optionalStages, STAGES, type Stage } from '../protocol/stages.ts'
-
 /**
  * Marks on handlers: they change what is negotiated, so they cannot be options of a call. Each works
  * as a decorator of a class method and as a wrapper of a function:
@@ -10,6 +5,10 @@ import { isStage, optionalStages, STAGES, type Stage } from '../protocol/stages.
  *     class Filter extends Base { \@noReply override header(name: string, value: string) { ... } }
  *     const handlers = { header: noReply((ctx, name, value) => { ... }) }
  */
+import { UsageError } from '../errors.ts'
+import { formatMacroList } from '../protocol/macros.ts'
+import type { Verdict } from '../session/verdict.ts'
+import { isStage, optionalStages, STAGES, type Stage } from '../protocol/stages.ts'
 
 /** How text that is not valid UTF-8 reaches a handler; see {@link decode}. */
 export type DecodeStrategy = 'surrogateescape' | 'bytes' | 'strict' | 'ignore' | 'replace'

@@ -1,7 +1,6 @@
+/** Which parts of a message are versions of its text, for a footer. */
 import type { MimePart } from './tree/part.ts'
 import type { Turns } from './turns.ts'
-
-/** Which parts of a message are versions of its text, for a footer. */
 
 /** One of the alternatives in which a text is there. */
 export type TextVersion =

@@ -5,7 +5,13 @@ export { MimePart } from './tree/part.ts'
 export type { EditOptions } from './tree/text-edit.ts'
 export type { Guess } from './tree/guesses.ts'
 export type { PartHeaders } from './fields/part-headers.ts'
-export type { Address, Mailbox, MailboxGroup } from './fields/mailboxes.ts'
+export type {
+  Address,
+  Mailbox,
+  MailboxGroup,
+  NewAddress,
+  NewMailbox,
+} from './fields/mailboxes.ts'
 export type { NewPart } from './tree/new-part.ts'
 export type { Protection } from './tree/protection.ts'
 export type { TransferEncoding } from './encodings/transfer-encoding.ts'

@@ -42,3 +42,9 @@ export type {
   Recipient,
   Transaction,
 } from './transaction.ts'
+export {
+  formatForPostfix,
+  formatListenAddress,
+  parseListenAddress,
+  type ListenAddress,
+} from '../net/listen-address.ts'

@@ -1,3 +1,4 @@
+/** The commands, from the mail server to the filter: payloads in both directions. */
 import { isIPv6, SocketAddress } from 'node:net'
 import { ProtocolError } from '../errors.ts'
 import { copyBytes } from './bytes.ts'
@@ -8,8 +9,6 @@ import { decodeMacros, encodeMacros, type Macros } from './macros.ts'
 import { decodeOffer, encodeOffer, type Offer } from './negotiation.ts'
 import { decodeStrings, endOfString, malformed, stringParts } from './strings.ts'
 import { decodeText, encodeText } from './text.ts'
-
-/** The commands, from the mail server to the filter: payloads in both directions. */
 
 /** Of a client's address. */
 export type AddressFamily = 'inet' | 'inet6' | 'unix' | 'unknown'

@@ -1,12 +1,11 @@
-import type { TextOrBytes } from './text.ts'
-import { Action, Response } from './constants.ts'
-
 /**
  * The edits of the protocol: the changes to a message that a filter may send at end of message. What there is
  * to know of one stands in its row here and nowhere else; docs/protocol.md has the same table for people.
  *
  * Sources: libmilter's `mfdef.h` and `mfapi.h` (letters, actions) and `smfi.c` (payloads).
  */
+import type { TextOrBytes } from './text.ts'
+import { Action, Response } from './constants.ts'
 
 /** A change to the message; legal only in the answer to end of message. */
 export type EditMessage =

@@ -1,5 +1,3 @@
-import { Command, MacroStage, OLDEST_PROTOCOL_VERSION, Step } from './constants.ts'
-
 /**
  * The events of the protocol: the commands that a filter answers. What there is to know of one stands in
  * its row here and nowhere else; docs/protocol.md has the same table for people.
@@ -7,6 +5,7 @@ import { Command, MacroStage, OLDEST_PROTOCOL_VERSION, Step } from './constants.
  * Sources: libmilter's `mfdef.h` (letters, bits) and `engine.c` (the order). The version of an event is the first
  * for which Postfix has its bits (`milter8.c`).
  */
+import { Command, MacroStage, OLDEST_PROTOCOL_VERSION, Step } from './constants.ts'
 
 /** An event by its SMTP command, or by what it carries. */
 export type EventName =

@@ -1,10 +1,9 @@
-import { ProtocolError } from '../errors.ts'
-import { letter } from './constants.ts'
-
 /**
  * A frame is a big-endian u32 length, a command byte and length - 1 bytes of payload.
  * PROTOCOL: `libmilter/comm.c` mi_rd_cmd, `mi_wr_cmd`.
  */
+import { ProtocolError } from '../errors.ts'
+import { letter } from './constants.ts'
 
 /** Length field and command byte. */
 export const FRAME_HEADER_SIZE = 5

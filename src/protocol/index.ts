@@ -6,7 +6,7 @@ import '../node-version.ts'
 
 export * from './constants.ts'
 export { NO_REPLY_STEPS, NO_SEND_STEPS } from './event-table.ts'
-export { decodeText, encodeText } from './text.ts'
+export { decodeText, encodeText, type TextOrBytes } from './text.ts'
 export {
   describeFrame,
   encodeFrame,
@@ -39,5 +39,6 @@ export {
   makeSmtpReply,
   MAX_REPLY_LINE,
   MAX_REPLY_LINES,
+  replyLines,
 } from './smtp-reply.ts'
 export type { SmtpReply } from './smtp-reply.ts'

@@ -1,14 +1,13 @@
-import type { MacroStage } from './constants.ts'
-import { Command, MAX_MACROS_PER_STAGE } from './constants.ts'
-import { UsageError } from '../errors.ts'
-import { encodeFrame, type Payload } from './frame.ts'
-import { decodeStrings, malformed, stringParts } from './strings.ts'
-
 /**
  * Macros are values the mail server tells about a command, in a frame of their own before it.
  * `{name}` and `name` are the same macro everywhere in this package; on the wire, names longer
  * than one letter have braces.
  */
+import type { MacroStage } from './constants.ts'
+import { Command, MAX_MACROS_PER_STAGE } from './constants.ts'
+import { UsageError } from '../errors.ts'
+import { encodeFrame, type Payload } from './frame.ts'
+import { decodeStrings, malformed, stringParts } from './strings.ts'
 
 /** A macro's name without braces, the form under which it is kept. */
 export function bareMacroName(name: string): string {

@@ -1,10 +1,9 @@
+/** The option negotiation, OPTNEG: the first frame in each direction. */
 import { Command, MacroStage, Response, V1_ACTIONS, V1_STEPS } from './constants.ts'
 import { encodeFrame, type Payload } from './frame.ts'
 import { bareMacroName, formatMacroList, type MacroLists } from './macros.ts'
 import { endOfString, malformed, stringParts } from './strings.ts'
 import { decodeText } from './text.ts'
-
-/** The option negotiation, OPTNEG: the first frame in each direction. */
 
 /** What the mail server offers: bits it understands. */
 export interface Offer {

@@ -1,3 +1,4 @@
+/** The replies, from the filter to the mail server: verdicts, edits, progress, negotiation. */
 import { ProtocolError } from '../errors.ts'
 import { CHUNK_SIZE, letter, Response } from './constants.ts'
 import { EDITS, editOf, isEdit, type EditFacts, type EditMessage } from './edit-table.ts'
@@ -6,8 +7,6 @@ import { decodeChoice, encodeChoice, type Choice } from './negotiation.ts'
 import { decodeSmtpReply, encodeSmtpReply, type SmtpReply } from './smtp-reply.ts'
 import { endOfString, malformed, NUL } from './strings.ts'
 import { decodeText, encodeText } from './text.ts'
-
-/** The replies, from the filter to the mail server: verdicts, edits, progress, negotiation. */
 
 /** A reply as data. */
 export type ReplyMessage =

@@ -1,8 +1,7 @@
+/** Strings on the wire: bytes ended by one NUL, one after the other, without a length. */
 import { ProtocolError } from '../errors.ts'
 import { decodeText, encodeText } from './text.ts'
 import type { Payload } from './frame.ts'
-
-/** Strings on the wire: bytes ended by one NUL, one after the other, without a length. */
 
 export const NUL: Buffer = Buffer.of(0)
 

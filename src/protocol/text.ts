@@ -1,10 +1,9 @@
-import { UsageError } from '../errors.ts'
-
 /**
  * Bytes as text and back, without loss. Valid UTF-8 is decoded; every other byte becomes one lone
  * surrogate U+DC80..U+DCFF, which encodes to the same byte again (the "surrogateescape" of
  * Python's PEP 383). So a string that came off the wire can always be sent back unchanged.
  */
+import { UsageError } from '../errors.ts'
 
 const ESCAPE = 0xdc00
 

@@ -1,8 +1,7 @@
+/** How large what is kept of a frame may be, and in how many pieces: far more than mail servers send. */
 import { Command, letter } from '../protocol/constants.ts'
 import type { FrameDecoder } from '../protocol/frame.ts'
 import { malformed } from '../protocol/strings.ts'
-
-/** How large what is kept of a frame may be, and in how many pieces: far more than mail servers send. */
 
 /**
  * Bytes of a command whose strings are kept as long as the connection or the message. A line of SMTP has 2,048

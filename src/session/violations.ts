@@ -1,7 +1,6 @@
+/** What is against the protocol though each frame can be read. */
 import { ProtocolError } from '../errors.ts'
 import { letter } from '../protocol/constants.ts'
-
-/** What is against the protocol though each frame can be read. */
 
 export function notNegotiated(command: number): ProtocolError {
   return new ProtocolError(

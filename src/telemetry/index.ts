@@ -19,3 +19,30 @@ export {
   type TelemetryServer,
   type TelemetryServerOptions,
 } from './http.ts'
+
+// Events
+export {
+  observe,
+  type TelemetryEvents,
+  type TelemetryListeners,
+} from '../diagnostics/channels.ts'
+export { askForContent, type MessageContent } from '../diagnostics/message-content.ts'
+export type { HandlerTrace } from '../diagnostics/handler-trace.ts'
+export type {
+  BodySpilled,
+  ClientRefused,
+  ConnectionClosed,
+  ConnectionOpened,
+  ConnectionOverload,
+  ConnectionRefused,
+  FailureCause,
+  HandlerDone,
+  HandlerFailed,
+  MessageDone,
+  MessageOverload,
+  MessageStarted,
+  MessageVerdict,
+  ProtocolViolation,
+  RefusalCode,
+} from '../diagnostics/channels.ts'
+export type { EditCounts, EditMethod } from '../diagnostics/edit-counts.ts'

@@ -78,7 +78,8 @@ describe('tsmilter run, before a connection is served', () => {
   it('takes PROXY headers, and what is told is the client', async () => {
     const directory = project({
       'config.mjs': `
-        import { defineConfig, observe } from 'tsmilter'
+        import { defineConfig } from 'tsmilter'
+import { observe } from 'tsmilter/telemetry'
         import tag from './tag.mjs'
         observe({ 'tsmilter:connection:open': ({ peer }) => console.log('client', peer) })
         export default defineConfig({

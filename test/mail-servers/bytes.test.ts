@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, it } from 'node:test'
-import { encodeText, noReply, type Handlers } from '../../src/index.ts'
+import { encodeText } from '../../src/protocol/text.ts'
+import { noReply, type Handlers } from '../../src/index.ts'
 import { eachServer, FROM, message, Stack, TO, withoutReceived } from './support/stack.ts'
 
 eachServer('bytes', (kind) => {

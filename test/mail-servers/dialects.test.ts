@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { Step, withEnvelope, type Handlers } from '../../src/index.ts'
+import { Step } from '../../src/protocol/constants.ts'
+import { withEnvelope, type Handlers } from '../../src/index.ts'
 import { startPostfix } from './support/postfix.ts'
 import { eachServer, FROM, message, Stack, TO, withoutReceived } from './support/stack.ts'
 

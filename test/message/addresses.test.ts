@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { defineFilter, type HeadersMail, type NewAddress } from '../../src/index.ts'
+import { defineFilter, type HeadersMail } from '../../src/index.ts'
+import type { NewAddress } from '../../src/mime/fields/mailboxes.ts'
 import { parseMime } from '../../src/mime/index.ts'
 import { deliver } from '../../src/testing/index.ts'
 

@@ -9,8 +9,8 @@ import {
   type FilterDefinition,
   type Mail,
   type MessageFilter,
-  type ReadKind,
 } from '../../src/index.ts'
+import type { ReadKind } from '../../src/message/stage-context.ts'
 import { deliver } from '../../src/testing/index.ts'
 
 const SERVERS = ['postfix', 'sendmail'] as const

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { defineFilter, observe, type ErrorPolicy } from '../../src/index.ts'
+import { defineFilter, type ErrorPolicy } from '../../src/index.ts'
+import { observe } from '../../src/diagnostics/channels.ts'
 import { deliver } from '../../src/testing/index.ts'
 import { atEnd, until } from '../support/resources.ts'
 import { slowDisk } from '../support/slow-disk.ts'

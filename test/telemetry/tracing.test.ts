@@ -7,11 +7,11 @@ import {
   compose,
   defineFilter,
   InterruptedError,
-  observe,
   REJECT,
   shadow,
   type Handlers,
 } from '../../src/index.ts'
+import { observe } from '../../src/diagnostics/channels.ts'
 import type { HandlerTrace } from '../../src/diagnostics/handler-trace.ts'
 import { deliver, openSession } from '../../src/testing/deliver.ts'
 import { atEnd } from '../support/resources.ts'

@@ -1,5 +1,3 @@
-import { UsageError } from '../../errors.ts'
-
 /**
  * Addresses of the envelope as RFC 5321, section 4.1.2 has them. Mail servers take what they are told for
  * granted: Sendmail makes two recipients of `a@b, c@d`.
@@ -8,6 +6,7 @@ import { UsageError } from '../../errors.ts'
  * words and quoted strings; what is not ASCII is let through (RFC 6531, section 3.3, and bytes that came so);
  * a name of this machine has no domain, such as `postmaster`.
  */
+import { UsageError } from '../../errors.ts'
 
 const ATOM = String.raw`[!#$%&'*+\-/0-9=?A-Z^_\x60a-z{|}~\x80-\xff]+`
 const WORD = String.raw`(?:${ATOM}|"(?:[^"\\]|\\.)*")`

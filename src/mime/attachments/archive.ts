@@ -1,3 +1,4 @@
+/** What is in a zip, as names; only zips in it are unpacked, to see what is in those. */
 import type { Entry } from 'yauzl'
 import { extensionOf } from './file-names.ts'
 import type { Span } from '../tree/span.ts'
@@ -11,8 +12,6 @@ import {
   otherLocalHeaders,
   type LocalHeader,
 } from './zip-layout.ts'
-
-/** What is in a zip, as names; only zips in it are unpacked, to see what is in those. */
 
 /** Why a zip, or one in it, could not be read in full. */
 export const ZIP_PROBLEMS = {

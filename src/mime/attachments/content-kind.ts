@@ -1,6 +1,5 @@
-import { htmlStart } from '../html/html-start.ts'
-
 /** What content is, told by its first bytes: those of the package file-type, and what mail needs more. */
+import { htmlStart } from '../html/html-start.ts'
 
 export interface ContentKind {
   /** the usual extension: `exe`, `pdf`, `tnef` */

@@ -1,7 +1,6 @@
+/** Names of files that are dangerous to open, or that hide what they name. */
 import { UsageError } from '../../errors.ts'
 import { DANGEROUS_EXTENSIONS } from './file-extensions.ts'
-
-/** Names of files that are dangerous to open, or that hide what they name. */
 
 /** Why a name is dangerous. */
 export const NAME_DANGERS = {

@@ -1,9 +1,8 @@
-import type { Span } from '../tree/span.ts'
-
 /**
  * Where things lie in a zip (APPNOTE.TXT of PKWARE, section 4.3): what is read before and beside the
  * central directory, which programs do not agree on.
  */
+import type { Span } from '../tree/span.ts'
 
 const LOCAL = Buffer.from('PK\x03\x04', 'latin1')
 const CENTRAL = Buffer.from('PK\x01\x02', 'latin1')

@@ -7,14 +7,14 @@ import { UsageError } from '../../errors.ts'
  * of them is loaded at once, and the program ends if that fails.
  *
  * @param url of the module that loads the package; undefined in a bundle of CommonJS, where `require` works
- * @param file what that module is called in this package
+ * @param file the path of that module in this package
  */
 export function checkBundle(
   url: string | undefined,
   file: string,
   load: () => Promise<unknown>,
 ): void {
-  if (url === undefined || new RegExp(`/mime/${file}\\.[jt]s$`).test(url)) return
+  if (url === undefined || new RegExp(`/${file}\\.[jt]s$`).test(url)) return
   load().catch((cause: unknown) => {
     // Nobody waits for it: an unhandled rejection ends the program.
     throw new UsageError(

@@ -1,10 +1,9 @@
+/** Charsets: those of the Encoding Standard at once, all others by iconv-lite when they are needed. */
 import { isAscii } from 'node:buffer'
 import { createRequire } from 'node:module'
 import { decodeByTable, decodeText, encodeText } from '../../protocol/text.ts'
 import { checkBundle } from './bundle.ts'
 import { utf7Decoder } from './utf7.ts'
-
-/** Charsets: those of the Encoding Standard at once, all others by iconv-lite when they are needed. */
 
 type Decode = (bytes: Buffer) => string
 const decoders = new Map<string, Decode | undefined>()
@@ -76,7 +75,7 @@ let iconv: Promise<Iconv> | undefined
 let loaded: Iconv | undefined
 const loadIconv = (): Promise<Iconv> =>
   (iconv ??= import('iconv-lite').then((module) => (loaded = module.default)))
-checkBundle(import.meta.url, 'charset', loadIconv)
+checkBundle(import.meta.url, 'mime/encodings/charset', loadIconv)
 
 /** At once, for names in headers; in a bundle it is there from the start, or was left out of it. */
 function iconvNow(): Iconv | undefined {

@@ -1,3 +1,4 @@
+/** What multiparts and messages say of what is in them as it stands (RFC 2045, section 6.4). */
 import { UsageError } from '../../errors.ts'
 import { mustNotBeEncoded } from '../fields/media-type.ts'
 import type { PartHeaders } from '../fields/part-headers.ts'
@@ -9,8 +10,6 @@ import {
   plainEncoding,
   type TransferEncoding,
 } from './transfer-encoding.ts'
-
-/** What multiparts and messages say of what is in them as it stands (RFC 2045, section 6.4). */
 
 interface Labelled {
   readonly encoding: TransferEncoding

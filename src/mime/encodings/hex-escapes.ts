@@ -1,7 +1,6 @@
+/** Bytes written as two hexadecimal digits: `%41` of RFC 2231, `=41` of RFC 2047. */
 import { encodeText } from '../../protocol/text.ts'
 import { HEX_VALUES } from './digits.ts'
-
-/** Bytes written as two hexadecimal digits: `%41` of RFC 2231, `=41` of RFC 2047. */
 
 const PERCENT = 0x25
 const EQUALS = 0x3d

@@ -1,9 +1,8 @@
+/** Content-Transfer-Encoding: what stands in a message, and the bytes it means (RFC 2045, section 6). */
 import { isAscii } from 'node:buffer'
 import { BASE64_VALUES, HEX_VALUES } from './digits.ts'
 import { hasLines, mustNotBeEncoded } from '../fields/media-type.ts'
 import type { Turns } from '../turns.ts'
-
-/** Content-Transfer-Encoding: what stands in a message, and the bytes it means (RFC 2045, section 6). */
 
 export type TransferEncoding = '7bit' | '8bit' | 'binary' | 'quoted-printable' | 'base64'
 

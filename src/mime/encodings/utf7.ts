@@ -1,9 +1,8 @@
-import { BASE64_VALUES } from './digits.ts'
-
 /**
  * UTF-7 (RFC 2152), and that of IMAP (RFC 3501, section 5.1.3). iconv-lite knows them,
  * too, but makes three objects for each sequence: of a megabyte of short ones that is most of a second at one go.
  */
+import { BASE64_VALUES } from './digits.ts'
 
 const MINUS = 0x2d
 const PLUS = 0x2b

@@ -1,3 +1,7 @@
+/**
+ * Text of address fields as it stands in a message: names and comments become encoded words where they
+ * must, addresses never (RFC 2047, section 5).
+ */
 import { UsageError } from '../../errors.ts'
 import type { Token } from './address-tokens.ts'
 import {
@@ -19,11 +23,6 @@ import {
   stretchText,
   type Stretch,
 } from './mailboxes.ts'
-
-/**
- * Text of address fields as it stands in a message: names and comments become encoded words where they
- * must, addresses never (RFC 2047, section 5).
- */
 
 /** Names of the old value as they are shown, and as they stand: they are written so again. */
 export type KeptNames = ReadonlyMap<string, string>

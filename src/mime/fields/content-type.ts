@@ -1,7 +1,6 @@
+/** Writing of fields with parameters. */
 import { decodeText, encodeText } from '../../protocol/text.ts'
 import { parameterSpans } from './parameters.ts'
-
-/** Writing of fields with parameters. */
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 

@@ -1,12 +1,11 @@
-import { encodeText } from '../../protocol/text.ts'
-import { decodeCharset } from '../encodings/charset.ts'
-import { equalsDecoded } from '../encodings/hex-escapes.ts'
-
 /**
  * Text beyond ASCII in header fields: encoded words, RFC 2047. Reading forgives what real mail does
  * (charset names of all kinds, characters cut between two words, blanks inside a word); writing is
  * always UTF-8, within every limit of the RFC, and only where it must be.
  */
+import { encodeText } from '../../protocol/text.ts'
+import { decodeCharset } from '../encodings/charset.ts'
+import { equalsDecoded } from '../encodings/hex-escapes.ts'
 
 const WORD = /=\?([^?\s*]+)(?:\*[^?\s]*)?\?([bq])\?([^?\r\n]*)\?=/gi
 /** Blanks between two encoded words are not part of the text. */

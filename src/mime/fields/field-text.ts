@@ -1,3 +1,4 @@
+/** Fields as text, each by its grammar: it says where an encoded word can stand (RFC 2047, section 5). */
 import { UsageError } from '../../errors.ts'
 import { decodeText, encodeText } from '../../protocol/text.ts'
 import { addressTokens, type Token } from './address-tokens.ts'
@@ -25,8 +26,6 @@ import {
 } from './encoded-words.ts'
 import { addressText, commentText, wholeEscapes } from './mailboxes.ts'
 import { parameterOf, parseParameters } from './parameters.ts'
-
-/** Fields as text, each by its grammar: it says where an encoded word can stand (RFC 2047, section 5). */
 
 export type FieldGrammar =
   /** anything; every word may be encoded */

@@ -1,12 +1,11 @@
-import { UsageError } from '../../errors.ts'
-import { decodeEncodedWords, LOOKS_ENCODED, trimBlanks } from './encoded-words.ts'
-import { addressTokens, commentEnd, routeEnd, type Token } from './address-tokens.ts'
-
 /**
  * Lists of addresses (RFC 5322, section 3.4, with the obsolete forms of section 4.4). In a message an
  * encoded word is one wherever a name or a comment can stand, and in quotes too, since many programs write
  * it there and readers decode it (Python's email and mailparser do). In text there are none.
  */
+import { UsageError } from '../../errors.ts'
+import { decodeEncodedWords, LOOKS_ENCODED, trimBlanks } from './encoded-words.ts'
+import { addressTokens, commentEnd, routeEnd, type Token } from './address-tokens.ts'
 
 /** One mailbox of an address field. */
 export interface Mailbox {

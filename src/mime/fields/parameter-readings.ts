@@ -1,3 +1,7 @@
+/**
+ * All that some program makes of the parameters of a field: whoever keeps something out has to see what
+ * each of them sees. Each of these readings is linear in the field, and a field is read once.
+ */
 import { decodeText, encodeText } from '../../protocol/text.ts'
 import { charsetReadings } from '../encodings/charset-readings.ts'
 import { decodeEncodedWords, unfold } from './encoded-words.ts'
@@ -5,11 +9,6 @@ import { percentDecoded } from '../encodings/hex-escapes.ts'
 import { looseParameters, parseParameters } from './parameters.ts'
 import { pythonReading } from './python-parameters.ts'
 import { wordReadings } from './word-readings.ts'
-
-/**
- * All that some program makes of the parameters of a field: whoever keeps something out has to see what
- * each of them sees. Each of these readings is linear in the field, and a field is read once.
- */
 
 /** A parameter as one program cuts it out, its name as it stands: `filename*0*`. */
 type Cut = readonly [name: string, value: string]

@@ -1,14 +1,13 @@
-import { decodeText } from '../../protocol/text.ts'
-import { decodeCharsetNow } from '../encodings/charset.ts'
-import { decodeEncodedWords, unfold } from './encoded-words.ts'
-import { percentDecoded } from '../encodings/hex-escapes.ts'
-import { isMediaType, lenientType } from './media-type.ts'
-
 /**
  * Values with parameters (`text/plain; charset=utf-8`), as real mail has them: quoted or not, cut in
  * pieces (RFC 2231), with encoded words in quotes, twice, without an end. Where programs disagree,
  * `readings` has all that some of them make of it.
  */
+import { decodeText } from '../../protocol/text.ts'
+import { decodeCharsetNow } from '../encodings/charset.ts'
+import { decodeEncodedWords, unfold } from './encoded-words.ts'
+import { percentDecoded } from '../encodings/hex-escapes.ts'
+import { isMediaType, lenientType } from './media-type.ts'
 
 export interface Parameter {
   /** in lower case, as it stands: `filename*0*` */

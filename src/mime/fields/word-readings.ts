@@ -1,10 +1,9 @@
-import { charsetReadings } from '../encodings/charset-readings.ts'
-import { equalsDecoded } from '../encodings/hex-escapes.ts'
-
 /**
  * What some program makes of encoded words (RFC 2047) in a name. Programs forgive other faults, know
  * other charsets, and put words together or do not.
  */
+import { charsetReadings } from '../encodings/charset-readings.ts'
+import { equalsDecoded } from '../encodings/hex-escapes.ts'
 
 const WORD = /=\?([^?]{0,75})\?([bq])\?([^?]*)\?=/gi
 const BETWEEN = /^[ \t\r\n]*$/

@@ -1,9 +1,8 @@
+/** In which charsets HTML may be read (HTML, section 13.2.3.2). */
 import { isAscii } from 'node:buffer'
 import { charsetReadings } from '../encodings/charset-readings.ts'
 import { hasShifts, isOfJapan, ownCodeOf, textsOutsideShifts } from '../encodings/own-codes.ts'
 import type { Turns } from '../turns.ts'
-
-/** In which charsets HTML may be read (HTML, section 13.2.3.2). */
 
 /** How far HTML is looked through for its charset; browsers go further than the 1,024 bytes of the standard. */
 const LOOKED_THROUGH = 2048

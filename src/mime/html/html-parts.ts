@@ -1,3 +1,4 @@
+/** Which parts are HTML, and which of those can be cleaned. */
 import { decodeCharset } from '../encodings/charset.ts'
 import { extensionOf } from '../attachments/file-names.ts'
 import { readingOfPart } from '../tree/content-guesses.ts'
@@ -10,8 +11,6 @@ import { isActiveXml, mayBeShown } from './html-xml.ts'
 import { isXmlType } from '../fields/media-type.ts'
 import type { MimePart } from '../tree/part.ts'
 import { Turns } from '../turns.ts'
-
-/** Which parts are HTML, and which of those can be cleaned. */
 
 /**
  * What a policy's function `html` is given: by type; or by name, where the type tells nothing. XHTML is

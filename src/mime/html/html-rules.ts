@@ -1,8 +1,7 @@
+/** What is active in HTML: it runs code, loads a page into this one, or leads away from it. */
 import { cleanStyle, isActiveStyle, isRemoteStyle } from './html-style.ts'
 import type { HtmlAttribute, HtmlStartTag } from './html-tokens.ts'
 import type { SanitizeOptions } from './sanitize-options.ts'
-
-/** What is active in HTML: it runs code, loads a page into this one, or leads away from it. */
 
 /** Taken out with all that is in them. Programs without scripts read `noscript` in another way. */
 export const REMOVED_WHOLE: ReadonlySet<string> = new Set([

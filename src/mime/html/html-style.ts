@@ -1,6 +1,5 @@
-import type { SanitizeOptions } from './sanitize-options.ts'
-
 /** Style sheets: what in them runs code or loads something, and how it is taken out. */
+import type { SanitizeOptions } from './sanitize-options.ts'
 
 /** Escapes undone, in lower case: only to look at. */
 const plainOf = (css: string): string =>

@@ -1,9 +1,8 @@
-import { Turns } from '../turns.ts'
-
 /**
  * HTML as tokens with their offsets, by the tokenizer of parse5. Changes are edits of the source: what no
  * edit covers stays as it is.
  */
+import { Turns } from '../turns.ts'
 
 export interface HtmlAttribute {
   /** in lower case, with its prefix: `xlink:href` */

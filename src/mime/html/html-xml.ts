@@ -1,12 +1,11 @@
-import { activeAttribute, isActiveTag, REMOVED_WHOLE } from './html-rules.ts'
-import type { SanitizeOptions } from './sanitize-options.ts'
-import { cleanStyle } from './html-style.ts'
-import type { HtmlAttribute } from './html-tokens.ts'
-
 /**
  * XHTML and SVG by the rules of XML. Any name may be an element of HTML there, by its namespace: names
  * count without their prefixes, and in any namespace. Nothing is cleaned; this only tells.
  */
+import { activeAttribute, isActiveTag, REMOVED_WHOLE } from './html-rules.ts'
+import type { SanitizeOptions } from './sanitize-options.ts'
+import { cleanStyle } from './html-style.ts'
+import type { HtmlAttribute } from './html-tokens.ts'
 
 /** Of XML that is neither XHTML nor SVG by its type: whether it may be either. */
 export function mayBeShown(xml: string): boolean {

@@ -1,3 +1,4 @@
+/** Changes of HTML that leave everything else as it is to the byte. */
 import { UsageError } from '../../errors.ts'
 import { decodeByTable, encodeText } from '../../protocol/text.ts'
 import { encodeCharset } from '../encodings/charset.ts'
@@ -16,8 +17,6 @@ import {
 import type { MimePart } from '../tree/part.ts'
 import { guessedPart } from '../tree/text-edit.ts'
 import { Turns } from '../turns.ts'
-
-/** Changes of HTML that leave everything else as it is to the byte. */
 
 export { sanitizeHtml, type SanitizedHtml } from './html-sanitize.ts'
 export type { SanitizeOptions } from './sanitize-options.ts'

@@ -1,10 +1,9 @@
+/** Boundaries that programs read in a Content-Type, as they stand in the lines of a message. */
 import { encodeText } from '../../protocol/text.ts'
 import { fieldAt, LONGEST_FIELD } from '../fields/content-field.ts'
 import { isMediaType } from '../fields/media-type.ts'
 import { readingsOf, withoutComments, type ParameterizedValue } from '../fields/parameters.ts'
 import type { Span } from './span.ts'
-
-/** Boundaries that programs read in a Content-Type, as they stand in the lines of a message. */
 
 /**
  * More of a message are not tried. In real mail lines of another boundary than the usual one do not occur, and

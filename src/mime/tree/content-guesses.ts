@@ -1,3 +1,4 @@
+/** Whether content is what the header of its part says: charset and transfer encoding. */
 import { isAscii } from 'node:buffer'
 import { withoutVoidEscapes } from '../encodings/charset.ts'
 import { charsetInHtml } from '../html/html-charset.ts'
@@ -8,8 +9,6 @@ import {
   transferEncoding,
   type TransferEncoding,
 } from '../encodings/transfer-encoding.ts'
-
-/** Whether content is what the header of its part says: charset and transfer encoding. */
 
 export interface CharsetReading {
   /** the bytes are text of the charset that is named, and no other reading is as good */

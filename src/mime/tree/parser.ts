@@ -1,3 +1,8 @@
+/**
+ * The structure of a message as offsets, in one pass and without recursion. A line that begins with
+ * `--` is compared with all boundaries that are open: an inner multipart that is never closed ends at
+ * the delimiter of an outer one.
+ */
 import { BoundaryReader, MAX_BOUNDARIES, type Boundaries } from './boundaries.ts'
 import { fieldNameEnd, fieldNameStart } from '../fields/field-name.ts'
 import { isMediaType, isMessageType } from '../fields/media-type.ts'
@@ -6,12 +11,6 @@ import type { MimeLimits, MimeProblem, MimeProblemCode } from './problems.ts'
 import type { ContentFacts, ContentFields, PartSpan, Span } from './span.ts'
 import { isIdentity, transferEncoding } from '../encodings/transfer-encoding.ts'
 import type { Turns } from '../turns.ts'
-
-/**
- * The structure of a message as offsets, in one pass and without recursion. A line that begins with
- * `--` is compared with all boundaries that are open: an inner multipart that is never closed ends at
- * the delimiter of an outer one.
- */
 
 /** What may be read in more than one way. The defaults are what most mail programs do. */
 export interface Reading {

@@ -1,6 +1,5 @@
-import type { MimePart } from './part.ts'
-
 /** What some program may make of a part, beyond the usual; for what is to be kept out. */
+import type { MimePart } from './part.ts'
 
 /** Every value of every parameter: pymilter looks at all of them. */
 export function parameterReadings(part: MimePart): string[] {

@@ -1,3 +1,4 @@
+/** Another text for a part: its bytes, and what the header has to say of them. */
 import { UsageError } from '../../errors.ts'
 import { encodeCharset } from '../encodings/charset.ts'
 import { charsetInHtml, declaredCharset, metaCharset } from '../html/html-charset.ts'
@@ -5,8 +6,6 @@ import { encodeText } from '../../protocol/text.ts'
 import { readingOfPart, type ContentOfPart } from './content-guesses.ts'
 import type { Guess } from './guesses.ts'
 import { isXmlType } from '../fields/media-type.ts'
-
-/** Another text for a part: its bytes, and what the header has to say of them. */
 
 export interface EditOptions {
   /** also where it rests on a reading that was a guess */
