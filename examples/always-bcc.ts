@@ -16,5 +16,5 @@ const filter = alwaysBcc('archive@example.net')
 export default filter
 
 if (isMain(import.meta)) {
-  await runMilter('always-bcc', { factory: filter, socket: 'inet:8890@localhost' })
+  await runMilter('always-bcc', { factory: filter, listen: 'inet:8890@localhost' })
 }

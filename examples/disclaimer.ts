@@ -25,5 +25,5 @@ const disclaimer = defineFilter({
 export default disclaimer
 
 if (isMain(import.meta)) {
-  await runMilter('disclaimer', { factory: disclaimer, socket: 'inet:8890@localhost' })
+  await runMilter('disclaimer', { factory: disclaimer, listen: 'inet:8890@localhost' })
 }

@@ -21,5 +21,5 @@ const externalTag = defineFilter({
 export default externalTag
 
 if (isMain(import.meta)) {
-  await runMilter('external-tag', { factory: externalTag, socket: 'inet:8890@localhost' })
+  await runMilter('external-tag', { factory: externalTag, listen: 'inet:8890@localhost' })
 }

@@ -34,5 +34,5 @@ const filter = journal('/var/spool/journal')
 export default filter
 
 if (isMain(import.meta)) {
-  await runMilter('journal', { factory: filter, socket: 'inet:8890@localhost' })
+  await runMilter('journal', { factory: filter, listen: 'inet:8890@localhost' })
 }

@@ -20,5 +20,5 @@ const noPrograms = defineFilter({
 export default noPrograms
 
 if (isMain(import.meta)) {
-  await runMilter('no-programs', { factory: noPrograms, socket: 'inet:8890@localhost' })
+  await runMilter('no-programs', { factory: noPrograms, listen: 'inet:8890@localhost' })
 }

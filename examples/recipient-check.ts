@@ -32,5 +32,5 @@ const filter = recipientCheck(overHttp('http://localhost:8080/mailboxes/'))
 export default filter
 
 if (isMain(import.meta)) {
-  await runMilter('recipient-check', { factory: filter, socket: 'inet:8890@localhost' })
+  await runMilter('recipient-check', { factory: filter, listen: 'inet:8890@localhost' })
 }

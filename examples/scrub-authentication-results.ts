@@ -34,6 +34,6 @@ const filter = scrubAuthenticationResults()
 export default filter
 
 if (isMain(import.meta)) {
-  const socket = 'inet:8890@localhost'
-  await runMilter('scrub-authentication-results', { factory: filter, socket })
+  const listen = 'inet:8890@localhost'
+  await runMilter('scrub-authentication-results', { factory: filter, listen })
 }

@@ -83,7 +83,7 @@ const workloads = {
 const Filter = workloads[workload]
 await runMilter('bench', {
   factory: () => new Filter(),
-  socket: address,
+  listen: address,
   maxConnections: 10_000,
   logger: silentLogger(),
 })

@@ -97,7 +97,7 @@ export function firstUnknown(given: object, names: readonly string[]): Unknown |
 }
 
 /** What an option is called at another function. */
-const ELSEWHERE: Readonly<Record<string, string>> = { listen: 'socket', socket: 'listen' }
+const ELSEWHERE: Readonly<Record<string, string>> = { socket: 'listen' }
 
 /**
  * Refuses names that are no options of a function.

@@ -5,7 +5,7 @@ import { isMainThread } from 'node:worker_threads'
 /**
  * Whether a module is the program that was started, and not one that another imports, such as `tsmilter run`:
  *
- *     if (isMain(import.meta)) await runMilter('tag', { factory: tag, socket: 'inet:8890@localhost' })
+ *     if (isMain(import.meta)) await runMilter('tag', { factory: tag, listen: 'inet:8890@localhost' })
  *
  * It is `import.meta.main` of Node 24.2 and later, and works on older versions too. In a thread
  * (`node:worker_threads`) it is false; Node 26 says true for the file of the thread. Do not compare the name of the

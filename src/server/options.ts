@@ -48,9 +48,8 @@ export const SERVE_OPTIONS: readonly string[] = [
 
 /** All options of `runMilter`. */
 export const RUN_OPTIONS: readonly string[] = [
-  ...SERVE_OPTIONS.filter((name) => name !== 'listen' && name !== 'signal'),
+  ...SERVE_OPTIONS.filter((name) => name !== 'signal'),
   'factory',
-  'socket',
   ...optionsIn('stop')
     .filter(({ scope }) => scope === 'close')
     .map(({ name }) => name),

@@ -6,14 +6,9 @@ import { checkNames } from '../options/validate.ts'
 import { RUN_OPTIONS, type ServeOptions } from './options.ts'
 import { startServer } from './server.ts'
 
-export interface RunOptions<F extends Filter = Filter> extends Omit<
-  ServeOptions,
-  'listen' | 'signal'
-> {
+export interface RunOptions<F extends Filter = Filter> extends Omit<ServeOptions, 'signal'> {
   /** called once for each SMTP session */
   readonly factory: () => F
-  /** where to listen: one address or several, as `listen` of {@link serve} */
-  readonly socket: string | readonly string[]
   /** how long SIGTERM and SIGHUP wait for sessions */
   readonly stop?: CloseOptions | undefined
 }
@@ -38,9 +33,9 @@ export async function runMilter<F extends Filter & NotWeak>(
   options: RunOptions<F & Exact<F>>,
 ): Promise<void> {
   checkNames('runMilter', options, RUN_OPTIONS)
-  const { factory, socket, stop, ...rest } = options
+  const { factory, stop, ...rest } = options
   const logger = childLogger(options.logger ?? textLogger('info'), { filter: name })
-  const server = await startServer(factory, { ...rest, logger, listen: socket })
+  const server = await startServer(factory, { ...rest, logger })
   logger.info({ addresses: server.addresses.join(' ') }, 'listening')
 
   let stopping = false

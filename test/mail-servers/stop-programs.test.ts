@@ -30,7 +30,7 @@ import { runMilter } from 'tsmilter'
 import factory from './filter.mjs'
 await runMilter('stopped', {
   factory,
-  socket: process.argv[2],
+  listen: process.argv[2],
   unixSocket: { mode: 0o666 },
   stop: { quiet: 0, deadline: 3_600_000 },
 })

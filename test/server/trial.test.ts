@@ -20,7 +20,7 @@ const start = async (factory: () => unknown, options: object = {}): Promise<void
 const run = (options: object): Promise<void> =>
   runMilter('test', {
     factory: () => ({}),
-    socket: listen,
+    listen,
     logger: silentLogger(),
     ...options,
   } as never)
@@ -123,7 +123,7 @@ describe('options that are none', () => {
   }
 
   for (const [options, message] of [
-    [{ listen }, /^listen is no option of runMilter; here it is called socket\./],
+    [{ socket: listen }, /^socket is no option of runMilter; here it is called listen\./],
     [{ onEror: 'reject' }, /^onEror is no option of runMilter; did you mean onError\?/],
     [{ stop: { dedline: 1 } }, /^stop\.dedline is no option of runMilter/],
     [{ signal: AbortSignal.abort() }, /^signal is no option of runMilter/],

@@ -125,13 +125,13 @@ export const misspelt3: Promise<MilterServer> = serve(() => ({ hello() {} }), { 
 export const misspelt4: Promise<void> = runMilter('x', {
   // @ts-expect-error no such callback
   factory: () => ({ heder() {}, eom() {} }),
-  socket: listen,
+  listen,
 })
-export const ran: Promise<void> = runMilter('x', { factory: () => complete, socket: listen })
-export const ran2: Promise<void> = runMilter('x', { factory: () => new Base(), socket: listen })
+export const ran: Promise<void> = runMilter('x', { factory: () => complete, listen })
+export const ran2: Promise<void> = runMilter('x', { factory: () => new Base(), listen })
 export const ran3: Promise<void> = runMilter('x', {
   factory: () => ({ eom: (ctx) => ctx.addHeader('X-Seen', 'yes') }),
-  socket: listen,
+  listen,
 })
 export class Misspelt extends Base {
   // @ts-expect-error overrides nothing
