@@ -18,11 +18,13 @@ const page = ((): string => {
 describe('docs/telemetry.md', () => {
   it('shows a listener that works', async () => {
     const [, code] = /<!-- run by .*-->\n\n```js\n([^]*?)```/.exec(page)!
-    const library = pathToFileURL(join(import.meta.dirname, '../../src/index.js')).href
+    const library = pathToFileURL(
+      join(import.meta.dirname, '../../src/telemetry/index.js'),
+    ).href
     const directory = mkdtempSync(join(tmpdir(), 'tsmilter-'))
     atEnd(() => rmSync(directory, { recursive: true }))
     const file = join(directory, 'listener.mjs')
-    writeFileSync(file, code!.replace("'tsmilter'", JSON.stringify(library)))
+    writeFileSync(file, code!.replace("'tsmilter/telemetry'", JSON.stringify(library)))
     const { watchSlow } = (await import(pathToFileURL(file).href)) as {
       watchSlow: (limit: number, alarm: (event: object) => void) => () => void
     }
@@ -49,7 +51,7 @@ describe('docs/telemetry.md', () => {
 
   it('names each channel of the types', () => {
     const source = readFileSync(
-      join(import.meta.dirname, '../../../src/milter/channels.ts'),
+      join(import.meta.dirname, '../../../src/diagnostics/channels.ts'),
       'utf8',
     )
     const names = [...source.matchAll(/^ {2}'(tsmilter:[\w:]+)':/gm)].map(([, name]) => name)
