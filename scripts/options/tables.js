@@ -20,7 +20,7 @@ export const tables = {
       ),
     'that are bounds': ({ OPTIONS }) =>
       table(
-        ['bound', 'default', 'of what', 'when it is exceeded', 'error code'],
+        ['bound', 'default', 'what it is', 'when it is exceeded', 'error code'],
         OPTIONS.filter(({ exceeded }) => exceeded !== undefined).map((option) => [
           code(option.name),
           usual(option),
@@ -41,7 +41,7 @@ export const tables = {
   'docs/messages.md': {
     limits: ({ OPTIONS }) =>
       table(
-        ['limit', 'default', 'of what', 'when it is exceeded'],
+        ['limit', 'default', 'what it is', 'when it is exceeded'],
         OPTIONS.filter(({ name }) => name.startsWith('limits.')).map((option) => [
           code(option.name.slice('limits.'.length)),
           usual(option),

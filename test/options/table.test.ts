@@ -57,7 +57,7 @@ describe('tsmilter run --help', () => {
     }
     assert.ok(
       help.includes(
-        'Memory that all messages of one server or worker hold together. Takes bytes (1M or more), or a size such as 64K, 16M or 1G. Default: 256M. [TSMILTER_MAX_MEMORY]',
+        'Maximum memory of all messages of one server or worker together. Takes bytes (1M or more), or a size such as 64K, 16M or 1G. Default: 256M. [TSMILTER_MAX_MEMORY]',
       ),
     )
   })
