@@ -385,8 +385,8 @@ export const OPTIONS: readonly Option[] = [
     kind: timeOrNone,
     default: 30_000,
     text: 'how long sessions may go on after SIGTERM',
-    more: 'Then what is unanswered is answered by `onError`, and the connections are closed. 0 means at once.',
-    exceeded: 'what is unanswered is answered by `onError`',
+    more: 'Whatever is unanswered then gets the answer of `onError`, and the connections are closed. 0 means at once.',
+    exceeded: 'whatever is unanswered gets the answer of `onError`',
     code: 'SHUTTING_DOWN',
   },
   {
@@ -403,7 +403,7 @@ export const OPTIONS: readonly Option[] = [
     kind: timeOrNone,
     default: 600_000,
     text: 'how long sessions of the old version may go on after a reload',
-    exceeded: 'what is unanswered is answered by `onError`',
+    exceeded: 'whatever is unanswered gets the answer of `onError`',
     code: 'SHUTTING_DOWN',
   },
   {

@@ -86,9 +86,9 @@ export interface MessageLimits {
 /** How a server stops. */
 export interface CloseOptions {
   /**
-   * How long sessions may go on after SIGTERM. Then what is unanswered is answered by `onError`, and the
-   * connections are closed. 0 means at once. When it is exceeded: what is unanswered is answered by
-   * `onError` (SHUTTING_DOWN).
+   * How long sessions may go on after SIGTERM. Whatever is unanswered then gets the answer of `onError`,
+   * and the connections are closed. 0 means at once. When it is exceeded: whatever is unanswered gets the
+   * answer of `onError` (SHUTTING_DOWN).
    * @default 30000
    */
   readonly deadline?: number | undefined
@@ -419,9 +419,9 @@ export interface ConfigFields {
          */
         readonly delay?: Duration | undefined
         /**
-         * How long sessions may go on after SIGTERM. Then what is unanswered is answered by `onError`, and the
-         * connections are closed. 0 means at once. When it is exceeded: what is unanswered is answered by
-         * `onError` (SHUTTING_DOWN).
+         * How long sessions may go on after SIGTERM. Whatever is unanswered then gets the answer of `onError`,
+         * and the connections are closed. 0 means at once. When it is exceeded: whatever is unanswered gets the
+         * answer of `onError` (SHUTTING_DOWN).
          * @default 30s
          */
         readonly deadline?: Duration | undefined
@@ -437,8 +437,8 @@ export interface ConfigFields {
   readonly reload?:
     | {
         /**
-         * How long sessions of the old version may go on after a reload. When it is exceeded: what is
-         * unanswered is answered by `onError` (SHUTTING_DOWN).
+         * How long sessions of the old version may go on after a reload. When it is exceeded: whatever is
+         * unanswered gets the answer of `onError` (SHUTTING_DOWN).
          * @default 10m
          */
         readonly deadline?: Duration | undefined
