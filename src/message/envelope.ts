@@ -93,8 +93,8 @@ export class Recipients implements Iterable<EnvelopeAddress> {
   }
 
   /**
-   * One more, with ESMTP parameters such as `NOTIFY=NEVER`, as text, words or a map. One that is there already stays as it is,
-   * or gets the parameters if there are any.
+   * One more, with the ESMTP parameters NOTIFY and ORCPT as text, words or a map. One that is there already stays
+   * as it is, or gets the parameters if there are any.
    * @throws UsageError INVALID_ADDRESS, WRONG_STAGE
    */
   add(address: string, parameters?: EsmtpParameters): void {

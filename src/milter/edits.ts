@@ -35,11 +35,11 @@ export interface MessageEdits {
   changeHeader(name: TextOrBytes, index: number, value: TextOrBytes | null): void
   /** The index-th field of a name, from 1. To delete several, begin with the last. */
   deleteHeader(name: TextOrBytes, index?: number): void
-  /** With brackets or without; ESMTP parameters such as `NOTIFY=NEVER` as text, words or a map. */
+  /** With brackets or without; the ESMTP parameters NOTIFY and ORCPT as text, words or a map. */
   addRecipient(address: TextOrBytes, parameters?: EsmtpParameters): void
   /** As it came in RCPT, parameters left out. */
   deleteRecipient(address: TextOrBytes): void
-  /** `<>` for the null sender. */
+  /** `<>` for the null sender; ESMTP parameters such as `RET=HDRS` as text, words or a map. */
   changeFrom(address: TextOrBytes, parameters?: EsmtpParameters): void
   /** A new body, lines ended by CRLF. Repeated calls append. Do not change `data` afterwards. */
   replaceBody(data: TextOrBytes): void
@@ -187,7 +187,7 @@ export class EditList {
 
   addRecipient(address: TextOrBytes, parameters?: EsmtpParameters): void {
     const bytes = envelopePath('recipient', address)
-    const words = envelopeParameters(parameters)
+    const words = envelopeParameters('recipient', parameters)
     if (words === undefined) {
       this.#push(this.#envelope, { type: 'addrcpt', address: bytes })
       return
@@ -208,7 +208,7 @@ export class EditList {
     this.#push(this.#envelope, {
       type: 'chgfrom',
       address: envelopePath('sender', address),
-      parameters: envelopeParameters(parameters),
+      parameters: envelopeParameters('sender', parameters),
     })
   }
 

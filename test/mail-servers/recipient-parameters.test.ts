@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { after, before, it } from 'node:test'
+import { envelopeParameters } from '../../src/milter/envelope/parameters.ts'
 import { mailServerModel } from '../../src/mta/models/mail-server-model.ts'
 import type { QueuedAddress } from '../../src/mta/models/model.ts'
 import type { EditMessage } from '../../src/protocol/index.ts'
 import { installedModel } from './support/installed.ts'
 import type { MailServer } from './support/mail-server.ts'
+import { afterRawEdits } from './support/raw-edits.ts'
 import { RawFilter } from './support/raw-filter.ts'
-import { SmtpClient } from './support/smtp.ts'
-import { eachServer, FROM, message, TO } from './support/stack.ts'
+import { eachServer } from './support/stack.ts'
 
 const ADDED = '<dave@example.test>'
 
@@ -27,23 +28,9 @@ eachServer('a recipient added with', (kind) => {
 
   /** The recipient as it is handed on, undefined if it is not there; or how the server fails. */
   async function real(edits: readonly EditMessage[]): Promise<string | undefined> {
-    filter.edits = edits
-    const client = await SmtpClient.connect(server.port)
-    try {
-      await client.command('EHLO client.test')
-      const { data } = await client.send({ from: FROM, to: [TO], message: message() })
-      // A line of Sendmail's for debugging; the reply comes after it.
-      if (data!.text.startsWith('olderrors=')) return 'ignored'
-      assert.equal(data!.code, 250, data!.text)
-    } catch (error) {
-      if (!/closed the connection/.test((error as Error).message)) throw error
-      return 'crash'
-    } finally {
-      client.close()
-      await server.idle()
-    }
-    const [arrived] = server.sink.messages
-    return arrived!.recipients.find((one) => one.startsWith(ADDED))
+    const arrived = await afterRawEdits(server, filter, edits)
+    if (typeof arrived === 'string') return arrived
+    return arrived.recipients.find((one) => one.startsWith(ADDED))
   }
 
   function modelled(edits: readonly EditMessage[]): string | undefined {
@@ -109,11 +96,56 @@ eachServer('a recipient added with', (kind) => {
     '=1 NOTIFY=SUCCESS',
     'NOTIFY =SUCCESS',
     '<>',
+    'NOTIFY=SUCCESS NOTIFY=SUCCESS',
+    'NOTIFY=SUCCESS,NEVER',
+    'X-OTHER=1 NOTIFY',
+    'NOTIFY=SOMETIMES NOTIFY',
+    'ORCPT=rfc822;one@example.org ORCPT=two',
+    'ORCPT=x400;a;b',
+    "ORCPT=x_!#$%&'*+/?^`{|}~;dave",
+    'ORCPT=a.b;dave@example.org',
+    'ORCPT=rfc822;+41',
+    'ORCPT=rfc822;a+00b',
+    'ORCPT=utf-8;d\\x{E9}@example.org',
+    'ORCPT=utf-8;d\\x{zz}@example.org',
+    'ORCPT=utf-8;dé@example.org',
+    'ORCPT=rfc822;dé@example.org',
+    `ORCPT=rfc822;${'a'.repeat(493)}`,
+    `ORCPT=rfc822;${'a'.repeat(600)}`,
   ]) {
     it(JSON.stringify(parameters), async () => {
       const edits = [{ type: 'addrcpt_par' as const, address: ADDED, parameters }]
-      server.sink.messages.splice(0)
-      assert.equal(modelled(edits), await real(edits))
+      const found = await real(edits)
+      assert.equal(modelled(edits), found)
+      if (!isSent(parameters)) return
+      // What a filter may send arrives, all of it.
+      for (const [name] of parameters.matchAll(/\w+(?==)/g)) {
+        assert.match(found ?? '', new RegExp(` ${name}=`, 'i'))
+      }
     })
   }
 })
+
+/** Without DSN Sendmail takes neither of them, and nothing tells a filter. */
+eachServer('a recipient added where there are no delivery status notifications', (kind) => {
+  if (kind.name !== 'sendmail') return
+  it('costs the client its step if it has NOTIFY', async () => {
+    const filter = await RawFilter.start()
+    await using server = await kind.start({
+      milters: [filter.address],
+      config: ["define(`confPRIVACY_FLAGS', `noreceipts')dnl"],
+    })
+    const edit = { type: 'addrcpt_par' as const, address: ADDED, parameters: 'NOTIFY=NEVER' }
+    assert.equal(await afterRawEdits(server, filter, [edit]), 'ignored')
+    filter.close()
+  })
+})
+
+/** Whether the library sends it. */
+function isSent(parameters: string): boolean {
+  try {
+    return envelopeParameters('recipient', parameters) !== undefined
+  } catch {
+    return false
+  }
+}

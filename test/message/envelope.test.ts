@@ -113,9 +113,9 @@ describe('an address of the envelope', () => {
       ],
     )
     assert.equal(new EnvelopeAddress(['<a@b>']).parameters.size, 0)
-    assert.deepEqual(EnvelopeAddress.of('a@b', '  NOTIFY=NEVER   X ').words, [
+    assert.deepEqual(EnvelopeAddress.of('a@b', '  RET=HDRS   X ').words, [
       '<a@b>',
-      'NOTIFY=NEVER',
+      'RET=HDRS',
       'X',
     ])
     assert.deepEqual(EnvelopeAddress.of('a@b', esmtpParameters(words.slice(4))).words, [
@@ -201,7 +201,9 @@ describe('the sender', () => {
       assert.throws(() => sender.replace(bad), code('INVALID_ADDRESS'))
       assert.throws(() => sender.replace(bad), /^UsageError: the sender /)
     }
-    assert.throws(() => sender.replace('c@d', 'X\0'), code('INVALID_ADDRESS'))
+    for (const parameters of ['X\0', 'RET', 'RET=NONE', 'ENVID']) {
+      assert.throws(() => sender.replace('c@d', parameters), code('INVALID_ADDRESS'))
+    }
     guard.answer = false
     sender.replace('c@d')
     guard.answer = new Error('not now')
@@ -253,7 +255,11 @@ describe('the recipients', () => {
       (r) => r.add('"a"@X', 'NOTIFY=DELAY'),
       '<a@x> NOTIFY=DELAY, <B@Y> NOTIFY=NEVER, <"c d"@z>',
     ],
-    ['other parameters', (r) => r.add('B@y', 'X'), '<a@x>, <B@Y> X, <"c d"@z>'],
+    [
+      'other parameters',
+      (r) => r.add('B@y', 'NOTIFY=DELAY'),
+      '<a@x>, <B@Y> NOTIFY=DELAY, <"c d"@z>',
+    ],
     ['remove', (r) => r.remove('a@X'), '<B@Y> NOTIFY=NEVER, <"c d"@z>'],
     ['remove an object', (r) => r.remove([...r][1]!), '<a@x>, <"c d"@z>'],
     ['remove with quotes', (r) => r.remove('"\\c\\ d"@z'), '<a@x>, <B@Y> NOTIFY=NEVER'],
@@ -341,11 +347,11 @@ describe('the recipients', () => {
       'it is there',
     )
     assert.equal(
-      asked(() => recipients.add('e@x', 'X')),
+      asked(() => recipients.add('e@x', 'NOTIFY=NEVER')),
       Action.ADDRCPT_PAR,
     )
     assert.equal(
-      asked(() => recipients.add('e@x', 'Y')),
+      asked(() => recipients.add('e@x', 'NOTIFY=DELAY')),
       Action.ADDRCPT_PAR | Action.DELRCPT,
     )
     assert.equal(
@@ -367,10 +373,14 @@ describe('the recipients', () => {
         /^UsageError: the recipient /,
         JSON.stringify(bad),
       )
-      assert.throws(() => recipients.add(bad, 'X'), code('INVALID_ADDRESS'))
+      assert.throws(() => recipients.add(bad, 'NOTIFY=NEVER'), code('INVALID_ADDRESS'))
       assert.throws(() => recipients.replace(['d@x', bad]), code('INVALID_ADDRESS'))
     }
-    assert.throws(() => recipients.add('d@x', 'X\0'), code('INVALID_ADDRESS'))
+    for (const parameters of ['X\0', 'X-OTHER=1', 'NOTIFY', 'ORCPT=d@x']) {
+      for (const address of ['d@x', 'a@x']) {
+        assert.throws(() => recipients.add(address, parameters), code('INVALID_ADDRESS'))
+      }
+    }
     assert.equal(show(recipients), UNCHANGED)
     assert.equal(recipients.current, given)
   })
@@ -381,7 +391,7 @@ describe('the recipients', () => {
       guard.answer = answer
       for (const edit of [
         () => recipients.add('d@x'),
-        () => recipients.add('a@x', 'X'),
+        () => recipients.add('a@x', 'NOTIFY=NEVER'),
         () => assert.equal(recipients.remove('a@x'), false),
         () => recipients.replace(['d@x']),
       ]) {

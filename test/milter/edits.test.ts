@@ -432,6 +432,24 @@ describe('what cannot be sent', () => {
       'INVALID_ADDRESS',
       /0x00/,
     ],
+    [
+      'a parameter that a recipient cannot have',
+      (ctx) => ctx.addRecipient('<a@b>', 'NOTIFY=NEVER X-OTHER=1'),
+      'INVALID_ADDRESS',
+      /"X-OTHER=1".*NOTIFY and ORCPT.*Sendmail/,
+    ],
+    [
+      'NOTIFY without a value',
+      (ctx) => ctx.addRecipient('<a@b>', 'NOTIFY'),
+      'INVALID_ADDRESS',
+      /write NOTIFY=NEVER.*Sendmail/,
+    ],
+    [
+      'RET without a value',
+      (ctx) => ctx.changeFrom('<a@b>', 'RET'),
+      'INVALID_ADDRESS',
+      /write RET=FULL or RET=HDRS/,
+    ],
     ['an empty reason', (ctx) => ctx.quarantine(''), 'INVALID_ADDRESS', /reason is empty/],
     [
       'a value of 64 KiB',

@@ -115,7 +115,7 @@ describe('ESMTP parameters', () => {
     'AUTH=<>',
   ]) {
     it(`may be sent: ${one}`, () =>
-      assert.equal(String(envelopeParameters(one)), one.replace('  ', ' ')))
+      assert.equal(String(envelopeParameters('sender', one)), one.replace('  ', ' ')))
   }
 
   const REFUSED = [
@@ -131,9 +131,9 @@ describe('ESMTP parameters', () => {
   ]
   for (const one of REFUSED) {
     it(`are refused: ${JSON.stringify(one)}`, () => {
-      assert.throws(() => envelopeParameters(one), bad)
-      assert.throws(() => envelopeParameters(encodeText(one)), bad)
-      assert.throws(() => envelopeParameters([one]), bad)
+      assert.throws(() => envelopeParameters('sender', one), bad)
+      assert.throws(() => envelopeParameters('sender', encodeText(one)), bad)
+      assert.throws(() => envelopeParameters('sender', [one]), bad)
     })
   }
 
@@ -149,24 +149,24 @@ describe('ESMTP parameters', () => {
   ]
   for (const [what, one] of given) {
     it(`are the same given as ${what}`, () =>
-      assert.deepEqual(envelopeParameters(one), encodeText(WORDS.join(' '))))
+      assert.deepEqual(envelopeParameters('sender', one), encodeText(WORDS.join(' '))))
   }
 
   it('may be none', () => {
     for (const none of [undefined, '', ' ', Buffer.alloc(0), [], new Map<string, null>()]) {
-      assert.equal(envelopeParameters(none), undefined)
+      assert.equal(envelopeParameters('sender', none), undefined)
     }
   })
 
   it('cannot bring others with them', () => {
-    assert.throws(() => envelopeParameters(['NOTIFY=NEVER RET=HDRS']), bad)
-    assert.throws(() => envelopeParameters(new Map([['ENVID', 'a RET=HDRS']])), bad)
-    assert.throws(() => envelopeParameters(['']), bad)
+    assert.throws(() => envelopeParameters('sender', ['NOTIFY=NEVER RET=HDRS']), bad)
+    assert.throws(() => envelopeParameters('sender', new Map([['ENVID', 'a RET=HDRS']])), bad)
+    assert.throws(() => envelopeParameters('sender', ['']), bad)
   })
 
   it('are nothing else', () => {
     for (const wrong of [null, 5, {}, [5], [null], new Uint16Array([65])]) {
-      assert.throws(() => envelopeParameters(wrong as never), bad)
+      assert.throws(() => envelopeParameters('sender', wrong as never), bad)
     }
   })
 })

@@ -16,7 +16,7 @@ cases=(
   TSMILTER_REPLY_CASES="${TSMILTER_REPLY_CASES:-100}"
 )
 files=(
-  mail-servers/{bytes,conformance,default-action,dialects,early-accept,edits,failures,merged-fields,messages,random-,same-outcome,verdicts}
+  mail-servers/{bytes,conformance,default-action,dialects,early-accept,edits,failures,merged-fields,messages,random-,recipient-parameters,same-outcome,sender-parameters,verdicts}
   test/{cli,message,milter,mime,mta,protocol,server,session,telemetry,testing}/ examples/
 )
 

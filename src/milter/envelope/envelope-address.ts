@@ -27,7 +27,7 @@ export class EnvelopeAddress {
     this.words = words
   }
 
-  /** For the library: what a filter gives. @param what for the message of an error @throws UsageError INVALID_ADDRESS */
+  /** For the library: what a filter gives. @param what decides which parameters are right @throws UsageError INVALID_ADDRESS */
   static of(
     address: string,
     parameters?: EsmtpParameters,
@@ -36,7 +36,7 @@ export class EnvelopeAddress {
     // Before the route is taken out, which may be wrong too.
     if (address !== '') envelopePath(what, address)
     const raw = `<${envelopeAddress(address)}>`
-    const given = envelopeParameters(parameters)
+    const given = envelopeParameters(what, parameters)
     const words = given === undefined ? [] : decodeText(given).split(/ +/)
     return new EnvelopeAddress([raw, ...words])
   }

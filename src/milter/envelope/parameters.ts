@@ -1,10 +1,12 @@
 import { UsageError } from '../../errors.ts'
 import { decodeText, encodeText } from '../../protocol/text.ts'
+import { checkEditParameters } from './edit-parameters.ts'
 import { checkParameter } from './envelope-path.ts'
 
 /**
- * ESMTP parameters for an edit, in one of three ways: words in one string (`NOTIFY=NEVER RET=HDRS`), a list of
- * words, or a map like the `parameters` of an address, whose values are null where there is none.
+ * ESMTP parameters for an edit, in one of three ways: words in one string (`RET=HDRS ENVID=1`), a list of
+ * words, or a map like the `parameters` of an address, whose values are null where there is none. A recipient
+ * can be given NOTIFY and ORCPT only.
  */
 export type EsmtpParameters =
   string | Uint8Array | Iterable<string | readonly [name: string, value: string | null]>
@@ -25,21 +27,23 @@ export function esmtpParameters(words: Iterable<string>): Map<string, string | n
 
 /**
  * Parameters of an edit as they are sent; undefined for none.
+ * @param what whose they are
  * @throws UsageError INVALID_ADDRESS
  */
-export function envelopeParameters(given: EsmtpParameters | undefined): Buffer | undefined {
+export function envelopeParameters(
+  what: 'sender' | 'recipient',
+  given: EsmtpParameters | undefined,
+): Buffer | undefined {
   if (given === undefined || given === '') return undefined
   const words = typeof given === 'string' || given instanceof Uint8Array ? split(given) : given
-  const checked: Buffer[] = []
-  for (const word of listed(words)) {
+  const checked = Array.from(listed(words), (word) => {
     const bytes = encodeText(wordOf(word))
     checkParameter(bytes)
-    checked.push(SPACE, bytes)
-  }
-  return checked.length === 0 ? undefined : Buffer.concat(checked.slice(1))
+    return bytes.toString('latin1')
+  })
+  checkEditParameters(what, checked)
+  return checked.length === 0 ? undefined : Buffer.from(checked.join(' '), 'latin1')
 }
-
-const SPACE = Buffer.from(' ')
 
 /** Bytes are text too: what is not UTF-8 comes back as it was. */
 const split = (text: string | Uint8Array): string[] =>

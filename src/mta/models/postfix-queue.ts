@@ -5,11 +5,11 @@ import {
   addressIn,
   leastQuoted,
   splitAddresses,
-  splitParameters,
   withoutFinalDot,
   withoutRoute,
 } from './envelope.ts'
 import { postfixRecipientParameters } from './recipient-parameters.ts'
+import { postfixSenderParameters } from './sender-parameters.ts'
 import type {
   EditFailure,
   EditTerms,
@@ -192,11 +192,10 @@ export class PostfixQueuedMessage implements QueuedMessage {
   }
 
   #changeFrom(address: string, parameters: string | Uint8Array | undefined): void {
-    // What is not given again stays (cleanup_chg_from writes only the attributes it was given).
-    const given = knownParameters(parameters, SENDER_PARAMETERS)
-    const names = new Set(given.map(parameterName))
-    const kept = this.#sender.parameters.filter((one) => !names.has(parameterName(one)))
-    this.#sender = { address, parameters: [...kept, ...given] }
+    this.#sender = {
+      address,
+      parameters: postfixSenderParameters(this.#sender.parameters, parameters),
+    }
   }
 }
 
@@ -218,18 +217,6 @@ const SPLIT_BODY: EditFailure = {
   effect: 'tempfail',
   reason: 'a new body in two parts with another edit between them',
 }
-
-/** ESMTP parameters of the sender that Postfix takes from a filter; others are logged and left out. */
-const SENDER_PARAMETERS: ReadonlySet<string> = new Set(['RET', 'ENVID'])
-
-function knownParameters(
-  text: string | Uint8Array | undefined,
-  names: ReadonlySet<string>,
-): string[] {
-  return splitParameters(text).filter((one) => names.has(parameterName(one)))
-}
-
-const parameterName = (parameter: string): string => parameter.replace(/=.*/s, '').toUpperCase()
 
 const recipientKey = (by: string, address: string, parameters: readonly string[]): string =>
   [by, address, ...parameters].join('\n').toLowerCase()

@@ -1,5 +1,7 @@
 import { splitParameters } from './envelope.ts'
+import { sendmailWords } from './esmtp-words.ts'
 import type { EditFailure } from './model.ts'
+import { decodedXtext, encodedUxtext, encodedXtext, isLooseXtext, isXtext } from './xtext.ts'
 
 const WISHES = ['SUCCESS', 'FAILURE', 'DELAY']
 
@@ -32,46 +34,48 @@ function postfixNotify(value: string): string | undefined {
   return WISHES.filter((wish) => items.includes(wish)).join(',')
 }
 
-/** Kept decoded, and encoded anew for the next server: `+2b` becomes `+2B` (xtext.c). */
+/** Kept decoded, and encoded anew for the next server, the type of the address too. */
 function postfixOrcpt(value: string): string | undefined {
   const found = /^([^;]+;)(.*)$/s.exec(value)
-  if (found === null || !isXtext(found[2]!)) return undefined
-  return found[1]! + found[2]!.replaceAll(/\+../g, (code) => code.toUpperCase())
+  if (found === null || !isLooseXtext(found[2]!)) return undefined
+  // A NUL is the end of it, as of every string in C.
+  const decoded = found[1]! + decodedXtext(found[2]!).replace(/\0.*/s, '')
+  if (!/^utf-8;/i.test(decoded)) return encodedXtext(decoded)
+  return encodedUxtext(Buffer.from(decoded, 'latin1').toString())
 }
-
-const isXtext = (text: string): boolean => !/\+(?![0-9a-f]{2})|\+00/i.test(text)
 
 /**
  * The same by Sendmail, which takes no other (srvrsmtp.c rcpt_esmtp_args) and no ORCPT twice. For one that it does
- * not take it adds no recipient; and for one without what it needs it crashes (measured with 8.17.1).
+ * not take it adds no recipient; and for one without what it needs it crashes (measured with 8.17.1, 8.18.1 and 8.18.2).
  */
 export function sendmailRecipientParameters(
   text: string | Uint8Array | undefined,
 ): string[] | EditFailure {
   let notify: string | undefined
   let orcpt: string | undefined
-  let refused = false
-  for (const one of String(text ?? '').split(/\s+/)) {
-    if (one === '') continue
-    const [, name, value] = /^([^=]*)(?:=(.*))?$/s.exec(one)!
-    if (/^notify$/i.test(name!)) {
+  // The first that it does not take is the last that it looks at (parse_esmtp_args).
+  for (const { name, value } of sendmailWords(text)) {
+    if (name === 'NOTIFY') {
       if (value === undefined) return CRASH
       const items = value.toUpperCase().split(',')
       if (value.toUpperCase() === 'NEVER') notify = 'NEVER'
       else if (items.every((item) => WISHES.includes(item))) notify = items.join(',')
-      else refused = true
-    } else if (/^orcpt$/i.test(name!)) {
+      else return REFUSED
+    } else if (name === 'ORCPT') {
       if (value?.includes(';') !== true) return CRASH
-      if (orcpt !== undefined || value.startsWith(';') || !isXtext(value)) refused = true
-      orcpt ??= value
-    } else refused = true
+      const [type] = value.split(';', 1)
+      const address = value.slice(type!.length + 1)
+      if (orcpt !== undefined || !ATOM.test(type!) || !isXtext(address)) return REFUSED
+      orcpt = value
+    } else return REFUSED
   }
-  if (refused) return REFUSED
   return [
     ...(notify === undefined ? [] : [`NOTIFY=${notify}`]),
     ...(orcpt === undefined ? [] : [`ORCPT=${orcpt}`]),
   ]
 }
+
+const ATOM = /^[!#$%&'*+\-/0-9?A-Z^_`a-z{|}~]+$/
 
 const CRASH: EditFailure = {
   effect: 'crash',

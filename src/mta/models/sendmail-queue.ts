@@ -1,14 +1,9 @@
 import type { EditMessage } from '../../protocol/edit-table.ts'
 import { decodeText, encodeText, type TextOrBytes } from '../../protocol/text.ts'
 import { Field, formatFields } from '../message.ts'
-import {
-  addressIn,
-  splitAddresses,
-  splitParameters,
-  withoutFinalDot,
-  withoutRoute,
-} from './envelope.ts'
+import { addressIn, splitAddresses, withoutFinalDot, withoutRoute } from './envelope.ts'
 import { sendmailRecipientParameters } from './recipient-parameters.ts'
+import { sendmailSenderParameters } from './sender-parameters.ts'
 import { limitedMimeValue } from './sendmail-mime.ts'
 import type {
   AddedFields,
@@ -111,16 +106,16 @@ export class SendmailQueuedMessage implements QueuedMessage {
       case 'delrcpt':
         this.#deleteRecipients(decode(edit.address))
         return undefined
-      case 'chgfrom':
-        this.#sender = {
-          address: parsed(decode(edit.address)),
-          // A second string takes all parameters of MAIL away first (milter_chgfrom).
-          parameters:
-            edit.parameters === undefined
-              ? this.#sender.parameters
-              : splitParameters(edit.parameters),
-        }
+      case 'chgfrom': {
+        // A second string takes all parameters of MAIL away first (milter_chgfrom).
+        const parameters =
+          edit.parameters === undefined
+            ? this.#sender.parameters
+            : sendmailSenderParameters(edit.parameters)
+        if ('effect' in parameters) return parameters
+        this.#sender = { address: parsed(decode(edit.address)), parameters }
         return undefined
+      }
       case 'replbody':
         if (!terms.mayReplaceBody) {
           return { effect: 'tempfail', reason: 'a new body without the right to replace it' }

@@ -1,0 +1,102 @@
+import { UsageError } from '../../errors.ts'
+
+/**
+ * What a filter may give with an address. Postfix logs and leaves out what it does not take
+ * (cleanup_milter.c cleanup_add_rcpt_par, cleanup_chg_from). Sendmail puts up with less: a parameter without the
+ * value it needs ends its process; one of a recipient that it does not take leaves its client out of step
+ * (milter.c milter_addrcpt_par); and a wrong BODY or ENVID goes to the next server, which may refuse the mail
+ * (srvrsmtp.c mail_esmtp_args).
+ */
+interface Rule {
+  readonly form: RegExp
+  /** for the message */
+  readonly write: string
+}
+
+/** RFC 3461, section 4. Lower case is taken too, as both servers do; a NUL is no part of an address. */
+const XCHAR = String.raw`[!-*,-<>-~]|\+(?!00)[0-9A-Fa-f]{2}`
+const ATOM = String.raw`[!#$%&'*+\-/0-9?A-Z^_\x60a-z{|}~]+`
+
+const RECIPIENT: Readonly<Record<string, Rule>> = {
+  NOTIFY: {
+    form: /^(?:NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY))*)$/i,
+    write:
+      'write NOTIFY=NEVER, or some of SUCCESS, FAILURE and DELAY with commas between them (RFC 3461, section 4.1)',
+  },
+  ORCPT: {
+    form: new RegExp(`^(?=.{1,500}$)${ATOM};(?:${XCHAR})*$`, 's'),
+    write:
+      'write ORCPT=rfc822;a@example.org, in at most 500 characters, and spaces, "=" and "+" of the address as xtext (RFC 3461, section 4.2)',
+  },
+}
+
+/** Others may be given as well, such as SMTPUTF8: no server needs a value for them. */
+const SENDER: Readonly<Record<string, Rule>> = {
+  RET: {
+    form: /^(?:FULL|HDRS)$/i,
+    write: 'write RET=FULL or RET=HDRS (RFC 3461, section 4.3)',
+  },
+  ENVID: {
+    form: new RegExp(`^(?=.{1,100}$)(?:${XCHAR})+$`, 's'),
+    write: 'write ENVID= and at most 100 characters of xtext (RFC 3461, section 4.4)',
+  },
+  SIZE: { form: /^\d{1,20}$/, write: 'write SIZE= and a number of bytes (RFC 1870)' },
+  BODY: {
+    form: /^(?:7BIT|8BITMIME|BINARYMIME)$/i,
+    write: 'write BODY=7BIT or BODY=8BITMIME (RFC 6152)',
+  },
+  AUTH: {
+    form: new RegExp(`^(?:${XCHAR})+$`, 's'),
+    write: 'write AUTH=<>, or an address as xtext (RFC 4954, section 5)',
+  },
+  BY: {
+    form: /^-?\d{1,9};[NR]T?$/i,
+    write: 'write BY= and seconds, a semicolon, and N or R, such as BY=3600;R (RFC 2852)',
+  },
+}
+
+/**
+ * @param words each an ESMTP parameter, one character for each byte
+ * @throws UsageError INVALID_ADDRESS
+ */
+export function checkEditParameters(
+  what: 'sender' | 'recipient',
+  words: readonly string[],
+): void {
+  const rules = what === 'sender' ? SENDER : RECIPIENT
+  const seen = new Set<string>()
+  for (const word of words) {
+    const equals = word.indexOf('=')
+    const name = (equals === -1 ? word : word.slice(0, equals)).toUpperCase()
+    const rule = Object.hasOwn(rules, name) ? rules[name] : undefined
+    if (rule === undefined) {
+      if (what === 'sender') continue
+      throw wrong(
+        word,
+        'is not for a recipient that a filter adds; give NOTIFY and ORCPT and leave out others: Postfix ignores them, and Sendmail adds no recipient and gets out of step with its client',
+      )
+    }
+    if (equals === -1 || !rule.form.test(word.slice(equals + 1))) {
+      throw wrong(
+        word,
+        `is not what ${name} can be; ${rule.write}: Postfix ignores others, and Sendmail can crash or spoil the mail`,
+      )
+    }
+    if (seen.has(name)) {
+      throw wrong(
+        word,
+        `gives ${name} twice; give it once: mail servers differ in which counts`,
+      )
+    }
+    seen.add(name)
+  }
+}
+
+function wrong(word: string, why: string): UsageError {
+  const text = Buffer.from(word, 'latin1').toString()
+  const shown = text.length > 80 ? `${text.slice(0, 80)}...` : text
+  return new UsageError(
+    'INVALID_ADDRESS',
+    `the ESMTP parameter ${JSON.stringify(shown)} ${why}`,
+  )
+}
