@@ -13,6 +13,7 @@ import type { MailConnection } from './mail-connection.ts'
 import type { HeadersMail, Mail } from './mail.ts'
 import {
   FILTER_STAGES,
+  type FilterFacts,
   type FilterStage,
   type ReadKind,
   type RecipientStage,
@@ -99,16 +100,9 @@ const OPTIONS: ReadonlySet<string> = new Set([
 ])
 
 /** A definition, checked once. */
-export interface ComposedFilter {
+export interface ComposedFilter extends FilterFacts {
   // Each definition has a state of its own type; here it is only handed through.
   readonly definition: FilterDefinition<unknown>
-  readonly name: string
-  /** it sees everything and changes nothing */
-  readonly shadow: boolean
-  readonly reads: ReadonlySet<ReadKind>
-  /** {@link Action} bits its edits can need */
-  readonly actions: number
-  readonly limits: MessageLimits
 }
 
 /** @throws UsageError INVALID_HANDLER, INVALID_OPTION */
@@ -157,6 +151,8 @@ export function checkedFilter(definition: FilterDefinition<unknown>): ComposedFi
     reads: readsOf(definition, where),
     actions: actionsOf(definition),
     limits: messageLimits(definition.limits),
+    skipsNotGranted: onNotGranted === 'skip',
+    makeState: definition.state,
   }
 }
 

@@ -10,16 +10,7 @@ import type { MaybePromise } from '../session/events.ts'
 import { CONTINUE, type Verdict } from '../session/verdict.ts'
 import type { ComposedFilter } from './definition.ts'
 import type { FilterStage } from './stage-context.ts'
-
-/** What a handler is given: it ends with the call. */
-export interface CallSubject {
-  /** the handler has failed; what it has done does not count */
-  failed: boolean
-  /** the handler is over, in whatever way */
-  close(): void
-  /** the handler is not waited for any longer */
-  cut(reason: InterruptedError): void
-}
+import type { CallSubject } from './stage-view.ts'
 
 /** The events a stage happens in, which have its verdicts and its time. */
 const EVENTS: Readonly<Record<FilterStage, Stage>> = {

@@ -5,6 +5,7 @@ import type { ComposedFilter } from './definition.ts'
 import { NOBODY, type EnvelopeAddress } from '../milter/envelope/envelope-address.ts'
 import { UNREAD_HEADER, type FieldRecord } from './field-record.ts'
 import type { MailState } from './plan/plan.ts'
+import type { FilterFacts } from './stage-context.ts'
 import type { EarlyMessage } from './stage-view.ts'
 
 /** Bytes that a message takes before anything of it has come, about. */
@@ -32,7 +33,7 @@ export class OpenMessage implements EarlyMessage {
   #held = 0
   readonly #stores: BodyStore[] = []
   readonly #accepted = new Set<ComposedFilter>()
-  readonly #states = new Map<ComposedFilter, unknown>()
+  readonly #states = new Map<FilterFacts, unknown>()
   #headersSeen = false
   #failure: unknown
   #given: MailState | undefined
@@ -111,8 +112,8 @@ export class OpenMessage implements EarlyMessage {
     return store
   }
 
-  stateOf(member: ComposedFilter): unknown {
-    if (!this.#states.has(member)) this.#states.set(member, member.definition.state?.())
+  stateOf(member: FilterFacts): unknown {
+    if (!this.#states.has(member)) this.#states.set(member, member.makeState?.())
     return this.#states.get(member)
   }
 

@@ -1,3 +1,4 @@
+import type { MessageLimits } from '../options/types.ts'
 import type { EnvelopeAddress } from '../milter/envelope/envelope-address.ts'
 import type { Logger } from '../diagnostics/log.ts'
 import type { ServerFacts } from '../milter/mail-server/server-facts.ts'
@@ -48,4 +49,19 @@ export interface RecipientStage<State = undefined> extends SenderStage<State> {
   readonly sender: EnvelopeAddress
   /** those that were taken before this one */
   readonly recipients: readonly EnvelopeAddress[]
+}
+
+/** What the calls of one filter go by. */
+export interface FilterFacts {
+  readonly name: string
+  /** it sees everything and changes nothing */
+  readonly shadow: boolean
+  readonly reads: ReadonlySet<ReadKind>
+  /** bits of Action that its edits can need */
+  readonly actions: number
+  readonly limits: MessageLimits
+  /** an edit that is not granted is left out, and does not fail */
+  readonly skipsNotGranted: boolean
+  /** makes what its stages share, for one message */
+  readonly makeState: (() => unknown) | undefined
 }

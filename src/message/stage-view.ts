@@ -6,18 +6,26 @@ import { NOBODY, type EnvelopeAddress } from '../milter/envelope/envelope-addres
 import { childLogger, type Logger } from '../diagnostics/log.ts'
 import { Scope } from '../milter/scope.ts'
 import type { ServerFacts } from '../milter/mail-server/server-facts.ts'
-import type { ComposedFilter } from './definition.ts'
-import type { RecipientStage, StageContext } from './stage-context.ts'
-import type { CallSubject } from './filter-calls.ts'
+import type { FilterFacts, RecipientStage, StageContext } from './stage-context.ts'
 import { MailConnection } from './mail-connection.ts'
 import type { BodyStore } from './body-store.ts'
+
+/** What a handler is given: it ends with the call. */
+export interface CallSubject {
+  /** the handler has failed; what it has done does not count */
+  failed: boolean
+  /** the handler is over, in whatever way */
+  close(): void
+  /** the handler is not waited for any longer */
+  cut(reason: InterruptedError): void
+}
 
 /** What a message has beside its content, for all its filters. */
 export interface MessageSupply {
   /** a store that goes with the message, and has the limits of the filter that makes it */
   newStore(limits: MessageLimits): BodyStore
   /** the state of a filter, made when it is first asked for */
-  stateOf(member: ComposedFilter): unknown
+  stateOf(member: FilterFacts): unknown
 }
 
 /** What the early stages know of a message. */
@@ -32,13 +40,13 @@ export class CallContext<Context extends LiveConnectionContext>
 {
   failed = false
   protected readonly context: Context
-  protected readonly member: ComposedFilter
+  protected readonly member: FilterFacts
   readonly #scope = new Scope()
   #connection: MailConnection | undefined
   #log: Logger | undefined
   #signal: AbortSignal | undefined
 
-  constructor(context: Context, member: ComposedFilter) {
+  constructor(context: Context, member: FilterFacts) {
     this.context = context
     this.member = member
   }
@@ -99,7 +107,7 @@ export class StageView
 
   constructor(
     context: LiveConnectionContext,
-    member: ComposedFilter,
+    member: FilterFacts,
     message: EarlyMessage | undefined,
   ) {
     super(context, member)

@@ -1,9 +1,10 @@
 import { UsageError } from '../errors.ts'
 import { Action, bitNames, Step } from '../protocol/constants.ts'
-import { EDITS, editOf, type EditMessage, type EditType } from '../protocol/edit-table.ts'
+import { EDITS, editOf, type EditMessage } from '../protocol/edit-table.ts'
 import { encodeBody, encodeReply } from '../protocol/replies.ts'
 import { FRAME_HEADER_SIZE } from '../protocol/frame.ts'
-import { NO_EDIT_COUNTS, type EditCounts, type EditMethod } from '../diagnostics/edit-counts.ts'
+import { NO_EDIT_COUNTS, type EditCounts } from '../diagnostics/edit-counts.ts'
+import type { EditMethod } from '../protocol/edit-table.ts'
 import { withoutBlankLines } from '../protocol/line-ends.ts'
 import { decodeText, encodeText } from '../protocol/text.ts'
 import type { MemoryBudget } from '../session/memory-budget.ts'
@@ -266,7 +267,7 @@ export class EditList {
     if (this.#count === 0) return NO_EDIT_COUNTS
     const counts: Partial<Record<EditMethod, number>> = {}
     for (const frame of [...this.#headers, ...this.#envelope]) {
-      const method = METHODS[editOf(frame[FRAME_HEADER_SIZE - 1]!)!.type]
+      const { method } = editOf(frame[FRAME_HEADER_SIZE - 1]!)!
       counts[method] = (counts[method] ?? 0) + 1
     }
     if (this.#quarantine !== undefined) counts.quarantine = 1
@@ -345,15 +346,3 @@ export class EditList {
 
 const SPACE = Buffer.from(' ')
 const NO_FRAMES: readonly Buffer[] = []
-
-const METHODS: Readonly<Record<EditType, EditMethod>> = {
-  addheader: 'addHeader',
-  insheader: 'insertHeader',
-  chgheader: 'changeHeader',
-  addrcpt: 'addRecipient',
-  addrcpt_par: 'addRecipient',
-  delrcpt: 'deleteRecipient',
-  chgfrom: 'changeFrom',
-  replbody: 'replaceBody',
-  quarantine: 'quarantine',
-}

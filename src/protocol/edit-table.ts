@@ -27,6 +27,17 @@ export type EditMessage =
 
 export type EditType = EditMessage['type']
 
+/** What the methods that make them are called, in contexts, `Base` and logs. */
+export type EditMethod =
+  | 'addHeader'
+  | 'insertHeader'
+  | 'changeHeader'
+  | 'addRecipient'
+  | 'deleteRecipient'
+  | 'changeFrom'
+  | 'replaceBody'
+  | 'quarantine'
+
 /** A part of a message that a filter may change. */
 export type EditKind = 'headers' | 'body' | 'sender' | 'recipients' | 'quarantine'
 
@@ -46,6 +57,7 @@ export interface EditFacts {
   readonly type: EditType
   /** the letter of its frame */
   readonly code: Response
+  readonly method: EditMethod
   /** the action bit without which it may not be sent */
   readonly action: number
   /** what of a message it changes */
@@ -63,26 +75,27 @@ const REASON: EditField = { name: 'reason', form: 'string or nothing' }
 
 // prettier-ignore
 export const EDITS: Readonly<Record<EditType, EditFacts>> = Object.freeze({
-  //                edit           letter             action              edits         payload
-  addheader: row(   'addheader',   Response.ADDHEADER,   Action.ADDHDRS,     'headers',    [NAME, VALUE]),
-  insheader: row(   'insheader',   Response.INSHEADER,   Action.ADDHDRS,     'headers',    [INDEX, NAME, VALUE]),
-  chgheader: row(   'chgheader',   Response.CHGHEADER,   Action.CHGHDRS,     'headers',    [INDEX, NAME, VALUE]),
-  replbody: row(    'replbody',    Response.REPLBODY,    Action.CHGBODY,     'body',       [CHUNK]),
-  chgfrom: row(     'chgfrom',     Response.CHGFROM,     Action.CHGFROM,     'sender',     [ADDRESS, PARAMETERS]),
-  addrcpt: row(     'addrcpt',     Response.ADDRCPT,     Action.ADDRCPT,     'recipients', [ADDRESS]),
-  addrcpt_par: row( 'addrcpt_par', Response.ADDRCPT_PAR, Action.ADDRCPT_PAR, 'recipients', [ADDRESS, PARAMETERS]),
-  delrcpt: row(     'delrcpt',     Response.DELRCPT,     Action.DELRCPT,     'recipients', [ADDRESS]),
-  quarantine: row(  'quarantine',  Response.QUARANTINE,  Action.QUARANTINE,  'quarantine', [REASON]),
+  //                edit           method             letter                action               edits         payload
+  addheader: row(   'addheader',   'addHeader',       Response.ADDHEADER,   Action.ADDHDRS,     'headers',    [NAME, VALUE]),
+  insheader: row(   'insheader',   'insertHeader',    Response.INSHEADER,   Action.ADDHDRS,     'headers',    [INDEX, NAME, VALUE]),
+  chgheader: row(   'chgheader',   'changeHeader',    Response.CHGHEADER,   Action.CHGHDRS,     'headers',    [INDEX, NAME, VALUE]),
+  replbody: row(    'replbody',    'replaceBody',     Response.REPLBODY,    Action.CHGBODY,     'body',       [CHUNK]),
+  chgfrom: row(     'chgfrom',     'changeFrom',      Response.CHGFROM,     Action.CHGFROM,     'sender',     [ADDRESS, PARAMETERS]),
+  addrcpt: row(     'addrcpt',     'addRecipient',    Response.ADDRCPT,     Action.ADDRCPT,     'recipients', [ADDRESS]),
+  addrcpt_par: row( 'addrcpt_par', 'addRecipient',    Response.ADDRCPT_PAR, Action.ADDRCPT_PAR, 'recipients', [ADDRESS, PARAMETERS]),
+  delrcpt: row(     'delrcpt',     'deleteRecipient', Response.DELRCPT,     Action.DELRCPT,     'recipients', [ADDRESS]),
+  quarantine: row(  'quarantine',  'quarantine',      Response.QUARANTINE,  Action.QUARANTINE,  'quarantine', [REASON]),
 })
 
 function row(
   type: EditType,
+  method: EditMethod,
   code: Response,
   action: number,
   edits: EditKind,
   payload: readonly EditField[],
 ): EditFacts {
-  return Object.freeze({ type, code, action, edits, payload })
+  return Object.freeze({ type, method, code, action, edits, payload })
 }
 
 const ALL: readonly EditFacts[] = Object.values(EDITS)

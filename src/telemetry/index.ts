@@ -45,4 +45,5 @@ export type {
   ProtocolViolation,
   RefusalCode,
 } from '../diagnostics/channels.ts'
-export type { EditCounts, EditMethod } from '../diagnostics/edit-counts.ts'
+export type { EditCounts } from '../diagnostics/edit-counts.ts'
+export type { EditMethod } from '../protocol/edit-table.ts'
