@@ -4,7 +4,6 @@ import type { Session } from '../session/session.ts'
 import type { Terms } from '../session/terms.ts'
 import { KeptEnvelope } from './envelope/kept-envelope.ts'
 import { childLogger, type Logger } from '../diagnostics/log.ts'
-import { messageLimits } from './message-limits.ts'
 import type { FilterSettings } from './options.ts'
 import { UNKNOWN_SERVER, type ServerAtHand } from './mail-server/servers-met.ts'
 
@@ -17,7 +16,6 @@ export class ConnectionState {
   readonly #session: Session
   readonly #settings: FilterSettings
   #mailServer: ServerAtHand | undefined
-  #maxRecipients: number | undefined
 
   constructor(id: number, settings: FilterSettings, session: Session) {
     this.id = id
@@ -49,9 +47,8 @@ export class ConnectionState {
   }
 
   newEnvelope(): KeptEnvelope {
-    const { memory, limits } = this.#settings
-    this.#maxRecipients ??= messageLimits(limits).recipients
-    return new KeptEnvelope(memory, this.#maxRecipients)
+    const { memory, keptRecipients } = this.#settings
+    return new KeptEnvelope(memory, keptRecipients)
   }
 
   /** An SMTP session begins. */

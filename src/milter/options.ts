@@ -6,7 +6,7 @@ import type { FilterValues } from '../options/settings.ts'
 import type { ErrorPolicy, FilterFields } from '../options/types.ts'
 import { readOption, readOptions } from '../options/validate.ts'
 import { guardedLogger, textLogger, type Logger } from '../diagnostics/log.ts'
-import { givenLimits } from './message-limits.ts'
+import { givenLimits, messageLimits } from './message-limits.ts'
 import { OVERLOADS, type Overload } from './overload.ts'
 import { ServersMet } from './mail-server/servers-met.ts'
 import { RateLimitedLog } from '../diagnostics/rate-limited-log.ts'
@@ -34,6 +34,8 @@ export interface FilterSettings extends Omit<
   /** of this server, for lines that others can cause */
   readonly limitedLog: RateLimitedLog
   readonly servers: ServersMet
+  /** recipients of one message that are kept for later handlers: `limits.recipients`, or its default */
+  readonly keptRecipients: number
 }
 
 const POLICIES: Readonly<Record<ErrorPolicy, Verdict>> = {
@@ -60,6 +62,7 @@ export function filterSettings(options: FilterOptions = {}): FilterSettings {
     logger: guardedLogger(options.logger ?? textLogger()),
     limitedLog: new RateLimitedLog(),
     servers: new ServersMet(),
+    keptRecipients: messageLimits(options.limits).recipients,
   }
 }
 
