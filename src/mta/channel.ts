@@ -1,8 +1,9 @@
+import { reasonOf } from '../net/system-error.ts'
 import { connect as connectSocket, isIP, type NetConnectOpts, type Socket } from 'node:net'
 import { checkServerIdentity, connect as connectTls } from 'node:tls'
 import { MilterError } from '../errors.ts'
 import { parseMilterAddress, type ListenAddress } from '../net/listen-address.ts'
-import { checkPem, invalidTls, reasonOf, type Pem } from '../server/tls.ts'
+import { checkPem, invalidTls, type Pem } from '../server/tls.ts'
 
 /** Bytes to a filter, whatever carries them. */
 export interface Channel {

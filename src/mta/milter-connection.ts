@@ -1,3 +1,4 @@
+import { reasonOf } from '../net/system-error.ts'
 import { MilterError, ProtocolError, type ErrorCode } from '../errors.ts'
 import { encodeCommand, type CommandMessage } from '../protocol/commands.ts'
 import {
@@ -12,7 +13,6 @@ import { EVENTS, existsIn, type EventFacts } from '../protocol/event-table.ts'
 import { encodeFrame, FRAME_HEADER_SIZE, FrameDecoder } from '../protocol/frame.ts'
 import type { Choice, Offer } from '../protocol/negotiation.ts'
 import type { ReplyMessage } from '../protocol/replies.ts'
-import { reasonOf } from '../server/tls.ts'
 import type { Channel, OpenChannel } from './channel.ts'
 import { CONTENT_COMMANDS, type MailServerModel, type MtaTimeouts } from './models/model.ts'
 import { ReplyReader } from './reply-reader.ts'

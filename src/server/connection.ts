@@ -1,3 +1,4 @@
+import { codeOf } from '../net/system-error.ts'
 import type { Socket } from 'node:net'
 import type { FilterFactory } from '../milter/filter-object.ts'
 import { Conversation } from '../milter/conversation.ts'
@@ -12,7 +13,6 @@ import type { Occupant } from './pressure.ts'
 import type { Listed } from './connection-set.ts'
 import { readShared, stopReading } from './shared-reads.ts'
 import { writeAll } from './shared-writes.ts'
-import { codeOf } from './unix-socket.ts'
 
 /** One socket and the session that runs on it. */
 export class ServerConnection implements Transport, Listed, Occupant {

@@ -1,3 +1,4 @@
+import { codeOf, reasonOf } from '../net/system-error.ts'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { ProtocolError } from '../errors.ts'
@@ -10,8 +11,6 @@ import { formatPeer } from './networks.ts'
 import { readProxyHeader, type ProxyHeader } from './proxy-header.ts'
 import type { Occupant } from './pressure.ts'
 import type { Listed } from './connection-set.ts'
-import { reasonOf } from './tls.ts'
-import { codeOf } from './unix-socket.ts'
 
 export interface PendingConnectionEvents {
   /** It may come in. @param peer `address:port` of the client; undefined if that is not known */

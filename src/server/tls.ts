@@ -1,3 +1,4 @@
+import { reasonOf } from '../net/system-error.ts'
 import type * as Crypto from 'node:crypto'
 import type * as Tls from 'node:tls'
 import { UsageError } from '../errors.ts'
@@ -142,10 +143,4 @@ export function invalidTls(what: string, cause: unknown): UsageError {
   return new UsageError('INVALID_OPTION', `the option ${what}: ${reasonOf(cause as Error)}`, {
     cause,
   })
-}
-
-/** What has failed, in one line; of OpenSSL's errors what a person can read. */
-export function reasonOf(error: Error): string {
-  const { reason } = error as { readonly reason?: unknown }
-  return (typeof reason === 'string' ? reason : error.message).trim()
 }

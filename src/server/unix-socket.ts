@@ -1,3 +1,4 @@
+import { codeOf } from '../net/system-error.ts'
 import {
   chmod,
   lchown,
@@ -312,10 +313,4 @@ const ADVICE: Readonly<Record<string, string>> = {
   EBADF: 'the descriptor is not open',
   ENOTSOCK: 'the descriptor is not a socket',
   EINVAL: 'the descriptor is not a listening socket',
-}
-
-export function codeOf(error: unknown): string {
-  return typeof error === 'object' && error !== null && 'code' in error
-    ? String(error.code)
-    : ''
 }

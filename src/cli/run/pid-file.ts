@@ -1,9 +1,9 @@
+import { codeOf } from '../../net/system-error.ts'
 import { constants } from 'node:fs'
 import { link, open, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { UsageError } from '../../errors.ts'
 import { strangerIn } from '../../server/safe-directory.ts'
-import { codeOf } from '../../server/unix-socket.ts'
 
 /**
  * Writes the process id, all at once. A file that is left over from a process that has ended is
