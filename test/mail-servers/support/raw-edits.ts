@@ -18,12 +18,13 @@ export async function afterRawEdits(
   parameters = '',
 ): Promise<Delivered | 'ignored' | 'crash'> {
   filter.edits = edits
-  server.sink.messages.splice(0)
+  // A message of an earlier case may come late: its client has not waited for the reply.
+  const mark = `X-Case: ${++cases};`
   const client = await SmtpClient.connect(server.port)
   try {
     await client.command('EHLO client.test')
     const from = `${FROM} ${parameters}`.trim()
-    const { data } = await client.send({ from, to: [TO], message: message() })
+    const { data } = await client.send({ from, to: [TO], message: message([mark]) })
     // A line of Sendmail's for debugging; the reply comes after it.
     if (data!.text.startsWith('olderrors=')) return 'ignored'
     assert.equal(data!.code, 250, data!.text)
@@ -34,5 +35,12 @@ export async function afterRawEdits(
     client.close()
     await server.idle()
   }
-  return server.sink.messages[0]!
+  const { messages } = server.sink
+  for (;;) {
+    const found = messages.find(({ data }) => data.includes(mark))
+    if (found !== undefined) return found
+    await server.sink.waitFor(messages.length + 1)
+  }
 }
+
+let cases = 0
