@@ -1,4 +1,4 @@
-/** `tsmilter`: everything a filter needs. Loads nothing but Node's own modules. */
+/** `tsmilter`: everything that a filter needs. It loads only modules of Node. */
 import './node-version.ts'
 
 // Running a filter

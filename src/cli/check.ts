@@ -5,21 +5,22 @@ import { MtaClient } from '../mta/client.ts'
 import { hostAndPort } from '../telemetry/http.ts'
 import { Action, bitNames, Step } from '../protocol/constants.ts'
 
+/** The result of a health check. */
 export interface Check {
   readonly healthy: boolean
-  /** what was found, in one line */
+  /** the result in one line */
   readonly line: string
 }
 
-/** The caller's mistakes, which say nothing about the milter. */
+/** Codes of mistakes of the caller. They say nothing about the milter. */
 const MISUSE: ReadonlySet<ErrorCode> = new Set(['INVALID_LISTEN_ADDRESS', 'INVALID_OPTION'])
 
 /**
- * Asks a milter, in whatever language, whether it is there and speaks the protocol: negotiates as a
- * mail server would, and quits. It sends no message, so it does not show in the filter's figures. One that answers,
- * but can only refuse mail, is not well.
+ * Connects to a milter, negotiates as a mail server would, and quits. The milter can be written in any language. The
+ * check sends no message, so the metrics of the filter do not count it. A milter that answers, but can only refuse
+ * mail, is not healthy.
  *
- * @param timeout milliseconds for the connection, and again for the answer
+ * @param timeout milliseconds for the connection, and again for each answer
  * @throws ListenError INVALID_LISTEN_ADDRESS
  * @throws UsageError INVALID_OPTION
  */
@@ -35,7 +36,7 @@ export async function checkMilter(
     if (await refusesAll(client)) {
       return {
         healthy: false,
-        line: `${address} answers, but refuses all mail: its filter cannot be made, or it has no room for more connections; its log says which`,
+        line: `${address} answers, but refuses all mail: its filter cannot be created, or it has no room for more connections; see its log`,
       }
     }
     const took = Math.max(1, Math.round(performance.now() - began))
@@ -52,8 +53,8 @@ export async function checkMilter(
 }
 
 /**
- * What `/healthz` of a `tsmilter run` on this machine says, which the limits on its milter ports do not concern;
- * undefined if nobody answers there.
+ * Asks `/healthz` of a `tsmilter run` on this machine. The limits of its milter ports do not apply there.
+ * Undefined if there is no answer.
  *
  * @param listen the option `telemetry`
  */
@@ -67,7 +68,7 @@ export async function askHealth(
   const url = `http://${isIPv6(name) ? `[${name}]` : name}:${port}/healthz`
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(timeout) })
-    const line = `${url} says ${(await response.text()).trim().slice(0, 100)}`
+    const line = `${url} answers ${(await response.text()).trim().slice(0, 100)}`
     return { healthy: response.ok, line }
   } catch {
     return undefined
@@ -75,8 +76,8 @@ export async function askHealth(
 }
 
 /**
- * A milter of this package whose filter cannot be made, or that has too many connections, wants to hear of the client
- * and of the sender only, and refuses both. No other is told of a client here.
+ * A milter of this package asks for CONNECT and MAIL only, and refuses both, if its filter cannot be created or it has
+ * too many connections. No other milter gets a client from this check.
  */
 async function refusesAll(client: MtaClient): Promise<boolean> {
   const wanted = EVENTS.filter((event) => client.handling(event) !== 'declined')

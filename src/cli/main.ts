@@ -7,7 +7,7 @@ import { OPTIONS } from '../options/table.ts'
 import { readPemFiles } from './pem-files.ts'
 import { FILTERS_VARIABLE, words } from './run/unknown-variables.ts'
 
-/** Where a command writes; tests have their own. */
+/** Where a command writes. Tests have their own. */
 export interface Output {
   out(text: string): void
   err(text: string): void
@@ -18,12 +18,12 @@ const STANDARD: Output = {
   err: (text) => void process.stderr.write(text),
 }
 
-/** What the process ends with: all is well, it is not, the command was not understood. */
+/** Exit codes: success, failure, a mistake on the command line. */
 const OK = 0
 const FAILED = 1
 const MISUSED = 2
 
-/** The command `tsmilter`; gives the exit code. */
+/** Runs the command `tsmilter` and returns its exit code. */
 export async function main(
   args: readonly string[],
   output: Output = STANDARD,
@@ -36,32 +36,41 @@ export async function main(
       writeOut: (text) => output.out(text),
       writeErr: (text) => output.err(text),
     })
-    .showHelpAfterError('(tsmilter --help has all there is)')
+    .showHelpAfterError('(see tsmilter --help)')
 
   program
     .command('check')
     .description(
-      'Asks a milter, in whatever language, whether it is there and speaks the protocol: for health checks.',
+      'Connects to a milter and negotiates the protocol, as a health check. The milter can be written in any language.',
     )
     .argument(
       '<address>',
-      'inet:PORT@HOST, inet6:PORT@HOST, unix:PATH, or as Postfix writes it',
+      'inet:PORT@HOST, inet6:PORT@HOST, unix:PATH, or inet:HOST:PORT as in Postfix',
     )
-    .option('-t, --timeout <seconds>', 'for the connection, and for the answer', seconds, 5)
-    .option('--tls', 'speak TLS, on any kind of socket', false)
-    .option('--tls-ca <path>', 'who has signed the certificate of the milter; implies --tls')
-    .option('--tls-cert <path>', 'certificate to show to the milter; implies --tls')
-    .option('--tls-key <path>', 'its private key; implies --tls')
+    .option(
+      '-t, --timeout <seconds>',
+      'time limit for the connection, and again for each answer',
+      seconds,
+      5,
+    )
+    .option('--tls', 'use TLS, on any kind of socket', false)
+    .option('--tls-ca <path>', 'CA that signed the certificate of the milter; implies --tls')
+    .option('--tls-cert <path>', 'client certificate; implies --tls')
+    .option('--tls-key <path>', 'private key of the client certificate; implies --tls')
     .option(
       '--tls-name <name>',
-      'what the certificate of the milter is for, if not the host of the address; implies --tls',
+      'name in the certificate of the milter, if it is not the host of the address; implies --tls',
     )
     .option(
       '--healthz',
-      'ask /healthz at TSMILTER_TELEMETRY first, and the address only if nobody answers there',
+      'ask /healthz at TSMILTER_TELEMETRY first, and the address only if there is no answer',
       false,
     )
-    .option('-q, --quiet', 'only the exit code: 0 it answers, 1 it does not, 2 misused', false)
+    .option(
+      '-q, --quiet',
+      'print nothing; exit codes: 0 the milter is well, 1 it is not, 2 wrong usage',
+      false,
+    )
     .action(async (address: string, options: CheckFlags) => {
       const timeout = options.timeout * 1_000
       const { healthy, line } =
@@ -75,11 +84,11 @@ export async function main(
   const run = program
     .command('run')
     .description(
-      'Runs filters behind a mail server: supervised, and reloaded without loss at SIGHUP.',
+      'Runs filters behind a mail server. Restarts workers that fail, and reloads filters at SIGHUP without losing mail.',
     )
     .argument(
       '[filter...]',
-      `modules with a filter as default export; or one with defineConfig (default: those of ${FILTERS_VARIABLE})`,
+      `modules whose default export is a filter, or one module with defineConfig (default: the modules in ${FILTERS_VARIABLE})`,
     )
   const several = (value: string, before: readonly string[] = []): string[] => [
     ...before,
@@ -93,7 +102,7 @@ export async function main(
   }
   run.action(async (filters: string[], options: Record<string, unknown>) => {
     const flags = new Map(OPTIONS.map(({ name }) => [name, options[camelCase(name)]]))
-    // With all it needs only where it is needed.
+    // Loaded here, so that `check` does not load what only `run` needs.
     const { runFilters } = await import('./run/run.ts')
     const named = filters.length > 0 ? filters : words(process.env[FILTERS_VARIABLE])
     if (named.length === 0) run.error("error: missing required argument 'filter'")
@@ -125,7 +134,7 @@ interface CheckFlags {
   readonly tlsName?: string
 }
 
-/** @throws UsageError INVALID_OPTION for files that cannot be read */
+/** @throws UsageError INVALID_OPTION if a file cannot be read */
 async function clientTls({
   tls,
   tlsCa: ca,
@@ -138,14 +147,14 @@ async function clientTls({
   return { ...(await readPemFiles(given)), name }
 }
 
-/** As commander calls `--stop-deadline`. */
+/** The name that commander has for `--stop-deadline`. */
 const camelCase = (name: string): string =>
   name.replaceAll(/\.([a-z])/g, (_, letter: string) => letter.toUpperCase())
 
 function seconds(text: string): number {
   const value = Number(text)
   if (!(value > 0 && value <= 3_600)) {
-    throw new InvalidArgumentError('It takes seconds, more than 0 and up to 3600.')
+    throw new InvalidArgumentError('It must be a number of seconds above 0 and up to 3600.')
   }
   return value
 }

@@ -1,11 +1,12 @@
 import { isIP } from 'node:net'
 
+/** A host name or IP address, and a port. */
 export interface HostAndPort {
   readonly host: string
   readonly port: number
 }
 
-/** `host:port`, `[address]:port`, or a port alone, which is on loopback. Undefined for anything else. */
+/** Parses `host:port`, `[address]:port`, or a port alone, which means the loopback address. Undefined for other text. */
 export function parseHostAndPort(text: string): HostAndPort | undefined {
   const match = /^(?:(?:\[([^\]]+)\]|([^:[\]/\s]+)):)?(\d{1,5})$/.exec(text)
   const port = Number(match?.[3])

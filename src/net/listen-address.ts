@@ -1,7 +1,7 @@
 import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { ListenError } from '../errors.ts'
 
-/** Where to listen, understood. */
+/** A parsed address to listen on. */
 export type ListenAddress =
   | {
       readonly type: 'tcp'
@@ -12,39 +12,39 @@ export type ListenAddress =
   | { readonly type: 'unix'; readonly path: string }
   | { readonly type: 'fd'; readonly fd: number }
 
-/** Bytes of a path that fit into a socket address, without the NUL (Linux `sun_path`). */
+/** Maximum length of the path of a unix socket in bytes, without the NUL (Linux `sun_path`). */
 export const MAX_SOCKET_PATH = 107
 
 /**
- * Reads an address in the spelling of libmilter: `inet:port@host`, `inet6:port@host`, `unix:/path`,
- * `local:/path`, a bare path; and `fd:N` for a socket somebody else has opened.
+ * Parses an address in the notation of libmilter: `inet:port@host`, `inet6:port@host`, `unix:/path`,
+ * `local:/path` or a path alone. `fd:N` is a socket that another process has opened.
  *
- * Unlike libmilter, `inet:port` without a host is the loopback address: the protocol has no
- * authentication, so listening to the world needs `inet:port@0.0.0.0`.
+ * Unlike in libmilter, `inet:port` without a host means the loopback address, because the protocol has no
+ * authentication. To listen on all interfaces, write `inet:port@0.0.0.0`.
  *
- * @throws ListenError INVALID_LISTEN_ADDRESS, with the right spelling where it can be guessed
+ * @throws ListenError INVALID_LISTEN_ADDRESS, with the correct notation if it can be guessed
  */
 export function parseListenAddress(spec: string): ListenAddress {
   return understood(spec, 'cannot listen on', () => parse(spec))
 }
 
 /**
- * Reads the address of a milter to connect to: in libmilter's spelling, which is Sendmail's, as
- * {@link parseListenAddress}, or in that of Postfix, `inet:host:port`.
+ * Parses the address of a milter to connect to. It can have the notation of libmilter and Sendmail, as in
+ * {@link parseListenAddress}, or that of Postfix, `inet:host:port`.
  *
- * @throws ListenError INVALID_LISTEN_ADDRESS, with the right spelling where it can be guessed
+ * @throws ListenError INVALID_LISTEN_ADDRESS, with the correct notation if it can be guessed
  */
 export function parseMilterAddress(spec: string): ListenAddress {
   return understood(spec, 'cannot connect to', () => {
     const postfix = /^inet:(\[[^\]@]+\]|[^:@[\]]+):(\d+)$/i.exec(spec)
     if (postfix !== null) return parse(`tcp://${postfix[1]}:${postfix[2]}`)
     const address = parse(spec)
-    if (address.type === 'fd') throw new Mistake('a descriptor is nothing to connect to')
+    if (address.type === 'fd') throw new Mistake('you cannot connect to a descriptor')
     return address
   })
 }
 
-/** Why an address is none. */
+/** Why an address is not valid. */
 class Mistake extends Error {}
 
 function understood(spec: unknown, cannot: string, read: () => ListenAddress): ListenAddress {
@@ -60,7 +60,7 @@ function understood(spec: unknown, cannot: string, read: () => ListenAddress): L
 function parse(spec: string): ListenAddress {
   if (typeof spec !== 'string' || spec === '') {
     throw new Mistake(
-      "it is empty; write for example 'inet:8890@localhost' or 'unix:/run/filter.sock'",
+      "it is empty; write, for example, 'inet:8890@localhost' or 'unix:/run/filter.sock'",
     )
   }
   const url = /^(tcp|unix):\/\/(.*)$/is.exec(spec)
@@ -84,7 +84,7 @@ function parse(spec: string): ListenAddress {
       return tcp(rest, 6)
     case 'fd':
       if (!/^\d{1,9}$/.test(rest))
-        throw new Mistake("after 'fd:' comes the number of a descriptor, such as 'fd:3'")
+        throw new Mistake("'fd:' needs the number of a descriptor, such as 'fd:3'")
       return { type: 'fd', fd: Number(rest) }
     default:
       if (/^[\w.-]+:\d+$/.test(spec)) {
@@ -97,7 +97,7 @@ function parse(spec: string): ListenAddress {
   }
 }
 
-/** An address in libmilter's spelling. */
+/** Formats an address in the notation of libmilter. */
 export function formatListenAddress(address: ListenAddress): string {
   switch (address.type) {
     case 'unix':
@@ -109,7 +109,7 @@ export function formatListenAddress(address: ListenAddress): string {
   }
 }
 
-/** The same place as Postfix writes it in `smtpd_milters`. */
+/** Formats an address as `smtpd_milters` of Postfix takes it. */
 export function formatForPostfix(address: ListenAddress): string {
   if (address.type !== 'tcp') return formatListenAddress(address)
   const host = isIPv6(address.host) ? `[${address.host}]` : address.host
@@ -121,10 +121,10 @@ function unix(path: string): ListenAddress {
   const size = Buffer.byteLength(path)
   if (size > MAX_SOCKET_PATH) {
     throw new Mistake(
-      `the path has ${size} bytes; a socket's path has at most ${MAX_SOCKET_PATH}`,
+      `the path has ${size} bytes; the path of a socket can have at most ${MAX_SOCKET_PATH}`,
     )
   }
-  if (path.includes('\0')) throw new Mistake('the path holds a NUL')
+  if (path.includes('\0')) throw new Mistake('the path contains a NUL')
   return { type: 'unix', path }
 }
 
@@ -136,7 +136,7 @@ function tcp(rest: string, family: 4 | 6): ListenAddress {
     if (postfix !== null) {
       const host = postfix[1]!.replace(/^\[(.*)\]$/, '$1')
       throw new Mistake(
-        `this is Postfix's order; here the port comes first: '${isIPv6(host) ? 'inet6' : name}:${postfix[2]}@${host}'`,
+        `this is the notation of Postfix; here the port comes first: '${isIPv6(host) ? 'inet6' : name}:${postfix[2]}@${host}'`,
       )
     }
     if (isIP(rest) !== 0 || /[.]/.test(rest))
@@ -145,7 +145,9 @@ function tcp(rest: string, family: 4 | 6): ListenAddress {
   const port = at === -1 ? rest : rest.slice(0, at)
   const host = at === -1 ? '' : rest.slice(at + 1).replace(/^\[(.*)\]$/, '$1')
   if (at !== -1 && host === '')
-    throw new Mistake(`the host after '@' is missing; leave the '@' out for loopback`)
+    throw new Mistake(
+      `the host after '@' is missing; for the loopback address, leave out the '@'`,
+    )
   if ((family === 4 && isIPv6(host)) || (family === 6 && isIPv4(host))) {
     const other = family === 4 ? 'inet6' : 'inet'
     throw new Mistake(`${host} is not an address of ${name}; write '${other}:${port}@${host}'`)

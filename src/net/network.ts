@@ -1,5 +1,6 @@
 import { isIPv4, isIPv6, SocketAddress } from 'node:net'
 
+/** An IP network, or a single address with its full prefix length. */
 export interface Network {
   readonly address: string
   readonly prefix: number
@@ -7,8 +8,8 @@ export interface Network {
 }
 
 /**
- * An address, or a network in CIDR notation. What IPv6 maps of IPv4 is IPv4. Undefined for anything
- * else: host names among it, which may mean another address every time.
+ * Parses an IP address, or a network in CIDR notation. An IPv4-mapped IPv6 address becomes IPv4. Undefined for other
+ * text. Host names are not accepted, because a name can resolve to a different address each time.
  */
 export function parseNetwork(entry: string): Network | undefined {
   const [, host = '', digits] = /^([\da-f:.]+)(?:\/(0|[1-9]\d{0,2}))?$/i.exec(entry) ?? []
@@ -20,14 +21,14 @@ export function parseNetwork(entry: string): Network | undefined {
   if (bits === 32 || isIPv6(address)) {
     return { address, prefix, family: bits === 32 ? 'ipv4' : 'ipv6' }
   }
-  // ::ffff:192.0.2.0/120. One that is wider than all of IPv4 is more than it looks.
+  // Such as ::ffff:192.0.2.0/120. With a shorter prefix, the network would hold more than IPv4.
   return prefix < MAPPED ? undefined : { address, prefix: prefix - MAPPED, family: 'ipv4' }
 }
 
-/** Bits before the IPv4 address in one that is mapped (RFC 4291, 2.5.5.2). */
+/** Bits before the IPv4 address in an IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2). */
 const MAPPED = 96
 
-/** An IP address in its usual spelling, without its zone; IPv4 where IPv6 only maps it. */
+/** An IP address in its usual notation, without a zone. An IPv4-mapped IPv6 address becomes IPv4. */
 export function plainAddress(address: string): string {
   if (isIPv4(address)) return address
   const text = new SocketAddress({ address: address.replace(/%.*$/, ''), family: 'ipv6' })

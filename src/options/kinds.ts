@@ -1,4 +1,4 @@
-// The kinds of values that options take. Each knows how it is written, read, checked and described.
+// The kinds of values that options take. A kind says how a value is written, read, checked and described.
 import { MilterError } from '../errors.ts'
 import { parseHostAndPort } from '../net/host-port.ts'
 import { parseListenAddress } from '../net/listen-address.ts'
@@ -15,23 +15,23 @@ import {
 } from './units.ts'
 
 /**
- * What an option takes. In a program it takes values: numbers of milliseconds and bytes. The command line,
- * the environment and a configuration take text as well, such as `30s` and `64K`.
+ * The kind of value that an option takes. In a program, an option takes values, such as numbers of milliseconds and
+ * bytes. On the command line, in the environment and in a configuration, it also takes text, such as `30s` and `64K`.
  */
 export interface Kind {
-  /** what it takes in a program, in words */
+  /** description of the values it takes in a program */
   readonly takes: string
-  /** what it takes as text, in words */
+  /** description of the text it takes */
   readonly takesText: string
-  /** what stands for the value in `--help` */
+  /** the placeholder of the value in `--help` */
   readonly placeholder: string
-  /** It takes several values: on the command line one by one, in the environment with spaces between. */
+  /** It takes several values: one per flag on the command line, separated by spaces in the environment. */
   readonly list?: true
-  /** What is wrong with a value, or undefined. */
+  /** Says what is wrong with a value, or returns undefined. */
   wrong(value: unknown): Wrong | undefined
-  /** The value that text stands for. What is not understood stays as it is, and `wrong` refuses it. */
+  /** Converts text to its value. Other values are returned unchanged, and `wrong` refuses them. */
   read(given: unknown): unknown
-  /** A default, as you would write it. */
+  /** Formats a default as you would write it. */
   show(value: unknown): string
   /** the TypeScript type in a program, and in a configuration if that takes more */
   readonly type: string
@@ -40,16 +40,17 @@ export interface Kind {
   readonly schema: object
 }
 
+/** What is wrong with a value. */
 export interface Wrong {
   /** the part that is wrong, if it is not the whole value */
   readonly value?: unknown
-  /** its name in the option */
+  /** the name of that part in the option */
   readonly at?: string
-  /** what it takes, if it is not what the kind takes */
+  /** what that part takes, if that differs from what the kind takes */
   readonly takes?: string
-  /** the names it takes, if the value is a name that is none of them */
+  /** the valid names, if the value is an unknown name */
   readonly known?: readonly string[]
-  /** says it better than what it takes */
+  /** a better explanation than `takes` */
   readonly reason?: string
 }
 
@@ -61,10 +62,10 @@ const asText =
   (given: unknown): unknown =>
     typeof given === 'string' ? (parse(given) ?? given) : given
 
-/** The longest time a timer of Node can wait; a longer one fires at once. */
+/** The longest time that a timer of Node can wait, in milliseconds. A longer timer fires at once. */
 export const MAX_TIMER = 2_147_483_647
 
-/** The bounds of a number; without `to` there is no maximum. */
+/** The bounds of a number. Without `to` there is no maximum. */
 interface Bounds {
   readonly from?: number
   readonly to?: number
@@ -76,7 +77,7 @@ export const isWhole = (value: unknown, { from = 0, to }: Bounds): boolean =>
   (value as number) <= (to ?? Infinity)
 
 export const wholeNumberForm = ({ from = 0, to }: Bounds): string =>
-  to === undefined ? `a whole number from ${from} on` : `a whole number from ${from} to ${to}`
+  to === undefined ? `a whole number, ${from} or more` : `a whole number from ${from} to ${to}`
 
 const integer = ({ from = 0, to }: Bounds): object => ({
   type: 'integer',
@@ -85,7 +86,7 @@ const integer = ({ from = 0, to }: Bounds): object => ({
 })
 const text = (pattern: string): object => ({ type: 'string', pattern })
 
-/** A whole number of something. */
+/** A whole number. */
 export function count(bounds: Bounds): Kind {
   const takes = wholeNumberForm(bounds)
   return {
@@ -128,7 +129,7 @@ export function milliseconds({ from }: { readonly from: 0 | 1 }): Kind {
   }
 }
 
-/** One time for all stages, or some by stage. The default has one for each stage that differs. */
+/** One time for all stages, or one for each stage. The default has an entry for each stage that differs. */
 export function byStage(time: Kind): Kind {
   const stages: readonly string[] = STAGE_NAMES
   const isByStage = (value: unknown): value is Readonly<Record<string, unknown>> =>
@@ -136,7 +137,7 @@ export function byStage(time: Kind): Kind {
   return {
     ...time,
     wrong(value) {
-      // Each stage gets it.
+      // The value is used for every stage, so the error names the first one.
       if (!isByStage(value)) return time.wrong(value) && { at: stages[0]! }
       for (const [stage, one] of Object.entries(value)) {
         if (!stages.includes(stage)) {
@@ -206,7 +207,7 @@ const DATA_SIZES: Readonly<Record<string, DataSize>> = {
 }
 const dataSizes: readonly unknown[] = Object.values(DATA_SIZES)
 
-/** The three sizes of frame data that can be negotiated; the numbers are one less than they are called. */
+/** The three sizes of frame data that can be negotiated. Each number is one less than its name says. */
 export const dataSize: Kind = {
   takes: dataSizes.join(', '),
   takesText: '64K, 256K or 1M',
@@ -227,7 +228,7 @@ const ACTION_BITS: ReadonlyMap<string, number> = new Map([
   ...Object.entries(Action),
 ])
 
-/** Bits of what a filter may do to a message, or their names. */
+/** What a filter may do to a message, as bits or names. */
 export const actions: Kind = {
   ...count({ to: ALL_ACTIONS }),
   takesText: `all, none, or some of ${Object.keys(Action).join(', ')}, with commas between them`,
@@ -291,7 +292,7 @@ const path = (what: string): Kind => ({
 export const file: Kind = path('file')
 export const directory: Kind = path('directory')
 
-/** One or several, each of which has to be right. */
+/** One entry or several. Each must be valid. */
 function several(
   takes: string,
   placeholder: string,
@@ -300,7 +301,7 @@ function several(
 ): Kind {
   return {
     takes,
-    takesText: `${takes}; can be given several times`,
+    takesText: `${takes}; you can give it more than once`,
     placeholder,
     list: true,
     wrong(value) {
@@ -322,7 +323,7 @@ function several(
   }
 }
 
-/** Where to listen. */
+/** Addresses to listen on. */
 export const addresses: Kind = several(
   'inet:PORT@HOST, inet6:PORT@HOST, unix:PATH or fd:N',
   'address',
@@ -332,7 +333,7 @@ export const addresses: Kind = several(
       return undefined
     } catch (error) {
       if (!(error instanceof MilterError)) throw error
-      // It has the right spelling.
+      // The error says how the address should be written.
       return { reason: error.message }
     }
   },
@@ -347,19 +348,19 @@ export const networks: Kind = several(NETWORK_FORM, 'network', (entry) =>
   wrongUnless(isNetwork(entry)),
 )
 
-/** Among the networks of `proxies`: unix sockets. */
+/** An entry of `proxies` that stands for unix sockets. */
 export const UNIX = 'unix'
-export const PROXIES_FORM: string = `${NETWORK_FORM}; and ${UNIX} for unix sockets`
+export const PROXIES_FORM: string = `${NETWORK_FORM}; or ${UNIX} for unix sockets`
 
 export const proxies: Kind = several(PROXIES_FORM, 'network', (entry) =>
   wrongUnless(entry === UNIX || isNetwork(entry)),
 )
 
-/** In place of the name of a header field: the recipients that were not refused. */
+/** A name that stands for the recipients that were not refused, not for a header field. */
 export const RECIPIENTS = 'recipients'
-/** What a name of message content may be, in words. */
+/** Description of the names of message content. */
 export const CONTENT_FORM: string = `${RECIPIENTS}, or the name of a header field`
-/** Of header fields: RFC 5322, section 3.6.8. */
+/** Names of header fields: RFC 5322, section 3.6.8. */
 export const CONTENT_NAME: RegExp = /^[!-9;-~]{1,200}$/
 
 export const content: Kind = several(
@@ -368,15 +369,15 @@ export const content: Kind = several(
   (entry) =>
     typeof entry === 'string' && CONTENT_NAME.test(entry)
       ? undefined
-      : // The whole list, since a name alone may be hard to find in it.
+      : // The error shows the whole list, because a name alone may be hard to find in it.
         { value: undefined },
   text(CONTENT_NAME.source),
 )
 
-/** An address of HTTP. */
+/** An address for HTTP. */
 export const httpAddress: Kind = {
-  takes: 'HOST:PORT, or a port alone, which is on loopback',
-  takesText: 'HOST:PORT, or a port alone, which is on loopback',
+  takes: 'HOST:PORT, or just a port on the loopback address',
+  takesText: 'HOST:PORT, or just a port on the loopback address',
   placeholder: 'host:port',
   wrong: (value) =>
     wrongUnless(typeof value === 'string' && parseHostAndPort(value) !== undefined),

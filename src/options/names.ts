@@ -3,7 +3,7 @@ import type { Option } from './table.ts'
 /** `stop.deadline` on the command line: `--stop-deadline`. */
 export const flagOf = ({ name }: Option): string => `--${words(name).join('-')}`
 
-/** What the variables of all options begin with. */
+/** The prefix of the variables of all options. */
 export const PREFIX = 'TSMILTER_'
 
 /** `stop.deadline` in the environment: `TSMILTER_STOP_DEADLINE`. */
@@ -13,7 +13,7 @@ export const variableOf = ({ name }: Option): string =>
 const words = (name: string): string[] =>
   name.split(/[.]|(?=[A-Z])/).map((word) => word.toLowerCase())
 
-/** The line of an option in `--help`. */
+/** The text of an option in `--help`. */
 export function helpOf(option: Option): string {
   const { kind, text } = option
   const usual = defaultText(option)
@@ -25,9 +25,9 @@ export function helpOf(option: Option): string {
   ].join(' ')
 }
 
-/** With a capital letter and a full stop. */
+/** Adds a capital letter and a full stop. */
 const sentence = (text: string): string => `${text[0]!.toUpperCase()}${text.slice(1)}.`
 
-/** A default, as you would write it; empty where there is none. */
+/** The default as you would write it, or an empty string if there is none. */
 export const defaultText = ({ kind, default: usual }: Option): string =>
   usual === undefined ? '' : kind.show(usual)

@@ -1,4 +1,7 @@
-/** The name that was meant: it needs the fewest letters changed, if they are few and no other needs as few. */
+/**
+ * The known name that was probably meant: the one with the fewest letters changed. Undefined if they are too many, or
+ * if two names are equally near.
+ */
 export function nearest(name: string, known: Iterable<string>): string | undefined {
   const [first, second] = [...known]
     .map((other) => ({ other, changes: changesBetween(name, other) }))
@@ -9,7 +12,7 @@ export function nearest(name: string, known: Iterable<string>): string | undefin
   return obvious ? first.other : undefined
 }
 
-/** `; did you mean backlog?`, or nothing. */
+/** `; did you mean backlog?`, or an empty string. */
 export function didYouMean(name: string, known: Iterable<string>): string {
   const meant = nearest(name, known)
   return meant === undefined ? '' : `; did you mean ${meant}?`

@@ -1,6 +1,6 @@
-// Every option there is. From this table come the defaults, the checks, the TypeScript types (types.ts),
-// the command line and its help, the variables of the environment, the JSON Schema of a configuration and
-// the tables of the documentation. After a change, run scripts/options.js, which writes what is generated.
+// All options. This table is the source of the defaults, the checks, the TypeScript types (types.ts), the command
+// line and its help, the environment variables, the JSON Schema of a configuration and the tables of the
+// documentation. After a change, run scripts/options.js, which writes the generated files.
 import type { ErrorCode } from '../errors.ts'
 import { ALL_ACTIONS, DataSize } from '../protocol/constants.ts'
 import {
@@ -25,46 +25,46 @@ import {
 } from './kinds.ts'
 
 /**
- * Who takes an option:
+ * Where an option can be given:
  *
- * - `filter`: everything that runs a filter, `deliver` of the test kit included
+ * - `filter`: everything that runs a filter, including `deliver` of the test kit
  * - `server`: `serve`, `runMilter` and `tsmilter run`
  * - `close`: `close` of a server, and the option `stop` of `runMilter` and `tsmilter run`
  * - `run`: `tsmilter run`
- * - `process`: `tsmilter run`, but no configuration: it has to be known before any code of a filter is loaded
+ * - `process`: `tsmilter run`, but not in a configuration, because it must be known before code of a filter is loaded
  */
 export type Scope = 'filter' | 'server' | 'close' | 'run' | 'process'
 
 export interface Option {
-  /** as in a configuration; a dot goes into an object */
+  /** name in a configuration; a dot separates an object and its field */
   readonly name: string
   readonly scope: Scope
   readonly kind: Kind
   readonly default?: unknown
   /**
-   * The settings of `tsmilter run` hold it only if it was given: where it was not, the server has the default,
-   * or what its filters say.
+   * The settings of `tsmilter run` have it only if it was given. Otherwise the server uses the values of its filters,
+   * or the default.
    */
   readonly unset?: true
-  /** its object has to have it */
+  /** its object must have it */
   readonly required?: true
-  /** what it is, in one sentence without a full stop; the help and the documentation show it */
+  /** description in one sentence without a full stop; the help and the documentation show it */
   readonly text: string
-  /** what else an editor shows */
+  /** further sentences that an editor shows */
   readonly more?: string
-  /** of a bound: what happens when it is exceeded */
+  /** what happens when this bound is exceeded */
   readonly exceeded?: string
-  /** the error code of that */
+  /** the error code in that case */
   readonly code?: ErrorCode
 }
 
-/** An object of several options. */
+/** An object that groups several options. */
 export interface Group {
   readonly text: string
   readonly more?: string
   /** the type that programs can import */
   readonly type?: string
-  /** that type is of settings, with nothing left out */
+  /** all fields of that type are required */
   readonly complete?: true
 }
 
@@ -94,7 +94,7 @@ export const GROUPS: Readonly<Record<string, Group>> = {
 }
 
 export const MAX_WORKERS = 1_024
-/** The words of the log's levels and formats. */
+/** The levels and formats of the log. */
 export const LOG_LEVELS: readonly string[] = ['debug', 'info', 'warn', 'error', 'silent']
 export const LOG_FORMATS: readonly string[] = ['auto', 'json', 'text', 'journal']
 
@@ -474,6 +474,6 @@ export const optionsOf = (...scopes: readonly Scope[]): readonly Option[] =>
 export const optionNamed = (name: string): Option =>
   OPTIONS.find((option) => option.name === name)!
 
-/** Those of one object. */
+/** The options of one object. */
 export const optionsIn = (group: string): readonly Option[] =>
   OPTIONS.filter(({ name }) => name.startsWith(`${group}.`))

@@ -19,17 +19,17 @@ const DURATIONS: Units = [
   ['ms', 1],
 ]
 
-/** Regular expressions that JSON Schema understands, too. */
+/** Regular expressions that JSON Schema also understands. */
 export const SIZE_PATTERN = '^(\\d{1,15})([KMGkmg]?)$'
 export const DURATION_PATTERN = '^(\\d{1,12}(?:\\.\\d{1,3})?) ?(ms|s|m|h)?$'
 
-/** `64K` becomes 65536. Undefined for what is no size. */
+/** `64K` becomes 65536. Undefined if the text is not a size. */
 export function parseSize(text: string): number | undefined {
   const match = new RegExp(SIZE_PATTERN).exec(text)
   return match === null ? undefined : Number(match[1]) * sizeOf(SIZES, match[2]!.toUpperCase())
 }
 
-/** `30s` becomes 30000; a number alone is milliseconds. Undefined for what is no duration. */
+/** `30s` becomes 30000. A number alone is milliseconds. Undefined if the text is not a duration. */
 export function parseDuration(text: string): number | undefined {
   const match = new RegExp(DURATION_PATTERN).exec(text)
   return match === null
@@ -39,14 +39,14 @@ export function parseDuration(text: string): number | undefined {
 
 const sizeOf = (units: Units, name: string): number => units.find(([unit]) => unit === name)![1]
 
-/** In the largest unit that divides it. */
+/** Formats a size in the largest unit that divides it. */
 export function sizeText(size: number): string {
   const [unit, one] =
     SIZES.find(([, step]) => size >= step && size % step === 0) ?? SIZES.at(-1)!
   return `${size / one}${unit}`
 }
 
-/** In the largest unit that divides it more than once: 60000 is `60s`. */
+/** Formats a duration in the largest unit that divides it more than once: 60000 is `60s`. */
 export function durationText(milliseconds: number): string {
   const [unit, one] =
     DURATIONS.find(([, step]) => milliseconds > step && milliseconds % step === 0) ??

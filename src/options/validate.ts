@@ -1,5 +1,5 @@
-// The one validator: of the options of a program, of the command line, of the environment and of a
-// configuration. What is wrong is a UsageError INVALID_OPTION that names the option and what it takes.
+// The one validator for the options of a program, of the command line, of the environment and of a configuration.
+// An invalid value throws a UsageError INVALID_OPTION that names the option and what it takes.
 import { inspect } from 'node:util'
 import { UsageError } from '../errors.ts'
 import { didYouMean } from './nearest.ts'
@@ -7,8 +7,8 @@ import { isWhole, wholeNumberForm, type Wrong } from './kinds.ts'
 import type { Option } from './table.ts'
 
 /**
- * Where a value was written. Undefined is a program, which gives values; everywhere else text stands for them
- * as well, and the name of the place is in the error.
+ * Where a value was written. Undefined means a program, which gives values only. The other sources also give text,
+ * and the error names the source.
  */
 export type Source = string | undefined
 
@@ -70,16 +70,16 @@ export function put(target: object, name: string, value: unknown): void {
   at[keys.at(-1)!] = value
 }
 
-/** What is no option, or an object that is none. */
+/** A name that is not an option, or an option that should be an object and is not. */
 export type Unknown =
   | { readonly name: string; readonly there: readonly string[] }
   | { readonly name: string; readonly value: unknown; readonly inside: readonly string[] }
 
 /**
- * The first name that is none of these. An option that is misspelt would do nothing; TypeScript says so too,
- * JavaScript would not.
+ * The first name that is not one of `names`. A misspelt option would do nothing. TypeScript reports it, JavaScript
+ * does not.
  *
- * @param names as in the table; those without a row are taken as they are
+ * @param names names as in the table; the value of a name without a row is not checked
  */
 export function firstUnknown(given: object, names: readonly string[]): Unknown | undefined {
   const tops = [...new Set(names.map((name) => name.split('.')[0]!))]
@@ -96,13 +96,13 @@ export function firstUnknown(given: object, names: readonly string[]): Unknown |
   return undefined
 }
 
-/** What an option is called at another function. */
+/** Names of options at other functions, by the name that was given. */
 const ELSEWHERE: Readonly<Record<string, string>> = { socket: 'listen' }
 
 /**
- * Refuses names that are no options of a function.
+ * Refuses names that are not options of a function.
  *
- * @param what the function
+ * @param what the name of the function
  * @throws UsageError INVALID_OPTION
  */
 export function checkNames(what: string, given: unknown, names: readonly string[]): void {
@@ -124,7 +124,7 @@ export function checkNames(what: string, given: unknown, names: readonly string[
       : didYouMean(last(name), there.map(last))
   throw new UsageError(
     'INVALID_OPTION',
-    `${name} is no option of ${what}${hint || '.'} There are: ${there.join(', ')}`,
+    `${name} is not an option of ${what}${hint || '.'} The options are: ${there.join(', ')}`,
   )
 }
 
@@ -135,7 +135,7 @@ export function wholeNumber(name: string, value: number, from: number, to?: numb
   return value
 }
 
-/** One text, or several as a list. @throws UsageError INVALID_OPTION for none, or something else */
+/** One string, or a list of strings. @throws UsageError INVALID_OPTION if there is none, or it is something else */
 export function textList(
   name: string,
   given: string | readonly string[],
@@ -146,7 +146,7 @@ export function textList(
   return list as readonly string[]
 }
 
-/** @param known the names it takes, if it takes names: the one that was meant is among them */
+/** @param known the valid names, if the option takes names; the error suggests the nearest */
 export function invalidOption(
   name: string,
   value: unknown,

@@ -199,7 +199,7 @@ describe('tsmilter check', () => {
     for (const [args, reason] of [
       [['check'], /missing required argument 'address'/],
       [['check', '127.0.0.1:8890'], /inet:8890@127\.0\.0\.1/],
-      [['check', '--timeout', 'soon', 'inet:1@127.0.0.1'], /It takes seconds/],
+      [['check', '--timeout', 'soon', 'inet:1@127.0.0.1'], /It must be a number of seconds/],
       [['chekc'], /unknown command 'chekc'/],
     ] as const) {
       const { code, out, err } = await run(...args)

@@ -145,17 +145,17 @@ describe('options of tsmilter run', () => {
       [{ workers: 0 }, /workers.*it got 0$/],
       [
         { worker: 2 },
-        /^the option worker of config\.ts: there is none; did you mean workers\? There are: filters, logger, listen, workers/,
+        /^the option worker of config\.ts: there is no such option; did you mean workers\? The options are: filters, logger, listen, workers/,
       ],
       [
         { limits: { header: 2 } },
-        /there is none; did you mean limits\.headers\? There are: limits\./,
+        /there is no such option; did you mean limits\.headers\? The options are: limits\./,
       ],
       [{ listen: 'inet:127.0.0.1:8890' }, /listen.*'inet:8890@127\.0\.0\.1'/],
       [{ listen: [] }, /listen.*several times/],
       [
         { stop: { deadlin: 1 } },
-        /stop\.deadlin of config\.ts: there is none; did you mean stop\.deadline\? There are: stop\.delay, stop\.deadline, stop\.quiet/,
+        /stop\.deadlin of config\.ts: there is no such option; did you mean stop\.deadline\? The options are: stop\.delay, stop\.deadline, stop\.quiet/,
       ],
       [
         { stop: 5 },
@@ -186,9 +186,9 @@ describe('options of tsmilter run', () => {
       ],
       [{ allow: ['unix'] }, /allow.*it got "unix"$/],
       [{ allow: [] }, /allow.*it got \[\]$/],
-      [{ proxies: ['10.0.0.0/33'] }, /proxies.*and unix for unix sockets.*"10\.0\.0\.0\/33"$/],
+      [{ proxies: ['10.0.0.0/33'] }, /proxies.*or unix for unix sockets.*"10\.0\.0\.0\/33"$/],
       [{ tls: { ca: 5 } }, /tls\.ca.*the path of a file; it got 5$/],
-      [{ tls: { certificate: 'a' } }, /There are: tls\.cert, tls\.key, tls\.ca$/],
+      [{ tls: { certificate: 'a' } }, /The options are: tls\.cert, tls\.key, tls\.ca$/],
       [{ onError: 'discard' }, /tempfail, reject, continue or accept; it got "discard"$/],
       [{ user: 'filter' }, /before the configuration is loaded; give --user or TSMILTER_USER$/],
     ]

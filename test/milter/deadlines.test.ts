@@ -160,7 +160,7 @@ describe('options', () => {
     [{ deadlines: -1 }, /deadlines.negotiate takes a whole number/],
     [{ deadlines: { eom: 1.5 } }, /deadlines.eom/],
     [{ deadlines: { emo: 5 } }, /stages: negotiate, connect.*; did you mean eom\?$/],
-    [{ maxEdits: 0 }, /maxEdits takes a whole number from 1 on/],
+    [{ maxEdits: 0 }, /maxEdits takes a whole number, 1 or more/],
     [{ dataSize: 5 }, /dataSize takes 65535, 262143, 1048575/],
     [{ actions: 0x200 }, /actions takes/],
     [{ maxFrameSize: 10 }, /maxFrameSize/],

@@ -47,11 +47,11 @@ describe('addresses (PROTOCOL 7.1, PYMILTER 11.16)', () => {
   }
 
   const bad: [string, RegExp][] = [
-    ['', /is empty; write for example 'inet:8890@localhost'/],
+    ['', /is empty; write, for example, 'inet:8890@localhost'/],
     ['8890', /a port alone is written 'inet:8890'/],
     [
       'inet:127.0.0.1:8890',
-      /Postfix's order; here the port comes first: 'inet:8890@127.0.0.1'/,
+      /the notation of Postfix; here the port comes first: 'inet:8890@127.0.0.1'/,
     ],
     ['inet:localhost:8890', /'inet:8890@localhost'/],
     ['inet:[::1]:8890', /'inet6:8890@::1'/],
@@ -68,8 +68,11 @@ describe('addresses (PROTOCOL 7.1, PYMILTER 11.16)', () => {
     ['localhost:8890', /host and port are written 'inet:8890@localhost'/],
     ['/a:b', /a path with a colon: 'unix:\/a:b'/],
     ['unix:', /the path is missing/],
-    [`/${'x'.repeat(107)}`, /the path has 108 bytes; a socket's path has at most 107/],
-    ['unix:/a\0b', /holds a NUL/],
+    [
+      `/${'x'.repeat(107)}`,
+      /the path has 108 bytes; the path of a socket can have at most 107/,
+    ],
+    ['unix:/a\0b', /contains a NUL/],
     ['fd:', /number of a descriptor/],
     ['fd:x', /number of a descriptor/],
     ['tcp://host', /'tcp:\/\/HOST:PORT'/],
@@ -101,7 +104,7 @@ describe('addresses (PROTOCOL 7.1, PYMILTER 11.16)', () => {
       ['inet:localhost', /is not a port/],
       ['inet:127.0.0.1', /the port is missing/],
       ['inet:localhost:99999', /is not a port/],
-      ['fd:3', /a descriptor is nothing to connect to/],
+      ['fd:3', /you cannot connect to a descriptor/],
       ['', /is empty/],
     ] as const) {
       assert.throws(

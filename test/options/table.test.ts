@@ -72,7 +72,7 @@ describe('a program', () => {
   const refused: readonly (readonly [object, RegExp])[] = [
     [
       { maxMemory: '64M' },
-      /^the option maxMemory takes a whole number from 1048576 on; it got "64M"$/,
+      /^the option maxMemory takes a whole number, 1048576 or more; it got "64M"$/,
     ],
     [
       { progressInterval: '5s' },

@@ -105,14 +105,17 @@ describe('options that are none', () => {
   for (const [options, message] of [
     [
       { backlogg: 1 },
-      /^backlogg is no option of serve; did you mean backlog\? There are: listen,/,
+      /^backlogg is not an option of serve; did you mean backlog\? The options are: listen,/,
     ],
-    [{ socket: 'inet:0' }, /^socket is no option of serve; here it is called listen\./],
+    [{ socket: 'inet:0' }, /^socket is not an option of serve; here it is called listen\./],
     [{ maxMemroy: 1 }, /did you mean maxMemory\?/],
-    [{ timeouts: { idel: 1 } }, /^timeouts\.idel is no option of serve; did you mean idle\?/],
+    [
+      { timeouts: { idel: 1 } },
+      /^timeouts\.idel is not an option of serve; did you mean idle\?/,
+    ],
     [{ timeouts: 5 }, /timeouts takes an object with idle, frame, write/],
-    [{ unixSocket: { perms: 1 } }, /There are: unixSocket\.mode/],
-    [{ whatever: undefined }, /^whatever is no option of serve\. There are/],
+    [{ unixSocket: { perms: 1 } }, /The options are: unixSocket\.mode/],
+    [{ whatever: undefined }, /^whatever is not an option of serve\. The options are/],
   ] as const) {
     it(`of serve: ${JSON.stringify(options)}`, async () => {
       await assert.rejects(
@@ -123,10 +126,10 @@ describe('options that are none', () => {
   }
 
   for (const [options, message] of [
-    [{ socket: listen }, /^socket is no option of runMilter; here it is called listen\./],
-    [{ onEror: 'reject' }, /^onEror is no option of runMilter; did you mean onError\?/],
-    [{ stop: { dedline: 1 } }, /^stop\.dedline is no option of runMilter/],
-    [{ signal: AbortSignal.abort() }, /^signal is no option of runMilter/],
+    [{ socket: listen }, /^socket is not an option of runMilter; here it is called listen\./],
+    [{ onEror: 'reject' }, /^onEror is not an option of runMilter; did you mean onError\?/],
+    [{ stop: { dedline: 1 } }, /^stop\.dedline is not an option of runMilter/],
+    [{ signal: AbortSignal.abort() }, /^signal is not an option of runMilter/],
   ] as const) {
     it(`of runMilter: ${Object.keys(options).join()}`, async () => {
       await assert.rejects(run(options), { code: 'INVALID_OPTION', message })

@@ -100,7 +100,7 @@ function refuseUnknownKeys(config: object, source: string): void {
         ? `it has to be known before the configuration is loaded; give ${flagOf(option)} or ${variableOf(option)}`
         : 'inside' in unknown
           ? `it takes an object with ${unknown.inside.join(', ')}; it got ${show(unknown.value)}`
-          : `there is none${didYouMean(unknown.name, unknown.there) || '.'} There are: ${unknown.there.join(', ')}`
+          : `there is no such option${didYouMean(unknown.name, unknown.there) || '.'} The options are: ${unknown.there.join(', ')}`
     }`,
   )
 }
