@@ -2,14 +2,14 @@ import { readFile } from 'node:fs/promises'
 import { UsageError } from '../errors.ts'
 import { isPem, type TlsOptions } from '../server/tls.ts'
 
-/** Paths, by what is in the files. */
+/** Paths of PEM files, by their content. */
 export type PemPaths = { readonly [Name in 'key' | 'cert' | 'ca']?: string | undefined }
 export type PemFiles = { readonly [Name in keyof PemPaths]?: Buffer }
 
 /**
- * Reads the files of the options `tls.key` and so on that are given.
+ * Reads the files of those options `tls.key`, `tls.cert` and `tls.ca` that are given.
  *
- * @throws UsageError INVALID_OPTION, with the path
+ * @throws UsageError INVALID_OPTION, which names the path
  */
 export async function readPemFiles(paths: PemPaths): Promise<PemFiles> {
   const read = async (name: keyof PemPaths): Promise<[string, Buffer][]> => {
@@ -25,7 +25,7 @@ export async function readPemFiles(paths: PemPaths): Promise<PemFiles> {
   return Object.fromEntries(found.flat())
 }
 
-/** What `serve` takes. @throws UsageError INVALID_OPTION */
+/** The option `tls` of `serve`. @throws UsageError INVALID_OPTION */
 export async function readTls(paths: PemPaths): Promise<TlsOptions> {
   const { key, cert, ca } = await readPemFiles(paths)
   if (key === undefined || cert === undefined) {

@@ -103,10 +103,10 @@ describe('a worker goes on, and one line a minute is logged, for', () => {
       const directory = project({ 'filter.mjs': filter })
       await using running = await start(['filter.mjs', ...TCP], directory)
       const pid = field(await send(running.address), 'X-Pid')
-      await running.says(/WARN {2}a worker has sent what is no message/)
+      await running.says(/WARN {2}a worker sent a message that is not of tsmilter run/)
       assert.equal(field(await send(running.address), 'X-Pid'), pid)
       assert.equal(await running.stop(), 0)
-      assert.equal(running.count(/a worker has sent what is no message/), 1)
+      assert.equal(running.count(/a worker sent a message that is not of tsmilter run/), 1)
     })
   }
 })
@@ -157,7 +157,7 @@ describe('a worker that lies in what it has counted', () => {
     const args = ['filter.mjs', ...TCP, '--telemetry', '0']
     await using running = await start(args, directory)
     assert.equal((await send(running.address)).verdict, 'accept')
-    await running.says(/WARN {2}a worker has sent what is no message/)
+    await running.says(/WARN {2}a worker sent a message that is not of tsmilter run/)
     const url = /url=(\S+)/.exec(running.said)![1]!.replaceAll('"', '')
     const text = await (await get(`${url}/metrics`)).text()
     assert.match(text, /^tsmilter_messages_total.* 1$/m)
@@ -193,7 +193,7 @@ describe(
           const directory = project({ 'config.mjs': config })
           await using running = launch(['config.mjs', '--user', 'nobody'], directory)
           assert.equal(await running.ended, 2)
-          assert.match(running.said, /root does not open it on their word: give --listen/)
+          assert.match(running.said, /root does not open it for them: use --listen/)
         })
       }
     }

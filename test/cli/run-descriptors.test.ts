@@ -138,7 +138,10 @@ describe('without descriptors', { skip: notLinux }, () => {
     const running = launch([...ARGS, '--max-connections', '99999999'], directory)
     await using _ended = running
     await running.says(/INFO  ready/)
-    assert.match(running.said, /WARN  a worker may not have as many descriptors .*ulimit -n/)
+    assert.match(
+      running.said,
+      /WARN  the limit of descriptors \(ulimit -n\) is too low for maxConnections/,
+    )
     assert.equal(await running.stop(), 0)
   })
 })

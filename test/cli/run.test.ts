@@ -90,9 +90,9 @@ describe('tsmilter run', () => {
       env: { TSMILTER_WORKER: '7', TSMILTER_READS: 'stream', TSMILTER_DATABASE: 'secret' },
     })
     await running.says(
-      /WARN {2}the environment has TSMILTER_WORKER, which is no option and does nothing; is TSMILTER_WORKERS meant\?$/,
+      /WARN {2}the environment variable TSMILTER_WORKER is not an option and has no effect; did you mean TSMILTER_WORKERS\?$/,
     )
-    await running.says(/has TSMILTER_DATABASE, which is no option and does nothing$/)
+    await running.says(/variable TSMILTER_DATABASE is not an option and has no effect$/)
     assert.equal(running.count(/WARN/), 2)
     assert.doesNotMatch(running.said, /secret/)
   })
@@ -130,7 +130,7 @@ describe('tsmilter run', () => {
     const taken = `inet:${(server.address() as { port: number }).port}@127.0.0.1`
     const cases: readonly (readonly [string[], number, RegExp])[] = [
       [[], 2, /missing required argument 'filter'/],
-      [['tag.mjs'], 2, /no address to listen on; give --listen, TSMILTER_LISTEN/],
+      [['tag.mjs'], 2, /no address to listen on; use --listen, TSMILTER_LISTEN/],
       [
         ['tag.mjs', '--workers', '0'],
         2,
@@ -139,22 +139,26 @@ describe('tsmilter run', () => {
       [['tag.mjs', '--listen', 'inet:127.0.0.1:9'], 2, /'inet:9@127\.0\.0\.1'/],
       [['tag.mjs', '--listen', taken], 1, /another process listens there/],
       [['nix.mjs', ...TCP], 2, /^nix\.mjs: there is no such file/],
-      [['tag.mjs', 'events.mjs', ...TCP], 2, /^events\.mjs is not of defineFilter/],
-      [
-        ['option.mjs', 'tag.mjs', ...TCP],
-        2,
-        /^option\.mjs is a configuration; it is given alone/,
-      ],
+      [['tag.mjs', 'events.mjs', ...TCP], 2, /^events\.mjs is not made with defineFilter/],
+      [['option.mjs', 'tag.mjs', ...TCP], 2, /^option\.mjs is a configuration; give it alone/],
       [['option.mjs', ...TCP], 2, /^the option workers of option\.mjs: .*it got "many"/],
-      [['number.mjs', ...TCP], 2, /^number\.mjs must have a filter .* it has number/],
-      [['nothing.mjs', ...TCP], 2, /^nothing\.mjs must have a filter .* it has none/],
+      [
+        ['number.mjs', ...TCP],
+        2,
+        /^the default export of number\.mjs must be a filter .* it is number/,
+      ],
+      [
+        ['nothing.mjs', ...TCP],
+        2,
+        /^the default export of nothing\.mjs must be a filter .* it is missing/,
+      ],
       [
         ['throws.mjs', ...TCP],
         1,
         /^throws\.mjs does not load: Error: no database at all \(\S*throws\.mjs:1\)\n$/,
       ],
       [['syntax.mjs', ...TCP], 1, /^syntax\.mjs does not load: SyntaxError: /],
-      [['waits.mjs', ...TCP, '--start-timeout', '0.3s'], 1, /not loaded within 300 ms/],
+      [['waits.mjs', ...TCP, '--start-timeout', '0.3s'], 1, /did not load within 300 ms/],
     ]
     await Promise.all(
       cases.map(async ([args, code, reason]) => {
@@ -218,7 +222,10 @@ describe('tsmilter run', () => {
     assert.equal(readFileSync(path, 'utf8'), `${running.pid}\n`)
     const second = launch(['tag.mjs', ...TCP, '--pid-file', 'pid'], directory)
     assert.equal(await second.ended, 2)
-    assert.match(second.said, new RegExp(`pid is of process ${running.pid}, which is running`))
+    assert.match(
+      second.said,
+      new RegExp(`pid holds process id ${running.pid}, which is running`),
+    )
     assert.equal(readFileSync(path, 'utf8'), `${running.pid}\n`)
     assert.equal(await running.stop(), 0)
     assert.ok(!existsSync(path))

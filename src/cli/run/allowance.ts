@@ -1,6 +1,6 @@
 /**
- * How much of one thing a worker may still send. It grows a little each second, up to what a busy worker may have
- * put off, and by what it is asked for, up to `most`.
+ * How much a worker may still send. The allowance grows with time, up to `unasked`: a busy worker may send late what
+ * it owes. It also grows with each request, up to `maximum`.
  */
 export class Allowance {
   readonly #perSecond: number
@@ -11,7 +11,7 @@ export class Allowance {
 
   constructor(sizes: {
     readonly perSecond: number
-    /** grows to this by itself; what it begins with */
+    /** start value, and maximum that it grows to with time */
     readonly unasked: number
     readonly maximum: number
   }) {
@@ -21,12 +21,12 @@ export class Allowance {
     this.#left = sizes.unasked
   }
 
-  /** It was asked for this much. */
+  /** The worker was asked for this much. */
   add(amount: number): void {
     this.#left = Math.min(this.#left + amount, this.#maximum)
   }
 
-  /** @returns whether it was there */
+  /** @returns whether the allowance was sufficient */
   take(amount: number): boolean {
     const now = performance.now()
     const grown = this.#left + ((now - this.#refilled) / 1_000) * this.#perSecond

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 
 /**
- * How many descriptors this process may have (`ulimit -Hn`: Node raises its own limit to that), or
- * Infinity where the system does not say.
+ * Maximum number of descriptors of this process, or Infinity if the system does not say. Node raises its soft limit to
+ * the hard limit (`ulimit -Hn`).
  */
 export function descriptorLimit(): number {
   try {

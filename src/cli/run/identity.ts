@@ -5,11 +5,10 @@ import type { ProcessSettings } from '../../options/settings.ts'
 import { nodeChangesUsers, setprivCommand } from './setpriv.ts'
 
 /**
- * Who the workers become: the user with all its groups, or the group that was given instead of the
- * user's own.
+ * The identity of the workers: the user with all its groups. The option `group` replaces the user's own group.
  *
- * @throws UsageError INVALID_OPTION for names that do not exist, where this process is not root, and where nothing here
- *   changes users
+ * @throws UsageError INVALID_OPTION if a name does not exist, if this process is not root, or if neither Node nor setpriv
+ *   can change the user
  */
 export async function identityOf({
   user,
@@ -20,7 +19,7 @@ export async function identityOf({
     const name = user === undefined ? 'group' : 'user'
     throw new UsageError(
       'INVALID_OPTION',
-      `the option ${name}: only root can become somebody else; start it as root, or leave it out`,
+      `the option ${name}: only root can change the ${name}; start tsmilter as root, or leave the option out`,
     )
   }
   const account = user === undefined ? undefined : await entry('passwd', 'user', user)
@@ -39,7 +38,7 @@ export async function identityOf({
   return { ...identity, setpriv: await setprivCommand(identity, ownGid) }
 }
 
-/** Asked as the system does (LDAP and all): Node itself cannot. A number need not be known there. */
+/** Looks up an account with getent(1), which includes LDAP and the like. Node cannot. A number need not exist there. */
 async function entry(
   database: 'passwd' | 'group',
   kind: 'user' | 'group',

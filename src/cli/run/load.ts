@@ -6,20 +6,20 @@ import { compose, type MessageFilter } from '../../message/define-filter.ts'
 import type { FilterFactory } from '../../milter/filter-object.ts'
 import type { Logger } from '../../diagnostics/log.ts'
 
-/** What the modules on the command line have said. */
+/** What the modules on the command line export. */
 export interface LoadedFilters {
   readonly factory: FilterFactory
-  /** the object of `defineConfig`, if it was one */
+  /** the object of `defineConfig`, if the module was a configuration */
   readonly config: object | undefined
   readonly logger: Logger | undefined
-  /** where the configuration was found */
+  /** the path of the configuration */
   readonly source: string
 }
 
 /**
- * Loads what was named on the command line: filters, or one configuration.
+ * Loads the modules on the command line: filters, or one configuration.
  *
- * @throws UsageError INVALID_OPTION for modules that are something else; and whatever a module throws
+ * @throws UsageError INVALID_OPTION if a module exports something else; also what a module throws
  */
 export async function loadFilters(paths: readonly string[]): Promise<LoadedFilters> {
   const filters: Named[] = []
@@ -31,11 +31,13 @@ export async function loadFilters(paths: readonly string[]): Promise<LoadedFilte
     }
     if (typeof found !== 'object' || found === null || !('filters' in found)) {
       throw invalid(
-        `${path} must have a filter as its default export, or what defineConfig({ filters: [...] }) has made; it has ${found === undefined ? 'none' : typeof found}`,
+        `the default export of ${path} must be a filter or the result of defineConfig({ filters: [...] }); it is ${found === undefined ? 'missing' : typeof found}`,
       )
     }
     if (paths.length > 1) {
-      throw invalid(`${path} is a configuration; it is given alone, and names all its filters`)
+      throw invalid(
+        `${path} is a configuration; give it alone, and list all filters in its option filters`,
+      )
     }
     const { logger } = found as { logger?: Logger }
     return { factory: together(listed(found, path)), config: found, logger, source: path }
@@ -51,12 +53,12 @@ interface Named {
 function listed(config: { readonly filters?: unknown }, path: string): Named[] {
   const { filters } = config
   if (!Array.isArray(filters) || filters.length === 0) {
-    throw invalid(`the option filters of ${path}: it takes a list of filters, one or more`)
+    throw invalid(`the option filters of ${path}: it takes a list of one or more filters`)
   }
   return filters.map((filter: unknown, index) => {
     if (typeof filter !== 'function') {
       throw invalid(
-        `the option filters of ${path}: number ${index + 1} is no filter but of type ${typeof filter}; it takes what defineFilter has made, or a function that makes handlers`,
+        `the option filters of ${path}: number ${index + 1} is not a filter, but of type ${typeof filter}; a filter is the result of defineFilter, or a function that returns handlers`,
       )
     }
     return { name: `number ${index + 1} of ${path}`, filter: filter as FilterFactory }
@@ -68,13 +70,13 @@ function together(filters: readonly Named[]): FilterFactory {
   const other = filters.find(({ filter }) => !('members' in filter))
   if (other !== undefined) {
     throw invalid(
-      `${other.name} is not of defineFilter, so it cannot run together with others in one milter; run it by itself, as another milter of the mail server`,
+      `${other.name} is not made with defineFilter, so it cannot run together with other filters in one milter; run it alone, as another milter of the mail server`,
     )
   }
   return compose(...filters.map(({ filter }) => filter as MessageFilter))
 }
 
-/** Node does it itself from 22.18 on; @types/node 20 does not know that. */
+/** Node strips types itself since 22.18. @types/node 20 does not have this feature. */
 const stripsTypes = Boolean((process.features as { typescript?: unknown }).typescript)
 
 async function defaultExport(path: string): Promise<unknown> {
@@ -89,14 +91,14 @@ async function defaultExport(path: string): Promise<unknown> {
   }
 }
 
-/** TypeScript goes through jiti where Node does not strip types. */
+/** jiti loads TypeScript if Node does not strip types. */
 async function load(file: string): Promise<{ readonly default?: unknown }> {
   if (!/\.[cm]?ts$/.test(file) || stripsTypes) {
     return (await import(pathToFileURL(file).href)) as { default?: unknown }
   }
   const { createJiti } = await import('jiti')
-  // Without a cache of files: who runs filters need not be who may write beside them. The package
-  // itself is left to Node, so that there is one of it in the process.
+  // No file cache: the user who runs filters may not be allowed to write beside them. Node loads the package itself, so
+  // that there is only one copy of it in the process.
   const jiti = createJiti(import.meta.url, {
     fsCache: false,
     interopDefault: false,
@@ -105,10 +107,10 @@ async function load(file: string): Promise<{ readonly default?: unknown }> {
   return await jiti.import<{ default?: unknown }>(file)
 }
 
-/** A module has thrown while it was loaded, or is not understood. */
+/** A module threw while it was loaded, or has a syntax error. */
 class LoadError extends Error {}
 
-/** Why filters cannot be run, in one line. */
+/** Says in one line why filters cannot run. */
 export function oneLine(error: unknown): string {
   if (error instanceof MilterError && error.code === 'FACTORY_FAILED')
     return explain(error.cause)
@@ -117,9 +119,9 @@ export function oneLine(error: unknown): string {
     : explain(error)
 }
 
-/** What was thrown and where; a SyntaxError does not say where. */
+/** Says what was thrown and where. A SyntaxError has no place. */
 function explain(error: unknown): string {
-  if (!(error instanceof Error)) return flat(`it has thrown ${String(error)}`)
+  if (!(error instanceof Error)) return flat(`it threw ${String(error)}`)
   const frame = /^ +at .*?(file:\/\/[^\s()]+?:\d+|(?<=[ (])\/[^\s()]+?:\d+):\d+\)?$/m
   const place = frame.exec(error.stack ?? '')?.[1]
   const where = place?.startsWith('file:') ? fileURLToPath(place) : place
@@ -130,15 +132,15 @@ function explain(error: unknown): string {
   )
 }
 
-/** Node reads a file as CommonJS if package.json says so, as that of `npm init` does from npm 11 on. */
+/** Node reads a file as CommonJS if package.json says so. Since npm 11, the one that `npm init` writes does. */
 function moduleHint(error: unknown, file: string): string {
   if (!(error instanceof SyntaxError) || /\.[cm][jt]s$/.test(file)) return ''
   if (!/^Cannot use import statement|^Unexpected token 'export'/.test(error.message)) return ''
   const name = basename(file).replace(/([jt]s)$/, 'm$1')
-  return `; package.json says that it is CommonJS, and it is an ES module: run "npm pkg set type=module" in its folder, or name it ${name}`
+  return `; package.json says that it is CommonJS, but it is an ES module: run "npm pkg set type=module" in its folder, or name it ${name}`
 }
 
-const ERASABLE = `; Node ${process.versions.node} runs TypeScript by taking its types away, so there are no enums, namespaces and parameter properties: write an object with "as const", or compile the filter ("erasableSyntaxOnly" of tsconfig.json finds them)`
+const ERASABLE = `; Node ${process.versions.node} only strips the types of TypeScript, so it does not support enums, namespaces and parameter properties: write an object with "as const", or compile the filter ("erasableSyntaxOnly" in tsconfig.json finds them)`
 
 const flat = (text: string): string => text.replaceAll(/\s+/g, ' ').trim().slice(0, 1_000)
 

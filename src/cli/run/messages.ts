@@ -2,19 +2,19 @@ import type { MetricsSnapshot } from '../../telemetry/metrics.ts'
 import type { RunSettings } from '../../options/settings.ts'
 import type { Given } from './settings.ts'
 
-/** Who a worker becomes before it loads anything of a filter. */
+/** The user and group that a worker changes to before it loads code of a filter. */
 export interface Identity {
   readonly uid: number | undefined
   readonly gid: number
-  /** the user's name, whose further groups it gets */
+  /** name of the user; the worker also gets the user's other groups */
   readonly name: string | undefined
   /** the user's home directory */
   readonly home?: string | undefined
-  /** the command that starts workers as this user, where Node itself does not change users */
+  /** command that starts workers as this user, if Node cannot change the user itself */
   readonly setpriv?: readonly string[] | undefined
 }
 
-/** How sessions end; milliseconds. */
+/** How sessions end, in milliseconds. */
 export interface Stop {
   readonly deadline: number
   readonly quiet: number
@@ -30,7 +30,7 @@ export type ToWorker =
     }
   /** comes with the socket */
   | { readonly type: 'connection'; readonly id: number }
-  /** to be sent back: then everything before it has arrived that ever will */
+  /** The worker sends it back. Then everything sent before has arrived, or never will. */
   | { readonly type: 'echo'; readonly id: number }
   | ({ readonly type: 'stop' } & Stop)
   | { readonly type: 'count' }
@@ -39,10 +39,10 @@ export type ToWorker =
 export type FromWorker =
   | { readonly type: 'loaded'; readonly settings: RunSettings; readonly name: string }
   | { readonly type: 'failed'; readonly reason: string; readonly misused: boolean }
-  /** again and again */
+  /** the heartbeat */
   | { readonly type: 'alive'; readonly healthy: boolean }
   | { readonly type: 'echo'; readonly id: number }
-  /** when it is asked to, and before it ends */
+  /** the answer to `count`, and the last message before the worker ends */
   | { readonly type: 'counted'; readonly metrics: MetricsSnapshot }
-  /** the connection has arrived; from now on it is this worker's alone */
+  /** the connection has arrived, and the worker serves it from now on */
   | { readonly type: 'taken'; readonly id: number }

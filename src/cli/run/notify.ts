@@ -3,16 +3,16 @@ import type { Logger } from '../../diagnostics/log.ts'
 import { MAX_TIMER } from '../../options/kinds.ts'
 
 /**
- * Tells systemd how the service is doing (sd_notify(3)). That goes to a datagram socket of the unix
- * family, which Node does not have; so the program `systemd-notify` does it, which is there where
- * systemd is. The unit needs `NotifyAccess=all`, as the message comes from another process.
+ * Notifies systemd of the state of the service (sd_notify(3)). That needs a unix datagram socket, which Node does not
+ * have. So the program `systemd-notify` sends the message; it is part of systemd. The unit needs `NotifyAccess=all`,
+ * because the message comes from another process.
  *
- * Without NOTIFY_SOCKET in the environment nothing happens.
+ * Without NOTIFY_SOCKET in the environment it does nothing.
  */
 export class Notifier {
   readonly #env: Readonly<NodeJS.ProcessEnv>
   readonly #log: Logger
-  /** one after the other: the order counts */
+  /** one message after the other, because their order matters */
   #sent: Promise<void> = Promise.resolve()
   #failed = false
   #watchdog: NodeJS.Timeout | undefined
@@ -28,7 +28,7 @@ export class Notifier {
   }
 
   reloading(): void {
-    // Type=notify-reload wants to know when, by CLOCK_MONOTONIC, which hrtime is.
+    // Type=notify-reload needs the time of CLOCK_MONOTONIC, which is what hrtime returns.
     this.#notify('RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1_000n}`)
   }
 
@@ -37,7 +37,7 @@ export class Notifier {
     this.#stopping = true
   }
 
-  /** Says that all is well, twice as often as systemd wants to hear it, while `healthy` says so. */
+  /** Pings the watchdog of systemd at half its interval, as long as `healthy` returns true. */
   watchdog(healthy: () => boolean): void {
     const { WATCHDOG_USEC, WATCHDOG_PID } = this.#env
     const interval = Math.floor(Number(WATCHDOG_USEC) / 2_000)

@@ -6,14 +6,14 @@ import { UsageError } from '../../errors.ts'
 import { strangerIn } from '../../server/safe-directory.ts'
 
 /**
- * Writes the process id, all at once. A file that is left over from a process that has ended is
- * replaced, and so is a link: what it leads to is neither read nor written.
+ * Writes the process id atomically. A file of a process that has ended is replaced. A symbolic link is also replaced:
+ * its target is neither read nor written.
  *
- * Who can write to the directory decides which process whoever reads the file will kill. So root writes only where
- * nobody else can, not even the user that the workers are.
+ * A user who can write to the directory decides which process is killed by a program that reads the file. So root
+ * writes the file only to a directory that no other user can write to, not even the user of the workers.
  *
- * @returns removes the file, if it still is this process's
- * @throws UsageError INVALID_OPTION if another process that lives has it, or it cannot be written
+ * @returns a function that removes the file, if it is still that of this process
+ * @throws UsageError INVALID_OPTION if the file is that of another running process, or cannot be written
  */
 export async function writePidFile(path: string): Promise<() => Promise<void>> {
   const draft = `${path}.${process.pid}`
@@ -21,10 +21,10 @@ export async function writePidFile(path: string): Promise<() => Promise<void>> {
     const stranger = await strangerIn(dirname(path))
     if (stranger !== undefined) {
       throw new Error(
-        `${stranger}, who could put another number in it; choose a directory that only root can write to`,
+        `${stranger}, so another user could change the process id; choose a directory that only root can write to`,
       )
     }
-    // Whatever has this name is of nobody who lives; `wx` follows no link that comes in between.
+    // A file of this name is not of a running process. `wx` does not follow a link that appears in between.
     await rm(draft, { force: true })
     await writeFile(draft, `${process.pid}\n`, { flag: 'wx' })
     try {
@@ -33,7 +33,7 @@ export async function writePidFile(path: string): Promise<() => Promise<void>> {
       if (codeOf(error) !== 'EEXIST') throw error
       await refuseLive(path)
       await rm(path, { force: true })
-      // Of two that replace the same old file only one succeeds.
+      // If two processes replace the same old file, only one succeeds.
       await link(draft, path)
     }
   } catch (error) {
@@ -56,7 +56,7 @@ async function refuseLive(path: string): Promise<void> {
   if (pid === undefined || pid === process.pid || !alive(pid)) return
   throw new UsageError(
     'INVALID_OPTION',
-    `the option pidFile: ${path} is of process ${pid}, which is running; stop it first, or remove the file if it is something else`,
+    `the option pidFile: ${path} holds process id ${pid}, which is running; stop that process first, or remove the file if it is another program`,
   )
 }
 
@@ -65,7 +65,7 @@ async function pidIn(path: string): Promise<number | undefined> {
   return /^\d{1,10}\s*$/.test(text) ? Number(text) : undefined
 }
 
-/** Of a file only: a link may lead anywhere, and a pipe or a device keep who reads them. */
+/** Reads regular files only. A link can lead anywhere, and a read from a pipe or a device can block. */
 async function beginning(path: string): Promise<string> {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
   const file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)

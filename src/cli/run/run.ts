@@ -10,7 +10,7 @@ import { Supervisor } from './supervisor.ts'
 import { LISTEN_VARIABLE, unknownVariables, words } from './unknown-variables.ts'
 import { StartError } from './worker-process.ts'
 
-/** How it ended: stopped as it was told, not started, not asked rightly. */
+/** How it ended: stopped by a signal, failed, or failed because of a mistake in an option. */
 export type RunResult = { readonly ended: 'stopped' } | RunFailure
 
 interface RunFailure {
@@ -20,16 +20,16 @@ interface RunFailure {
 }
 
 const STOP: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT']
-/** The reader of the log may go; mail goes on. */
+/** The reader of the log may close its end. Mail goes on. */
 const onOutputError = (): void => {}
 
 const RELOAD: readonly NodeJS.Signals[] = ['SIGHUP', 'SIGUSR2']
 
 /**
- * `tsmilter run`: runs filters until SIGTERM or SIGINT, and loads them anew at SIGHUP or SIGUSR2. It
- * owns these signals while it runs.
+ * `tsmilter run`: runs filters until SIGTERM or SIGINT, and loads them again at SIGHUP or SIGUSR2. It handles these
+ * signals while it runs.
  *
- * @param paths modules whose default export is a filter; or one whose default export is a configuration
+ * @param paths modules whose default export is a filter, or one module whose default export is a configuration
  * @param flags options of the command line, by name
  */
 export async function runFilters(
@@ -56,12 +56,14 @@ export async function runFilters(
     const settings = processSettings(given)
     log = await createLogger({ level: settings.logLevel, format: settings.logFormat })
     for (const { variable, meant } of unknownVariables(env)) {
-      const hint = meant === undefined ? '' : `; is ${meant} meant?`
-      log.warn(`the environment has ${variable}, which is no option and does nothing${hint}`)
+      const hint = meant === undefined ? '' : `; did you mean ${meant}?`
+      log.warn(`the environment variable ${variable} is not an option and has no effect${hint}`)
     }
     const identity = await identityOf(settings)
     if (identity !== undefined && identity.uid === undefined) {
-      log.warn('--group alone: the workers have another group, but stay root; give --user, too')
+      log.warn(
+        '--group without --user: the workers have another group, but still run as root; use --user as well',
+      )
     }
     const systemd = inheritedSockets(env)
     const inherited = systemd.length > 0 ? systemd : words(env[LISTEN_VARIABLE])
@@ -72,7 +74,7 @@ export async function runFilters(
         given,
         identity,
         inherited,
-        // What a configuration says is not known before a worker has loaded it.
+        // The value in a configuration is not known before a worker has loaded it.
         startTimeout: runSettings(given, undefined, '').startTimeout,
       },
       log,
@@ -91,11 +93,11 @@ export async function runFilters(
     for (const signal of STOP) process.on(signal, onStop)
     for (const signal of RELOAD) process.on(signal, onReload)
     await supervisor.start().catch((error: unknown) => {
-      // It was not the filter's fault.
+      // After a stop, the error is not the fault of the filter.
       if (stopped === undefined) throw error
     })
     await told
-    // Each further signal puts another promise here.
+    // Each further signal replaces the promise.
     for (let last; last !== stopped;) await (last = stopped)
     log.info('stopped')
     return { ended: 'stopped' }
@@ -116,10 +118,10 @@ const failure = (misused: boolean, { message }: Error): RunFailure => ({
   reason: message,
 })
 
-/** The first descriptor of systemd's sockets (sd_listen_fds(3)). */
+/** The first descriptor that systemd passes (sd_listen_fds(3)). */
 const FIRST_DESCRIPTOR = 3
 
-/** Addresses of the sockets systemd has opened for this process. */
+/** Addresses of the sockets that systemd has opened for this process. */
 function inheritedSockets({ LISTEN_PID, LISTEN_FDS }: NodeJS.ProcessEnv): string[] {
   const count = Number(LISTEN_FDS)
   if (Number(LISTEN_PID) !== process.pid || !Number.isInteger(count) || count < 1) return []

@@ -3,9 +3,10 @@ import { programOutput } from '../../server/program-output.ts'
 import type { Identity } from './messages.ts'
 
 /**
- * Whether this Node changes users itself. One that was built with its distribution's libuv does not, as Debian 13's:
- * it cannot know whether that libuv has threads of io_uring, which would stay root (CVE-2024-22017; `SetGid` of
- * src/node_credentials.cc). What is tried changes nothing, and is refused as all the others are.
+ * Whether this Node can change the user itself. A Node that was built with the libuv of its distribution, such as that
+ * of Debian 13, cannot: it does not know whether that libuv has io_uring threads, which would stay root
+ * (CVE-2024-22017; `SetGid` in src/node_credentials.cc). The call here changes nothing, but such a Node refuses it like
+ * the others.
  */
 export function nodeChangesUsers(): boolean {
   try {
@@ -18,13 +19,13 @@ export function nodeChangesUsers(): boolean {
 }
 
 /**
- * The command that starts a program as somebody else: setpriv(1) of util-linux. It is tried here, with this Node,
- * so that a worker does not fail for want of it.
+ * The command that starts a program as another user: setpriv(1) of util-linux. It is tried here with this Node, so that
+ * the error comes before a worker starts.
  *
- * The groups are listed: `--init-groups` would look the user up by number, and add the user's own group where
- * another one was given instead.
+ * The groups are listed one by one. `--init-groups` would look up the user by number, and would add the user's own
+ * group even if another group was given instead.
  *
- * @throws UsageError INVALID_OPTION where it is missing or cannot do it
+ * @throws UsageError INVALID_OPTION if setpriv is missing or fails
  */
 export async function setprivCommand(
   { uid, gid, name }: Identity,
@@ -46,7 +47,7 @@ export async function setprivCommand(
   return command
 }
 
-/** The groups of a user but its own, as the system knows them. */
+/** The groups of a user according to the system, without the user's own group. */
 async function groupsOf(name: string, ownGid: number): Promise<number[]> {
   const ids = await programOutput(['id', '-G', '--', name])
   if (ids instanceof Error) throw impossible('user', ids)
@@ -61,6 +62,6 @@ function impossible(option: string, { message }: Error): UsageError {
   const why = message.trim().replaceAll(/\s+/g, ' ')
   return new UsageError(
     'INVALID_OPTION',
-    `the option ${option}: Node ${process.versions.node} as it was built here does not change users (io_uring, CVE-2024-22017), and setpriv of util-linux cannot do it either (${why}); start tsmilter as that user, with User= of a systemd unit`,
+    `the option ${option}: this build of Node ${process.versions.node} cannot change the user (io_uring, CVE-2024-22017), and setpriv of util-linux fails as well (${why}); start tsmilter as that user, for example with User= in a systemd unit`,
   )
 }

@@ -12,11 +12,11 @@ export interface Given {
   readonly value: unknown
 }
 
-/** Of a configuration, what is code. */
+/** Fields of a configuration that hold code. */
 const OF_CODE = ['filters', 'logger']
 
 /**
- * What the command line and the environment say, the command line first.
+ * Reads the options of the command line and the environment. The command line takes precedence.
  *
  * @param flags raw values by option name
  * @throws UsageError INVALID_OPTION
@@ -53,7 +53,7 @@ export function processSettings(given: readonly Given[]): ProcessSettings {
 }
 
 /**
- * Every option: what was given, else the configuration, else the default.
+ * Every option: its value is the one given outside the configuration, else that of the configuration, else the default.
  *
  * @param config the object of `defineConfig`, or undefined
  * @param source the name of its file, for errors
@@ -68,13 +68,13 @@ export function runSettings(
   const settings = {}
   for (const option of OF_CONFIG) {
     const found = config === undefined ? undefined : valueAt(config, option.name)
-    // A mistake in the configuration is told even where something else goes before it.
+    // A mistake in the configuration is an error even if another source takes precedence.
     const configured = found === undefined ? undefined : readOption(option, found, source)
     const usual = option.unset ? undefined : option.default
     const value = given.find(({ name }) => name === option.name)?.value ?? configured ?? usual
     if (value !== undefined) put(settings, option.name, value)
   }
-  // What is there without being given, such as a variable that is not set, must not mean plain text.
+  // `tls` without values, such as from a variable that is not set, must not mean a connection without TLS.
   if (config !== undefined && valueAt(config, 'tls') !== undefined && !('tls' in settings)) {
     put(settings, 'tls', {})
   }
@@ -97,7 +97,7 @@ function refuseUnknownKeys(config: object, source: string): void {
     'INVALID_OPTION',
     `the option ${unknown.name} of ${source}: ${
       option !== undefined
-        ? `it has to be known before the configuration is loaded; give ${flagOf(option)} or ${variableOf(option)}`
+        ? `it must be known before the configuration is loaded; use ${flagOf(option)} or ${variableOf(option)}`
         : 'inside' in unknown
           ? `it takes an object with ${unknown.inside.join(', ')}; it got ${show(unknown.value)}`
           : `there is no such option${didYouMean(unknown.name, unknown.there) || '.'} The options are: ${unknown.there.join(', ')}`

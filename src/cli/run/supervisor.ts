@@ -13,36 +13,37 @@ import type { Given } from './settings.ts'
 import { PastMetrics } from './past-metrics.ts'
 import { StartError, WorkerProcess, type WorkerEvents } from './worker-process.ts'
 
+/** What is known before the first worker starts. */
 export interface Launch {
   /** paths of modules */
   readonly filters: readonly string[]
   readonly given: readonly Given[]
   readonly identity: Identity | undefined
-  /** addresses for who does not say where to listen: of what systemd has opened, or of a container */
+  /** addresses to use without an option `listen`: sockets that systemd has opened, or those of a container */
   readonly inherited: readonly string[]
   /** for the first worker */
   readonly startTimeout: number
 }
 
 /**
- * Connections that wait for a worker, or are on their way to one: so many, or as many as the workers may
- * serve; those beyond are closed.
+ * Maximum number of connections that wait for a worker or are on their way to one, or the number that all workers may
+ * serve, if that is larger. Further connections are closed.
  */
 const MAX_WAITING = 1_000
-/** Descriptors that connections leave to the rest: what is loaded, and starting workers. */
+/** Descriptors that are not used for connections, but for modules and for starting workers. */
 const RESERVED = 64
-/** Versions that finish their sessions side by side; older ones are told to hurry. */
+/** Maximum number of versions that finish their sessions side by side. Older ones get the deadline of `stop`. */
 const MAX_DRAINING = 3
 const AT_ONCE = { delay: 0, deadline: 0, quiet: 0 }
 
 /**
- * The primary of `tsmilter run`: holds the sockets, accepts, and gives each connection to a worker. It
- * loads no code of a filter.
+ * The primary of `tsmilter run`. It holds the listening sockets, accepts connections, and gives each one to a worker.
+ * It loads no code of a filter.
  *
- * That it accepts itself, and not the workers, is what makes the rest simple: no connection is lost in
- * the queue of a worker that dies, one that hangs gets no more of them, and while there is none at all
- * they wait. node:cluster does the same over TCP, but makes its own unix sockets, without mode and
- * owner, and loses what is on its way to a worker that dies.
+ * The primary accepts the connections itself, which makes the rest simple. No connection is lost in the queue of a
+ * worker that dies. A worker that hangs gets no more connections. If there is no worker at all, the connections wait.
+ * node:cluster does the same over TCP. But it creates its own unix sockets, without mode and owner, and loses
+ * connections that are on their way to a worker that dies.
  */
 export class Supervisor {
   readonly #launch: Launch
@@ -51,7 +52,7 @@ export class Supervisor {
   readonly #listeners = new Map<string, Listener>()
   readonly #waiting: Socket[] = []
   readonly #descriptors = descriptorLimit()
-  /** accepted, and not yet a worker's */
+  /** number of connections that are accepted and have not reached a worker */
   #held = 0
   readonly #limitedLog = new RateLimitedLog()
   readonly #draining = new Set<WorkerPool>()
@@ -64,7 +65,7 @@ export class Supervisor {
   #reloadAgain = false
   #stopping = false
   readonly #atOnce = new AbortController()
-  /** it accepts no more, and nobody waits for a worker */
+  /** it no longer accepts connections, and none wait for a worker */
   #closed = false
 
   constructor(launch: Launch, log: Logger, notifier: Notifier) {
@@ -73,7 +74,7 @@ export class Supervisor {
     this.#notifier = notifier
   }
 
-  /** @throws StartError, ListenError; then there is neither worker nor socket */
+  /** @throws StartError, ListenError; then no worker and no socket is left */
   async start(): Promise<void> {
     await this.#takeOver()
     this.#tell('ready')
@@ -82,8 +83,8 @@ export class Supervisor {
   }
 
   /**
-   * Loads filters and configuration anew in new workers; the old ones finish their sessions. What
-   * cannot be loaded is logged, and nothing changes. A reload during a reload is made after it, once.
+   * Loads filters and configuration again, in new workers. The old workers finish their sessions. If loading fails, the
+   * error is logged and nothing changes. Calls during a reload lead to one more reload after it.
    */
   reload(): void {
     if (this.#stopping || this.#pool === undefined) return
@@ -116,10 +117,10 @@ export class Supervisor {
   }
 
   /**
-   * Accepts for a while, if it is told so, and then has all workers finish their sessions; settles when
-   * they are gone.
+   * Accepts connections during the option `stop.delay`, and then lets all workers finish their sessions. Resolves when
+   * they have ended.
    *
-   * @param atOnce shortens all of it; also of an earlier call
+   * @param atOnce shortens all waits, including those of an earlier call
    */
   async stop(atOnce: boolean): Promise<void> {
     this.#stopping = true
@@ -140,13 +141,13 @@ export class Supervisor {
     this.#notifier.close()
   }
 
-  /** What all workers have counted, those of earlier versions included, for `/metrics`. */
+  /** The metrics of all workers, including those of earlier versions, for `/metrics`. */
   async metrics(): Promise<string> {
     const counted = Promise.all(this.#crews.map((pool) => pool.metrics()))
     return await this.#past.with(counted.then((all) => all.flat()))
   }
 
-  /** True, or what is missing, in one word. Who stops is well: it is not to be killed for it. */
+  /** True, or what is missing, in one word. A supervisor that is stopping is healthy, so that it is not killed. */
   get health(): true | 'starting' | 'workers' | 'filter' {
     if (this.#stopping) return true
     if (this.#pool === undefined) return 'starting'
@@ -154,7 +155,7 @@ export class Supervisor {
     return this.#pool.works(false) || 'filter'
   }
 
-  /** Whether connections are served; not all workers have to be there for that. */
+  /** True if connections are served, or what is missing, in one word. One running worker is enough. */
   get readiness(): true | 'starting' | 'stopping' | 'workers' | 'filter' {
     if (this.#stopping) return 'stopping'
     if (this.#pool === undefined) return 'starting'
@@ -162,7 +163,7 @@ export class Supervisor {
     return this.#pool.works(true) || 'filter'
   }
 
-  /** A new pool in place of the one there is, if there is one. */
+  /** Starts a new pool, which replaces the current one if there is one. */
   async #takeOver(): Promise<void> {
     const pool = new WorkerPool(
       {
@@ -183,14 +184,14 @@ export class Supervisor {
       try {
         if (listen.length === 0) {
           throw new StartError(
-            'there is no address to listen on; give --listen, TSMILTER_LISTEN or the option listen of a configuration',
+            'there is no address to listen on; use --listen, TSMILTER_LISTEN or the option listen of a configuration',
             true,
           )
         }
         this.#checkAddresses(listen)
         this.#checkDescriptors(settings)
         await this.#listenOn(listen, settings)
-        if (this.#stopping) throw new StartError('it was stopped while it loaded')
+        if (this.#stopping) throw new StartError('it was stopped while it was loading')
       } catch (error) {
         await pool.retire({ deadline: 0, quiet: 0 })
         if (this.#pool === undefined) await this.#closeListeners([...this.#listeners.keys()])
@@ -214,13 +215,13 @@ export class Supervisor {
       try {
         return new WorkerProcess({ type: 'load', ...this.#launch }, this.#workerEvents)
       } catch (error) {
-        throw new StartError(`no process can be started: ${(error as Error).message}`)
+        throw new StartError(`cannot start a process: ${(error as Error).message}`)
       }
     }
     const worker = start()
     if (worker.pid !== 0 || this.#waiting.length === 0) return worker
-    // It may be that those who wait for a worker have the descriptors it takes to start one.
-    this.#logFailure('no process can be started: connections that wait are closed', {
+    // Connections that wait for a worker may use the descriptors that are needed to start one.
+    this.#logFailure('cannot start a process: connections that wait are closed', {
       connections: this.#waiting.length,
     })
     for (const socket of this.#waiting.splice(0)) socket.destroy()
@@ -234,15 +235,15 @@ export class Supervisor {
         this.#log,
         'warn',
         { pid },
-        'a worker has sent what is no message of tsmilter run (process.send is its own): dropped',
+        'a worker sent a message that is not of tsmilter run, which was dropped (process.send is reserved)',
       ),
     onAbuse: ({ pid }, what) =>
       this.#logFailure('a worker is killed for what it has sent', { pid, what }),
   }
 
   /**
-   * Workers that are somebody else must not have root open for them what they could not open themselves: a
-   * configuration is read by a worker, so all that comes of it is the worker's word.
+   * Workers that run as another user must not make root open addresses that they could not open themselves. A worker
+   * reads the configuration, so its options cannot be trusted more than the worker.
    *
    * @throws StartError
    */
@@ -254,7 +255,7 @@ export class Supervisor {
       const parsed = parseListenAddress(address)
       if (parsed.type === 'tcp' && (parsed.port === 0 || parsed.port >= 1_024)) continue
       throw new StartError(
-        `the option listen: ${address} is of a configuration, which workers with --user or --group read; root does not open it on their word: give --listen or TSMILTER_LISTEN`,
+        `the option listen: ${address} is from a configuration, which workers with --user or --group read; root does not open it for them: use --listen or TSMILTER_LISTEN`,
         true,
       )
     }
@@ -265,7 +266,7 @@ export class Supervisor {
     if (maxConnections + RESERVED <= limit) return
     this.#log.warn(
       { maxConnections, limit },
-      'a worker may not have as many descriptors (ulimit -n) as maxConnections needs',
+      'the limit of descriptors (ulimit -n) is too low for maxConnections',
     )
   }
 
@@ -273,13 +274,13 @@ export class Supervisor {
     for (const oldest of [...this.#draining].slice(0, -(MAX_DRAINING - 1)))
       void oldest.retire(stop)
     this.#draining.add(pool)
-    // A session between two messages is left alone: for the mail server the loss of a connection is a
-    // failure, and the next message of that session would be deferred.
+    // A session between two messages continues. For the mail server, a lost connection is a failure, and it would defer
+    // the next message of the session.
     const { deadline } = reload
     void pool.retire({ deadline, quiet: deadline + 1 }).then(() => this.#draining.delete(pool))
   }
 
-  /** The one that is given connections, and those that finish their sessions. */
+  /** The pool that gets connections, and those that finish their sessions. */
   get #crews(): WorkerPool[] {
     return this.#pool === undefined ? [...this.#draining] : [this.#pool, ...this.#draining]
   }
@@ -318,7 +319,7 @@ export class Supervisor {
     }
     const able = ready.filter(({ full }) => !full)
     const workers = able.length > 0 ? able : ready
-    // In turn; but one that is slow to take what it was given is given less.
+    // The workers take turns, but a worker that is slow to take its connections gets fewer.
     this.#turn = (this.#turn + 1) % workers.length
     let chosen = workers[this.#turn]!
     for (const worker of workers) if (worker.untaken < chosen.untaken) chosen = worker
@@ -329,7 +330,7 @@ export class Supervisor {
     for (const socket of this.#waiting.splice(0)) this.#hand(socket)
   }
 
-  /** A worker had no descriptors for these. Another one may have some; else the mail server has to try again. */
+  /** A worker had no descriptors for these. Another one may have some. Otherwise the mail server must try again. */
   #handAnew(sockets: readonly Socket[]): void {
     this.#logFailure('a worker has no descriptors left for connections (ulimit -n)', {
       connections: sockets.length,
@@ -340,14 +341,14 @@ export class Supervisor {
     }
   }
 
-  /** For what happens to each of many connections. */
+  /** Logs a failure that can happen for each of many connections. */
   #logFailure(message: string, fields: object): void {
     this.#limitedLog.write(this.#log, 'error', fields, message)
   }
 
   // ---- addresses
 
-  /** Opens what is not open yet; all of it, or nothing. */
+  /** Opens the addresses that are not open yet: all of them, or none. */
   async #listenOn(addresses: readonly string[], settings: RunSettings): Promise<void> {
     const opened: string[] = []
     try {

@@ -2,39 +2,39 @@ import type { ChildProcess } from 'node:child_process'
 import { Allowance } from './allowance.ts'
 import type { ToWorker } from './messages.ts'
 
-/** The largest message: what a worker has counted, with a great many labels. */
+/** Maximum bytes of a message. The largest are metrics with very many labels. */
 const MAX_MESSAGE = 4 * 1024 * 1024
-/** The answer to a connection or an echo, in bytes. */
+/** Maximum bytes of the answer to a connection or an echo. */
 const SMALL_ANSWER = 128
-/** Bytes a worker may send: unasked, its signs of life, and then what it was asked for. */
+/** Bytes that a worker may send: heartbeats without a request, and the answers to requests. */
 const BYTES = { perSecond: 64 * 1024, unasked: MAX_MESSAGE, maximum: 2 * MAX_MESSAGE }
-/** Messages it may send: each costs this process some 400 bytes until the garbage is collected, however short. */
+/** Messages that it may send. Each costs this process some 400 bytes until the next collection, however short it is. */
 const MESSAGES = {
   perSecond: 1_000,
   unasked: 10_000,
   maximum: 2 * (BYTES.maximum / SMALL_ANSWER),
 }
-/** What a request may bring. A connection has two: that the socket has arrived (Node's), and that it is taken. */
+/** Maximum answers to a request. A connection has two: Node's, that the socket has arrived, and that it is taken. */
 const MESSAGES_FOR_A_REQUEST = 2
 
 /**
- * Bounds what a worker sends. Node's own reading of a channel trusts the other side: a line that is not JSON, or a
- * command of its own protocol that comes unexpected, is an exception that ends the process, a line without an end
- * fills the memory, and handles are opened whoever sends them. Code of a filter can write whatever it likes there.
+ * Bounds what a worker sends. Node trusts the other side of a channel. A line that is not JSON, or an unexpected
+ * command of Node's own protocol, throws an exception that ends the process. A line without an end fills the memory.
+ * All handles that arrive are opened. Code of a filter can write anything to the channel.
  *
- * It rests on parts of Node that are not documented (`onread` of the channel, the event `internalMessage`), since
- * there are no others; `test/cli/run-abuse.test.ts` fails where they are missing.
+ * This class uses parts of Node that are not documented, because there is no other way: `onread` of the channel, and
+ * the event `internalMessage`. `test/cli/run-abuse.test.ts` fails if they are missing.
  */
 export class WorkerChannel {
   readonly #onAbuse: (what: string) => void
   readonly #pipe: ChannelPipe | undefined
   #broken = false
-  /** bytes of a message whose end has not come */
+  /** bytes received of a message that is not complete */
   #unfinished = 0
   readonly #bytes = new Allowance(BYTES)
   readonly #messages = new Allowance(MESSAGES)
 
-  /** @param onAbuse called once; what comes after is not read */
+  /** @param onAbuse called once; later bytes are not read */
   constructor(child: ChildProcess, onAbuse: (what: string) => void) {
     this.#onAbuse = onAbuse
     this.#pipe = pipeOf(child)
@@ -42,7 +42,7 @@ export class WorkerChannel {
     this.#filterCommands(child)
   }
 
-  /** It has been sent something, and may answer. */
+  /** The worker was sent a message, and may answer it. */
   asked({ type }: ToWorker): void {
     this.#bytes.add(type === 'connection' || type === 'echo' ? SMALL_ANSWER : MAX_MESSAGE)
     this.#messages.add(MESSAGES_FOR_A_REQUEST)
@@ -85,8 +85,8 @@ export class WorkerChannel {
   }
 
   /**
-   * Of Node's own commands a worker has reason to send whether a socket has arrived, and what a listener asks of
-   * it that is closed (`SocketListSend`, whose own listener comes later and takes only what it waits for).
+   * Of Node's own commands, a worker may send whether a socket has arrived, and the answers that a closing listener
+   * waits for. The latter go to `SocketListSend`, which adds its own listener later and takes only what it expects.
    */
   #filterCommands(child: ChildProcess): void {
     const handlers = child.listeners('internalMessage')
@@ -102,7 +102,7 @@ export class WorkerChannel {
       try {
         for (const handler of handlers) handler.call(child, message, handle)
       } catch {
-        this.#abuse('news of a socket that it was not sent')
+        this.#abuse('an answer about a socket that it was not sent')
       }
     })
   }
@@ -110,7 +110,8 @@ export class WorkerChannel {
   #abuse(what: string): void {
     if (this.#broken) return
     this.#broken = true
-    // What has been sent already stays in the kernel: read and dropped, it would be memory until it is collected.
+    // What the worker has sent already stays in the kernel. If it were read and dropped, it would fill the memory until
+    // the next collection.
     this.#pipe?.readStop()
     this.#onAbuse(what)
   }
@@ -124,12 +125,12 @@ function countOf(bytes: Uint8Array, sought: number): number {
   return count
 }
 
-/** What the channel is in Node, as far as it is used here. */
+/** The parts of Node's channel that are used here. */
 interface ChannelPipe {
   onread: (this: ChannelPipe, chunk: ArrayBuffer | undefined) => void
   readonly bytesRead: number
   readStop(): void
-  /** came with the bytes that are read next */
+  /** a handle that arrived with the bytes that are read next */
   pendingHandle?: { close(): void } | null
 }
 

@@ -1,6 +1,6 @@
 import type { Identity } from './messages.ts'
 
-/** Meant for the primary alone. */
+/** Variables that are only for the primary. */
 const OF_THE_PRIMARY = [
   'NOTIFY_SOCKET',
   'WATCHDOG_USEC',
@@ -8,18 +8,18 @@ const OF_THE_PRIMARY = [
   'LISTEN_FDS',
   'LISTEN_PID',
   'LISTEN_FDNAMES',
-  // Of node --watch: a worker would tell the primary which files it has loaded.
+  // Set by node --watch: a worker would report to the primary which files it has loaded.
   'WATCH_REPORT_DEPENDENCIES',
 ]
 
 /**
- * Of the login of who has started the primary: its files, its agents and its shell, which are nothing to another
- * user (su(1) and sudo(8) leave out the same). All else may be what a filter is configured by, and stays.
+ * Variables of the login that started the primary: its files, its agents and its shell. Another user must not get them
+ * (su(1) and sudo(8) remove the same). All other variables stay, because they may configure a filter.
  */
 const OF_A_LOGIN =
   /^(?:XDG_.*|SUDO_.*|SSH_.*|GPG_.*|DBUS_.*|MAIL|MAILPATH|OLDPWD|SHELL|KRB5CCNAME|GNUPGHOME|XAUTHORITY|DISPLAY|BASH_ENV|ENV|HISTFILE|npm_.*|NPM_.*)$/
 
-/** What a worker gets of the primary's environment; all of it but the above. */
+/** The environment of a worker: that of the primary without the variables above. */
 export function workerEnvironment(
   primary: Readonly<NodeJS.ProcessEnv>,
   identity: Identity | undefined,
@@ -30,12 +30,12 @@ export function workerEnvironment(
   if (NODE_OPTIONS !== undefined) env['NODE_OPTIONS'] = onFreePort(NODE_OPTIONS)
   if (identity?.uid === undefined) return env
   for (const name of Object.keys(env)) if (OF_A_LOGIN.test(name)) delete env[name]
-  // Programs that a filter starts would look for their files with root.
+  // Otherwise programs that a filter starts would look for their files in the home directory of root.
   env['HOME'] = identity.home ?? '/'
   env['USER'] = env['LOGNAME'] = identity.name ?? String(identity.uid)
   return env
 }
 
-/** The primary has the inspector's port; Node says which one a worker has got. */
+/** The primary has the port of the inspector. A worker takes any free port, and Node logs which one. */
 export const onFreePort = (argument: string): string =>
   argument.replaceAll(/(?<!\S)(--inspect(?:-brk|-wait)?)(?:=\S*)?(?!\S)/g, '$1=127.0.0.1:0')

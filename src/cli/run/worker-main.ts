@@ -1,5 +1,5 @@
-// A worker of `tsmilter run`: becomes who it should be, loads the filters, serves the connections the
-// primary has accepted. It speaks with the primary only; signals are the primary's business.
+// A worker of `tsmilter run`. It changes to its user and group, loads the filters, and serves the connections that the
+// primary has accepted. It talks only to the primary, which also handles the signals.
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { UsageError } from '../../errors.ts'
@@ -14,21 +14,21 @@ import type { FromWorker, Identity, ToWorker } from './messages.ts'
 import { readTls } from '../pem-files.ts'
 import { processSettings, runSettings } from './settings.ts'
 
-/** A heartbeat comes at least so often. */
+/** Maximum milliseconds between two heartbeats. */
 const HEARTBEAT = 1_000
 
 let server: MilterServer | undefined
-/** only if they are shown somewhere: counting costs */
+/** undefined if they are not shown anywhere, because counting costs time */
 let metrics: Metrics | undefined
 let log: Logger | undefined
 let stopping = false
 
 const tell = (message: FromWorker, then: () => void = () => {}): void => {
-  // The primary may be gone; then `disconnect` says so.
+  // The primary may have ended. Then `disconnect` is emitted.
   process.send?.(message, undefined, undefined, then)
 }
 
-// The reader of the log may go; mail goes on.
+// The reader of the log may close its end. Mail goes on.
 for (const output of [process.stdout, process.stderr]) output.on('error', () => {})
 
 process.on('message', (message: ToWorker, socket?: Socket) => {
@@ -38,7 +38,7 @@ process.on('message', (message: ToWorker, socket?: Socket) => {
       return
     case 'connection':
       tell({ type: 'taken', id: message.id })
-      // Undefined if the other side was gone before it arrived.
+      // Undefined if the other side closed it before it arrived.
       if (socket !== undefined) server?.accept(socket)
       return
     case 'echo':
@@ -52,12 +52,12 @@ process.on('message', (message: ToWorker, socket?: Socket) => {
   }
 })
 
-// Those of the terminal and of process groups reach the worker, too.
+// Signals from the terminal and to the process group also reach the worker.
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR2'] as const) {
   process.on(signal, () => {})
 }
 
-// Nobody gives it connections any more, and nobody would stop it.
+// Without the primary, the worker gets no more connections, and nothing else would stop it.
 process.on('disconnect', () => {
   if (stopping) return
   log?.error('the primary process has ended: this worker finishes its sessions and ends')
@@ -70,7 +70,7 @@ async function load(message: ToWorker & { type: 'load' }): Promise<void> {
     const { logLevel, logFormat, telemetry } = processSettings(message.given)
     const { factory, config, source, ...loaded } = await loadFilters(message.filters)
     const settings = runSettings(message.given, config, source)
-    // `connection` is a number of this process: with its id, one of all workers.
+    // `connection` is a number of this process. With the process id it is unique among all workers.
     const own = { pid: process.pid }
     log =
       loaded.logger ??
@@ -93,14 +93,14 @@ async function load(message: ToWorker & { type: 'load' }): Promise<void> {
   }
 }
 
-/** As documented; @types/node does not have it. */
+/** Documented by Node, but missing in @types/node. */
 interface Initgroups {
   initgroups(user: string, extraGroup: number): void
 }
 
-/** The order matters: without root one cannot change groups any more. */
+/** The order matters: only root can change groups. */
 function become({ uid, gid, name, setpriv }: Identity): void {
-  // It has been from its start.
+  // setpriv has started it as this user.
   if (setpriv !== undefined) return
   if (name === undefined) process.setgroups!([gid])
   else (process as unknown as Initgroups).initgroups(name, gid)
@@ -108,7 +108,7 @@ function become({ uid, gid, name, setpriv }: Identity): void {
   if (uid !== undefined) process.setuid!(uid)
 }
 
-/** Tells what has been counted so far. */
+/** Sends what has been counted so far. */
 async function count(): Promise<void> {
   if (metrics === undefined) return
   const snapshot = await metrics.snapshot()
@@ -117,10 +117,11 @@ async function count(): Promise<void> {
 
 async function stop(deadline: number, quiet: number): Promise<void> {
   stopping = true
-  // Before the primary kills it (WorkerPool.retire), and what was counted is lost: handlers of abort and close may hang.
+  // Handlers of abort and close may hang. This wait ends before the primary kills the worker (WorkerPool.retire), so
+  // that the metrics are not lost.
   const patience = deadline + (deadline === 0 ? 1_500 : 4_000)
   await Promise.race([server?.close({ deadline, quiet }), delay(Math.min(patience, MAX_TIMER))])
   await count()
-  // A filter may hold on to something; it is over all the same.
+  // A filter may still have timers or sockets, which would keep the process alive.
   process.exit(0)
 }

@@ -1,11 +1,11 @@
 import { z } from 'zod'
 import type { FromWorker } from './messages.ts'
 
-/** What a reason or a name may take of the log. */
+/** A reason or a name, cut to a length that suits the log. */
 const TEXT = z.string().transform((text) => text.slice(0, 1_000))
 const ID = z.number().int().min(0)
 
-/** As prom-client has them (getMetricsAsJSON): what is something else would take /metrics of all workers away. */
+/** A metric of prom-client (getMetricsAsJSON). Anything else would break /metrics for all workers. */
 const METRIC = z.looseObject({
   name: z.string().regex(/^[a-zA-Z_:][\w:]{0,200}$/),
   help: TEXT,
@@ -24,7 +24,7 @@ const METRIC = z.looseObject({
   ),
 })
 
-/** Settings are read by `runSettings`, which knows the options. */
+/** `runSettings` checks the settings, because it knows the options. */
 const SCHEMA = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('loaded'),
@@ -39,8 +39,8 @@ const SCHEMA = z.discriminatedUnion('type', [
 ])
 
 /**
- * What has come from a worker, if it is a message of this program at all. Filters run there, so it may be
- * anything: `process.send` is open to all code of the process.
+ * Checks a message from a worker. Undefined if it is not a message of this program. Filters run in the worker, and all
+ * code there can call `process.send`, so a message can be anything.
  */
 export function readWorkerMessage(raw: unknown): FromWorker | undefined {
   const { success, data } = SCHEMA.safeParse(raw)

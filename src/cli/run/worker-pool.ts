@@ -10,26 +10,27 @@ import { StartError, type Loaded, type WorkerProcess } from './worker-process.ts
 /** A worker that keeps dying is replaced after 100 ms, 200 ms ... 10 s. */
 const FIRST_PAUSE = 100
 const LONGEST_PAUSE = 10_000
-/** One that has lived so long begins anew with the first pause. */
+/** After so many milliseconds of life, the next pause is the first one again. */
 const HEALTHY_AFTER = 60_000
-/** How often workers are looked after, at most. */
+/** Maximum milliseconds between two checks of the workers. */
 const LOOK_EVERY = 1_000
-/** Beyond its deadline a worker that stops has time to send its last answers. */
+/** Milliseconds after its deadline in which a worker can send its last answers. */
 const GRACE = 5_000
 
+/** What a pool needs from the supervisor. */
 export interface CrewContext {
-  /** starts a worker, which then loads the filters as they are now; throws StartError */
+  /** starts a worker, which loads the current filters; throws StartError */
   readonly spawn: () => WorkerProcess
   readonly log: Logger
   /** a worker can take connections */
   readonly onReady: () => void
-  /** connections that a dead worker has not taken */
+  /** connections that had not reached a worker when it died */
   readonly onLeftovers: (sockets: Socket[]) => void
-  /** what a worker had counted that has ended */
+  /** the last metrics of a worker that has ended */
   readonly onCounted: (metrics: MetricsSnapshot) => void
 }
 
-/** The workers of one version of the filters: started together, kept alive, retired together. */
+/** The workers of one version of the filters. They start and end together. A worker that dies is replaced. */
 export class WorkerPool {
   readonly #context: CrewContext
   readonly #startTimeout: number
@@ -40,7 +41,7 @@ export class WorkerPool {
   #look: NodeJS.Timeout | undefined
   #deadline: NodeJS.Timeout | undefined
 
-  /** @param startTimeout for the first worker, before it has said what its configuration wants */
+  /** @param startTimeout for the first worker, whose configuration is not known yet */
   constructor(context: CrewContext, startTimeout: number) {
     this.#context = context
     this.#startTimeout = startTimeout
@@ -67,16 +68,16 @@ export class WorkerPool {
       this.kill()
       await Promise.all([...this.#workers].map(({ gone }) => gone))
       if (error instanceof StartError) throw error
-      throw new StartError('it was stopped while it loaded')
+      throw new StartError('it was stopped while it was loading')
     }
   }
 
-  /** Those that can be given connections. */
+  /** The workers that can take connections. */
   get ready(): WorkerProcess[] {
     return [...this.#workers].filter(({ ready }) => ready)
   }
 
-  /** All workers are there and have been heard lately. */
+  /** Whether all workers run and have sent a heartbeat recently. */
   get healthy(): boolean {
     const settings = this.#loaded?.settings
     if (settings === undefined) return false
@@ -88,13 +89,13 @@ export class WorkerPool {
     )
   }
 
-  /** Those that get mail can make their filter, all of them or `some`. */
+  /** Whether the workers that get mail can create their filter: all of them, or `some`. */
   works(some: boolean): boolean {
     const working = ({ failing }: WorkerProcess): boolean => !failing
     return some ? this.ready.some(working) : this.ready.every(working)
   }
 
-  /** What each worker has counted. */
+  /** The metrics of each worker. */
   async metrics(): Promise<MetricsSnapshot[]> {
     const all = await Promise.all([...this.#workers].map((worker) => worker.metrics()))
     return all.filter((metrics) => metrics !== undefined)
@@ -145,7 +146,7 @@ export class WorkerPool {
   async #untilLoaded(worker: WorkerProcess, timeout: number): Promise<Loaded> {
     const timer = new AbortController()
     const late = sleep(timeout, undefined, { signal: timer.signal }).then(() => {
-      throw new StartError(`it has not loaded within ${timeout} ms (startTimeout)`)
+      throw new StartError(`it did not load within ${timeout} ms (startTimeout)`)
     })
     late.catch(() => {})
     try {
@@ -158,7 +159,7 @@ export class WorkerPool {
     }
   }
 
-  /** One place of the pool: whoever has it and dies is replaced. */
+  /** Keeps one place of the pool filled: a worker that dies is replaced. */
   async #keep(first: WorkerProcess): Promise<void> {
     const { log, onReady } = this.#context
     const { signal } = this.#retired
@@ -187,14 +188,14 @@ export class WorkerPool {
     }
   }
 
-  /** Kills those whose event loop stands still, and finds connections that have not arrived. */
+  /** Kills workers whose event loop is blocked, and finds connections that will not arrive. */
   #lookAfter(): void {
     const { hangTimeout } = this.#loaded!.settings
     const pace = Math.min(LOOK_EVERY, Math.max(10, hangTimeout / 4))
     let last = performance.now()
     this.#look = setInterval(() => {
       const now = performance.now()
-      // It was this process that did not get to run: what the workers have said has not been read.
+      // This process itself did not run, so it has not read the messages of the workers.
       if (now - last > 2 * pace) for (const worker of this.#workers) worker.excuse()
       last = now
       for (const worker of this.#workers) {

@@ -10,9 +10,9 @@ import { runSettings } from './settings.ts'
 import { WorkerChannel } from './worker-channel.ts'
 import { readWorkerMessage } from './worker-message.ts'
 
-/** A worker could not be started; the message says why, in one line. */
+/** A worker could not be started. The message says why, in one line. */
 export class StartError extends Error {
-  /** what was asked for cannot be: a mistake in the configuration */
+  /** the cause is a mistake in the configuration */
   readonly misused: boolean
 
   constructor(message: string, misused = false) {
@@ -21,6 +21,7 @@ export class StartError extends Error {
   }
 }
 
+/** What a worker reports when it has loaded the filters. */
 export interface Loaded {
   readonly settings: RunSettings
   /** the name of the filter */
@@ -29,24 +30,24 @@ export interface Loaded {
 
 const PROGRAM = fileURLToPath(new URL('./worker-main.js', import.meta.url))
 
-/** Milliseconds in which everything is read that a worker has said before it ended. */
+/** Milliseconds to read what a worker sent before it ended. */
 const UNREAD = 200
 
-/** Milliseconds in which a worker without descriptors is given no connections, if another one can take them. */
+/** Milliseconds in which a worker without descriptors gets no connections, if another worker can take them. */
 const FULL = 30_000
 
-/** Milliseconds a worker has to tell what it has counted; one that is busy is shown as it was. */
+/** Milliseconds that a worker has to send its metrics. Of a busy worker, the last ones it sent are shown. */
 const COUNT_TIME = 2_000
 
 let lastId = 0
 
-/** What happens with a worker that is not expected. */
+/** Unexpected events of a worker. */
 export interface WorkerEvents {
-  /** sockets that it had no descriptors for; they are still open here */
+  /** sockets that it had no descriptors for; they are still open in the primary */
   readonly onLost: (sockets: Socket[]) => void
-  /** it has sent something that is no message of this program, which was dropped */
+  /** it sent something that is not a message of this program, which was dropped */
   readonly onDropped: (worker: WorkerProcess) => void
-  /** it has sent what no worker sends, and is killed for it */
+  /** it sent something that no worker sends, and is killed */
   readonly onAbuse: (worker: WorkerProcess, what: string) => void
 }
 
@@ -54,13 +55,13 @@ export interface WorkerEvents {
 export class WorkerProcess {
   /** settles when the filters are loaded; rejects with a {@link StartError} */
   readonly loaded: Promise<Loaded>
-  /** settles when the process has ended and everything it said was heard: how it ended */
+  /** resolves with how the process ended, when all it sent has been read */
   readonly gone: Promise<string>
   readonly #child: ChildProcess
   readonly #load: ToWorker & { readonly type: 'load' }
   readonly #channel: WorkerChannel
   readonly #events: WorkerEvents
-  /** handed over, and not yet known to have arrived */
+  /** connections that were sent to the worker and have not arrived yet */
   readonly #untaken = new Map<number, Socket>()
   #ready = false
   #stopping = false
@@ -84,7 +85,7 @@ export class WorkerProcess {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })
     this.#channel = new WorkerChannel(this.#child, (what) => {
-      this.#settle?.reject(new StartError(`the worker has sent ${what}`))
+      this.#settle?.reject(new StartError(`the worker sent ${what}`))
       events.onAbuse(this, what)
       this.kill()
     })
@@ -104,37 +105,37 @@ export class WorkerProcess {
     return this.#ready && !this.#stopping
   }
 
-  /** It has loaded, and says so again and again; it may be stopping. */
+  /** It has loaded and sends heartbeats. It may be stopping. */
   get running(): boolean {
     return this.#ready
   }
 
-  /** Its filter cannot be made at the moment: all mail gets `onError`. */
+  /** Its filter cannot be created at the moment, so all mail gets `onError`. */
   get failing(): boolean {
     return this.#failing
   }
 
-  /** How many connections have not arrived; a worker that is busy has more of them. */
+  /** Number of connections that have not arrived yet. A busy worker has more of them. */
   get untaken(): number {
     return this.#untaken.size
   }
 
-  /** It had no descriptor for a connection lately. */
+  /** It recently had no descriptor for a connection. */
   get full(): boolean {
     return performance.now() - this.#lostAt < FULL
   }
 
-  /** Milliseconds since it was heard. */
+  /** Milliseconds since its last message. */
   silence(now: number): number {
     return now - this.#heard
   }
 
-  /** What was in the way of hearing it was this process itself. */
+  /** Counts its silence from now on, because this process was blocked and could not read its messages. */
   excuse(): void {
     this.#heard = performance.now()
   }
 
-  /** The socket stays open here until it has arrived: if the worker dies before, another gets it. */
+  /** Sends a connection. The socket stays open here until it has arrived. If the worker dies first, another gets it. */
   hand(socket: Socket): void {
     const id = ++lastId
     this.#untaken.set(id, socket)
@@ -145,22 +146,21 @@ export class WorkerProcess {
   }
 
   /**
-   * Finds out what has not arrived and never will: a process without free descriptors is not told of the
-   * socket, nor of the message that came with it, and nor is this one (Node gives up after the first try
-   * with `keepOpen`).
+   * Finds connections that will never arrive. A process without free descriptors gets neither the socket nor the
+   * message that came with it. This process does not learn of it: with `keepOpen`, Node gives up after the first try.
    */
   findLost(): void {
     if (this.#ready && this.#untaken.size > 0) this.#send({ type: 'echo', id: lastId })
   }
 
-  /** Has it finish its sessions and end; a second call can shorten the deadline. */
+  /** Lets it finish its sessions and end. A second call can shorten the deadline. */
   stop(how: Stop): void {
     this.#stopping = true
     if (this.#ready) this.#send({ type: 'stop', ...how })
     else this.kill()
   }
 
-  /** What it has counted: asked for now, or what it said last. */
+  /** Its metrics: asked for now, or the last ones it sent. */
   async metrics(): Promise<MetricsSnapshot | undefined> {
     if (this.#ready) {
       const answered = new Promise<void>((resolve) => this.#waiting.push(resolve))
@@ -170,7 +170,7 @@ export class WorkerProcess {
     return this.#counted
   }
 
-  /** What it said last, which is all there is when it has ended. */
+  /** The last metrics it sent. After its end there are no others. */
   get counted(): MetricsSnapshot | undefined {
     return this.#counted
   }
@@ -180,7 +180,7 @@ export class WorkerProcess {
     this.#child.kill('SIGKILL')
   }
 
-  /** What was not taken when it was gone. */
+  /** Connections that had not arrived when it ended. */
   leftovers(): Socket[] {
     const sockets = [...this.#untaken.values()]
     this.#untaken.clear()
@@ -188,7 +188,7 @@ export class WorkerProcess {
   }
 
   #send(message: ToWorker): void {
-    // It may be gone, or was never there (then it has no `send`); `gone` tells.
+    // It may have ended, or may never have started, and then it has no `send`. `gone` reports both.
     if (!this.#child.connected) return
     this.#channel.asked(message)
     this.#child.send(message, () => {})
@@ -224,7 +224,7 @@ export class WorkerProcess {
     }
   }
 
-  /** Read as a configuration is: what was given to the primary goes before it, whatever the worker says. */
+  /** Reads the settings like a configuration: options that the primary got take precedence over those of the worker. */
   #acceptSettings(said: object, name: string): void {
     try {
       const settings = runSettings(this.#load.given, said, 'a worker')
@@ -235,7 +235,7 @@ export class WorkerProcess {
     }
   }
 
-  /** All up to `id` that was not taken. */
+  /** Gives up the connections up to `id` that have not arrived. */
   #lose(id: number): void {
     const lost = [...this.#untaken].filter(([one]) => one <= id)
     if (lost.length === 0) return
@@ -261,15 +261,15 @@ export class WorkerProcess {
     const disconnected = new AbortController()
     child.once('disconnect', () => disconnected.abort())
     await exit
-    // There may be messages it has sent before. Node does not tell of the end of the channel if a socket
-    // was on its way, so it is not waited for without end; a turn of the loop more reads what is there.
+    // There may be messages left to read. Node does not report the end of the channel if a socket was on its way, so
+    // the wait has a limit. One more turn of the event loop reads what is there.
     if (child.connected) {
       await sleep(UNREAD, undefined, { signal: disconnected.signal }).catch(() => {})
       await nextTurn()
     }
     if (child.connected) child.disconnect()
     this.#ready = false
-    this.#settle?.reject(new StartError(`the worker ended while it loaded: ${how}`))
+    this.#settle?.reject(new StartError(`the worker ended while it was loading: ${how}`))
     return how
   }
 }
