@@ -7,14 +7,15 @@ import type { ConnectionTimeouts, ServerFields } from '../options/types.ts'
 import { Networks } from './networks.ts'
 import { renewed, tlsServer, type TlsOptions } from './tls.ts'
 
-/** What a connection has to pass before it is served. */
+/** Options for the checks that a connection must pass before it is served. */
 export interface AccessOptions extends Pick<ServerFields, 'allow' | 'proxies'> {
-  /** TLS on all TCP connections; with `ca` clients need a certificate. @default none */
+  /** TLS on all TCP connections. With `ca`, clients need a certificate. @default none */
   readonly tls?: TlsOptions | undefined
 }
 
-/** What waits for a TLS handshake. */
+/** A connection that waits for its TLS handshake. */
 export interface Handshake {
+  /** The handshake has succeeded. */
   secured(socket: TLSSocket): void
   /** The handshake has failed. */
   insecure(error: Error, socket: TLSSocket): void
@@ -22,30 +23,30 @@ export interface Handshake {
 
 type Lines = Pick<FilterSettings, 'logger' | 'limitedLog'>
 
-/** What the log says. */
+/** Messages of the log. */
 const REFUSED: Readonly<Record<RefusalCode, string>> = {
   PEER_REFUSED: 'a connection was refused: not allowed',
   INVALID_PROXY_HEADER: 'a connection was refused: no PROXY header',
   TLS_FAILED: 'a connection was refused: TLS has failed',
 }
 
-/** What the connections of a server have to pass. */
+/** The checks that the connections of a server must pass: `allow`, `proxies` and `tls`. */
 export class AccessControl {
-  /** undefined: everybody */
+  /** undefined: all addresses are allowed */
   readonly allow: Networks | undefined
-  /** undefined: over TCP there is no PROXY header */
+  /** undefined: TCP connections have no PROXY header */
   readonly proxies: Networks | undefined
-  /** there is a PROXY header over unix sockets */
+  /** connections over unix sockets have a PROXY header */
   readonly unixProxies: boolean
   readonly #filter: Lines
   readonly #timeout: number
   #tls: TlsServer | undefined
   #tlsOptions: TlsOptions | undefined
-  /** those that shake hands, by their socket */
+  /** handshakes in progress, by their socket */
   readonly #handshakes = new WeakMap<object, Handshake>()
 
   /**
-   * Undefined if there is nothing to pass.
+   * Undefined if none of the options is given.
    *
    * @throws UsageError INVALID_OPTION
    */
@@ -82,8 +83,8 @@ export class AccessControl {
   }
 
   /**
-   * For connections from now on. What is left out beside key and certificate stays: a renewal must not make
-   * mutual TLS a one-sided one. @throws UsageError INVALID_OPTION; then nothing has changed
+   * Changes TLS for new connections. Options that are left out stay as they are, so that a renewal of key and
+   * certificate does not end mutual TLS. @throws UsageError INVALID_OPTION; then nothing has changed
    */
   renewTls(renewal: TlsOptions): void {
     const options = renewed(this.#tlsOptions, renewal)
@@ -91,19 +92,19 @@ export class AccessControl {
     this.#tlsOptions = options
     tls.on('secureConnection', (socket) => {
       const handshake = this.#handshakeOf(socket)
-      // Nobody would serve it, nor end it.
+      // Otherwise it would stay open and not be served.
       if (handshake === undefined) socket.destroy()
       else handshake.secured(socket)
     })
     tls.on('tlsClientError', (error, socket) => {
       this.#handshakeOf(socket)?.insecure(error, socket)
-      // After some errors Node leaves it open.
+      // After some errors, Node leaves the socket open.
       socket.destroy()
     })
     this.#tls = tls
   }
 
-  /** Tells why somebody may not come in. */
+  /** Logs why a connection is refused. */
   log(code: RefusalCode, fields: object): void {
     const { logger, limitedLog } = this.#filter
     limitedLog.write(logger, 'warn', { code, ...fields }, REFUSED[code])
@@ -114,7 +115,7 @@ export class AccessControl {
     this.#tls!.emit('connection', socket)
   }
 
-  /** Node tells the encrypted socket only; the one below is its `_parent` in versions 20 to 26. */
+  /** Node passes only the encrypted socket. The socket below it is its `_parent` in versions 20 to 26. */
   #handshakeOf(socket: TLSSocket): Handshake | undefined {
     const { _parent: below } = socket as unknown as { _parent: object }
     return this.#handshakes.get(below)

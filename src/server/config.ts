@@ -3,26 +3,26 @@ import type { Logger } from '../diagnostics/log.ts'
 import type { ConfigFields } from '../options/types.ts'
 
 /**
- * What `tsmilter run` needs to know: the filters, and how they are run. Times are milliseconds or text
- * such as '30s', sizes bytes or text such as '16M'. The command line and the environment have each option that is
- * a plain value, too, and go before this one; docs/running.md has the table.
+ * The configuration of `tsmilter run`: the filters, and how to run them. Times are milliseconds or text such as
+ * '30s'. Sizes are bytes or text such as '16M'. Options that are plain values can also be given on the command line and
+ * in the environment, which take precedence. docs/running.md has the table.
  */
 export interface Config extends ConfigFields {
   /**
-   * One filter, or several that run as one: then all of them are of `defineFilter`, and do to a message
-   * what `compose` says.
+   * One filter, or several that run as one. Several filters must all be made with `defineFilter`. They are combined as
+   * by `compose`.
    */
   readonly filters: readonly FilterFactory[]
   /**
-   * Where log lines go, instead of standard output: anything with the methods of pino. One that throws costs
-   * lines, and no mail.
+   * The logger to use instead of standard output: any object with the methods of pino. If it throws, the line is lost,
+   * but no mail.
    */
   readonly logger?: Logger | undefined
 }
 
 /**
- * The configuration of `tsmilter run`, to be the default export of a module. Gives it back as it is;
- * what it is good for is that an editor knows the options, and TypeScript checks them.
+ * Returns a configuration for `tsmilter run` unchanged. Use it for the default export of a module, so that your editor
+ * knows the options and TypeScript checks them.
  *
  *     export default defineConfig({ listen: 'inet:8890@localhost', workers: 2, filters: [tag] })
  */

@@ -1,15 +1,15 @@
-/** What can be on a {@link ConnectionSet}. */
+/** A member of a {@link ConnectionSet}. */
 export interface Listed {
-  /** its place in the set that holds it; only the set writes it */
+  /** its place in the set; only the set writes it */
   place: number
 }
 
 /**
- * Who is there now, of things that come and go all the time, each once; in no order.
+ * A set of open connections, in no order.
  *
- * Not a Set: a table that a Set has given up for a larger or a tidier one keeps its entries and refers to
- * its successor (V8, OrderedHashTable::Rehash). One that has got old keeps all that follow until the next
- * major collection, and with them connections that are long gone: 0.7 KB of each on average.
+ * It is not a Set, because the old table of a Set keeps its entries after a rehash and refers to the new table (V8,
+ * OrderedHashTable::Rehash). A table in the old generation keeps all later ones until the next major collection, and
+ * with them connections that are long closed: 0.7 KB of each on average.
  */
 export class ConnectionSet<T extends Listed> implements Iterable<T> {
   readonly #members: T[] = []
@@ -23,7 +23,7 @@ export class ConnectionSet<T extends Listed> implements Iterable<T> {
     this.#members.push(member)
   }
 
-  /** The last one takes its place. Who is not there is not missed. */
+  /** Removes a member; the last one takes its place. Does nothing if it is not in the set. */
   remove(member: T): void {
     if (this.#members[member.place] !== member) return
     const last = this.#members.pop()!

@@ -24,33 +24,33 @@ export class ServerConnection implements Transport, Listed, Occupant {
   readonly #session: Session
   readonly #onClose: (connection: ServerConnection) => void
   readonly #opened = clock()
-  /** when it was seen that something had come or gone, and how many bytes had by then */
+  /** when a check last saw new bytes in either direction, and how many there were by then */
   #spoke = this.#opened
   #spokenBytes = 0
-  /** when a frame was first seen whose rest had not come, 0 for never, and how many were before it */
+  /** when a check first saw the current incomplete frame, 0 for none, and how many frames came before it */
   #frameBegan = 0
   #framesBefore = 0
-  /** when it was seen that a message was there, and how many there had been by then */
+  /** when a check last saw a message, and how many messages there were by then */
   #used = this.#opened
   #messages = 0
-  /** when this side said that it is over */
+  /** when this side ended the connection */
   #left = 0
-  /** since when the other side has taken nothing of what is to be sent */
+  /** since when the other side has read nothing of the output */
   #blocked = 0
-  /** bytes that it had not taken then */
+  /** bytes that it had not read then */
   #unsent = 0
-  /** bytes of memory that are counted for what it has not read */
+  /** bytes of memory that are counted for unread output */
   #unread = 0
   readonly #memory: MemoryBudget
   #paused = false
   /** its socket is closed */
   #gone = false
-  /** who waits for the other side to read */
+  /** callers that wait for the other side to read */
   readonly #waiting: (() => void)[] = []
 
   /**
-   * @param socket one that has not read yet
-   * @param peer who it is, if that is not the other end of the socket
+   * @param socket a socket that has not read anything yet
+   * @param peer the client, if it is not the other end of the socket
    */
   constructor(
     socket: Socket,
@@ -80,7 +80,7 @@ export class ServerConnection implements Transport, Listed, Occupant {
 
   // ---- for the socket
 
-  /** The system has taken all that was written. */
+  /** The system has taken all output. */
   flows(): void {
     this.#blocked = 0
     this.#countUnread(0)
@@ -88,7 +88,7 @@ export class ServerConnection implements Transport, Listed, Occupant {
     this.#wake()
   }
 
-  /** The socket is closed; handlers of abort and close may take their time. */
+  /** The socket is closed. Handlers of abort and close may still run. */
   gone(): void {
     this.#countUnread(0)
     this.#session.end('eof')
@@ -111,7 +111,7 @@ export class ServerConnection implements Transport, Listed, Occupant {
     const socket = this.#socket
     if (!socket.writable) return
     const flowing = rest.length === 0 ? socket.write(first) : writeAll(socket, [first, ...rest])
-    // Somebody who asks and never listens must not fill the memory with answers.
+    // A client that sends commands and never reads must not fill the memory with replies.
     if (!flowing) this.#countUnread(socket.writableLength)
     if (!flowing && this.#blocked === 0) {
       this.#blocked = clock()
@@ -142,8 +142,8 @@ export class ServerConnection implements Transport, Listed, Occupant {
   }
 
   close(): void {
-    // Not destroyed: a reset could take an answer from the other side before it was read. What it
-    // still sends is read and dropped; if it does not close, the server's sweep does.
+    // The socket is not destroyed, because a reset could discard a reply before the other side has read it. Later input
+    // is read and dropped. If the other side does not close, the server's sweep does.
     this.#left = clock()
     this.#socket.end()
     this.#socket.resume()
@@ -171,8 +171,8 @@ export class ServerConnection implements Transport, Listed, Occupant {
   }
 
   /**
-   * Milliseconds since one of both sides said something, as far as it was looked at: a clock that is read
-   * for each chunk is a hundredth of the cost of a message.
+   * Milliseconds since either side last sent something, as far as the checks have seen it. Reading a clock for each
+   * chunk would add a hundredth to the cost of a message.
    */
   silence(now: number): number {
     const bytes = this.#socket.bytesRead + this.#socket.bytesWritten
@@ -183,7 +183,7 @@ export class ServerConnection implements Transport, Listed, Occupant {
     return now - this.#spoke
   }
 
-  /** As far as it was looked at, as `silence`. */
+  /** Milliseconds without a message, as far as the checks have seen it, like `silence`. */
   unused(now: number): number {
     const { inMessage, handling, messages } = this.#session
     if (inMessage || handling || messages !== this.#messages) {
@@ -202,17 +202,17 @@ export class ServerConnection implements Transport, Listed, Occupant {
     return this.#session.held + this.#unread
   }
 
-  /** Gives up a frame that others have no memory for. */
+  /** Gives up a frame if others need its memory. */
   relieve(): void {
     this.#session.boundMemory()
   }
 
-  /** Milliseconds since this side has said that it is over; 0 if it has not. */
+  /** Milliseconds since this side ended the connection; 0 if it has not. */
   parting(now: number): number {
     return this.#left === 0 ? 0 : now - this.#left
   }
 
-  /** A mail server that reads slowly is not one that does not read: the time begins anew with each byte. */
+  /** A mail server that reads slowly does read, so the time starts again with each byte. */
   #heedReading(now: number): void {
     const unsent = unsentBytes(this.#socket)
     if (unsent < this.#unsent) {
@@ -222,19 +222,19 @@ export class ServerConnection implements Transport, Listed, Occupant {
     this.#unsent = unsent
   }
 
-  /** Ends the connection if one of its times is over. */
+  /** Ends the connection if one of its timeouts has passed. */
   checkTimes(now: number, limits: ConnectionTimeouts): void {
     const session = this.#session
     const silence = this.silence(now)
     this.unused(now)
     if (this.#blocked > 0) this.#heedReading(now)
     if (session.closed) {
-      // Closed by us, and the other side does not close, whatever it still sends.
+      // This side has closed. The other side does not, even if it still sends something.
       if (now - this.#left > limits.write) this.#socket.destroy()
     } else if (this.#blocked > 0 && now - this.#blocked > limits.write) {
       this.abandon('timeout')
     } else if (session.handling) {
-      this.#spoke = now // its deadline watches over it
+      this.#spoke = now // the deadline of the handler applies
     } else if (this.#frameOverdue(now, limits.frame)) {
       this.abandon('timeout')
     } else if (session.terms === undefined && now - this.#opened > limits.frame) {
@@ -244,7 +244,7 @@ export class ServerConnection implements Transport, Listed, Occupant {
     }
   }
 
-  /** The same frame has been incomplete for so long; in a long body each read may end in another one. */
+  /** Whether one frame has been incomplete for too long. In a long body, each read may end within another frame. */
   #frameOverdue(now: number, limit: number): boolean {
     const session = this.#session
     if (!session.midFrame) {
@@ -256,29 +256,29 @@ export class ServerConnection implements Transport, Listed, Occupant {
     return this.#frameBegan > 0 && now - this.#frameBegan > limit
   }
 
-  /** Answers what is owed, by the policy if need be, and closes. */
+  /** Answers open commands, by the error policy if necessary, and closes. */
   stop(reason: CloseReason): void {
     this.#session.end(reason)
   }
 
-  /** Closes without a further word. */
+  /** Closes without an answer. */
   abandon(reason: CloseReason): void {
     this.#session.end(reason)
     this.#socket.destroy()
   }
 
-  /** Bounds handlers of abort and close that have no deadline. */
+  /** Sets a deadline for handlers of abort and close that have none. */
   boundNotices(patience: number): void {
     this.#conversation.boundNotices(patience)
   }
 }
 
-/** What Node's documentation does not have: what libuv could not hand to the system yet. */
+/** Not in Node's documentation: the bytes that libuv could not pass to the system yet. */
 interface SocketInternals {
   readonly _handle?: { readonly writeQueueSize?: number } | null
 }
 
-/** Of one large write libuv hands over piece by piece, and Node counts it until the last of them. */
+/** libuv passes one large write to the system in pieces. `writableLength` counts all of it until the last piece. */
 function unsentBytes(socket: Socket): number {
   const { _handle: handle } = socket as unknown as SocketInternals
   return socket.writableLength + (handle?.writeQueueSize ?? 0)
@@ -289,13 +289,13 @@ interface Served extends Socket {
   [CONNECTION]?: ServerConnection | undefined
 }
 
-// The same listeners for all sockets, not closures for each: for the reason that `onRead` has.
+// The same listeners for all sockets instead of closures, for the same reason as `onRead` in shared-reads.ts.
 
 function whenEnded(this: Served): void {
   this[CONNECTION]?.stop('eof')
 }
 
-/** A mail server may be gone before it has read its last answer; nothing is lost by that. */
+/** A mail server may close before it has read the last reply. Nothing is lost by that. */
 function whenFailed(this: Served, error: Error): void {
   this[CONNECTION]?.stop(codeOf(error) === 'ECONNRESET' ? 'eof' : 'error')
 }
@@ -306,7 +306,7 @@ function whenDrained(this: Served): void {
 
 function whenClosed(this: Served): void {
   const connection = this[CONNECTION]
-  // Node 24 and 26 keep closed sockets until a major collection, and all that hangs on them.
+  // Node 24 and 26 keep closed sockets, and all that they refer to, until a major collection.
   this[CONNECTION] = undefined
   stopReading(this)
   connection?.gone()

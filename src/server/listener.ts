@@ -4,14 +4,15 @@ import type { SocketPermissions } from '../options/types.ts'
 import type { Trusted } from './safe-directory.ts'
 import { listenError, listenOnPath, removeSocket, type PlacedSocket } from './unix-socket.ts'
 
+/** How an address is opened. */
 export interface ListenerOptions {
   readonly unixSocket: SocketPermissions
   readonly backlog: number
-  /** who besides root may be able to write to the directory of a unix socket, if root opens it */
+  /** user and group that may write to the directory of a unix socket that root opens */
   readonly trusted?: Trusted | undefined
 }
 
-/** One open address. Connections are handed over before anything has been read from them. */
+/** One open address. It passes connections on before anything has been read from them. */
 export class Listener {
   readonly #server: Server
   readonly #address: ListenAddress
@@ -26,7 +27,7 @@ export class Listener {
   }
 
   /**
-   * @param onError an accept has failed; the next one may work, and is tried at once
+   * @param onError called when an accept has failed; the next accept follows at once, and may work
    * @throws ListenError
    */
   static async open(
@@ -67,7 +68,7 @@ export class Listener {
     })
   }
 
-  /** In libmilter's spelling, and with the port that port 0 became. */
+  /** The address in the notation of libmilter, with the real port in place of port 0. */
   get address(): string {
     const address = this.#address
     const bound = address.type === 'tcp' ? (this.#server.address() as AddressInfo | null) : null
@@ -78,14 +79,14 @@ export class Listener {
     )
   }
 
-  /** Accepts no more, and removes its unix socket if it still is the same. */
+  /** Stops accepting, and removes its unix socket if it is still the same. */
   async close(): Promise<void> {
     this.#server.close()
     if (this.#placed !== undefined) await removeSocket(this.#placed)
   }
 }
 
-/** A name has addresses of both families; the spec says which one is meant. */
+/** Resolves a host name to the address family that the spec names. */
 async function resolveHost(address: ListenAddress & { type: 'tcp' }): Promise<string> {
   if (isIP(address.host) !== 0) return address.host
   const { lookup } = await import('node:dns/promises')

@@ -3,9 +3,9 @@ import { parseNetwork, plainAddress } from '../net/network.ts'
 import { NETWORK_FORM } from '../options/kinds.ts'
 import { invalidOption } from '../options/validate.ts'
 
-/** IP addresses and networks, as an option lists them. */
+/** The IP addresses and networks of an option. */
 export class Networks {
-  /** Apart: in one list `::/0` would hold all of IPv4 as well. */
+  /** Two lists, because in one list `::/0` would also contain all of IPv4. */
   readonly #lists = { ipv4: new BlockList(), ipv6: new BlockList() }
 
   /** @throws UsageError INVALID_OPTION, which names the entry */
@@ -17,7 +17,7 @@ export class Networks {
     }
   }
 
-  /** False for an address that is not known. */
+  /** False for an unknown address. */
   has(address: string | undefined): boolean {
     if (address === undefined) return false
     const plain = plainAddress(address)
@@ -26,6 +26,6 @@ export class Networks {
   }
 }
 
-/** `address:port`, an IPv6 address in brackets. */
+/** `address:port`, with brackets around an IPv6 address. */
 export const formatPeer = (address: string, port: number | undefined): string =>
   `${address.includes(':') ? `[${address}]` : address}:${port}`

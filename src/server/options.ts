@@ -5,14 +5,14 @@ import type { ServerFields } from '../options/types.ts'
 import { readOptions, textList } from '../options/validate.ts'
 import type { AccessOptions } from './access-control.ts'
 
-/** How a filter is served. Times are milliseconds, sizes bytes. */
+/** Options of `serve`. Times are milliseconds, sizes are bytes. */
 export interface ServeOptions extends FilterOptions, ServerFields, AccessOptions {
   /**
    * One address or several: `inet:8890@localhost`, `inet6:8890@::1`, `unix:/run/filter.sock`,
    * `fd:3`. See {@link parseListenAddress}.
    */
   readonly listen: string | readonly string[]
-  /** Closes the server, as `close()`, when it fires. */
+  /** Closes the server when it is aborted, as `close()` does. */
   readonly signal?: AbortSignal | undefined
 }
 
@@ -27,7 +27,7 @@ export function addressList(listen: ServeOptions['listen']): readonly string[] {
 
 const OPTIONS = optionsOf('server')
 
-/** How a server stops if it is not said. */
+/** Defaults of how a server stops. */
 export const CLOSE_DEFAULTS: CloseSettings = readOptions(optionsOf('close'), {})[
   'stop'
 ] as CloseSettings
@@ -37,7 +37,7 @@ export function serverSettings(options: ServerFields): ServerValues {
   return { unixSocket: {}, ...readOptions(OPTIONS, options) } as unknown as ServerValues
 }
 
-/** All options of `serve`, and what is code in them. */
+/** All options of `serve`, including those that are not plain values. */
 export const SERVE_OPTIONS: readonly string[] = [
   'listen',
   ...optionsOf('server', 'filter').map(({ name }) => name),

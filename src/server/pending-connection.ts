@@ -12,17 +12,18 @@ import { readProxyHeader, type ProxyHeader } from './proxy-header.ts'
 import type { Occupant } from './pressure.ts'
 import type { Listed } from './connection-set.ts'
 
+/** Events of a pending connection. */
 export interface PendingConnectionEvents {
-  /** It may come in. @param peer `address:port` of the client; undefined if that is not known */
+  /** It is admitted. @param peer `address:port` of the client; undefined if it is not known */
   admitted(socket: Socket, peer: string | undefined): void
-  /** It is pending no longer, whether it came in or not; perhaps more than once. */
+  /** It is no longer pending, whether it was admitted or not. Can be called more than once. */
   gone(): void
 }
 
-/** What OpenSSL calls it when what comes is no TLS at all. */
+/** Error codes of OpenSSL for input that is not TLS. */
 const NO_TLS = /WRONG_VERSION_NUMBER|HTTP_REQUEST|HTTPS_PROXY_REQUEST|PACKET_LENGTH_TOO_LONG/
 const PLAIN =
-  ' (it does not speak TLS, as Postfix and Sendmail do not: something beside them has to, or leave the option tls out)'
+  ' (the other side does not use TLS; Postfix and Sendmail cannot, so run a TLS proxy beside them, or leave out the option tls)'
 
 const EMPTY = Buffer.alloc(0)
 
@@ -36,11 +37,11 @@ export class PendingConnection implements Handshake, Listed, Occupant {
   readonly #unix: boolean
   readonly #address: string | undefined
   #peer: string | undefined
-  /** memory for the PROXY header, undefined while none is expected; and how many bytes of it have come */
+  /** memory for the PROXY header, undefined while none is expected; and the number of its bytes received so far */
   #header: Buffer | undefined
   #headerCame = 0
   #headerSize = 0
-  /** it has come in, or will not */
+  /** it was admitted or refused */
   #decided = false
 
   constructor(socket: Socket, access: AccessControl, events: PendingConnectionEvents) {
@@ -59,14 +60,14 @@ export class PendingConnection implements Handshake, Listed, Occupant {
     socket.on('error', nothing)
     socket.on('close', this.#onClose)
     if (!this.#unix && this.#address === undefined) {
-      // It is gone already, and nobody knows any more who that was.
+      // It is closed already, and its address is lost.
       this.abandon()
       return
     }
     const { allow, proxies, unixProxies } = this.#access
     if (this.#unix ? unixProxies : proxies !== undefined) {
       if (!this.#unix && !proxies!.has(this.#address)) {
-        this.#refuse('PEER_REFUSED', 'it is none of the option proxies')
+        this.#refuse('PEER_REFUSED', 'its address is not in the option proxies')
         return
       }
       this.#header = EMPTY
@@ -92,14 +93,14 @@ export class PendingConnection implements Handshake, Listed, Occupant {
     const socket = this.#socket
     socket.off('data', this.#onData)
     socket.pause()
-    // Whoever reads the socket next gets it first, be it TLS or the session.
+    // The next reader of the socket, TLS or the session, gets these bytes first.
     if (bytes.length > header.size) socket.unshift(bytes.subarray(header.size))
     this.#header = undefined
     this.#headerSize = header.size
     this.#introduced(header)
   }
 
-  /** All of the header that has come; its memory grows as FrameDecoder's does, also when it comes byte by byte. */
+  /** All bytes of the header so far. The memory grows as in FrameDecoder, even if the bytes come one by one. */
   #collect(chunk: Buffer): Buffer {
     const before = this.#headerCame
     this.#headerCame += chunk.length
@@ -116,8 +117,8 @@ export class PendingConnection implements Handshake, Listed, Occupant {
   #introduced({ local, source }: ProxyHeader): void {
     const { allow } = this.#access
     if (source !== undefined) this.#peer = formatPeer(source.address, source.port)
-    // Its own connections are the balancer's, which `proxies` has named. But of a client it knows
-    // nothing about, nobody has said that it may come.
+    // The option `proxies` allows connections of the balancer itself. A client whose address the balancer does not give
+    // is not covered by that, so the balancer's own address must be in `allow`.
     if (!local && allow?.has(source?.address ?? this.#address) === false) this.#refuseAddress()
     else this.#shakeHands()
   }
@@ -135,13 +136,13 @@ export class PendingConnection implements Handshake, Listed, Occupant {
   }
 
   insecure(error: Error, socket: TLSSocket): void {
-    // Who connects and leaves without a word is a health check.
+    // A client that connects and closes without sending anything is a health check.
     const silent = this.#socket.bytesRead === this.#headerSize
     if (this.#decided || (silent && codeOf(error) === 'ECONNRESET')) return
-    // Of a certificate that was not accepted, the error says only that the connection has ended.
+    // If a certificate was not accepted, the error says only that the connection has ended.
     const reason = String(socket.authorizationError ?? reasonOf(error))
     const hint = NO_TLS.test(codeOf(error)) ? PLAIN : ''
-    this.#refuse('TLS_FAILED', `the TLS handshake has failed: ${reason}${hint}`)
+    this.#refuse('TLS_FAILED', `the TLS handshake failed: ${reason}${hint}`)
   }
 
   // ---- how it ends
@@ -154,7 +155,7 @@ export class PendingConnection implements Handshake, Listed, Occupant {
   }
 
   #refuseAddress(): void {
-    this.#refuse('PEER_REFUSED', 'its address is not on the list of the option allow')
+    this.#refuse('PEER_REFUSED', 'its address is not in the option allow')
   }
 
   #refuse(code: RefusalCode, reason: string): void {
@@ -169,13 +170,13 @@ export class PendingConnection implements Handshake, Listed, Occupant {
 
   readonly #onClose = (): void => {
     if (!this.#decided && this.#header !== undefined && this.#headerCame > 0) {
-      this.#refuse('INVALID_PROXY_HEADER', 'the connection has ended within its PROXY header')
+      this.#refuse('INVALID_PROXY_HEADER', 'the connection ended within its PROXY header')
     }
-    // Not decided yet where TLS has still to say why.
+    // With TLS it is not decided yet: the error of the handshake, which has the reason, comes later.
     this.#events.gone()
   }
 
-  // ---- for the server, as those of a Connection
+  // ---- for the server, as in ServerConnection
 
   get peer(): string | undefined {
     return this.#peer
@@ -200,8 +201,8 @@ export class PendingConnection implements Handshake, Listed, Occupant {
   checkTimes(now: number, { frame }: ConnectionTimeouts): void {
     if (this.#decided || now - this.#began <= frame) return
     if (this.#header !== undefined) {
-      this.#refuse('INVALID_PROXY_HEADER', `no PROXY header has come whole within ${frame} ms`)
-    } else this.#refuse('TLS_FAILED', `no TLS handshake has ended within ${frame} ms`)
+      this.#refuse('INVALID_PROXY_HEADER', `no complete PROXY header came within ${frame} ms`)
+    } else this.#refuse('TLS_FAILED', `the TLS handshake did not end within ${frame} ms`)
   }
 
   stop(): void {
@@ -214,14 +215,14 @@ export class PendingConnection implements Handshake, Listed, Occupant {
   }
 }
 
-/** What Node's documentation does not have. */
+/** Not in Node's documentation. */
 interface SocketInternals {
   readonly _handle?: { readonly getpeername?: unknown } | null
 }
 
 /**
- * The handle of a unix socket knows no addresses. That there is none is not enough: a TCP connection
- * that was reset has lost its own, but what it has sent can still be read.
+ * The handle of a unix socket has no `getpeername`. A missing address is not sufficient: a TCP connection that was reset
+ * has lost its address, but its bytes can still be read.
  */
 function isUnix(socket: Socket): boolean {
   const handle = (socket as unknown as SocketInternals)._handle

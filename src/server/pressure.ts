@@ -1,16 +1,15 @@
-/** What can make room for others. */
+/** A connection that may be closed to make room for others. */
 export interface Occupant {
-  /** Milliseconds in which it had no message; 0 while it has one, or while a handler runs. */
+  /** Milliseconds since its last message; 0 while it has one, or while a handler runs. */
   unused(now: number): number
   /** it has had a message */
   readonly hadMessage: boolean
 }
 
 /**
- * Milliseconds without a message after which a connection may be closed for others. Mail servers connect for
- * each SMTP session, so a new one has its first message soon. Who has had one may have another: clients keep
- * a session for it for some seconds, and Postfix gives them ten when it is short of processes itself
- * (smtpd_timeout under stress).
+ * Milliseconds without a message after which a connection may be closed for others. Mail servers connect for each SMTP
+ * session, so a new connection soon has its first message. After a message, another one may follow: clients keep a
+ * session open for some seconds, and Postfix gives them ten when it is short of processes (smtpd_timeout under stress).
  */
 const BEFORE_FIRST = 3_000
 const BETWEEN = 10_000
@@ -19,9 +18,9 @@ const BETWEEN = 10_000
 const AHEAD = 2 ** 50
 
 /**
- * How early it may go when there is no room for all, 0 for not at all: those that never had a message go before
- * those between two messages, and among each the one that has had none for the longest time. What they say meanwhile
- * does not count: else a HELO a second would hold a place for ever.
+ * The rank of a connection when there is no room for all: the highest is closed first, and 0 never. Connections that
+ * never had a message come before those between two messages. Within each group, the one without a message for the
+ * longest time comes first. Other commands do not count; otherwise a HELO each second would hold a place for ever.
  */
 function rankOf(one: Occupant, now: number): number {
   const unused = one.unused(now)
@@ -29,7 +28,7 @@ function rankOf(one: Occupant, now: number): number {
   return unused < BEFORE_FIRST ? 0 : AHEAD + unused
 }
 
-/** Who goes first; undefined if all have something to do. */
+/** The connection to close first, or undefined if all are in use. */
 export function firstToGo<T extends Occupant>(all: Iterable<T>, now: number): T | undefined {
   let first: T | undefined
   let highest = 0
@@ -42,7 +41,7 @@ export function firstToGo<T extends Occupant>(all: Iterable<T>, now: number): T 
   return first
 }
 
-/** All that may go, in turn. */
+/** All connections that may be closed, in the order of their rank. */
 export function idleOf<T extends Occupant>(all: Iterable<T>, now: number): T[] {
   return Array.from(all, (one) => ({ one, rank: rankOf(one, now) }))
     .filter(({ rank }) => rank > 0)

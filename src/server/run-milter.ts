@@ -6,6 +6,7 @@ import { checkNames } from '../options/validate.ts'
 import { RUN_OPTIONS, type ServeOptions } from './options.ts'
 import { startServer } from './server.ts'
 
+/** Options of {@link runMilter}. */
 export interface RunOptions<F extends Filter = Filter> extends Omit<ServeOptions, 'signal'> {
   /** called once for each SMTP session */
   readonly factory: () => F
@@ -16,16 +17,20 @@ export interface RunOptions<F extends Filter = Filter> extends Omit<ServeOptions
 const GRACEFUL: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGHUP']
 const AT_ONCE: readonly NodeJS.Signals[] = ['SIGINT']
 
-/** Milliseconds that are left to the program after it was stopped at once. */
+/** Milliseconds until the program exits after it was stopped at once. */
 const EXIT_AFTER = 1_000
 
 /**
- * Runs a filter as a program: listens, and resolves when it has stopped. It owns the signals while it
- * runs, as libmilter does: SIGTERM and SIGHUP stop gracefully (what is in progress is finished),
- * SIGINT at once, and so does any second signal; then the process ends a second later, even if a
- * handler that was cut off still has something to wait for.
+ * Runs a filter as a program. It listens, and resolves when it has stopped. Like libmilter, it handles signals while it
+ * runs:
  *
- * @param name stands in every log line; with Sendmail the name of its `Xname` line by custom
+ * - SIGTERM and SIGHUP stop it gracefully: sessions in progress may finish.
+ * - SIGINT, or a second signal, stops it at once. The process then exits a second later, even if a handler that was cut
+ *   off is still waiting for something.
+ *
+ *     await runMilter('tag', { factory: tag, listen: 'inet:8890@localhost' })
+ *
+ * @param name appears in every log line; with Sendmail, it is usually the name in the `Xname` line
  * @throws ListenError, UsageError as {@link serve}
  */
 export async function runMilter<F extends Filter & NotWeak>(

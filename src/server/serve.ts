@@ -4,15 +4,15 @@ import type { ServeOptions } from './options.ts'
 import { startServer, type MilterServer } from './server.ts'
 
 /**
- * Serves a filter: listens, and calls `factory` for each SMTP session; what it returns are the
- * handlers of that session, or an object of a class that extends `Base`. Resolves when all addresses
- * are open. Installs no signal handlers; {@link runMilter} does, for a whole program.
+ * Serves a filter. It listens, and calls `factory` once for each SMTP session. The factory returns the handlers of that
+ * session, or an object of a class that extends `Base`. The promise resolves when all addresses are open. `serve`
+ * installs no signal handlers. To run a filter as a program, use {@link runMilter}.
  *
  *     const server = await serve(() => ({ eom: (ctx) => ctx.addHeader('X-Seen', 'yes') }),
  *       { listen: 'inet:8890@localhost' })
  *     process.once('SIGTERM', () => void server.close())
  *
- * @throws ListenError when an address cannot be had; then none of them is
+ * @throws ListenError if it cannot listen on an address; then it listens on none of them
  * @throws UsageError INVALID_OPTION
  */
 export function serve<F extends Filter & NotWeak>(

@@ -26,7 +26,7 @@ import { firstToGo, idleOf } from './pressure.ts'
 import { ConnectionSet } from './connection-set.ts'
 import type { TlsOptions } from './tls.ts'
 
-/** What the log says of connections beyond the limit. */
+/** Messages of the log about connections above the limit. */
 const TOO_MANY = {
   tempfail: 'too many connections: try again later',
   accept: 'too many connections: their mail passes unfiltered',
@@ -35,34 +35,37 @@ const TOO_MANY = {
 const MADE_ROOM = 'too many connections: one without a message is closed for another'
 const MADE_MEMORY = 'all memory is in use: a connection without a message is closed'
 
-/** A filter that says the same to all mail. */
+/** A filter that gives the same answer to all mail. */
 const answering =
   ({ verdict }: Overload): FilterFactory =>
   () => ({ connect: () => verdict, envfrom: () => verdict })
 
-/** Milliseconds between two tries of a factory that fails. */
+/** Milliseconds between two calls of a factory that fails. */
 const RETRY_INTERVAL = 1_000
 
-/** A sweep over all connections finds those whose time is over; this is how fine it is. */
+/** Milliseconds between two sweeps, which close connections whose timeouts have passed. */
 const SWEEP_INTERVAL = 1_000
-/** Milliseconds in which the other side of an ended session can close it; with a look each 50 they make a second. */
+/** Milliseconds in which the other side can close an ended session. With a check every 50 ms it is at most a second. */
 const PARTING = 900
 
 /**
- * A filter that listens. Made by {@link serve}; several can run in one process, side by side.
- * `await using` closes it at the end of its block.
+ * A server that runs a filter. {@link serve} returns one. Several servers can run in one process. `await using` closes
+ * the server at the end of its block.
+ *
+ *     await using server = await serve(tag, { listen: 'inet:0@localhost' })
+ *     console.log(server.addresses) // [ 'inet:41234@127.0.0.1' ]
  */
 export class MilterServer implements AsyncDisposable {
   readonly #factory: FilterFactory
   readonly #filter: FilterSettings
   readonly #settings: ServerValues
-  /** undefined for connections that are served as they come */
+  /** undefined if connections need not pass any check */
   readonly #access: AccessControl | undefined
   readonly #pendings = new ConnectionSet<PendingConnection>()
   readonly #listeners: Listener[] = []
   readonly #connections = new ConnectionSet<ServerConnection>()
   readonly #overflow = new ConnectionSet<ServerConnection>()
-  /** those that had to make room, and are not gone yet */
+  /** connections that made room for others, and are not closed yet */
   readonly #leaving = new ConnectionSet<PendingConnection | ServerConnection>()
   #sweep: NodeJS.Timeout | undefined
   #relieving = false
@@ -70,11 +73,11 @@ export class MilterServer implements AsyncDisposable {
   #close: CloseOptions = {}
   #closed: (() => void) | undefined
   #unfollow: (() => void) | undefined
-  /** the factory has thrown when it was called last */
+  /** the last call of the factory threw */
   #failing = false
-  /** when it was called for no session */
+  /** when it was last called without a session */
   #tried = -Infinity
-  /** Settles when the server has closed, for whatever reason. */
+  /** Resolves when the server has closed, for any reason. */
   readonly finished: Promise<void>
 
   constructor(factory: FilterFactory, options: Omit<ServeOptions, 'listen'>) {
@@ -125,17 +128,17 @@ export class MilterServer implements AsyncDisposable {
     limitedLog.write(logger, 'error', { err: error, address }, 'cannot accept a connection')
   }
 
-  /** Where it listens, in libmilter's spelling and with the ports that port 0 became. */
+  /** The addresses it listens on, in the notation of libmilter, with the real port in place of port 0. */
   get addresses(): readonly string[] {
     return this.#listeners.map(({ address }) => address)
   }
 
   /**
-   * Takes another certificate, such as one that was renewed, for the connections that are made from now
-   * on. Only of a server that was started with `tls`. What is left out beside key and certificate stays
-   * as it is: `ca` above all, so that mutual TLS stays mutual.
+   * Changes the certificate for new connections, for example after a renewal. The server must have been started with
+   * `tls`. Other options than key and certificate stay as they are if you leave them out. In particular, `ca` stays, so
+   * that mutual TLS continues.
    *
-   * @throws UsageError INVALID_OPTION; then the one before stays
+   * @throws UsageError INVALID_OPTION; then the old certificate stays
    */
   renewTls(tls: TlsOptions): void {
     if (this.#access?.encrypts !== true) {
@@ -148,8 +151,8 @@ export class MilterServer implements AsyncDisposable {
   }
 
   /**
-   * False while the filter cannot be made: the factory has thrown in the latest session, and all mail gets `onError`.
-   * Asked then, it tries again, once a second at most, so that it becomes true without mail.
+   * False while the filter cannot be created: the factory threw in the latest session, and all mail gets `onError`.
+   * Reading it then calls the factory again, at most once a second, so that it becomes true even without mail.
    */
   get healthy(): boolean {
     if (!this.#failing) return true
@@ -159,7 +162,7 @@ export class MilterServer implements AsyncDisposable {
       try {
         this.#factory()
       } catch {
-        // It was logged when it was for a session.
+        // The error was logged when a session called the factory.
       }
     }
     return !this.#failing
@@ -176,25 +179,27 @@ export class MilterServer implements AsyncDisposable {
     }
   }
 
-  /** Connections being served, without those only told to try again later. */
+  /** Number of connections that the filter serves. Those that get only the answer of `overload` do not count. */
   get connections(): number {
     return this.#connections.size
   }
 
-  /** The bytes that messages and connections hold in memory, and how many they may. */
+  /** The bytes that messages and connections hold in memory, and the limit. */
   get memory(): Pick<MemoryBudget, 'limit' | 'used'> {
     return this.#filter.memory
   }
 
   /**
-   * Stops: no new connections from now on. Sessions may finish within the deadline; those without an
-   * open message are ended once they are quiet, and are gone at most a second later, whether the mail server
-   * closes its side or not. Then, or with a deadline of 0, what is unanswered is
-   * answered by the error policy and everything is closed. A second call can shorten the deadline.
+   * Stops the server. It accepts no more connections. Sessions may finish within the deadline. A session without an open
+   * message ends once it is quiet, and its connection is closed at most a second later, whether the mail server closes
+   * its side or not. After the deadline, or at once if it is 0, the error policy answers all open commands, and all
+   * connections are closed. A second call can shorten the deadline.
    *
-   * When it settles no handler is called any more, and those of `abort` and `close` have ended or missed their
-   * own deadlines (option `deadlines`), which also bound how long it takes beyond its own; without a deadline
-   * they have 8 seconds then.
+   * When the promise resolves, no handler is called any more. Handlers of `abort` and `close` have ended or missed their
+   * own deadlines (option `deadlines`). They can take longer than the deadline of the server. Without a deadline they
+   * have 8 seconds then.
+   *
+   *     process.once('SIGTERM', () => void server.close({ deadline: 10_000 }))
    */
   close(options: CloseOptions = {}): Promise<void> {
     this.#close = options
@@ -223,17 +228,17 @@ export class MilterServer implements AsyncDisposable {
       const quiet = this.#close.quiet ?? CLOSE_DEFAULTS.quiet
       for (const connection of this.#all()) {
         if (connection.working) continue
-        // Postfix and Sendmail see that the filter has gone when their client speaks next, and close then.
+        // Postfix and Sendmail notice that the filter has closed when their client sends its next command.
         if (connection.parting(now) >= PARTING) connection.abandon('shutdown')
         else if (connection.silence(now) >= quiet) connection.stop('shutdown')
       }
       await this.#nap(Math.min(left, 50))
     }
     for (const connection of this.#all()) connection.stop('shutdown')
-    // What was answered last still has to leave; those who do not read it are not waited for.
+    // Gives the last replies time to leave, but does not wait for mail servers that do not read them.
     for (const end = clock() + 1_000; this.#size > 0 && clock() < end;) await this.#nap(20)
     for (const connection of this.#all()) connection.abandon('shutdown')
-    // Handlers of abort and close end by themselves or at their deadlines; nothing runs after that.
+    // Handlers of abort and close end by themselves or at their deadlines. Nothing runs after that.
     for (const connection of this.#all()) {
       if (connection instanceof ServerConnection) connection.boundNotices(STAGE_DEADLINE)
     }
@@ -242,7 +247,7 @@ export class MilterServer implements AsyncDisposable {
     this.#closed?.()
   }
 
-  /** Waits, but not past a further call of `close`. */
+  /** Waits, until a further call of `close` at most. */
   async #nap(milliseconds: number): Promise<void> {
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, milliseconds)
@@ -263,11 +268,11 @@ export class MilterServer implements AsyncDisposable {
     return [...this.#pendings, ...this.#connections, ...this.#overflow, ...this.#leaving]
   }
 
-  /** Serves a connection, be it one that somebody else has accepted. Nothing was read from it yet. */
+  /** Serves a connection, which another process may have accepted. Nothing may have been read from it yet. */
   accept(socket: Socket): void {
-    // It would never say again that it is.
+    // Its event `close` would not come again.
     if (socket.closed) return
-    // From the first connection on: a server that is given its connections is never told to start.
+    // Started with the first connection, because `start` is not called for a server that gets connections this way.
     this.#sweep ??= setInterval(() => this.#checkTimes(), SWEEP_INTERVAL).unref()
     if (this.#access === undefined) this.#admit(socket)
     else if (this.#hasRoom(this.#pendings)) this.#receive(socket, this.#access)
@@ -301,7 +306,7 @@ export class MilterServer implements AsyncDisposable {
     this.#serve(socket, this.#overflow, answering(overload), peer)
   }
 
-  /** One more may come; perhaps one that does nothing has to go for it. */
+  /** Whether there is room for one more connection. If necessary, an idle one is closed for it. */
   #hasRoom<T extends PendingConnection | ServerConnection>(
     connectionSet: ConnectionSet<T>,
   ): boolean {
@@ -314,13 +319,13 @@ export class MilterServer implements AsyncDisposable {
     const fields = { maxConnections, peer: idle.peer, unused: idle.unused(now) }
     limitedLog.write(logger, 'warn', fields, MADE_ROOM)
     idle.abandon('overload')
-    // Its socket is closed in a moment, and its handler of close may take a while; its place is needed now.
+    // The socket closes a moment later, and its handler of close may take a while. But its place is needed now.
     connectionSet.remove(idle)
     this.#leaving.add(idle)
     return true
   }
 
-  /** Messages need the memory that others hold: those that have none, and then frames beyond the usual size. */
+  /** Frees memory for messages: closes connections without a message, and then gives up frames above the usual size. */
   #relieve(): void {
     this.#relieving = false
     const { logger, limitedLog, memory } = this.#filter
@@ -359,7 +364,7 @@ export class MilterServer implements AsyncDisposable {
     connectionSet.add(connection)
   }
 
-  /** One function for all connections: what each of them has of its own lives and dies with it. */
+  /** One function for all connections, because V8 would keep a closure of each connection after its end. */
   readonly #gone = (connection: ServerConnection): void => {
     this.#connections.remove(connection)
     this.#overflow.remove(connection)
@@ -386,7 +391,7 @@ export class MilterServer implements AsyncDisposable {
   }
 }
 
-/** {@link serve} without its checks of types. */
+/** {@link serve} without the checks of its types. */
 export async function startServer(
   factory: FilterFactory,
   options: ServeOptions,
@@ -395,7 +400,7 @@ export async function startServer(
   if (typeof factory !== 'function') {
     throw new UsageError(
       'INVALID_HANDLER',
-      `serve takes a function that makes the handlers of one SMTP session: serve(() => ({ eom(ctx) { ... } }), ...); it got ${typeof factory}`,
+      `serve takes a function that returns the handlers of one SMTP session: serve(() => ({ eom(ctx) { ... } }), ...); it got ${typeof factory}`,
     )
   }
   const server = new MilterServer(factory, options)

@@ -1,20 +1,21 @@
 import type { Socket } from 'node:net'
 
 /**
- * Bytes of a read, 128 KiB: a full body frame with the macros before it in one read, where the 64 KiB
- * of a stream need two and a copy that joins them.
+ * Bytes of a read, 128 KiB. One read then holds a full body frame with the macros before it. The 64 KiB of a stream
+ * would need two reads, and a copy to join them.
  */
 const SIZE = 131_072
 const BUFFER = Buffer.allocUnsafeSlow(SIZE)
 
+/** Takes the bytes that a socket receives. */
 export interface Reader {
-  /** Bytes in memory that stays as it is. */
+  /** Bytes in memory that is not used again. */
   receive(chunk: Buffer): void
   /** Bytes in `memory[0..size)`, which is overwritten after the call. */
   receiveBorrowed(memory: Buffer, size: number): void
 }
 
-/** What Node's documentation does not have: the handle of a socket, and where `onread` is kept. */
+/** Not in Node's documentation: the handle of a socket, and the fields of `onread`. */
 interface SocketInternals {
   readonly _handle: { useUserBuffer?(buffer: Buffer): void } | null
   /** ours */
@@ -22,24 +23,22 @@ interface SocketInternals {
   [key: symbol]: unknown
 }
 
-/** `stream` in this environment variable switches it off, should a version of Node not be up to it. */
+/** The value `stream` of this environment variable turns it off, in case a version of Node does not support it. */
 export const READS_VARIABLE = 'TSMILTER_READS'
 const ALLOWED = process.env[READS_VARIABLE] !== 'stream'
 
 /**
- * Has a socket that a server has accepted, and that has not read anything yet (`pauseOnConnect`), read
- * into one buffer for all sockets. A stream allocates 64 KiB for each read, whatever it brings; that is
- * a fifth of the cost of a message (docs/decisions/shared-buffers.md).
+ * Reads a socket into one buffer that all sockets share. The server must have accepted the socket, and not read from it
+ * yet (`pauseOnConnect`). A stream allocates 64 KiB for each read, even for few bytes. That is a fifth of the cost of a
+ * message (docs/decisions/shared-buffers.md).
  *
- * It is what the option `onread` of a socket does, which is documented for sockets one makes oneself;
- * `net.createServer` does not pass it on. So it is set afterwards, as the constructor of Socket sets
- * it, by names that all versions from 20 to 26 have. Where they are missing the socket is read as a
- * stream.
+ * This is what the option `onread` of `new net.Socket` does. `net.createServer` does not have that option. So it is set
+ * here in the same way as the constructor of Socket does, by names that all versions from 20 to 26 have. If they are
+ * missing, the socket is read as a stream.
  */
 export function readShared(socket: Socket, reader: Reader): void {
-  // One that another process has accepted has begun to read when it arrives. If something is there
-  // already, only the stream has it, and so it is behind a PROXY header. What TLS has decrypted comes
-  // from a stream anyway.
+  // A socket that another process has accepted is already reading when it arrives, and only the stream has bytes that
+  // came before. The same is true after a PROXY header. Bytes that TLS has decrypted always come from a stream.
   const untouched = ALLOWED && socket.readableLength === 0 && !('encrypted' in socket)
   const innards = socket as unknown as SocketInternals
   innards[READER] = reader
@@ -47,13 +46,13 @@ export function readShared(socket: Socket, reader: Reader): void {
   socket.resume()
 }
 
-/** The socket is closed: its reader does not hang on it any longer. */
+/** Removes the reader of a closed socket. */
 export function stopReading(socket: Socket): void {
   const innards = socket as unknown as SocketInternals
   innards[READER] = undefined
 }
 
-/** False if this version of Node has other names for it. */
+/** Sets `onread`. False if this version of Node has other names for it. */
 function setOnRead(innards: SocketInternals): boolean {
   const handle = innards._handle
   const names = ON_READ ?? prepare(innards)
@@ -66,8 +65,8 @@ function setOnRead(innards: SocketInternals): boolean {
 
 const READER: unique symbol = Symbol('reader')
 
-// One of each for all sockets. With a closure for each, V8 keeps what hangs on it until the next major
-// collection, long after the connection: 2.2 KB of each (`test/server/leftovers.test.ts`).
+// These functions are the same for all sockets. V8 keeps the closures of each socket, and what they refer to, until the
+// next major collection, long after the connection: 2.2 KB of each (`test/server/leftovers.test.ts`).
 
 function whenData(this: SocketInternals, chunk: Buffer): void {
   this[READER]?.receive(chunk)
@@ -81,9 +80,9 @@ function onRead(this: SocketInternals, size: number): boolean {
 let ON_READ: readonly symbol[] | undefined
 
 /**
- * With the first socket. A handler may be lent a part of the buffer: should it give that to a worker with
- * its memory, no connection could read any more. From Node 21 on that is an error there, before it is
- * copied.
+ * Called for the first socket. A handler may get a part of the buffer, which is valid only during the call. If the
+ * handler transferred its memory to a worker, no connection could read any more. Since Node 21 the transfer throws
+ * instead; before, the memory is copied.
  */
 function prepare(socket: object): readonly symbol[] {
   process.getBuiltinModule('node:worker_threads').markAsUntransferable(BUFFER.buffer)
@@ -91,7 +90,7 @@ function prepare(socket: object): readonly symbol[] {
   return ON_READ
 }
 
-/** The symbols of the buffer and its callback; every socket has them, empty where there is no `onread`. */
+/** The symbols of the buffer and its callback. Every socket has them; they are empty without `onread`. */
 const findNames = (socket: object): symbol[] =>
   ['kBuffer', 'kBufferCb'].flatMap((name) =>
     Object.getOwnPropertySymbols(socket).filter(({ description }) => description === name),

@@ -1,28 +1,27 @@
 import type { Socket } from 'node:net'
 
-/** Bytes. Up to this many, frames are joined instead of handed over one by one. */
+/** Maximum bytes of frames that are joined instead of written one by one. */
 const SIZE = 16_384
-/** Frames of fewer bytes are joined among others; larger ones are a write each. */
+/** In longer output, frames of fewer bytes than this are joined. Each larger one is a write of its own. */
 const SMALL = 2_048
 let buffer: Buffer | undefined
 
 /**
- * Writes several frames, small ones joined in one buffer for all sockets: memory that is allocated for each
- * answer, and given back by a collection later, costs 3 of 105 microseconds at `body`, 20 connections
+ * Writes several frames. Small ones are joined in one buffer that all sockets share. Memory that is allocated for each
+ * answer, and collected later, costs 3 of 105 microseconds at `body`, 20 connections
  * (docs/decisions/shared-buffers.md).
  *
- * @param socket one that writes to the system, or copies, before `writableLength` is 0 again, as those of
- * Node do
- * @returns false if the other side is to be waited for, as `write` does
+ * @param socket must have written or copied the bytes when its `writableLength` is 0 again, as sockets of Node do
+ * @returns false if you should wait for the other side, as with `write`
  */
 export function writeAll(socket: Socket, frames: readonly Buffer[]): boolean {
   const size = totalSize(frames)
   if (size > SIZE) return writeEach(socket, frames)
-  // What has to wait needs memory of its own, and no more than it fills; what TLS encrypts always waits.
+  // Bytes that must wait need memory of their own, of the right size. With TLS they always wait.
   if (socket.writableLength !== 0 || 'encrypted' in socket) {
     return socket.write(Buffer.concat(frames, size))
   }
-  // Given away until it is known that the system has taken all of it, whatever `write` does.
+  // The buffer is not used again until the system has taken all bytes, even if `write` throws.
   const memory = buffer ?? Buffer.allocUnsafeSlow(SIZE)
   buffer = undefined
   let at = 0
@@ -35,7 +34,7 @@ export function writeAll(socket: Socket, frames: readonly Buffer[]): boolean {
   return flowing
 }
 
-/** Small ones joined: what has to wait takes some hundred bytes more for each write. */
+/** Writes large frames one by one and joins small ones, because each waiting write takes some hundred bytes more. */
 function writeEach(socket: Socket, frames: readonly Buffer[]): boolean {
   let flowing = true
   let small: Buffer[] = []

@@ -5,38 +5,38 @@ import { UsageError } from '../errors.ts'
 import { invalidOption } from '../options/validate.ts'
 
 /**
- * Loaded for servers that have TLS only: both are a tenth of what an idle process has on its heap, and each
- * major collection goes through all of it.
+ * Loaded only for servers with TLS. Both modules are a tenth of the heap of an idle process, and each major collection
+ * goes through all of it.
  */
 const crypto = (): typeof Crypto => process.getBuiltinModule('node:crypto')
 const nodeTls = (): typeof Tls => process.getBuiltinModule('node:tls')
 
-/** PEM: what is in the file, not its path. */
+/** PEM text: the content of a file, not its path. */
 export type Pem = string | Buffer
 
-/** TLS of a server: all its TCP connections, and no unix socket. */
+/** TLS of a server. It applies to all TCP connections, but not to unix sockets. */
 export interface TlsOptions {
   /** private key */
   readonly key: Pem
-  /** certificate, followed by those between it and its root */
+  /** certificate, followed by its intermediate CAs */
   readonly cert: Pem
   /**
-   * Mutual TLS: clients have to show a certificate that one of these has signed. Which name it is for
-   * does not matter, so take a CA of your own and not a public one.
+   * CAs for mutual TLS: a client must present a certificate that one of them has signed. The name in the certificate is
+   * not checked, so use a CA of your own, not a public one.
    */
   readonly ca?: Pem | readonly Pem[] | undefined
-  /** of an encrypted key */
+  /** passphrase of an encrypted key */
   readonly passphrase?: string | undefined
-  /** in the notation of OpenSSL. @default as Node */
+  /** ciphers in the notation of OpenSSL. @default as Node */
   readonly ciphers?: string | undefined
   /** @default 'TLSv1.2', or 'TLSv1.3' if Node was started with --tls-min-v1.3 */
   readonly minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined
 }
 
 /**
- * A renewed key and certificate; whatever else is left out stays as it was.
+ * The options with a renewed key and certificate. Other options that are left out stay as they were.
  *
- * @param given what it is now; undefined at the start
+ * @param given the current options; undefined at the start
  */
 export function renewed(given: TlsOptions | undefined, renewal: TlsOptions): TlsOptions {
   if (given === undefined || typeof renewal !== 'object' || renewal === null) return renewal
@@ -55,7 +55,7 @@ const NAMES: readonly string[] = [
   'minVersion',
 ] satisfies (keyof TlsOptions)[]
 
-/** Looks at each part by itself, so that an error names the one that is wrong. */
+/** Checks each part alone, so that an error names the wrong one. */
 function checked(options: TlsOptions): Tls.TlsOptions {
   if (typeof options !== 'object' || options === null) {
     throw invalidOption('tls', options, 'an object with key and cert')
@@ -73,7 +73,7 @@ function checked(options: TlsOptions): Tls.TlsOptions {
   }
   readPem('key', key, (pem) => createPrivateKey({ key: pem, passphrase }))
   readPem('cert', cert, (pem) => new X509Certificate(pem))
-  // None at all would mean all CAs the system trusts, with whose certificates anybody could come.
+  // An empty list would mean all CAs that the system trusts, and anyone can get a certificate from one of those.
   const authorities = ca === undefined ? undefined : [ca].flat()
   if (authorities?.length === 0) throw invalidOption('tls.ca', ca, 'one certificate or several')
   for (const one of authorities ?? []) readPem('ca', one, (pem) => new X509Certificate(pem))
@@ -92,15 +92,15 @@ const asBuffer = (pem: Pem): Buffer => Buffer.from(pem as string)
 export const isPem = (value: unknown): value is Pem =>
   (typeof value === 'string' || Buffer.isBuffer(value)) && value.includes('-----BEGIN ')
 
-/** @throws UsageError INVALID_OPTION for what holds none, such as the path of a file */
+/** @throws UsageError INVALID_OPTION if it is not PEM text, such as the path of a file */
 export function checkPem(name: 'key' | 'cert' | 'ca', pem: unknown): asserts pem is Pem {
   if (isPem(pem)) return
   const what = kindOf(name)
   throw new UsageError(
     'INVALID_OPTION',
     pem === undefined
-      ? `the option tls.${name} is missing: ${what} as PEM text`
-      : `the option tls.${name} takes ${what} as PEM text, what is in the file and not its path; there is none in what it got`,
+      ? `the option tls.${name} is missing; it takes ${what} as PEM text`
+      : `the option tls.${name} takes ${what} as PEM text (the content of the file, not its path); it got something else`,
   )
 }
 
@@ -109,16 +109,16 @@ function readPem(name: 'key' | 'cert' | 'ca', pem: unknown, read: (pem: Pem) => 
   try {
     read(pem)
   } catch (error) {
-    throw invalidTls(`tls.${name}: it does not hold ${kindOf(name)} that can be read`, error)
+    throw invalidTls(`tls.${name}: cannot read ${kindOf(name)} from it`, error)
   }
 }
 
 const kindOf = (name: string): string => (name === 'key' ? 'a private key' : 'a certificate')
 
 /**
- * A server that listens nowhere: it shakes hands on the connections that are given to it, which its
- * event `connection` is documented for, and refuses whom none of `ca` has vouched for. A TLSSocket of
- * one's own would not: it takes any certificate, whatever `rejectUnauthorized` says.
+ * A TLS server that does not listen. It does the handshake on connections that it gets as events `connection`, as Node
+ * documents. It refuses clients without a certificate from one of `ca`. A plain `new TLSSocket` would accept any
+ * certificate, even with `rejectUnauthorized`.
  *
  * @param handshakeTimeout milliseconds
  * @throws UsageError INVALID_OPTION
@@ -134,11 +134,11 @@ export function tlsServer(options: TlsOptions, handshakeTimeout: number): Tls.Se
       handshakeTimeout,
     })
   } catch (error) {
-    throw invalidTls('tls: key, certificate and ciphers do not go together', error)
+    throw invalidTls('tls: key, certificate and ciphers do not match', error)
   }
 }
 
-/** @param what of the option, such as `tls.ca: ...` */
+/** @param what the name of the option and what is wrong, such as `tls.ca: ...` */
 export function invalidTls(what: string, cause: unknown): UsageError {
   return new UsageError('INVALID_OPTION', `the option ${what}: ${reasonOf(cause as Error)}`, {
     cause,

@@ -22,7 +22,7 @@ import type { SocketPermissions } from '../options/types.ts'
 import { programOutput } from './program-output.ts'
 import { strangerIn, type Trusted } from './safe-directory.ts'
 
-/** A path as it was when the socket was put there. */
+/** A socket that was placed at a path. */
 export interface PlacedSocket {
   readonly path: string
   readonly device: number
@@ -30,11 +30,11 @@ export interface PlacedSocket {
 }
 
 /**
- * Listens on a unix socket that has its mode, owner and group before it can be seen: it is made in a
- * private directory beside the path and then moved into place. A stale socket is replaced, but only
- * if nobody answers on it; anything else that has the path stays untouched.
+ * Listens on a unix socket. The socket is created in a private directory beside the path and then moved into place, so
+ * it has its mode, owner and group before other programs can see it. A stale socket is replaced if no process answers
+ * on it. Any other file at the path stays untouched.
  *
- * @param trusted who besides root may be able to write to the directory, where this process is root
+ * @param trusted user and group that may write to the directory, if this process is root
  * @throws ListenError ADDRESS_IN_USE, NOT_A_SOCKET, LISTEN_FAILED
  */
 export async function listenOnPath(
@@ -48,7 +48,7 @@ export async function listenOnPath(
   let directory: string | undefined
   try {
     await refuseStrangers(path, trusted)
-    // Mode 0700: nobody else can connect to the socket while it is being prepared.
+    // Mode 0700: no other user can connect to the socket while it is prepared.
     directory = await mkdtemp(join(dirname(path), privatePrefix(path)))
     const draft = join(directory, draftName(directory))
     const wanted = { mode: permissions.mode, ids, backlog }
@@ -68,7 +68,7 @@ async function refuseStrangers(path: string, trusted: Trusted | undefined): Prom
   if (stranger === undefined) return
   throw new ListenError(
     'LISTEN_FAILED',
-    `cannot listen on ${path}: ${stranger}, who could put something else in its place; root makes no socket there: choose a directory that only root can write to`,
+    `cannot listen on ${path}: ${stranger}, so another user could replace the socket; choose a directory that only root can write to`,
   )
 }
 
@@ -78,13 +78,13 @@ interface Wanted {
   readonly backlog: number
 }
 
-/** In a thread there is no chdir, and in a process of node:cluster the primary binds, later. */
+/** A thread cannot call chdir. In a worker of node:cluster, the primary binds, and later. */
 const canEnter = (): boolean => isMainThread && !cluster.isWorker
 
 /**
- * All in one turn, and in the directory itself: who may write around it (the user of a filter that root starts) can
- * move it and put a link in its place, but not make this process leave it. A path would be looked up anew by each
- * call.
+ * Binds in one turn of the event loop, from within the directory. A user who can write to the parent directory, such as
+ * the user of a filter that root starts, can replace the directory with a link. But this process stays in the original
+ * directory. With a path, each system call would look up the directory again.
  */
 async function bindInside(server: Server, draft: string, wanted: Wanted): Promise<Stats> {
   const { mode, ids, backlog } = wanted
@@ -100,8 +100,8 @@ async function bindInside(server: Server, draft: string, wanted: Wanted): Promis
       (here.mode & 0o077) !== 0 ||
       readdirSync('.').length > 0
     )
-      throw new Error(`somebody has replaced ${directory}`)
-    // The mode comes from the umask: chmod follows links.
+      throw new Error(`another user has replaced ${directory}`)
+    // The mode is set with the umask, because chmod follows links.
     const umask = mode === undefined ? undefined : process.umask(0o777 & ~mode)
     try {
       bound = listening(server, name, backlog)
@@ -113,7 +113,7 @@ async function bindInside(server: Server, draft: string, wanted: Wanted): Promis
   } finally {
     process.chdir(before)
   }
-  // Says why, if there is no socket.
+  // If there is no socket, this throws the reason.
   await bound
   return made!
 }
@@ -126,7 +126,7 @@ async function bindAt(server: Server, draft: string, wanted: Wanted): Promise<St
   return await lstat(draft)
 }
 
-/** Removes the socket at the end, if it still is the one that was put there. */
+/** Removes the socket, if it is still the one that was placed there. */
 export async function removeSocket(socket: PlacedSocket): Promise<void> {
   try {
     const now = await lstat(socket.path)
@@ -137,12 +137,13 @@ export async function removeSocket(socket: PlacedSocket): Promise<void> {
 }
 
 /**
- * A name alone shows in `ss -x`, and is removed once more by libuv at the end, in whatever directory the process is
- * then: so it has to be nobody else's. A path with the directory's name has to be short.
+ * The name of the socket in its private directory. A socket that is bound by name alone appears with that name in
+ * `ss -x`. At the end, libuv removes the name again, in the current directory of the process. So no other file may have
+ * it. If the path includes the directory, the name must be short.
  */
 const draftName = (directory: string): string => (canEnter() ? basename(directory) : 's')
 
-/** It holds the socket's name where there is room. */
+/** The prefix of the private directory. It contains the name of the socket if there is room. */
 function privatePrefix(path: string): string {
   const room =
     MAX_SOCKET_PATH - Buffer.byteLength(join(dirname(path), '/')) - '..XXXXXX/s'.length
@@ -150,7 +151,7 @@ function privatePrefix(path: string): string {
   return Buffer.byteLength(name) <= room ? `.${name}.` : '.'
 }
 
-/** Bound within the call; `listening` comes later. */
+/** The socket is bound during the call. The event `listening` comes later. */
 async function listening(server: Server, path: string, backlog: number): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -162,19 +163,19 @@ async function listening(server: Server, path: string, backlog: number): Promise
 }
 
 /**
- * Moved, not linked: a socket with two links, even for milliseconds, is one that Sendmail calls unsafe
- * (libsm/safefile.c, SFF_NOHLINK), and it defers mail then. The lock makes sure that of two servers that start
- * together only one gets the path.
+ * Moves the socket into place. A link would not do: Sendmail calls a socket with two links unsafe, even for
+ * milliseconds (libsm/safefile.c, SFF_NOHLINK), and defers mail. The lock ensures that only one of two servers gets the
+ * path if they start at the same time.
  */
 async function place(draft: string, path: string): Promise<void> {
   await withLock(path, async () => {
     await refuseTaken(path)
-    // A stale socket is replaced in the same step.
+    // This also replaces a stale socket.
     await rename(draft, path)
   })
 }
 
-/** Only a socket on which nobody answers may be replaced. */
+/** Only a socket on which no process answers may be replaced. */
 async function refuseTaken(path: string): Promise<void> {
   let found: Stats
   try {
@@ -198,8 +199,8 @@ async function refuseTaken(path: string): Promise<void> {
 }
 
 /**
- * Of several servers that find the path free, or the same stale socket, only one may take it; another could
- * replace the socket that a third has just put there. Nobody but the holder of the lock places a socket.
+ * Several servers can find the path free, or find the same stale socket. Only one may take it. Otherwise one server
+ * could replace the socket that another has just placed. Only the holder of the lock places a socket.
  */
 async function withLock(path: string, work: () => Promise<void>): Promise<void> {
   const lock = join(dirname(path), `.${basename(path)}.lock`)
@@ -210,7 +211,7 @@ async function withLock(path: string, work: () => Promise<void>): Promise<void> 
     } catch (error) {
       if (codeOf(error) !== 'EEXIST' || attempt > (2 * LOCK_EXPIRES) / 10) throw error
     }
-    // The work takes milliseconds: an old lock is of a process that died in it.
+    // The work takes milliseconds, so an old lock is of a process that died while it held it.
     const made = await lstat(lock).catch(() => undefined)
     if (made !== undefined && Date.now() - made.mtimeMs > LOCK_EXPIRES) {
       await rmdir(lock).catch(() => {})
@@ -235,7 +236,7 @@ async function somebodyAnswers(path: string): Promise<boolean> {
     probe.once('error', (error) => {
       const code = codeOf(error)
       if (code === 'ECONNREFUSED' || code === 'ENOENT') resolve(false)
-      // A full backlog is somebody, too.
+      // With a full backlog, a process is listening.
       else if (code === 'EAGAIN') resolve(true)
       else reject(error)
     })
@@ -255,7 +256,7 @@ async function ownership(
 
 const DATABASES = { user: 'passwd', group: 'group' } as const
 
-/** Names are looked up as the system does (LDAP and all): Node itself cannot. */
+/** Looks up a name with getent(1), which includes LDAP and the like. Node cannot. */
 async function idOf(
   path: string,
   kind: 'user' | 'group',
@@ -288,7 +289,7 @@ async function discard(directory: string): Promise<void> {
   await rmdir(directory)
 }
 
-/** The operating system's error as advice. */
+/** An error of the operating system, with advice. */
 export function listenError(where: string, error: unknown): ListenError {
   if (error instanceof ListenError) return error
   const code = codeOf(error)
@@ -304,11 +305,11 @@ const ADVICE: Readonly<Record<string, string>> = {
   EADDRINUSE: 'another process listens there; stop it first or choose another port',
   EADDRNOTAVAIL: 'this machine does not have that address',
   EACCES:
-    'permission denied; ports below 1024 need root, a path needs a directory that can be written to',
+    'permission denied; ports below 1024 need root, and the directory of a path must be writable',
   EPERM: 'not permitted; only root can give a socket to another user',
   ENOENT: 'its directory does not exist',
   ENOTDIR: 'a part of the path is not a directory',
-  ENOTFOUND: 'the host name is not known',
+  ENOTFOUND: 'the host name cannot be resolved',
   EROFS: 'the file system is read-only',
   EBADF: 'the descriptor is not open',
   ENOTSOCK: 'the descriptor is not a socket',

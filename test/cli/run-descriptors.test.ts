@@ -124,7 +124,7 @@ describe('without descriptors', { skip: notLinux }, () => {
     await until('a full primary', () => descriptorsOf(running.pid) >= most - 2)
     process.kill(worker, 'SIGKILL')
     await running.says(/ERROR a worker has died/)
-    await running.says(/ERROR no process can be started: connections that wait are closed/)
+    await running.says(/ERROR cannot start a process: connections that wait are closed/)
     // What it starts has its limit.
     limit(running.pid, 'nofile', 'max')
     crowd.leave()

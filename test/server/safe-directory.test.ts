@@ -59,7 +59,7 @@ describe('a directory in which root makes something', { skip }, () => {
   for (const [what, uid, gid, mode, words] of [
     ['of another user', OTHER, 0, 0o755, /belongs to user 65534/],
     ['that a group can write', 0, OTHER, 0o775, /group 65534 can write/],
-    ['that all can write', 0, 0, 0o777, /everybody can write/],
+    ['that all can write', 0, 0, 0o777, /all users can write/],
   ] as const) {
     it(`${what} is refused, for a socket and a pid file, and so is one below it`, async () => {
       own(directory, uid, gid, mode)
