@@ -1,10 +1,10 @@
 /**
- * Characters of a name or an address that are told. RFC 5321, section 4.5.3.1, has 256 bytes at most; a frame
- * has room for a million, a log line has not.
+ * Maximum characters of a name or an address in events. RFC 5321, section 4.5.3.1, allows at most 256 bytes. A frame
+ * has room for a million, which is too much for a log line.
  */
 const MAX_NAME = 1_000
 
-/** So much of what others have sent, in memory of its own: a part of a string keeps all of it. */
+/** Cuts a text that others have sent. The result is a copy, because a part of a string keeps the whole in memory. */
 export function bounded<Text extends string | undefined>(
   text: Text,
   maximum: number = MAX_NAME,
@@ -13,5 +13,5 @@ export function bounded<Text extends string | undefined>(
   return copied(text.slice(0, maximum)) as Text
 }
 
-/** In memory of its own. */
+/** A copy in memory of its own. */
 export const copied = (text: string): string => Buffer.from(text, 'utf16le').toString('utf16le')

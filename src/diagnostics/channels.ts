@@ -9,9 +9,9 @@ import { RateLimitedLog } from './rate-limited-log.ts'
 import type { Stage } from '../protocol/stages.ts'
 
 /**
- * What a filter does, as events on channels of `node:diagnostics_channel`. No event holds the content
- * of a message, neither header, body nor recipients, but what `askForContent` was called for. While
- * nobody listens to a channel its events are not even made, and no clock is read for them.
+ * The events of filters, on channels of `node:diagnostics_channel`. No event contains the header, body or recipients of
+ * a message, except what you ask for with `askForContent`. While a channel has no subscribers, its events are not
+ * created, and no clock is read for them.
  */
 export interface TelemetryEvents {
   'tsmilter:connection:open': ConnectionOpened
@@ -30,27 +30,27 @@ export interface TelemetryEvents {
 
 /** A mail server has connected. */
 export interface ConnectionOpened {
-  /** a number of its own for each connection of this process, as `ctx.id` */
+  /** number of the connection, unique in this process, as `ctx.id` */
   readonly connection: number
   /**
-   * the mail server's `address:port`, behind a balancer of `proxies` as its header tells; undefined on a
-   * unix socket and in memory
+   * `address:port` of the mail server; behind a load balancer in `proxies`, the one in the PROXY header. Undefined on a
+   * unix socket and in memory.
    */
   readonly peer: string | undefined
 }
 
-/** The conversation with a mail server is over. */
+/** The connection of a mail server has ended. */
 export interface ConnectionClosed extends ConnectionOpened {
   readonly reason: CloseReason
-  /** undefined where the transport does not count */
+  /** undefined if the transport does not count bytes */
   readonly bytesReceived: number | undefined
   readonly bytesSent: number | undefined
 }
 
-/** More connections than `maxConnections`. */
+/** A connection came while there were `maxConnections` already. */
 export interface ConnectionOverload {
   readonly maxConnections: number
-  /** closed without a word; `answer` is what the others are told */
+  /** it was closed without an answer; other connections get `answer` */
   readonly dropped: boolean
   readonly answer: OverloadAnswer
 }
@@ -67,33 +67,33 @@ export interface MessageOverload {
 /** Why a connection was closed before it was served. */
 export type RefusalCode = 'PEER_REFUSED' | 'INVALID_PROXY_HEADER' | 'TLS_FAILED'
 
-/** A connection has not passed what the options `allow`, `proxies` and `tls` ask for. */
+/** A connection did not pass the checks of the options `allow`, `proxies` and `tls`. */
 export interface ConnectionRefused {
-  /** as of {@link ConnectionOpened}; behind a balancer it is the client, once that is known */
+  /** as in {@link ConnectionOpened}; behind a load balancer it is the client, once that is known */
   readonly peer: string | undefined
   readonly code: RefusalCode
 }
 
-/** Who the client of the mail server is. */
+/** The SMTP client of the mail server. */
 interface Client {
   readonly connection: number
-  /** verified host name, `[address]` or `unknown`; empty if the filter is not told */
+  /** verified host name, `[address]` or `unknown`; empty if the mail server did not send it */
   readonly hostname: string
   readonly address: string | undefined
 }
 
-/** How something ended; the SMTP reply is there if the filter wrote its own. */
+/** How something ended. The fields of an SMTP reply are set if the filter wrote its own. */
 interface Decision {
-  /** the filter that decided, of those made by `defineFilter` */
+  /** name of the filter that decided, if it was made by `defineFilter` */
   readonly filter: string | undefined
   /** SMTP reply code, 400 to 599 */
   readonly code: number | undefined
   /** enhanced status code (RFC 3463) such as `5.7.1` */
   readonly enhanced: string | undefined
   /**
-   * Why, in one line of 200 characters at most: the first line of the filter's SMTP reply, or the code
-   * of the error of a handler that failed (`EXCEPTION` where it has none). What a filter writes into a
-   * reply is its own affair: the client and the mail server's log have it as well.
+   * The reason in one line of at most 200 characters: the first line of the filter's SMTP reply, or the error code of a
+   * handler that failed (`EXCEPTION` if it has none). The text is what the filter wrote. It also goes to the client and
+   * to the log of the mail server.
    */
   readonly reason: string | undefined
 }
@@ -104,49 +104,49 @@ export interface ClientRefused extends Client, Decision {
   readonly verdict: 'reject' | 'tempfail'
 }
 
-/** A message has begun: the mail server has sent MAIL, and the filter was not asked about it yet. */
+/** A message has started: the mail server has sent MAIL. No handler of it has run yet. */
 export interface MessageStarted {
   readonly connection: number
-  /** a number of its own for each message of this process, the same when it is over */
+  /** number of the message, unique in this process; the event of its end has the same */
   readonly message: number
 }
 
-/** How a message ended. `abort`: the mail server gave it up, as after RSET or a lost client. */
+/** How a message ended. `abort`: the mail server aborted it, for example after RSET or when it lost its client. */
 export type MessageVerdict = 'accept' | 'reject' | 'tempfail' | 'discard' | 'abort'
 
 /**
- * The filter has said its last word on a message, or the mail server has given the message up. A filter
- * that accepts or refuses at MAIL is done there, whatever else the client sends.
+ * The filter has decided about a message, or the mail server has aborted it. If a filter accepts or rejects at MAIL, the
+ * message ends there for the filter, even if the client sends more.
  */
 export interface MessageDone extends MessageStarted, Client, Decision {
-  /** undefined as long as the mail server has given none */
+  /** undefined if the mail server has not sent it */
   readonly queueId: string | undefined
-  /** who has logged in (macro `auth_authen`) */
+  /** login name of the client (macro `auth_authen`) */
   readonly user: string | undefined
-  /** address without brackets, '' for the null sender; undefined if the filter is not told */
+  /** address without brackets, '' for the null sender; undefined if the mail server did not send it */
   readonly sender: string | undefined
-  /** recipients the filter has been told of and has not refused; undefined if it does not ask for RCPT */
+  /** number of recipients that the filter got and did not refuse; undefined if it does not ask for RCPT */
   readonly recipients: number | undefined
-  /** recipients the filter has refused */
+  /** number of recipients that the filter refused */
   readonly refusedRecipients: number
   readonly verdict: MessageVerdict
-  /** the latest event of the message the filter was asked about: where it was decided */
+  /** the last event of the message that the filter got; the decision was made there */
   readonly stage: Stage
-  /** edits that were sent, by the method that makes them; empty unless the message passes */
+  /** number of edits that were sent, by the method that makes them; empty unless the message passes */
   readonly edits: EditCounts
-  /** why the filter has put the message into quarantine, 200 characters at most; undefined if it has not */
+  /** the reason why the filter quarantined the message, at most 200 characters; undefined if it did not */
   readonly quarantine: string | undefined
-  /** bytes of the body that have come */
+  /** bytes of the body received so far */
   readonly bodyBytes: number
-  /** what {@link askForContent} was called for; undefined if it was not */
+  /** what you asked for with {@link askForContent}; undefined if you did not */
   readonly content: MessageContent | undefined
-  /** from MAIL to the end */
+  /** time from MAIL to the end */
   readonly milliseconds: number
-  /** of these, inside handlers */
+  /** the part of this time in handlers */
   readonly handlerMilliseconds: number
 }
 
-/** A handler was called and has answered. Only handlers the filter has. */
+/** A handler of the filter has run and answered. */
 export interface HandlerDone {
   readonly connection: number
   readonly stage: Stage
@@ -154,8 +154,11 @@ export interface HandlerDone {
 }
 
 /**
- * Why a handler failed: it threw (or answered nonsense), missed its deadline, or was not waited for any
- * longer because the message was abandoned, the connection gone or the server stopped.
+ * Why a handler failed:
+ *
+ * - `exception`: it threw, or returned something that is not a verdict
+ * - `deadline`: it missed its deadline
+ * - `interrupted`: it was cut off, because the message was aborted, the connection closed or the server stopped
  */
 export type FailureCause = 'exception' | 'deadline' | 'interrupted'
 
@@ -163,24 +166,24 @@ export type FailureCause = 'exception' | 'deadline' | 'interrupted'
 export interface HandlerFailed {
   readonly connection: number
   readonly queueId: string | undefined
-  /** of those made by `defineFilter` */
+  /** name of the filter, if it was made by `defineFilter` */
   readonly filter: string | undefined
-  /** `factory` if there is no filter because what makes it failed */
+  /** `factory` if the factory failed, so that there is no filter */
   readonly stage: string
   readonly cause: FailureCause
-  /** the code of the error, if it has one; never its text, which may quote a message */
+  /** the code of the error, if it has one; its text is left out, because it may quote a message */
   readonly code: string | undefined
 }
 
-/** A mail server, or whoever talks to the port, has broken the protocol. */
+/** A mail server, or another program that uses the port, has broken the protocol. */
 export interface ProtocolViolation {
   readonly connection: number
   readonly code: ErrorCode
-  /** the connection is closed for it */
+  /** the connection is closed because of it */
   readonly fatal: boolean
 }
 
-/** A body went to a temporary file. */
+/** A body was moved to a temporary file. */
 export interface BodySpilled {
   /** bytes so far */
   readonly bytes: number
@@ -190,13 +193,13 @@ export interface BodySpilled {
   readonly failed: boolean
 }
 
-/** A channel, with the type of its events. */
+/** A channel with the type of its events. */
 export interface EventChannel<Event> {
   readonly hasSubscribers: boolean
   publish(event: Event): void
 }
 
-/** The channels; each is looked up once, so that asking for subscribers is cheap. */
+/** The channels. Each is looked up only once, so that asking for subscribers is cheap. */
 export const channels: {
   readonly connectionOpen: EventChannel<ConnectionOpened>
   readonly connectionClose: EventChannel<ConnectionClosed>
@@ -225,17 +228,17 @@ export const channels: {
   spill: channel('tsmilter:spill'),
 }
 
-/** Listeners by the channel they listen to. */
+/** Listeners, by the name of their channel. */
 export type TelemetryListeners = {
   readonly [Name in keyof TelemetryEvents]?: (event: TelemetryEvents[Name]) => void
 }
 
 /**
- * Listens to what filters of this process do; the function it returns ends that. Listeners are called
- * at once, in the middle of the mail: they must be quick, and what they return is not waited for.
+ * Listens to the events of the filters of this process. Returns a function that stops it. Listeners are called
+ * synchronously while mail is handled, so they must be fast. A promise that they return is not awaited.
  *
- * A listener that throws does no harm here: it is logged, once a minute at most. One that was given to
- * `node:diagnostics_channel` directly ends the process, since Node makes an uncaught exception of it.
+ * If a listener throws, the error is logged, at most once a minute, and mail goes on. If you subscribe to
+ * `node:diagnostics_channel` directly, an exception of your subscriber is an uncaught exception and ends the process.
  *
  *     const stop = observe({ 'tsmilter:message': ({ verdict }) => count(verdict) })
  */
@@ -249,7 +252,7 @@ export function observe(
       const limitedLog = new RateLimitedLog()
       const guard = (event: unknown): void => {
         try {
-          // Each channel has events of its listener's type.
+          // The events of a channel have the type that its listener takes.
           ;(listener as (event: unknown) => void)(event)
         } catch (error) {
           complain(limitedLog, logger, name, error)
@@ -263,7 +266,7 @@ export function observe(
   }
 }
 
-/** The logger may be what fails. */
+/** Logs the error of a listener. The logger itself may throw. */
 function complain(
   limitedLog: RateLimitedLog,
   logger: Logger,
@@ -274,6 +277,6 @@ function complain(
     const fields = { err: error, channel: channelName }
     limitedLog.write(logger, 'error', fields, 'a listener of telemetry failed')
   } catch {
-    // Nobody is left to tell.
+    // There is no other place to report it.
   }
 }

@@ -5,44 +5,44 @@ import type { VerdictKind } from '../protocol/event-table.ts'
 import { isVerdict } from '../session/verdict.ts'
 
 /**
- * One call of a handler, as it is traced: what each event of `tracingChannel('tsmilter:handler')` of
- * `node:diagnostics_channel` carries, the same object from `start` to the end of the call. It holds
- * nothing of the message; but `error` is what the handler has thrown, with whatever text is in it.
+ * The trace of one call of a handler. Each event of `tracingChannel('tsmilter:handler')` of `node:diagnostics_channel`
+ * has it, and it is the same object from `start` to the end of the call. It contains nothing of the message. However,
+ * `error` is what the handler threw, and its text may quote the message.
  */
 export interface HandlerTrace {
-  /** a number of its own for each connection of this process, as `ctx.id` */
+  /** number of the connection, unique in this process, as `ctx.id` */
   readonly connection: number
-  /** a number of its own for each message of this process; undefined outside of messages */
+  /** number of the message, unique in this process; undefined outside a message */
   readonly message: number | undefined
-  /** undefined as long as the mail server has given none */
+  /** undefined if the mail server has not sent it */
   readonly queueId: string | undefined
-  /** its name, of those made by `defineFilter` */
+  /** name of the filter, if it was made by `defineFilter` */
   readonly filter: string | undefined
-  /** the callback; for a filter of `defineFilter` its stage */
+  /** name of the callback; for a filter of `defineFilter`, of the stage */
   readonly stage: string
-  /** it has given a promise: the call is over at `asyncEnd`, and not at `end` */
+  /** the handler returned a promise, so the call ends at `asyncEnd` and not at `end` */
   readonly isAsync: boolean
   /**
-   * What it has answered, or the error policy in its place; there when the call is over. Undefined
-   * where there is nothing to answer, and of a handler of `defineFilter` that was cut off.
+   * The answer of the handler, or of the error policy in its place. It is set when the call has ended. Undefined if the
+   * stage has no answer, or if a handler of `defineFilter` was cut off.
    */
   readonly verdict: VerdictKind | undefined
-  /** why it has failed or was cut off */
+  /** why the handler failed or was cut off */
   readonly error: unknown
 }
 
-/** Names the channels `tracing:tsmilter:handler:start`, `...:end` and so on. */
+/** The channels `tracing:tsmilter:handler:start`, `...:end` and so on. */
 export const handlerTraces: TracingChannel<HandlerTrace, HandlerTrace> =
   tracingChannel('tsmilter:handler')
 
-/** What a call is about. */
+/** The facts of a call that its trace needs. */
 export interface TracedContext {
   readonly id: number
   readonly message: number | undefined
   readonly queueId: string | undefined
 }
 
-/** A call that somebody traces; made only then. */
+/** A call that is traced. It is created only if the channels have subscribers. */
 export class TracedCall implements HandlerTrace {
   readonly connection: number
   readonly message: number | undefined
@@ -64,10 +64,10 @@ export class TracedCall implements HandlerTrace {
   }
 
   /**
-   * Calls the handler, with what subscribers have bound to `start` as its asynchronous context. A
-   * handler that answers at once does so here as well.
+   * Calls the handler in the asynchronous context that subscribers have bound to `start`. The answer of a synchronous
+   * handler is returned synchronously.
    *
-   * @param ask calls it, and turns whatever it does into an answer
+   * @param ask calls the handler, and turns any outcome into an answer
    */
   run<T>(ask: () => MaybePromise<T>): MaybePromise<T> {
     return handlerTraces.start.runStores(this, () => {
@@ -86,14 +86,14 @@ export class TracedCall implements HandlerTrace {
     })
   }
 
-  /** It has thrown, answered nonsense, or was cut off; the answer follows. */
+  /** The handler threw, returned something that is not a verdict, or was cut off. The answer follows. */
   failed(error: unknown): void {
     if (this.#over) return
     this.#failed = true
     this.error = error
   }
 
-  /** Nobody waits for it any longer: no answer follows. */
+  /** The handler was cut off, and no answer follows. */
   cut(reason: InterruptedError): void {
     this.failed(reason)
     this.#end(undefined)

@@ -2,27 +2,33 @@ import { inspect } from 'node:util'
 import { printable } from './printable.ts'
 
 /**
- * What this package logs to: the shape of pino, so that a pino logger can be passed as it is.
- * Each method takes fields and a message, or a message alone.
+ * The logger that this package uses. It has the methods of pino, so you can pass a pino logger as it is. Each method
+ * takes fields and a message, or only a message.
  */
 export interface Logger {
   debug: LogMethod
   info: LogMethod
   warn: LogMethod
   error: LogMethod
-  /** A logger whose every line carries these fields. Without it the fields are added here. */
+  /** Returns a logger that adds these fields to each line. If it is missing, this package adds the fields. */
   child?(fields: Record<string, unknown>): Logger
 }
 
+/** A method of a {@link Logger}. */
 export interface LogMethod {
   (fields: object, message: string): void
   (message: string): void
 }
 
+/** The level of a log line. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
 
-/** Lines on standard error: `level message key=value ...`. Nothing below `level`. */
+/**
+ * A logger that writes lines `level message key=value ...` to standard error. It leaves out lines below `level`.
+ *
+ *     await runMilter('tag', { factory: tag, listen: 'inet:8890@localhost', logger: textLogger('debug') })
+ */
 export function textLogger(
   level: LogLevel = 'warn',
   write: (line: string) => void = (line) => process.stderr.write(line),
@@ -35,14 +41,14 @@ export function textLogger(
   }, {})
 }
 
-/** A logger that says nothing. */
+/** A logger that writes nothing. */
 export function silentLogger(): Logger {
   return fromSink(() => {}, {})
 }
 
 /**
- * A logger for mail: what the given one throws ends with the line. It may be called where a handler has just
- * failed, and mail must get its answer all the same. The first failure is a warning of the process.
+ * A logger that never throws. If the given logger throws, only the line is lost. This matters after a handler has failed,
+ * because mail must get its answer anyway. The first failure emits a process warning.
  */
 export function guardedLogger(logger: Logger): Logger {
   let told = false
@@ -61,7 +67,7 @@ export function guardedLogger(logger: Logger): Logger {
         try {
           const write = inner[level] as (...line: unknown[]) => unknown
           const written = write.apply(inner, line)
-          // A method that is async by mistake.
+          // The method may be async by mistake.
           if (written instanceof Promise) written.catch(failed)
         } catch (error) {
           failed(error)
@@ -89,11 +95,11 @@ function textOf(error: unknown): string {
   try {
     return error instanceof Error ? error.message : inspect(error)
   } catch {
-    return 'with something that cannot be looked at'
+    return 'it threw a value that cannot be inspected'
   }
 }
 
-/** `logger` with more fields on each line, whether it knows `child` or not. */
+/** `logger` with more fields on each line, whether it has `child` or not. */
 export function childLogger(logger: Logger, fields: Record<string, unknown>): Logger {
   if (logger.child !== undefined) return logger.child(fields)
   return fromSink((level, more, message) => logger[level](more, message), fields)
@@ -127,7 +133,7 @@ function formatFields(fields: Record<string, unknown>): string {
   return text
 }
 
-/** As it is if it is one word; else in quotes, and escaped. */
+/** Returns one word unchanged. Quotes and escapes all other text. */
 const word = (text: string): string =>
   /^[\w.:@<>/+-]+$/.test(text) ? text : printable(JSON.stringify(text))
 

@@ -4,23 +4,25 @@ import { CONTENT_FORM, CONTENT_NAME, RECIPIENTS } from '../options/kinds.ts'
 import { invalidOption } from '../options/validate.ts'
 
 /**
- * What of a message's content is told with the event of its end: its recipients, and values of header
- * fields by their names in small letters, each as it came.
+ * The content of a message in the event of its end: its recipients, and the values of header fields as received. The
+ * names of header fields are in lower case.
  */
 export type MessageContent = Readonly<Record<string, readonly string[]>>
 
-/** So many of a name are told. */
+/** Maximum number of values of one name. */
 const MOST = 20
-/** Bytes of memory that a value takes, and each of its characters at most. */
+/** Bytes of memory for a value, and the maximum for each of its characters. */
 const STRING = 32
 const CHARACTER = 2
 
-/** How many have asked for each. */
+/** How many callers have asked for each name. */
 const asked = new Map<string, number>()
 
 /**
- * Has the messages that begin from now on tell of these. By default nothing of their content is
- * collected. The function it returns ends that.
+ * Adds content to the event of each message: recipients, or header fields by name. By default no content is collected.
+ * It applies to messages that start after the call. Returns a function that stops it.
+ *
+ *     const stop = askForContent(['recipients', 'Subject'])
  *
  * @throws UsageError INVALID_OPTION
  */
@@ -41,7 +43,7 @@ export function askForContent(names: readonly string[]): () => void {
   }
 }
 
-/** What was asked for, of one message while it lasts. */
+/** The collected content of one message, while the message lasts. */
 export class ContentRecord {
   readonly told: Record<string, string[]> = Object.create(null) as Record<string, string[]>
 
@@ -53,12 +55,12 @@ export class ContentRecord {
     for (const name of asked.keys()) this.told[name] = []
   }
 
-  /** Undefined if nobody wants to know. */
+  /** Undefined if no content was asked for. */
   static ifAsked(memory: MemoryBudget): ContentRecord | undefined {
     return asked.size === 0 ? undefined : new ContentRecord(memory)
   }
 
-  /** It was told. */
+  /** The event was published, so the memory is free. */
   end(): void {
     this.#memory.release(this.#held)
     this.#held = 0
@@ -68,7 +70,7 @@ export class ContentRecord {
     this.#add(RECIPIENTS, address)
   }
 
-  /** A field may be called like what recipients are told under. */
+  /** A header field named `recipients` is left out, because that name stands for the recipients. */
   addField(name: string, value: string): void {
     const key = name.toLowerCase()
     if (key !== RECIPIENTS) this.#add(key, value)
@@ -77,10 +79,10 @@ export class ContentRecord {
   #add(key: string, value: string): void {
     const values = this.told[key]
     if (values === undefined || values.length >= MOST) return
-    // An address may be a part of a RCPT of many bytes, which would be kept with it.
+    // An address may be part of a long RCPT. Without a copy, all of it would stay in memory.
     const kept = copied(bounded(value))
     const bytes = STRING + CHARACTER * kept.length
-    // The message matters more than what is told of it.
+    // If memory is short, the message matters more than its event.
     if (!this.#memory.reserve(bytes)) return
     this.#held += bytes
     values.push(kept)

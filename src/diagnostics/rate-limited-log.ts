@@ -1,6 +1,6 @@
 import type { Logger, LogLevel } from './log.ts'
 
-/** Milliseconds in which so many lines of one kind are written. */
+/** Milliseconds to which the maximum number of lines of one kind applies. */
 const INTERVAL = 60_000
 
 interface Kind {
@@ -10,8 +10,8 @@ interface Kind {
 }
 
 /**
- * Lines of the log that anybody who reaches the port can cause, as often as they like: of each kind so
- * many a minute, and with the next one the number of those that were left out.
+ * A log for lines that any client of the port can cause as often as it likes. It writes a limited number of lines of each
+ * kind in a minute. The next line has the number of lines that were left out.
  */
 export class RateLimitedLog {
   readonly #kinds = new Map<string, Kind>()
@@ -23,8 +23,8 @@ export class RateLimitedLog {
   }
 
   /**
-   * @param message with the level it is the kind: each is remembered, so it has to be a constant
-   * @param most lines in a minute
+   * @param message the kind of the line, together with its level; must be a constant, because each kind is remembered
+   * @param most maximum number of lines in a minute
    */
   write(log: Logger, level: LogLevel, fields: object, message: string, most: number = 1): void {
     const name = `${level} ${message}`

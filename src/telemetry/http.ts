@@ -4,53 +4,57 @@ import { parseHostAndPort, type HostAndPort } from '../net/host-port.ts'
 import { invalidOption } from '../options/validate.ts'
 import { listenError } from '../server/unix-socket.ts'
 
-/** True if all is well; else why not, in one word such as `draining`. False: `unavailable`. */
+/** True if all is well. Otherwise the reason in one word, such as `draining`. False is shown as `unavailable`. */
 export type Health = boolean | string
 
+/** Options of {@link serveTelemetry}. */
 export interface TelemetryServerOptions {
   /**
-   * `host:port`, `[address]:port` or a port alone, which is on loopback; port 0 takes a free one. There
-   * is no authentication: whoever reaches the port can read the numbers. On loopback the `Host` of a request
-   * must be an address, `localhost` or the host given here, so that no web page can read them through a
-   * browser on the same machine (DNS rebinding); others get 421.
+   * `host:port`, `[address]:port`, or just a port on the loopback address. Port 0 takes a free port. There is no
+   * authentication: any client that reaches the port can read the metrics. On loopback, the `Host` of a request must be
+   * an address, `localhost` or the host given here. Other requests get 421, so that a web page in a browser on the same
+   * machine cannot read the metrics (DNS rebinding).
    * @default 127.0.0.1:9464
    */
   readonly listen?: string | number | undefined
-  /** what `/metrics` shows, such as {@link Metrics}. @default no such page */
+  /** the content of `/metrics`, such as {@link Metrics}. @default no such page */
   readonly metrics?:
     { readonly contentType?: string | undefined; text(): string | Promise<string> } | undefined
-  /** whether the process works: `/healthz`. @default true */
+  /** whether the process works, for `/healthz`. @default true */
   readonly healthy?: (() => Health | Promise<Health>) | undefined
-  /** whether it takes mail: `/readyz`. @default as `healthy` */
+  /** whether it takes mail, for `/readyz`. @default as `healthy` */
   readonly ready?: (() => Health | Promise<Health>) | undefined
 }
 
 /** A server of {@link serveTelemetry}. */
 export interface TelemetryServer extends AsyncDisposable {
-  /** `http://127.0.0.1:9464` */
+  /** its address, such as `http://127.0.0.1:9464` */
   readonly url: string
-  /** Stops, and closes what is open. */
+  /** Stops the server and closes its connections. */
   close(): Promise<void>
 }
 
 const DEFAULT_LISTEN = '127.0.0.1:9464'
-/** Bytes of a request's head. */
+/** Maximum bytes of the head of a request. */
 const MAX_HEAD = 8 * 1024
 const MAX_CONNECTIONS = 50
-/** Milliseconds: for a whole request, for one answer, between two requests. */
+/** Maximum milliseconds to receive a request, to answer it, and between two requests. */
 const REQUEST_TIME = 10_000
 const ANSWER_TIME = 5_000
 const IDLE_TIME = 15_000
 const PROMETHEUS_TEXT = 'text/plain; version=0.0.4; charset=utf-8'
 
 /**
- * An HTTP server beside the filter: `/metrics`, `/healthz` and `/readyz` for GET and HEAD, and 404 for
- * everything else. It says 200 `ok`, or 503 and the reason in one word: `error` if the question itself
- * failed, `timeout` if it took longer than 5 seconds. It never shows anything of mail. It does not keep
- * the process alive.
+ * Starts an HTTP server with `/metrics`, `/healthz` and `/readyz`, for GET and HEAD. Other paths get 404. The health
+ * pages answer 200 `ok`, or 503 and the reason in one word: `error` if `healthy` or `ready` throws, and `timeout` if they
+ * take longer than 5 seconds. The pages never show content of mail. The server does not keep the process alive.
  *
- * A request has 8 KiB of head at most and 10 seconds; 50 connections at a time. Where there are more, the one
- * that has waited longest without a whole request is closed, so that half-sent ones cannot keep others out.
+ * The head of a request has at most 8 KiB, and a request must arrive within 10 seconds. There are at most 50 connections
+ * at a time. If another one comes, the server closes the connection that has waited longest without a complete request,
+ * so that incomplete requests cannot block others.
+ *
+ *     const metrics = await collectMetrics()
+ *     const telemetry = await serveTelemetry({ metrics, healthy: () => server.healthy })
  *
  * @throws UsageError INVALID_OPTION
  * @throws ListenError ADDRESS_IN_USE, LISTEN_FAILED
@@ -82,7 +86,7 @@ export async function serveTelemetry(
       void answer(request, response, isOwnHost(request) ? pages : MISDIRECTED)
     },
   )
-  // In the order in which they began to wait for a request.
+  // Connections that wait for a request, in the order in which they started to wait.
   const waiting = new Set<Socket>()
   let open = 0
   server.on('connection', (socket) => {
@@ -114,7 +118,8 @@ export async function serveTelemetry(
 }
 
 /**
- * What a server on loopback is called. A page of the web whose name its owner makes 127.0.0.1 is no such name.
+ * Checks the host name of a request to a server on loopback. It refuses a web page whose owner has pointed its name to
+ * 127.0.0.1.
  */
 function hostCheck(given: string, address: string): (request: IncomingMessage) => boolean {
   if (!/^(?:127\.|::1$|::ffff:127\.)/.test(address)) return () => true
@@ -130,7 +135,7 @@ function hostCheck(given: string, address: string): (request: IncomingMessage) =
   }
 }
 
-/** Status, text, type. */
+/** Status, text and content type. */
 type Answer = readonly [status: number, text: string, type?: string | undefined]
 type Page = () => Answer | Promise<Answer>
 /** No page: the request names another host. */
@@ -149,7 +154,7 @@ async function answer(
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
     ...(status === 405 && { allow: 'GET, HEAD' }),
-    // A body that was not asked for is not waited for either.
+    // A request needs no body, so the server does not wait for one.
     ...(hasBody(request) && { connection: 'close' }),
   })
   response.end(request.method === 'HEAD' ? undefined : body)
@@ -189,12 +194,12 @@ async function healthPage(ask: () => Health | Promise<Health>): Promise<Answer> 
     health = 'error'
   }
   if (health === true) return [200, 'ok\n', TEXT]
-  // One word, so that no error text with parts of a message in it gets out this way.
+  // Only one word, so that error text with parts of a message is never shown.
   const word = typeof health === 'string' ? /^[\w-]{1,40}$/.exec(health)?.[0] : undefined
   return [503, `${word ?? 'unavailable'}\n`, TEXT]
 }
 
-/** What is asked, or `late` (an error without it) if it takes too long. */
+/** Resolves with the answer. If it takes too long, resolves with `late`, or rejects if there is no `late`. */
 async function inTime<T>(asked: T | Promise<T>, late?: T): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   try {
@@ -219,7 +224,7 @@ export function hostAndPort(listen: string | number): HostAndPort {
   throw invalidOption(
     'listen',
     listen,
-    'host:port, [address]:port or a port alone, such as 127.0.0.1:9464',
+    'host:port, [address]:port or just a port, such as 127.0.0.1:9464',
   )
 }
 
@@ -229,6 +234,6 @@ async function bind(server: Server, { host, port }: HostAndPort): Promise<void> 
     server.listen({ host, port }, resolve)
   })
   server.removeAllListeners('error')
-  // An accept that fails (no descriptors left) must not end the process; the next one may work.
+  // A failed accept, for example without free descriptors, must not end the process. The next one may work.
   server.on('error', () => {})
 }

@@ -1,6 +1,6 @@
 /**
- * `tsmilter/telemetry`: logs, metrics and health of filters, from the events that {@link observe} tells.
- * The packages pino and prom-client are loaded when a function that needs them is called.
+ * `tsmilter/telemetry`: logs, metrics and health of filters. They are made from the events of {@link observe}. The
+ * packages pino and prom-client are loaded when you call a function that needs them.
  */
 import '../node-version.ts'
 

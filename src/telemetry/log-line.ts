@@ -11,16 +11,15 @@ const PRIORITIES: Readonly<Record<string, number>> = {
 }
 const COLORS: Readonly<Record<string, number>> = { debug: 90, info: 32, warn: 33, error: 31 }
 
-/** A line of JSON with its priority in front, as systemd's journal reads it. */
+/** A line of JSON with its priority in front, as the journal of systemd reads it. */
 export function journalLine(line: string): string {
   const level = /^\{"level":"(\w+)"/.exec(line)?.[1]
   return `<${PRIORITIES[level ?? ''] ?? 6}>${line}`
 }
 
 /**
- * A line of JSON for people: `12:34:56.789 INFO  message accepted queueId=4F2K1 ...`. Stacks of errors
- * follow, indented. Text from the network can neither start a line of its own nor colour a terminal.
- * A line that is no JSON stays as it is.
+ * Makes a line of JSON readable: `12:34:56.789 INFO  message accepted queueId=4F2K1 ...`. The stack of an error follows,
+ * indented. Text from the network cannot start a new line or colour a terminal. A line that is not JSON stays as it is.
  */
 export function readableLine(line: string, colors: boolean): string {
   let entry: Record<string, unknown>
@@ -49,7 +48,7 @@ function shownValue(value: unknown): string {
   return /^[\w.:@<>/+-]+$/.test(value) ? value : printable(JSON.stringify(value))
 }
 
-/** An error as pino writes it: type, message, stack and what else it has. */
+/** The stack and code of an error as pino writes it: an object with type, message, stack and other fields. */
 function stackOf(error: unknown): string {
   if (error === undefined) return ''
   if (typeof error !== 'object' || error === null) return `    ${shownValue(error)}\n`

@@ -5,36 +5,41 @@ import type { Logger, LogLevel } from '../diagnostics/log.ts'
 import { journalLine, readableLine } from './log-line.ts'
 
 /**
- * - `json`: one JSON object a line, with `level` as a word and `time` in ISO 8601
- * - `text`: for people at a terminal
- * - `journal`: JSON as well, with the priority in front as systemd wants it (sd-daemon(3): `<6>`), so
- *   that `journalctl -p warning` works; without `time`, which the journal has itself
+ * The format of log lines:
+ *
+ * - `json`: one JSON object in each line, with `level` as a word and `time` in ISO 8601
+ * - `text`: readable lines for a terminal
+ * - `journal`: JSON with the priority in front (sd-daemon(3): `<6>`), so that `journalctl -p warning` works; without
+ *   `time`, because the journal adds it
  */
 export type LogFormat = 'json' | 'text' | 'journal'
 
+/** Options of {@link createLogger}. */
 export interface LoggerOptions {
-  /** Nothing below it. @default 'info' */
+  /** The lowest level that is logged. @default 'info' */
   readonly level?: LogLevel | 'silent' | undefined
   /**
-   * `auto`: `text` on a terminal, `journal` if systemd has connected standard output with its journal,
-   * otherwise `json`.
+   * `auto` is `text` on a terminal, `journal` if systemd has connected standard output with its journal, and otherwise
+   * `json`.
    * @default 'auto'
    */
   readonly format?: LogFormat | 'auto' | undefined
   /**
-   * Colours in `text`.
-   * @default on a terminal, unless NO_COLOR is set
+   * Whether `text` has colours.
+   * @default true on a terminal, unless NO_COLOR is set
    */
   readonly colors?: boolean | undefined
-  /** Where lines go, with their line end. @default standard output */
+  /** Writes a line, including its line end. @default standard output */
   readonly write?: ((line: string) => void) | undefined
 }
 
 /**
- * A logger of pino, for the option `logger` of a server and for {@link logMessages}. A field `err` is an
- * error. Each line is one line, whatever is in its fields.
+ * Creates a pino logger, for the option `logger` of a server and for {@link logMessages}. A field `err` is written as an
+ * error. Text in fields cannot start a new line.
  *
- * Needs the package `pino`, which is loaded at the call.
+ * It needs the package `pino`, which it loads when you call it.
+ *
+ *     const logger = await createLogger({ level: 'debug', format: 'text' })
  *
  * @throws UsageError INVALID_OPTION
  */
@@ -51,7 +56,7 @@ export async function createLogger(options: LoggerOptions = {}): Promise<Logger>
   const logger: Logger = pino(
     {
       level,
-      // Who writes is known: the journal and container engines add it.
+      // No process id or host name, because the journal and container engines add them.
       base: null,
       timestamp: chosen === 'journal' ? false : pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
@@ -67,7 +72,7 @@ const FORMATTERS: Readonly<Record<LogFormat, (line: string, colors: boolean) => 
   text: readableLine,
 }
 
-/** What suits an output. */
+/** The format that suits an output. */
 export function formatOf(
   output: { readonly isTTY?: boolean; readonly fd?: number },
   environment: Readonly<Record<string, string | undefined>>,
@@ -77,8 +82,9 @@ export function formatOf(
 }
 
 /**
- * systemd tells device and inode of the journal's stream, to be compared with the output: the variable
- * is inherited also by processes whose output goes elsewhere (systemd.exec(5), JOURNAL_STREAM).
+ * Compares the output with the device and inode of the journal's stream, which systemd sets in a variable. The variable
+ * alone is not sufficient, because processes whose output goes elsewhere also inherit it (systemd.exec(5),
+ * JOURNAL_STREAM).
  */
 function isJournal(fd: number | undefined, stream: string | undefined): boolean {
   if (fd === undefined || stream === undefined) return false

@@ -4,24 +4,26 @@ import { askForContent, type MessageContent } from '../diagnostics/message-conte
 import { RECIPIENTS } from '../options/kinds.ts'
 import { decodeEncodedWords, unfold } from '../mime/fields/encoded-words.ts'
 
+/** Options of {@link logMessages}. */
 export interface MessageLogOptions {
   /**
-   * Content to be logged, as `content` in the line of each message: `recipients` for those that were not
-   * refused, and names of header fields. Of each name 20 at most, and 1,000 characters; encoded words
-   * are decoded. A header field is there only if a filter takes header fields.
+   * Content to log as `content` in the line of each message: `recipients` for the recipients that were not refused, and
+   * names of header fields. At most 20 values of each name are logged, with at most 1,000 characters each. Encoded words
+   * are decoded. Header fields are logged only if a filter asks the mail server for them.
    * @default none
    */
   readonly content?: readonly string[] | undefined
 }
 
 /**
- * One line for each message when it is over, and one for each client the filter refuses before any
- * message; at level info, whatever the verdict. The fields are those of {@link MessageDone} and
- * {@link ClientRefused}, and `connection` and `queueId` are the same as in the lines of `ctx.log`. It
- * begins at once; the function it returns ends it.
+ * Logs one line for each message when it ends, and one for each client that the filter refuses before a message. The
+ * level is info for all verdicts. The fields are those of {@link MessageDone} and {@link ClientRefused}. `connection` and
+ * `queueId` are the same as in the lines of `ctx.log`. Returns a function that stops it.
  *
- * No content of messages but what is asked for: neither subject, body nor recipients. The sender's
- * address, the login name and the first line of the filter's SMTP reply are in the line.
+ * The line contains the address of the sender, the login name, and the first line of the filter's SMTP reply. Subject,
+ * recipients and other content are left out unless you ask for them. The body is never logged.
+ *
+ *     const stop = logMessages(await createLogger(), { content: ['recipients', 'Subject'] })
  *
  * @throws UsageError INVALID_OPTION
  */
@@ -50,11 +52,11 @@ const PAST = {
   abort: 'abandoned',
 } as const satisfies Record<MessageDone['verdict'], string>
 
-/** A message in quarantine was accepted from the client, and is delivered to nobody. */
+/** The mail server accepts a quarantined message from the client, but does not deliver it. */
 const past = ({ verdict, quarantine }: MessageDone): string =>
   quarantine === undefined ? PAST[verdict] : 'quarantined'
 
-/** The fields of the line of a message. What is not known is left out. */
+/** The fields of the line of a message. Unknown ones are left out. */
 function messageFields(event: MessageDone): Record<string, unknown> {
   const { edits } = event
   return known({
@@ -92,7 +94,7 @@ function known(fields: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
 }
 
-/** Header fields as a person reads them; recipients have no encoded words. */
+/** Header fields in readable form. Recipients have no encoded words. */
 function contentFields(content: MessageContent): Record<string, readonly string[]> {
   return Object.fromEntries(
     Object.entries(content).map(([name, values]) => [
@@ -104,7 +106,7 @@ function contentFields(content: MessageContent): Record<string, readonly string[
   )
 }
 
-/** To a tenth of a millisecond. */
+/** Rounded to a tenth of a millisecond. */
 function rounded(milliseconds: number): number {
   return Math.round(milliseconds * 10) / 10
 }

@@ -5,57 +5,62 @@ import { observe } from '../diagnostics/channels.ts'
 import type { EditCounts } from '../diagnostics/edit-counts.ts'
 import type { Logger } from '../diagnostics/log.ts'
 
-/** The metrics of one process as plain JSON, to be sent from a worker and summed up. */
+/** The metrics of one process as plain JSON. A worker can send it, and {@link mergeMetrics} adds several. */
 export type MetricsSnapshot = readonly object[]
 
+/** The metrics of this process. */
 export interface Metrics {
-  /** of {@link text}: the text format of Prometheus, version 0.0.4 */
+  /** content type of {@link text}: the text format of Prometheus, version 0.0.4 */
   readonly contentType: string
-  /** for `/metrics` */
+  /** Returns the text for `/metrics`. */
   text(): Promise<string>
-  /** what {@link mergeMetrics} takes */
+  /** Returns the metrics for {@link mergeMetrics}. */
   snapshot(): Promise<MetricsSnapshot>
-  /** Counts no more. */
+  /** Stops counting. */
   close(): void
 }
 
+/** Options of {@link collectMetrics}. */
 export interface MetricsOptions {
   /**
-   * A histogram of how long handlers take, by stage. It is the only part that costs something for each
-   * header field of a filter of events: about half a microsecond.
+   * Whether to collect a histogram of the time of handlers, by stage. It is the only part with a cost for each header
+   * field of a filter of events: about half a microsecond.
    * @default true
    */
   readonly stages?: boolean | undefined
   /**
-   * Also memory, CPU, descriptors and garbage collection of the process, as prom-client has them. For
-   * one collection of a process: what it installs stays after `close`.
+   * Whether to collect memory, CPU, descriptors and garbage collection of the process with prom-client. Use it only once
+   * in a process, because what it installs stays after `close`.
    * @default false
    */
   readonly process?: boolean | undefined
   /**
-   * What messages and connections hold in memory, and how much they may: `() => server.memory`.
-   * @default without these two
+   * Returns the memory that messages and connections hold, and the limit: `() => server.memory`.
+   * @default none; then the two metrics of memory are missing
    */
   readonly memory?: (() => { readonly used: number; readonly limit: number }) | undefined
-  /** Where failures of counting go. @default as {@link observe} */
+  /** logger for errors in counting. @default as {@link observe} */
   readonly logger?: Logger | undefined
 }
 
-/** Seconds. Most handlers take microseconds; those that ask others have seconds. */
+/** Seconds. Most handlers take microseconds. Those that ask another service take seconds. */
 const STAGE_BUCKETS = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60, 300]
 const MESSAGE_BUCKETS = [0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
 const MESSAGE_VERDICTS = ['accept', 'reject', 'tempfail', 'discard', 'abort'] as const
 const OVERLOAD_ANSWERS = { tempfail: 'deferred', accept: 'accepted' } as const
-/** Milliseconds between two looks at the event loop. */
+/** Milliseconds between two checks of the event loop. */
 const LAG_INTERVAL = 50
 
 /**
- * Counts what the filters of this process do, from now on, in a registry of its own. Labels are words
- * of this package only (verdicts, stages, codes), so that nothing in mail can make new time series.
+ * Collects metrics of the filters of this process, from the call on. It uses a registry of its own. All labels are words
+ * of this package, such as verdicts, stages and codes, so that mail cannot create new time series.
  *
- * Needs the package `prom-client` (`npm install prom-client@15`), which is loaded at the call.
+ * It needs the package `prom-client` (`npm install prom-client@15`), which it loads when you call it.
  *
- * @throws UsageError MISSING_PACKAGE without it
+ *     const metrics = await collectMetrics({ memory: () => server.memory })
+ *     const telemetry = await serveTelemetry({ metrics })
+ *
+ * @throws UsageError MISSING_PACKAGE if prom-client is not installed
  */
 export async function collectMetrics(options: MetricsOptions = {}): Promise<Metrics> {
   const prom = await loadProm()
@@ -80,16 +85,16 @@ export async function collectMetrics(options: MetricsOptions = {}): Promise<Metr
 }
 
 /**
- * The text for `/metrics` of several processes together: counters, histograms and connections are
- * added; of the lag of event loops it is the worst.
+ * Merges the metrics of several processes into one text for `/metrics`. Counters, histograms and connections are added.
+ * Of the delays of the event loops, the longest is taken.
  */
 export async function mergeMetrics(snapshots: readonly MetricsSnapshot[]): Promise<string> {
   const { AggregatorRegistry } = await loadProm()
-  // The snapshots are read only; the type says less than that.
+  // The function only reads the snapshots, but its type does not say so.
   return AggregatorRegistry.aggregate(snapshots as object[][]).metrics()
 }
 
-/** Several snapshots as one. */
+/** Adds several snapshots to one. */
 export async function sumMetrics(
   snapshots: readonly MetricsSnapshot[],
 ): Promise<MetricsSnapshot> {
@@ -97,7 +102,7 @@ export async function sumMetrics(
   return AggregatorRegistry.aggregate(snapshots as object[][]).getMetricsAsJSON()
 }
 
-/** What still counts of a process that has ended: not how it was at the time. */
+/** The metrics of a process that are valid after its end: all but the gauges. */
 export const totalsOf = (snapshot: MetricsSnapshot): MetricsSnapshot =>
   snapshot.filter((metric) => (metric as { type?: string }).type !== 'gauge')
 
@@ -116,7 +121,7 @@ function counterIn(registry: Registry, { Counter }: Prom) {
 
 function observeConnections(prom: Prom, registry: Registry, logger?: Logger): () => void {
   const counter = counterIn(registry, prom)
-  /** Those that were open before are not counted, so their end is not either. */
+  /** Open connections. Those that were open before the call are not counted, so their end is not counted either. */
   const open = new Set<number>()
   const gauge = new prom.Gauge({
     name: 'tsmilter_connections_open',
@@ -133,12 +138,12 @@ function observeConnections(prom: Prom, registry: Registry, logger?: Logger): ()
   )
   const closed = counter(
     'tsmilter_connections_closed_total',
-    'Connections that have ended, by how',
+    'Connections that have ended, by reason',
     'reason',
   )
   const overload = counter(
     'tsmilter_connections_overload_total',
-    'Connections beyond maxConnections: deferred, accepted (unfiltered), or dropped without a word',
+    'Connections above maxConnections: deferred, accepted (unfiltered), or dropped without an answer',
     'answer',
   )
   const refusedConnections = counter(
@@ -184,20 +189,20 @@ function observeConnections(prom: Prom, registry: Registry, logger?: Logger): ()
 function observeMessages(prom: Prom, registry: Registry, logger?: Logger): () => void {
   const counter = counterIn(registry, prom)
   const messages = counter('tsmilter_messages_total', 'Messages, by verdict', 'verdict')
-  // Rates need the zero before the first one.
+  // A rate needs the zero before the first message.
   for (const verdict of MESSAGE_VERDICTS) messages.inc({ verdict }, 0)
   const seconds = new prom.Histogram({
     name: 'tsmilter_message_seconds',
-    help: 'Time from MAIL to the last word on a message',
+    help: 'Time from MAIL to the end of a message',
     buckets: MESSAGE_BUCKETS,
     registers: [registry],
   })
   const overload = counter(
     'tsmilter_messages_overload_total',
-    'Messages there was no memory for: deferred, or accepted (unfiltered)',
+    'Messages that found no memory: deferred, or accepted (unfiltered)',
     'answer',
   )
-  const bytes = counter('tsmilter_body_bytes_total', 'Bytes of bodies that have come')
+  const bytes = counter('tsmilter_body_bytes_total', 'Bytes of bodies received')
   const recipients = counter('tsmilter_recipients_total', 'Recipients, by answer', 'answer')
   const edits = counter('tsmilter_edits_total', 'Edits that were sent, by kind', 'kind')
   const countEdits = (counts: EditCounts): void => {
@@ -224,28 +229,28 @@ function observeTrouble(prom: Prom, registry: Registry, logger?: Logger): () => 
   const counter = counterIn(registry, prom)
   const errors = counter(
     'tsmilter_handler_errors_total',
-    'Handlers that have thrown or answered nonsense',
+    'Handlers that threw, or returned something that is not a verdict',
     'stage',
   )
   const timeouts = counter(
     'tsmilter_handler_timeouts_total',
-    'Handlers that have missed their deadline',
+    'Handlers that missed their deadline',
     'stage',
   )
   const interrupted = counter(
     'tsmilter_handler_interruptions_total',
-    'Handlers that were not waited for: message abandoned, connection gone, server stopped',
+    'Handlers that were cut off: message aborted, connection closed, server stopped',
     'stage',
   )
   const byCause = { exception: errors, deadline: timeouts, interrupted }
   const violations = counter(
     'tsmilter_protocol_errors_total',
-    'What mail servers, or others at the port, have sent against the protocol',
+    'Violations of the protocol by mail servers, or other programs that use the port',
     'code',
   )
   const spills = counter(
     'tsmilter_spills_total',
-    'Bodies that went to a temporary file: for their size, or since memory was used up',
+    'Bodies that were moved to a temporary file: because of their size, or because memory was short',
     'reason',
   )
   for (const reason of ['size', 'memory'] as const) spills.inc({ reason }, 0)
@@ -287,7 +292,7 @@ function showMemory(
   )
   gauge(
     'tsmilter_memory_limit_bytes',
-    'Bytes that they may hold (maxMemory)',
+    'Maximum bytes that messages and connections may hold in memory (maxMemory)',
     () => memory().limit,
   )
 }
@@ -295,7 +300,7 @@ function showMemory(
 function observeStages(prom: Prom, registry: Registry, logger?: Logger): () => void {
   const stages = new prom.Histogram({
     name: 'tsmilter_stage_seconds',
-    help: 'Time a handler takes, by stage',
+    help: 'Time of a handler, by stage',
     labelNames: ['stage'],
     buckets: STAGE_BUCKETS,
     registers: [registry],
@@ -310,8 +315,8 @@ function observeStages(prom: Prom, registry: Registry, logger?: Logger): () => v
 }
 
 /**
- * The longest the event loop has been busy since the metrics were read last: how late a timer is. Node's
- * own monitor loses what happens right after a reset.
+ * Measures the longest delay of the event loop since the metrics were last read, which is how late a timer fires. Node's
+ * own monitor misses delays right after a reset.
  */
 function watchLoop(prom: Prom, registry: Registry): () => void {
   let longest = 0
@@ -324,7 +329,7 @@ function watchLoop(prom: Prom, registry: Registry): () => void {
   timer.unref()
   const gauge = new prom.Gauge({
     name: 'tsmilter_event_loop_lag_seconds',
-    help: 'Longest delay of the event loop since the metrics were read last; of the worst worker',
+    help: 'Longest delay of the event loop since the metrics were last read; the worst of all workers',
     registers: [],
     aggregator: 'max',
     collect() {

@@ -10,17 +10,17 @@ import { refuseOthers, TRANSACTION_FIELDS, type Transaction } from '../mta/trans
 import { memoryChannel } from './memory-channel.ts'
 import { recordingLogger, type LogLine } from './recording.ts'
 
-/** How a message is delivered in a test: the message, the server, and the filter's options. */
+/** A message of a test, with the mail server that sends it and the options of the filter. */
 export interface TestTransaction extends Transaction, MtaClientOptions {
-  /** options the filter would be served with */
+  /** options of the filter, as for `serve` */
   readonly filter?: FilterOptions | undefined
 }
 
-/** An outcome of {@link deliver}, with what can only be seen inside the process. */
+/** An outcome of {@link deliver}, with facts that are only known within the process. */
 export interface TestOutcome extends Outcome {
-  /** what handlers have thrown, or answered that is no verdict; each became the policy's verdict */
+  /** errors of handlers: what they threw, or returned instead of a verdict; the error policy answered for each */
   readonly errors: readonly unknown[]
-  /** everything that was logged */
+  /** all lines that were logged */
   readonly log: readonly LogLine[]
 }
 
@@ -29,25 +29,25 @@ type SessionOptions = MtaClientOptions & { readonly filter?: FilterOptions | und
 const SESSION_OPTIONS: readonly string[] = [...CLIENT_OPTIONS, 'filter']
 const IN_TRANSACTION: ReadonlySet<string> = new Set(TRANSACTION_FIELDS)
 
-/** Keeps TypeScript from passing over an object that has no callback at all ("weak types"). */
+/** Makes TypeScript refuse an object without any callback, which it accepts for "weak types". */
 interface NotWeak {
   toString(): string
 }
 
-/** Milliseconds a filter has for one answer, if the test does not say otherwise. */
+/** Default of the milliseconds that a filter has for one answer. */
 const PATIENCE = 5_000
 
 /**
- * Sends one message through a filter, in memory, as Postfix or Sendmail would, and tells what becomes
- * of it. `filter` is what `serve` takes: it is called once for the SMTP session.
+ * Sends one message through a filter in memory, as Postfix or Sendmail would, and returns the outcome. `filter` is what
+ * `serve` takes. It is called once, for the SMTP session.
  *
  *     const outcome = await deliver(filter, { mta: 'sendmail', message: 'Subject: x\n\nhello\n' })
  *     assert.equal(outcome.verdict, 'accept', outcome.trace.toString())
  *
- * A filter that fails is not an exception but an outcome: `outcome.failure` has the reason,
- * `outcome.errors` what its handlers have thrown.
+ * If the filter fails, `deliver` does not throw. `outcome.failure` has the reason, and `outcome.errors` the errors of its
+ * handlers.
  *
- * @throws UsageError INVALID_OPTION also for a field that does not exist, INVALID_HANDLER
+ * @throws UsageError INVALID_OPTION, also for an unknown field; INVALID_HANDLER
  */
 export async function deliver<F extends Filter & NotWeak>(
   filter: () => F & Exact<F>,
@@ -63,7 +63,13 @@ export async function deliver<F extends Filter & NotWeak>(
   }
 }
 
-/** One SMTP session with a filter in memory, for several messages one after the other. */
+/**
+ * Opens an SMTP session with a filter in memory, for several messages one after the other.
+ *
+ *     await using session = await openSession(filter)
+ *     const first = await session.deliver({ message: 'Subject: one\n\nhello\n' })
+ *     const second = await session.deliver({ message: 'Subject: two\n\nhello\n' })
+ */
 export async function openSession<F extends Filter & NotWeak>(
   filter: () => F & Exact<F>,
   options: SessionOptions = {},
@@ -80,13 +86,13 @@ async function open<F extends Filter & NotWeak>(
   if (typeof filter !== 'function') {
     throw new UsageError(
       'INVALID_HANDLER',
-      `${caller} takes what defineFilter has made, or a function that makes the handlers of one SMTP session: ${caller}(() => ({ eom(ctx) { ... } })); it got ${filter === null ? 'null' : typeof filter}`,
+      `${caller} takes the result of defineFilter, or a function that returns the handlers of one SMTP session: ${caller}(() => ({ eom(ctx) { ... } })); it got ${filter === null ? 'null' : typeof filter}`,
     )
   }
   const log: LogLine[] = []
   const settings = {
     ...filterSettings({ logger: recordingLogger(log), ...options.filter }),
-    // The test knows which server it plays.
+    // The test itself says which mail server it plays.
     servers: new ServersMet(false),
   }
   const client = await MtaClient.over(memoryChannel(filter, settings), {
@@ -96,9 +102,11 @@ async function open<F extends Filter & NotWeak>(
   return new TestSession(client, log)
 }
 
+/** An SMTP session of {@link openSession}. */
 export class TestSession implements AsyncDisposable {
-  /** the mail server's side, for single commands */
+  /** the side of the mail server, for single commands */
   readonly client: MtaClient
+  /** all lines that were logged so far */
   readonly log: LogLine[]
 
   constructor(client: MtaClient, log: LogLine[]) {
@@ -106,7 +114,7 @@ export class TestSession implements AsyncDisposable {
     this.log = log
   }
 
-  /** The next message of the session. CONNECT is sent for the first, HELO where it has changed. */
+  /** Sends the next message of the session. CONNECT is sent before the first one, and HELO if it has changed. */
   async deliver(transaction: Transaction = {}): Promise<TestOutcome> {
     const start = this.log.length
     const outcome = await this.client.deliver(transaction)
@@ -114,7 +122,7 @@ export class TestSession implements AsyncDisposable {
     return { ...outcome, log, errors: log.flatMap(errorOf) }
   }
 
-  /** The end of the SMTP session; resolves when the filter's `close` has run. */
+  /** Ends the SMTP session. Resolves when the filter's `close` has run. */
   async close(): Promise<void> {
     await this.client.quit()
   }
@@ -124,7 +132,7 @@ export class TestSession implements AsyncDisposable {
   }
 }
 
-/** Level debug tells of handlers that fail when nobody waits for them any longer. */
+/** Lines of level debug are about handlers that failed after they were cut off, so they do not count. */
 function errorOf({ level, fields }: LogLine): unknown[] {
   return fields['err'] === undefined || level === 'debug' ? [] : [fields['err']]
 }

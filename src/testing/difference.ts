@@ -1,16 +1,18 @@
 import { lfToCrlf } from '../protocol/line-ends.ts'
 import { decodeText } from '../protocol/text.ts'
 
-/** Lines around a change that are shown. */
+/** Number of lines that are shown around a change. */
 const CONTEXT = 2
-/** Beyond this many lines a change is shown as a whole: comparing costs their product. */
+/** Above this number of lines, a change is shown as a whole, because the cost of comparing is their product. */
 const MAX_LINES = 2_000
 
 /**
- * What a filter has made of a message, line by line: `-` was there, `+` is there now. Empty if nothing
- * changed. Control characters, 8-bit bytes that are no UTF-8 and blanks at a line's end are made
- * visible; line ends are shown where they are not CRLF. Where `before` has bare LF alone, as a file of a test
- * has, and `after` CRLF, its line ends are read as CRLF: `deliver` sends it so.
+ * Shows what a filter changed in a message, line by line: `-` marks a removed line, `+` a new one. The result is empty if
+ * nothing changed. Control characters, bytes that are not UTF-8 and spaces at the end of a line are made visible. Line
+ * ends are shown if they are not CRLF. If `before` has only bare LF, as a file of a test does, and `after` has CRLF, the
+ * line ends of `before` are read as CRLF, because `deliver` sends them so.
+ *
+ *     assert.equal(difference(message, outcome.message), '')
  */
 export function difference(before: Uint8Array | string, after: Uint8Array | string): string {
   const file = onlyLf(before) && hasCrlf(after)
@@ -34,7 +36,7 @@ export function difference(before: Uint8Array | string, after: Uint8Array | stri
   return shown.join('\n')
 }
 
-/** The shortest list of changes, by the longest common subsequence. */
+/** The shortest list of changes, found with the longest common subsequence. */
 function changes(old: readonly string[], now: readonly string[]): string[] {
   if (old.length * now.length > MAX_LINES ** 2) {
     return [...old.map((line) => `- ${line}`), ...now.map((line) => `+ ${line}`)]
@@ -91,7 +93,7 @@ function visible(line: string): string {
       const code = one.codePointAt(0)!
       if (one === '\t') return '\\t'
       if (code < 0x20 || code === 0x7f) return escapeByte(code)
-      // A byte that is no UTF-8 (see decodeText).
+      // A byte that is not UTF-8 (see decodeText).
       return code >= 0xdc80 && code <= 0xdcff ? escapeByte(code - 0xdc00) : one
     },
   )

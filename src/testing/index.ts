@@ -1,6 +1,6 @@
 /**
- * `tsmilter/testing`: what a filter does to a message, found out with a function call. No mail
- * server, no socket; for any test runner.
+ * `tsmilter/testing`: tests what a filter does to a message with a function call, without a mail server or a socket. It
+ * works with any test runner.
  */
 import '../node-version.ts'
 

@@ -5,8 +5,8 @@ import type { ChannelListener, OpenChannel } from '../mta/channel.ts'
 import type { Transport } from '../session/events.ts'
 
 /**
- * A filter at the other end of a channel without a socket: the same session as behind a server. Bytes
- * arrive in a turn of their own, as they do from a socket.
+ * A channel in memory with a filter at its other end, in the same session as behind a server. Bytes arrive in a separate
+ * microtask, because bytes from a socket do not arrive during the write either.
  */
 export function memoryChannel(factory: FilterFactory, settings: FilterSettings): OpenChannel {
   return (listener) => {
@@ -24,7 +24,7 @@ export function memoryChannel(factory: FilterFactory, settings: FilterSettings):
         queueMicrotask(() => {
           if (closed || link.closed) return
           link.bytesReceived += bytes.length
-          // As behind a server: what was borrowed does not stay.
+          // As behind a server, borrowed bytes are overwritten after the call.
           const memory = Buffer.from(bytes)
           session.receiveBorrowed(memory, memory.length)
           memory.fill(LENT_NO_MORE)
@@ -36,7 +36,7 @@ export function memoryChannel(factory: FilterFactory, settings: FilterSettings):
   }
 }
 
-/** What a filter finds that has kept a chunk it was borrowed. */
+/** The byte that fills a borrowed chunk after the call, so that a filter that keeps it finds wrong bytes. */
 const LENT_NO_MORE = 0x3f
 
 class MemoryLink implements Transport {
@@ -62,10 +62,10 @@ class MemoryLink implements Transport {
     queueMicrotask(() => this.#listener.closed())
   }
 
-  /** The client takes everything at once. */
+  /** The client takes all output at once. */
   drained(): undefined {}
 
-  /** The client waits for each answer: what is under way never grows. */
+  /** The client waits for each reply, so the waiting input never grows. */
   pause(): void {}
   resume(): void {}
 }

@@ -1,10 +1,10 @@
 import type { Logger, LogLevel } from '../diagnostics/log.ts'
 
-/** A line a filter has logged, or that was logged about it. */
+/** A line that a filter logged, or that was logged about it. */
 export interface LogLine {
   readonly level: LogLevel
   readonly message: string
-  /** `err` holds what a handler threw */
+  /** the fields of the line; `err` is what a handler threw */
   readonly fields: Readonly<Record<string, unknown>>
 }
 

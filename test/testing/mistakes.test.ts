@@ -20,7 +20,7 @@ describe('mistakes in a test', () => {
     it(`a filter that is ${filter === null ? 'null' : typeof filter}`, async () => {
       const expected = usage(
         'INVALID_HANDLER',
-        /takes what defineFilter has made, or a function/,
+        /takes the result of defineFilter, or a function/,
       )
       await assert.rejects(deliver(wrong(filter)), expected)
       await assert.rejects(openSession(wrong(filter)), expected)
