@@ -67,8 +67,8 @@ import type { Action, DataSize } from '../protocol/constants.ts'
 import type { Duration, Size } from './units.ts'
 `,
     ...[...choicesOf(OPTIONS)].map(
-      ([name, words]) =>
-        `export type ${name} = ${words.map((word) => `'${word}'`).join(' | ')}\n`,
+      ([name, option]) =>
+        `/** The option \`${option.name}\`: ${option.text}. */\nexport type ${name} = ${option.kind.schema.enum.map((word) => `'${word}'`).join(' | ')}\n`,
     ),
     ...typedGroups(GROUPS).map(([name, group]) => groupType(name, group, OPTIONS)),
     ...GIVEN.map((one) => interfaceOf(one, OPTIONS, GROUPS)),
@@ -92,13 +92,13 @@ import type { ${named.join(', ')} } from './types.ts'
   ].join('\n')
 }
 
-/** Choices with a name of their own. */
+/** The options whose choices are a named type, by that name. */
 const choicesOf = (options) =>
   new Map(
     options
       .filter(({ kind }) => kind.schema.enum !== undefined && /^[A-Z]/.test(kind.type))
       .filter(({ kind }) => kind.type !== 'DataSize')
-      .map(({ kind }) => [kind.type, kind.schema.enum]),
+      .map((option) => [option.kind.type, option]),
   )
 const typedGroups = (groups) =>
   Object.entries(groups).filter(([, { type }]) => type !== undefined)

@@ -3,8 +3,10 @@ import type { Stage } from '../protocol/stages.ts'
 import type { Action, DataSize } from '../protocol/constants.ts'
 import type { Duration, Size } from './units.ts'
 
+/** The option `overload`: answer to mail above maxConnections or maxMemory; with accept, it passes unfiltered. */
 export type OverloadAnswer = 'tempfail' | 'accept'
 
+/** The option `onError`: answer to mail when a handler fails. */
 export type ErrorPolicy = 'tempfail' | 'reject' | 'continue' | 'accept'
 
 /**

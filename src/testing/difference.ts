@@ -12,7 +12,7 @@ const MAX_LINES = 2_000
  * ends are shown if they are not CRLF. If `before` has only bare LF, as a file of a test does, and `after` has CRLF, the
  * line ends of `before` are read as CRLF, because `deliver` sends them so.
  *
- *     assert.equal(difference(message, outcome.message), '')
+ *     assert.equal(difference(message, outcome.message!), '')
  */
 export function difference(before: Uint8Array | string, after: Uint8Array | string): string {
   const file = onlyLf(before) && hasCrlf(after)
@@ -88,7 +88,7 @@ function linesOf(text: Uint8Array | string): string[] {
 
 function visible(line: string): string {
   const shown = Array.from(
-    line.replace(/ +$/, (blanks) => '·'.repeat(blanks.length)),
+    line.replace(/ +$/, (spaces) => '·'.repeat(spaces.length)),
     (one) => {
       const code = one.codePointAt(0)!
       if (one === '\t') return '\\t'
