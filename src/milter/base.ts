@@ -30,9 +30,9 @@ import type { Logger } from '../diagnostics/log.ts'
 import type { ServerFacts } from './mail-server/server-facts.ts'
 
 /**
- * A filter as a class, one object for each SMTP session. Every callback is there and does nothing;
- * those a subclass overrides are the events the mail server is asked to send. Keep state in fields,
- * and set what belongs to a message anew in `envfrom`.
+ * A filter as a class, with one object for each SMTP session. The callbacks of `Base` do nothing. The mail server is
+ * asked to send the events whose callbacks you override. Keep state in fields, and reset the state of a message in
+ * `envfrom`.
  *
  *     class Tag extends Base {
  *       override eom() { this.addHeader('X-Seen', 'yes') }
@@ -49,34 +49,46 @@ export class Base extends Editing implements FilterObjectSource {
 
   // ---- callbacks, to be overridden
 
+  /** Called before any other callback; few filters need it. An error here refuses the connection. */
   negotiate(
     _offer: Offer,
   ): NegotiationRequest | undefined | void | Promise<NegotiationRequest | undefined | void> {}
+  /** A client has connected. `address` is undefined if the family is `unknown`. */
   connect(
     _hostname: string,
     _family: AddressFamily,
     _address: string | undefined,
     _port: number | undefined,
   ): ConnectionAnswer {}
+  /** The client has sent HELO or EHLO, with this name. */
   helo(_name: string): ConnectionAnswer {}
-  /** `sender` as the client wrote it, with brackets; then ESMTP parameters. */
+  /** A message begins. `sender` is as the client wrote it, with brackets; ESMTP parameters follow. */
   envfrom(_sender: string, ..._parameters: string[]): MessageAnswer {}
+  /** One recipient. "reject" and "tempfail" are for this recipient only; "accept" and "discard" for the message. */
   envrcpt(_recipient: string, ..._parameters: string[]): MessageAnswer {}
+  /** The client has sent DATA; the header follows. */
   data(): MessageAnswer {}
+  /** One header field. `value` begins after the colon and one space, if there is one. */
   header(_name: string, _value: string): MessageAnswer {}
+  /** The header is complete; the body follows. */
   eoh(): MessageAnswer {}
+  /** A piece of the body, at most 65,535 bytes. It can begin and end anywhere. You may keep it. */
   body(_chunk: Buffer): BodyAnswer {}
+  /** The message is complete. You can edit it only here. */
   eom(): MessageAnswer {}
+  /** The mail server has aborted the message. */
   abort(): void | Promise<void> {}
+  /** The SMTP session is over. This is the last call of every connection, and sometimes the only one. */
   close(_reason: CloseReason): void | Promise<void> {}
+  /** The client has sent an SMTP command that the mail server does not know. */
   unknown(_line: string): ConnectionAnswer {}
 
-  // ---- what holds now
-  // While a callback that missed its deadline still runs, nobody can tell who asks after an `await`: then
-  // what belongs to a message is not shown, rather than another message's.
+  // ---- facts of the current callback
+  // A callback that missed its deadline may still run. After an `await`, `this` cannot tell which of the two
+  // callbacks asks. The facts of a message then throw, so that no callback gets those of another message.
 
   /**
-   * The context of the callback that runs: of the message, or between messages of the connection.
+   * The context of the current callback: that of the message, or of the connection between messages.
    * @throws UsageError HANDLER_OVERRAN after an `await`, while an earlier callback that missed its deadline runs
    */
   get context(): ConnectionContext {
@@ -84,11 +96,12 @@ export class Base extends Editing implements FilterObjectSource {
     return this.#latest()
   }
 
-  /** A number of its own for each connection of this process. */
+  /** A number that no other connection of this process has. */
   get id(): number {
     return this.#latest().id
   }
 
+  /** The SMTP client: its host name, address and HELO name. */
   get connection(): ClientConnection {
     return this.#latest().connection
   }
@@ -99,14 +112,17 @@ export class Base extends Editing implements FilterObjectSource {
   }
 
   /**
-   * Of the message: see `MessageContext`.
+   * The sender of the message: see `MessageContext`.
    * @throws UsageError HANDLER_OVERRAN as `context`, NOT_READ, WRONG_STAGE between messages
    */
   get sender(): EnvelopeAddress {
     return this.#ofMessage('sender').sender
   }
 
-  /** @throws as `sender`; MilterError MESSAGE_TOO_LARGE */
+  /**
+   * The recipients of the message that were not refused: see `MessageContext`.
+   * @throws as `sender`; MilterError MESSAGE_TOO_LARGE
+   */
   get recipients(): readonly EnvelopeAddress[] {
     return this.#ofMessage('recipients').recipients
   }
@@ -114,7 +130,7 @@ export class Base extends Editing implements FilterObjectSource {
   #ofMessage(what: string): LiveMessageContext {
     const { context } = this
     if (context instanceof LiveMessageContext) return context
-    throw new UsageError('WRONG_STAGE', `${what} is that of a message; there is none now`)
+    throw new UsageError('WRONG_STAGE', `${what} belongs to a message, and there is none now`)
   }
 
   /** Version, actions and steps agreed with the mail server. */
@@ -122,31 +138,38 @@ export class Base extends Editing implements FilterObjectSource {
     return this.#latest().negotiated
   }
 
-  /** Lines carry the queue id where it is known whose they are. */
+  /** Its lines carry the queue id if it is known which message they belong to. */
   get log(): Logger {
     return this.#isSure() ? this.#latest().log : this.#latest().connectionLog
   }
 
   /**
-   * Fires when the work of the callback that runs is pointless. Ask before the first `await`: after it, while an
-   * earlier callback that missed its deadline still runs, this is the signal of that one, so that it ends.
+   * Fires when the work of the current callback has become pointless. Get it before the first `await`. After an
+   * `await`, while an earlier callback that missed its deadline still runs, this is the signal of that earlier one,
+   * so that it ends.
    */
   get signal(): AbortSignal {
     return this.#isSure() ? this.#latest().signal : (this.#left ?? this.#latest()).signal
   }
 
-  /** @throws UsageError HANDLER_OVERRAN as `context` */
+  /**
+   * The mail server's queue id of the message, once it is known (Postfix: from the second RCPT or DATA).
+   * @throws UsageError HANDLER_OVERRAN as `context`
+   */
   get queueId(): string | undefined {
     return this.context.queueId
   }
 
-  /** @throws UsageError HANDLER_OVERRAN as `context` */
+  /**
+   * All current macros, by name without braces.
+   * @throws UsageError HANDLER_OVERRAN as `context`
+   */
   get macros(): ReadonlyMap<string, string> {
     return this.context.macros
   }
 
   /**
-   * The value of a macro, with or without braces.
+   * The current value of a macro, by name with or without braces; undefined if it has none.
    * @throws UsageError HANDLER_OVERRAN as `context`
    */
   macro(name: string): string | undefined {
@@ -159,14 +182,20 @@ export class Base extends Editing implements FilterObjectSource {
     return this.#context
   }
 
-  /** Whoever asks is the callback that was called last. */
+  /** Whether the caller is certainly the callback that was called last. */
   #isSure(): boolean {
     return this.#starting || this.#overrunning === 0
   }
 
   /**
-   * The SMTP reply for the REJECT (5xx) or TEMPFAIL (4xx) that this callback returns. It holds for
-   * this callback alone; returning `reply(...)` does the same in one step.
+   * Sets the SMTP reply for the REJECT (5xx) or TEMPFAIL (4xx) that this callback returns. It is for this call
+   * only. Returning `reply(...)` does the same in one step.
+   *
+   *     override envrcpt(recipient: string) {
+   *       this.setReply(550, '5.1.1', 'No such user')
+   *       return REJECT
+   *     }
+   *
    * @throws UsageError INVALID_REPLY
    */
   setReply(
@@ -181,6 +210,7 @@ export class Base extends Editing implements FilterObjectSource {
 
   // ---- in eom only, as the edits; see EndOfMessageContext
 
+  /** Asks the mail server to keep waiting. You need not call it in slow callbacks: it is sent every 5 seconds. */
   progress(): void {
     this.#editor('progress').progress()
   }
@@ -259,10 +289,10 @@ export class Base extends Editing implements FilterObjectSource {
     }
 
     #answer(result: unknown): unknown {
-      // A thenable of any kind; whether it is one must be asked where what it throws is caught, which is here.
+      // A thenable of any kind. `isThenable` can throw, and errors are caught here.
       if (isThenable(result)) {
         const call = this.#count
-        // What a call sets that was cut off is not for the one that runs by then.
+        // The reply that a cut-off call has set is not for the call that runs by then.
         const settled = (value: unknown): unknown =>
           call === this.#count ? this.#withReply(value) : value
         return Promise.prototype.then.call(Promise.resolve(result), settled)
@@ -288,5 +318,5 @@ export class Base extends Editing implements FilterObjectSource {
 const overran = (what: string, advice: string): UsageError =>
   new UsageError(
     'HANDLER_OVERRAN',
-    `${what}: a callback of this object ran into its deadline and still runs, so nobody can tell which message this is for; ${advice}`,
+    `${what}: a callback of this object missed its deadline and still runs, so it is not known which message this is for; ${advice}`,
   )

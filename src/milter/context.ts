@@ -13,7 +13,7 @@ import { Scope } from './scope.ts'
 import { serverFacts, type ServerFacts } from './mail-server/server-facts.ts'
 import type { ServerAtHand } from './mail-server/servers-met.ts'
 
-/** The SMTP client. */
+/** The SMTP client of the connection, as the mail server describes it. */
 export interface ClientConnection {
   /** verified host name, `[address]` or `unknown`; empty if the mail server sent no CONNECT */
   readonly hostname: string
@@ -25,30 +25,32 @@ export interface ClientConnection {
   readonly helo: string | undefined
 }
 
-/** What every handler can ask. */
+/** The context of every handler; `negotiate` has nothing more. */
 export interface NegotiateContext {
-  /** a number of its own for each connection of this process */
+  /** a number that no other connection of this process has */
   readonly id: number
-  /** lines carry the connection's id, and the queue id once there is one */
+  /** Its lines carry the id of the connection, and the queue id once it is known. */
   readonly log: Logger
   /**
-   * Fires when the connection is over, or this handler has missed its deadline. Each call of a handler has a
-   * signal of its own: a deadline does not end what an earlier handler has started.
+   * Fires when the connection is over, or when this handler has missed its deadline. Each call of a handler has
+   * its own signal: a deadline does not end the work that an earlier handler started.
    */
   readonly signal: AbortSignal
 }
 
+/** The context of `connect`, `helo`, `unknown` and `close`. */
 export interface ConnectionContext extends NegotiateContext {
+  /** the SMTP client: its host name, address and HELO name */
   readonly connection: ClientConnection
   /** what was agreed with the mail server: version, actions, steps */
   readonly negotiated: Choice
-  /** the value of a macro that holds now, with or without braces; undefined if it has none */
+  /** The current value of a macro, by name with or without braces; undefined if it has none. */
   macro(name: string): string | undefined
-  /** all macros that hold now, by name without braces */
+  /** all current macros, by name without braces */
   readonly macros: ReadonlyMap<string, string>
   /**
-   * the mail server's id of the message, once it has one (Postfix: from the second RCPT or DATA), up to
-   * 1,000 characters of it
+   * The mail server's queue id of the message, once it is known (Postfix: from the second RCPT or DATA). At most
+   * the first 1,000 characters of it.
    */
   readonly queueId: string | undefined
   /** the mail server: which one, its version, its known defects */
@@ -56,47 +58,50 @@ export interface ConnectionContext extends NegotiateContext {
 }
 
 /**
- * Of one message; the next message has another. `signal` also fires when it is abandoned. A handler that has
- * missed its deadline keeps its context; what comes of the message after that has another one.
+ * The context of one message; the next message has another. `signal` also fires when the mail server aborts the
+ * message. A handler that has missed its deadline keeps its context. Later handlers of the message get a new one.
  */
 export interface MessageContext extends ConnectionContext {
   /**
-   * Of MAIL. It is there in a filter that has a handler `envfrom`, or the mark `withEnvelope` on any.
-   * @throws UsageError NOT_READ in others, which are not sent it
+   * The sender, from MAIL. You have it if the filter has a handler `envfrom`, or the mark `withEnvelope` on any
+   * handler.
+   * @throws UsageError NOT_READ in other filters, because the mail server does not send MAIL to them
    */
   readonly sender: EnvelopeAddress
   /**
-   * Those of RCPT that were not refused; at `envrcpt` those before this one. They are there in a filter that
-   * has a handler `envrcpt`, or the mark `withEnvelope` on any.
-   * @throws UsageError NOT_READ in others, which are not sent them
+   * The recipients that were not refused, from RCPT; at `envrcpt`, those before the current one. You have them if
+   * the filter has a handler `envrcpt`, or the mark `withEnvelope` on any handler.
+   * @throws UsageError NOT_READ in other filters, because the mail server does not send RCPT to them
    * @throws MilterError MESSAGE_TOO_LARGE if there are more than `limits.recipients`
    */
   readonly recipients: readonly EnvelopeAddress[]
 }
 
+/** The context of `envrcpt`. */
 export interface RecipientContext extends MessageContext {
-  /** the one that this is about */
+  /** the recipient of this call */
   readonly recipient: EnvelopeAddress
-  /** the mail server refuses this recipient itself; seen only with the mark `rejectedRecipients` */
+  /** true if the mail server itself refuses this recipient; you see that only with the mark `rejectedRecipients` */
   readonly rejectedByServer: boolean
 }
 
+/** The context of `header`. */
 export interface HeaderContext extends MessageContext {
   /**
-   * The field's bytes, for signers: `name:value` with the value exactly as it stands in the message
-   * (folds are LF). `exact` is false where the mail server cannot tell whether a space followed the
-   * colon; then one is assumed.
+   * The bytes of the field, for signers: `name:value`, with the value exactly as it stands in the message (folds
+   * are LF). If the mail server cannot tell whether a space followed the colon, `exact` is false and a space is
+   * assumed.
    */
   readonly raw: { readonly name: Buffer; readonly value: Buffer; readonly exact: boolean }
 }
 
 /**
- * End of message: the only place for edits. Each is checked at the call, with a UsageError for what
- * cannot be sent, and all go out together with a verdict that lets the message pass; with any other
- * verdict they are dropped.
+ * The context of `eom`, the only handler that can edit the message. Each edit is checked when you call it: an
+ * edit that cannot be sent throws a UsageError. The edits go out together, with a verdict that lets the message
+ * pass. With any other verdict they are dropped.
  */
 export interface EndOfMessageContext extends MessageContext, MessageEdits {
-  /** Asks the mail server to wait on. Slow handlers need not call it: it is sent every 5 seconds. */
+  /** Asks the mail server to keep waiting. You need not call it in slow handlers: it is sent every 5 seconds. */
   progress(): void
 }
 
@@ -130,8 +135,8 @@ export class LiveConnectionContext extends Editing implements ConnectionContext 
   // ---- set by the conversation
 
   /**
-   * The handler that was called with this context is not waited for any longer, and keeps it.
-   * @returns the context of what comes next
+   * The handler that was called with this context was cut off, and keeps it.
+   * @returns the context of the events that follow
    */
   split(reason: InterruptedError): LiveConnectionContext {
     const next = this.successor()
@@ -142,12 +147,12 @@ export class LiveConnectionContext extends Editing implements ConnectionContext 
   }
 
   protected successor(): LiveConnectionContext {
-    // What its handler sees from now on would be of messages it knows nothing of.
+    // Its handler must not see later messages, which it knows nothing of.
     this.finish()
     return new LiveConnectionContext(this.state)
   }
 
-  /** It is over: macros of what comes next are not its own. */
+  /** It is over: macros of later events do not belong to it. */
   finish(): void {
     this.#over = true
   }
@@ -197,7 +202,7 @@ export class LiveConnectionContext extends Editing implements ConnectionContext 
     return serverFacts(this.state.mailServer, (name) => this.macro(name))
   }
 
-  /** Without the queue id, for who cannot know whose it is. */
+  /** Without the queue id, for callers that cannot know which message it belongs to. */
   get connectionLog(): Logger {
     return this.state.log
   }
@@ -249,7 +254,7 @@ export class LiveMessageContext
 
   // ---- set by the conversation
 
-  /** A message that is over has nothing more to come but its clean-up, which is by the same object. */
+  /** After a message is over only its clean-up follows, which uses the same object. */
   override split(reason: InterruptedError): LiveConnectionContext {
     return this.scope.over ? this : super.split(reason)
   }
@@ -274,7 +279,7 @@ export class LiveMessageContext
     return this
   }
 
-  /** The handler is done or was cut off: its edits are as they are. */
+  /** The handler is done or was cut off: it can make no more edits. */
   endEdits(): void {
     this.#edits?.letGo()
     this.#edits = undefined

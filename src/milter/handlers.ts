@@ -18,7 +18,7 @@ import type {
   RecipientContext,
 } from './context.ts'
 
-/** What a handler may return, now or later: a verdict of its stage, or nothing for "continue". */
+/** What a handler may return, or a promise of it: a verdict that its event allows, or nothing for "continue". */
 export type Answer<Kinds extends VerdictKind> =
   Verdict<Kinds> | undefined | void | Promise<Verdict<Kinds> | undefined | void>
 
@@ -26,31 +26,31 @@ export type ConnectionAnswer = Answer<SessionVerdictKind>
 export type MessageAnswer = Answer<MessageVerdictKind>
 export type BodyAnswer = Answer<BodyVerdictKind>
 
-/** A filter's own word on the negotiation; what is left out is worked out from its handlers. */
+/** What a filter wants to negotiate. Anything you leave out follows from the handlers and their marks. */
 export interface NegotiationRequest {
   /** {@link Action} bits to ask for */
   readonly actions?: number | undefined
-  /** {@link Step} bits to ask for, instead of all those worked out */
+  /** {@link Step} bits to ask for, instead of those that follow from the handlers */
   readonly steps?: number | undefined
-  /** macros wanted at a stage, beside those of `symlist` marks */
+  /** macros to ask for at a stage, in addition to those of `symlist` marks */
   readonly macros?: Partial<Record<MacroStage, readonly string[]>> | undefined
 }
 
 /**
- * The callbacks of a filter for one SMTP connection. Which of them are there decides what the mail
- * server is asked to send. Each may be asynchronous; the next event comes when it is done.
+ * The callbacks of a filter for one SMTP session. The mail server is asked to send only the events that have a
+ * callback. Each may be asynchronous; the next event comes when it is done.
  *
  * Order: negotiate, connect, helo (again after STARTTLS), then for each message envfrom, envrcpt...,
  * data, header..., eoh, body..., and eom or abort; close at the end. `unknown` may come at any time.
  * A verdict other than "continue" ends the message: then neither eom nor abort follows.
  */
 export interface Handlers {
-  /** Before anything else; most filters do not need it. An error here refuses the connection. */
+  /** Called before any other callback; few filters need it. An error here refuses the connection. */
   negotiate?(
     ctx: NegotiateContext,
     offer: Offer,
   ): NegotiationRequest | undefined | void | Promise<NegotiationRequest | undefined | void>
-  /** A client has connected. `address` is undefined when the family is `unknown`. */
+  /** A client has connected. `address` is undefined if the family is `unknown`. */
   connect?(
     ctx: ConnectionContext,
     hostname: string,
@@ -58,31 +58,34 @@ export interface Handlers {
     address: string | undefined,
     port: number | undefined,
   ): ConnectionAnswer
+  /** The client has sent HELO or EHLO, with this name. */
   helo?(ctx: ConnectionContext, name: string): ConnectionAnswer
-  /** A message begins. `sender` as the client wrote it, with brackets; then ESMTP parameters. */
+  /** A message begins. `sender` is as the client wrote it, with brackets; ESMTP parameters follow. */
   envfrom?(ctx: MessageContext, sender: string, ...parameters: string[]): MessageAnswer
-  /** A refusal here is for this recipient only; "accept" and "discard" are for the message. */
+  /** One recipient. "reject" and "tempfail" are for this recipient only; "accept" and "discard" for the message. */
   envrcpt?(ctx: RecipientContext, recipient: string, ...parameters: string[]): MessageAnswer
+  /** The client has sent DATA; the header follows. */
   data?(ctx: MessageContext): MessageAnswer
   /**
-   * One header field. `value` begins behind the colon and one space, if there is one: so both mail servers have it. A
-   * second space or a tab is part of it; folds are LF and blank.
+   * One header field. `value` begins after the colon and one space, if there is one: both mail servers send it so. A
+   * second space or a tab is part of the value; folds are LF and a space or tab.
    */
   header?(ctx: HeaderContext, name: string, value: string): MessageAnswer
+  /** The header is complete; the body follows. */
   eoh?(ctx: MessageContext): MessageAnswer
-  /** A piece of the body, 65,535 bytes at most, cut anywhere. It may be kept. */
+  /** A piece of the body, at most 65,535 bytes. It can begin and end anywhere. You may keep it. */
   body?(ctx: MessageContext, chunk: Buffer): BodyAnswer
-  /** The message is complete; only here it can be edited. */
+  /** The message is complete. You can edit it only here. */
   eom?(ctx: EndOfMessageContext): MessageAnswer
-  /** The message was abandoned. */
+  /** The mail server has aborted the message. */
   abort?(ctx: MessageContext): void | Promise<void>
-  /** The SMTP session is over; the last call of every connection, sometimes the only one. */
+  /** The SMTP session is over. This is the last call of every connection, and sometimes the only one. */
   close?(ctx: ConnectionContext, reason: CloseReason): void | Promise<void>
-  /** An SMTP command the mail server does not know. */
+  /** The client has sent an SMTP command that the mail server does not know. */
   unknown?(ctx: ConnectionContext, line: string): ConnectionAnswer
 }
 
-/** Refuses names that are no callbacks in plain handlers: a misspelt one would never be called. */
+/** Refuses names that are not callbacks in plain handlers: a misspelt one would never be called. */
 export type Exact<F> = {
   [Name in Exclude<keyof F, keyof Handlers>]: F extends { toFilterObject: unknown }
     ? unknown

@@ -1,6 +1,6 @@
 /**
- * Marks on handlers: they change what is negotiated, so they cannot be options of a call. Each works
- * as a decorator of a class method and as a wrapper of a function:
+ * Marks on handlers. They change what is negotiated, so they cannot be options of a call. Each works as a decorator
+ * of a class method and as a wrapper of a function:
  *
  *     class Filter extends Base { \@noReply override header(name: string, value: string) { ... } }
  *     const handlers = { header: noReply((ctx, name, value) => { ... }) }
@@ -66,7 +66,7 @@ function wrongStage(what: string, name: string): UsageError {
 const FITS: Readonly<Record<string, string>> = {
   noReply: `only these can go without a reply: ${optionalStages()}`,
   noCallback: `only these can be declined: ${optionalStages()}`,
-  symlist: 'macros can be asked for at connect, helo, envfrom, envrcpt, data, eoh and eom',
+  symlist: 'you can ask for macros at connect, helo, envfrom, envrcpt, data, eoh and eom',
   rejectedRecipients: 'it belongs on envrcpt',
   headerLeadingSpace: 'it belongs on header',
   borrowed: 'it belongs on body',
@@ -86,13 +86,13 @@ const ALLOWED: Readonly<Record<keyof Marks, (stage: Stage) => boolean>> = {
   envelope: (stage) => STAGES[stage].verdicts.includes('discard'),
 }
 
-/** Of marks that are called otherwise than what they set. */
+/** The names of marks that differ from their keys. */
 const NAMES: Partial<Record<keyof Marks, string>> = {
   macros: 'symlist',
   envelope: 'withEnvelope',
 }
 
-/** Finds marks on the wrong stage; wrappers do not know where their function will go. */
+/** Throws for a mark on the wrong stage: a wrapper does not know which handler its function will be. */
 export function checkMarks(stage: Stage, marks: Marks): void {
   for (const key of Object.keys(marks) as (keyof Marks)[]) {
     if (!ALLOWED[key](stage)) throw wrongStage(NAMES[key] ?? key, stage)
@@ -100,11 +100,14 @@ export function checkMarks(stage: Stage, marks: Marks): void {
 }
 
 /**
- * The handler never answers its event, so the mail server does not wait for one: that saves a round
- * trip each time. Returning a verdict does not compile. Where the mail server cannot do without an
- * answer, "continue" is given for it. Should the handler fail, or return a verdict that ends the message, the message
- * gets the one of `onError`, at its next event that has an answer. At `connect` that is every message of the SMTP
- * session, at `helo` or `unknown` between messages the next one.
+ * The handler never answers its event, so the mail server does not wait for it. That saves a round trip each time.
+ * Returning a verdict does not compile. If the mail server needs an answer, it gets "continue".
+ *
+ * If the handler fails, or returns a verdict that ends the message, the message gets the verdict of `onError` at its
+ * next event that has an answer. After a failure at `connect` every message of the SMTP session gets it; after one at
+ * `helo` or `unknown` between messages, the next message.
+ *
+ *     const handlers = { header: noReply((ctx, name, value) => { ... }) }
  */
 export function noReply<
   This,
@@ -114,7 +117,10 @@ export function noReply<
   return mark('noReply', handler, { noReply: true }, context, ALLOWED.noReply)
 }
 
-/** The handler is there and the event is declined all the same, for instance in a subclass. */
+/**
+ * Declines the event although there is a handler for it, for instance one that a subclass inherits. The mail server
+ * does not send it.
+ */
 export function noCallback<This, Args extends unknown[], Result>(
   handler: Handler<This, Args, Result>,
   context?: Decorator,
@@ -123,9 +129,12 @@ export function noCallback<This, Args extends unknown[], Result>(
 }
 
 /**
- * The macros wanted at this stage, instead of those the mail server is configured to send:
- * `symlist('i', 'auth_authen')`. Braces do not matter. At most 50; empty for none.
- * @throws UsageError INVALID_OPTION for a name that cannot be asked for
+ * Asks for these macros at this stage, instead of those that the mail server is configured to send. Names may have
+ * braces or not. You can ask for at most 50; an empty list asks for none.
+ *
+ *     const handlers = { eom: symlist('i', 'auth_authen')((ctx) => { ... }) }
+ *
+ * @throws UsageError INVALID_OPTION for a name that you cannot ask for
  */
 export function symlist(
   ...names: readonly string[]
@@ -139,8 +148,8 @@ export function symlist(
 }
 
 /**
- * On `envrcpt`: recipients that the mail server refuses itself are shown too. Its refusal stands,
- * whatever the handler answers; `ctx.rejectedByServer` tells them apart.
+ * On `envrcpt`: the handler also sees recipients that the mail server itself refuses. `ctx.rejectedByServer` is true
+ * for them. The refusal stands, whatever the handler answers.
  */
 export function rejectedRecipients<This, Args extends unknown[], Result>(
   handler: Handler<This, Args, Result>,
@@ -156,9 +165,10 @@ export function rejectedRecipients<This, Args extends unknown[], Result>(
 }
 
 /**
- * On a handler of a message: `ctx.sender` and `ctx.recipients` are there, though the filter has no handlers
- * `envfrom` and `envrcpt`. MAIL and RCPT are sent then, and get no reply where the mail server can do without,
- * so that they cost no round trip.
+ * On a handler of a message: you have `ctx.sender` and `ctx.recipients` without the handlers `envfrom` and `envrcpt`.
+ * The mail server then sends MAIL and RCPT. If it needs no reply to them, it gets none, and they cost no round trip.
+ *
+ *     const handlers = { eom: withEnvelope((ctx) => ctx.addHeader('X-Sender', ctx.sender.address)) }
  */
 export function withEnvelope<This, Args extends unknown[], Result>(
   handler: Handler<This, Args, Result>,
@@ -168,8 +178,8 @@ export function withEnvelope<This, Args extends unknown[], Result>(
 }
 
 /**
- * On `header`: `value` is everything after the colon, as it stands in the message, and header edits
- * of this filter are written just so: `' text'` where others write `'text'`.
+ * On `header`: `value` is everything after the colon, as it stands in the message. Header edits of this filter are
+ * written in the same way: give `' text'` where other filters give `'text'`.
  */
 export function headerLeadingSpace<This, Args extends unknown[], Result>(
   handler: Handler<This, Args, Result>,
@@ -185,11 +195,12 @@ export function headerLeadingSpace<This, Args extends unknown[], Result>(
 }
 
 /**
- * On `body`: the chunk is good until the handler returns, and is overwritten then, as in libmilter. It is
- * part of a buffer for all connections, so nothing is to be done with `chunk.buffer`, such as to send it to
- * a worker. Otherwise each chunk is copied, so that it can be kept: for a handler that only looks at it (a
- * hash, a search, a sum) the copy is most of what it costs. The handler must be synchronous; one that
- * answers with a promise has failed.
+ * On `body`: the chunk is valid until the handler returns, and is then overwritten, as in libmilter. It is part of a
+ * buffer that all connections share, so do not use `chunk.buffer`, for instance to send it to a worker. Without this
+ * mark each chunk is copied, so that you can keep it. If a handler only looks at the chunk (a hash, a search, a sum),
+ * the copy is the largest part of its cost. The handler must be synchronous; one that returns a promise has failed.
+ *
+ *     const handlers = { body: borrowed((ctx, chunk) => { hash.update(chunk) }) }
  */
 export function borrowed<This, Args extends unknown[], Result extends Verdict | Silence>(
   handler: Handler<This, Args, Result>,
@@ -198,21 +209,21 @@ export function borrowed<This, Args extends unknown[], Result extends Verdict | 
   return mark('borrowed', handler, { borrowed: true }, context, ALLOWED.borrowed)
 }
 
-/** Of a handler that keeps for later what it was borrowed for now. */
+/** The error of a `borrowed` handler that returns a promise. */
 export const keptTooLong = (): UsageError =>
   new UsageError(
     'INVALID_HANDLER',
     'a body handler marked borrowed has given a promise; its chunk is overwritten as soon as it returns, so it must be synchronous',
   )
 
-/** Of a handler that answers where nobody listens. */
+/** The error of a `noReply` handler that returns a verdict. */
 export const answeredUnasked = (stage: Stage, verdict: Verdict): UsageError =>
   new UsageError(
     'INVALID_VERDICT',
     `the handler of ${stage} is marked noReply and returned ${verdict.kind.toUpperCase()}; its event has no reply, so return nothing, or take the mark away`,
   )
 
-/** What a handler with bytes looks like to the rest: its bytes are text again. */
+/** The type that a handler with bytes has for the rest of the library: its bytes are text again. */
 type AsText<Args extends unknown[]> = {
   [I in keyof Args]: unknown extends Args[I]
     ? Args[I]
@@ -222,11 +233,11 @@ type AsText<Args extends unknown[]> = {
 }
 
 /**
- * On `envfrom`, `envrcpt` and `header`: how bytes that are not valid UTF-8 arrive. Header names are
- * always text.
+ * On `envfrom`, `envrcpt` and `header`: how the handler gets bytes that are not valid UTF-8. Header names are always
+ * text.
  * - `surrogateescape` (the default): each such byte is one of U+DC80..U+DCFF; nothing is lost
- * - `bytes`: a Buffer always
- * - `strict`: a string if all is valid UTF-8, otherwise a Buffer (envelope: all words)
+ * - `bytes`: always a Buffer
+ * - `strict`: a string if all of it is valid UTF-8, otherwise a Buffer (envelope: all words)
  * - `ignore`: such bytes are left out; `replace`: each is U+FFFD
  */
 export function decode(strategy: DecodeStrategy): {
