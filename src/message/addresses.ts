@@ -2,8 +2,10 @@ import { formatAddresses, type Address, type NewAddress } from '../mime/fields/m
 import type { MailHeaders } from './headers.ts'
 
 /**
- * The fields of a mail that hold addresses, as mailboxes and groups. What is read is the first field of a
- * name; what is set is the only one then, and an empty list takes it out.
+ * The address fields of a mail, as mailboxes and groups. You read the first field of a name. If you set one, it
+ * becomes the only one; an empty list removes it.
+ *
+ *     mail.addresses.replyTo = { name: 'Support', address: 'support@example.org' }
  */
 export class MailAddresses {
   readonly #headers: MailHeaders
@@ -54,12 +56,15 @@ export class MailAddresses {
     this.set('Bcc', addresses)
   }
 
-  /** Those of any other field, such as `Resent-To`. */
+  /** The addresses of any other field, such as `Resent-To`. */
   get(name: string): Address[] {
     return this.#headers.field(name)?.addresses ?? []
   }
 
-  /** @throws UsageError INVALID_ADDRESS, INVALID_HEADER_NAME, TOO_LONG, WRONG_STAGE */
+  /**
+   * Sets any other field, such as `Resent-To`.
+   * @throws UsageError INVALID_ADDRESS, INVALID_HEADER_NAME, TOO_LONG, WRONG_STAGE
+   */
   set(name: string, addresses: NewAddress | readonly NewAddress[]): void {
     const list = Array.isArray(addresses) ? (addresses as readonly NewAddress[]) : [addresses]
     const text = formatAddresses(list as readonly NewAddress[])

@@ -7,15 +7,17 @@ import type { EditGuard } from './edit-guard.ts'
 /** A new body from a stream: pieces of bytes, or of text. */
 export type BodyStream = AsyncIterable<Uint8Array | string> | Iterable<Uint8Array | string>
 
-/** What a body needs to become another one. */
+/** What {@link MailBody.replace} needs. */
 export interface BodySupply extends EditGuard {
-  /** a new, empty store; it goes with the message */
+  /** a new, empty store; it is freed with the message */
   newStore(): BodyStore
 }
 
 /**
- * The body of a mail: everything after the empty line, lines ended by CRLF. Large ones lie in a
- * temporary file (`limits.bodyMemory`), so iterate where you can: pieces have 65,535 bytes at most.
+ * The body of a mail: everything after the empty line, with CRLF line ends. A large body is kept in a temporary file
+ * (`limits.bodyMemory`), so iterate over it if you can. Pieces have at most 65,535 bytes.
+ *
+ *     for await (const piece of mail.body) hash.update(piece)
  */
 export class MailBody implements AsyncIterable<Buffer> {
   readonly #supply: BodySupply
@@ -36,19 +38,19 @@ export class MailBody implements AsyncIterable<Buffer> {
     this.#look = look
   }
 
-  /** Bytes. @throws UsageError NOT_READ */
+  /** The size in bytes. @throws UsageError NOT_READ */
   get size(): number {
     this.#needSent()
     return this.#store.size
   }
 
-  /** Whether this filter has put another one in its place. */
+  /** Whether this filter has replaced the body. */
   get replaced(): boolean {
     return this.#store !== this.#given
   }
 
   /**
-   * All of it. Do not change the bytes.
+   * The whole body in one Buffer. Do not change the bytes.
    * @throws UsageError NOT_READ
    * @throws MilterError BODY_GONE after the handler, whatever the size; SPILL_FAILED
    */
@@ -61,7 +63,7 @@ export class MailBody implements AsyncIterable<Buffer> {
     return bytes
   }
 
-  /** @throws as {@link bytes} */
+  /** Iterates over the body in pieces. @throws as {@link bytes} */
   async *[Symbol.asyncIterator](): AsyncGenerator<Buffer> {
     this.#needSent()
     this.#refuseLate()
@@ -72,7 +74,7 @@ export class MailBody implements AsyncIterable<Buffer> {
     }
   }
 
-  /** A new body is the filter's own, whatever it reads. */
+  /** The filter can always read a body that it has given itself. */
   #needSent(): void {
     if (!this.replaced) this.#look()
   }
@@ -91,14 +93,17 @@ export class MailBody implements AsyncIterable<Buffer> {
   }
 
   /**
-   * Another body; it can be given without having read the old one. In text a bare LF becomes CRLF; bytes are taken as they are, and must not change
-   * afterwards. A stream is read to its end here; until then the body is what it was, so that the
-   * stream may be made from it, and an error in it harms nothing: the promise rejects. If nobody waits
-   * for that promise, the handler has failed. Of several calls the last one counts.
+   * Replaces the body. You need not have read the old one. In text a bare LF becomes CRLF. Bytes are taken as they
+   * are, and must not change afterwards. If you call it several times, the last call counts.
    *
-   * The header stays as it is: what is given has to be in the charset, the transfer encoding and the
-   * structure that it names. Text is written as UTF-8. To change the text of a mail, take `mail.mime()` and
-   * `setText`, which writes the labels too.
+   * A stream is read to its end. Until then the body stays as it was, so the stream may read from it. If the stream
+   * fails, the body does not change and the promise rejects. If you do not wait for that promise, the handler fails.
+   *
+   * The header does not change: the new body must have the charset, transfer encoding and structure that the header
+   * names. Text is written as UTF-8. To change the text of a mail, use `mail.mime()` and `setText`, which also sets
+   * the header fields.
+   *
+   *     await mail.body.replace(Readable.from(lines))
    *
    * @throws UsageError WRONG_STAGE
    * @throws MilterError MESSAGE_TOO_LARGE, SPILL_FAILED
@@ -134,7 +139,7 @@ export class MailBody implements AsyncIterable<Buffer> {
     const text = new TextPieces()
     for await (const piece of data) {
       this.#supply.permit('body.replace', Action.CHGBODY)
-      // Another body has been given meanwhile.
+      // The filter has given another body meanwhile.
       if (turn !== this.#replacements) return
       const bytes = text.bytesOf(piece)
       if (bytes.length > 0) await store.add(bytes)
@@ -146,11 +151,11 @@ export class MailBody implements AsyncIterable<Buffer> {
     this.#writing = undefined
   }
 
-  /** For the library: the body at the end of the handler; rejects if that has failed unheard. */
+  /** For the library: the body at the end of the handler. Rejects if it failed and the filter did not wait for it. */
   async settled(): Promise<BodyStore> {
     const pending = this.#pending
     await pending?.work.catch((error: unknown) => {
-      // A filter that was told of it goes on with the body as it is.
+      // A filter that has handled the error goes on with the body as it is.
       if (!pending.heard) throw error
     })
     // The body that counts may be an earlier one.
@@ -174,24 +179,24 @@ export class MailBody implements AsyncIterable<Buffer> {
 
 const nothing = (): void => {}
 
-/** A new body on its way, and whether the filter wants to know how it ends. */
+/** A new body that is still being read, and whether the filter waits for it. */
 class Replacing {
   readonly work: Promise<void>
   heard = false
 
   constructor(work: Promise<void>) {
     this.work = work
-    // Whoever does not wait for it hears of a failure from `settled`.
+    // If the filter does not wait for it, `settled` reports the failure.
     work.catch(() => {})
   }
 
-  /** For the filter: `work`, and a note as soon as somebody waits for it. */
+  /** For the filter: `work`, which also sets `heard` when the filter waits for it. */
   get result(): Promise<void> {
     return new Listened(this.work, () => (this.heard = true))
   }
 }
 
-/** A promise that tells when somebody waits for it. */
+/** A promise that calls a listener when it is awaited. */
 class Listened extends Promise<void> {
   readonly #listener: () => void
 
@@ -201,7 +206,7 @@ class Listened extends Promise<void> {
     super.then(undefined, () => {})
   }
 
-  /** What `then` gives is a promise like any other. */
+  /** `then` returns an ordinary promise. */
   static override get [Symbol.species](): PromiseConstructor {
     return Promise
   }

@@ -4,48 +4,52 @@ import { filterSetOf } from './filter-set.ts'
 import { checkedFilter, type FilterDefinition, type ComposedFilter } from './definition.ts'
 import { Pipeline } from './pipeline.ts'
 
-/** A whole-message filter, or several as one. It is what `serve`, `runMilter` and `deliver` take. */
+/** A whole-message filter, or a composition of several. `serve`, `runMilter` and `deliver` take it. */
 export interface MessageFilter {
-  /** makes what one SMTP session needs; called by the library */
+  /** makes the object for one SMTP session; called by the library */
   (): FilterObjectSource
-  /** of a composition: the names of its filters, with ` + ` between them */
+  /** the name of the filter; for a composition, the names of its filters with ` + ` between them */
   readonly name: string
+  /** the filters of a composition, in order; a single filter has itself */
   readonly members: readonly ComposedFilter[]
 }
 
 /**
- * A filter that looks at whole messages and says what they should become.
+ * Makes a filter that looks at whole messages and edits them.
  *
  *     export default defineFilter({
  *       name: 'tag',
  *       message(mail) { mail.headers.append('X-Seen', 'yes') },
  *     })
  *
- * @throws UsageError INVALID_HANDLER, INVALID_OPTION for a definition that cannot be
+ * @throws UsageError INVALID_HANDLER, INVALID_OPTION for an invalid definition
  */
 export function defineFilter<State = undefined>(
   definition: FilterDefinition<State>,
 ): MessageFilter {
-  // What `state` makes is only handed back to the same definition.
+  // The state is only passed back to the definition that made it.
   return filterOf([checkedFilter(definition as unknown as FilterDefinition<unknown>)])
 }
 
 /**
- * Several filters on the same mail in one process, in order. They do to it what they would do one
- * after the other behind the mail server: each sees what those before it have made of it, the first
- * refusal wins, ACCEPT is for its filter alone; but the message comes only once.
+ * Makes one filter of several, which run in order in one process. The result is the same as if the mail server called
+ * one after the other: each sees the message as the filters before it have left it, the first refusal wins, and ACCEPT
+ * is for its own filter only. But the mail server sends the message only once.
+ *
+ *     export default compose(greylist, footer)
  */
 export function compose(...filters: readonly MessageFilter[]): MessageFilter {
   if (filters.length === 0) {
-    throw new UsageError('INVALID_OPTION', 'compose takes one filter or more; it got none')
+    throw new UsageError('INVALID_OPTION', 'compose takes at least one filter; it got none')
   }
   return filterOf(filters.flatMap(membersOf))
 }
 
 /**
- * A filter, or a composition, that sees all mail and never changes what becomes of it. What it would
- * have done is logged at level info: its verdict, and its edits. Mail waits for it at end of message,
- * 30 seconds at most.
+ * Makes a trial of a filter or a composition: it sees all mail, but its verdicts and edits have no effect. They are
+ * logged at level info instead. Mail waits for it at end of message, for at most 30 seconds.
+ *
+ *     export default compose(filter, shadow(candidate))
  */
 export function shadow(filter: MessageFilter): MessageFilter {
   return filterOf(membersOf(filter).map((member) => ({ ...member, shadow: true })))
@@ -55,7 +59,7 @@ function membersOf(filter: MessageFilter): readonly ComposedFilter[] {
   if (typeof filter !== 'function' || !Array.isArray(filter.members)) {
     throw new UsageError(
       'INVALID_OPTION',
-      'compose and shadow take what defineFilter has made; filters of events run beside each other as milters of the mail server',
+      'compose and shadow take filters made by defineFilter; run filters of events as separate milters of the mail server',
     )
   }
   return filter.members

@@ -22,67 +22,69 @@ import {
 } from './stage-context.ts'
 
 /**
- * A filter that looks at whole messages. A stage that is not declared costs no round trip, and what no
- * stage needs is not sent at all: without `message` there is no body, without `headers` and `message`
- * no header.
+ * A filter that looks at whole messages. A stage that you leave out costs no round trip. The mail server sends only
+ * the parts of a message that a stage needs: no body without `message`, and no header without `headers` or `message`.
  *
- * Verdicts are as for events: nothing returned goes on, `reply(...)`, REJECT, TEMPFAIL and DISCARD are
- * final; ACCEPT says that this filter is done with the message. At `recipient` a refusal is for that
- * recipient only.
+ * Verdicts are as for events. If a stage returns nothing, the message goes on. `reply(...)`, REJECT, TEMPFAIL and
+ * DISCARD are final. ACCEPT means that this filter is done with the message. At `recipient`, REJECT and TEMPFAIL are
+ * for that recipient only.
  */
 export interface FilterDefinition<State = undefined> {
-  /** stands in every log line */
+  /** the name of the filter in log lines */
   readonly name: string
-  /** makes what the stages of one message share, anew for each message */
+  /** makes the object that the stages of one message share; called for each message */
   readonly state?: (() => State) | undefined
   /** A client has connected. ACCEPT lets everything of this connection pass. */
   readonly connect?:
     ((connection: MailConnection, ctx: StageContext) => ConnectionAnswer) | undefined
+  /** The client has sent HELO or EHLO, with this name. */
   readonly helo?: ((name: string, ctx: StageContext) => ConnectionAnswer) | undefined
+  /** A message begins: the sender, from MAIL. */
   readonly sender?:
     ((sender: EnvelopeAddress, ctx: SenderStage<State>) => MessageAnswer) | undefined
+  /** One recipient, from RCPT. REJECT and TEMPFAIL are for this recipient only. */
   readonly recipient?:
     ((recipient: EnvelopeAddress, ctx: RecipientStage<State>) => MessageAnswer) | undefined
-  /** The header is complete and the body has not been sent: a refusal here saves it. */
+  /** The header is complete. If you reject the message here, the mail server does not send the body. */
   readonly headers?: ((mail: HeadersMail<State>) => MessageAnswer) | undefined
   /** The message is complete. */
   readonly message?: ((mail: Mail<State>) => MessageAnswer) | undefined
   /** The SMTP session is over. */
   readonly close?: ((ctx: StageContext) => void | Promise<void>) | undefined
   /**
-   * What the mail server is told if a stage throws, answers nonsense or misses its deadline; the edits
-   * of that stage are dropped.
+   * The verdict if a stage throws, returns something that is not a verdict, or misses its deadline. The edits of that
+   * stage are dropped.
    * @default the option `onError` of the server
    */
   readonly onError?: ErrorPolicy | undefined
   /**
-   * Milliseconds for one call of a stage; 0 for none but the server's (option `deadlines` there, which
-   * is for all filters together). For streams that replace a body too.
+   * Milliseconds for one call of a stage. With 0 only the deadline of the server applies (its option `deadlines`,
+   * which is for all filters together). A stream that replaces the body counts as part of the call.
    */
   readonly deadlines?: Partial<Record<FilterStage, number>> | undefined
   /**
-   * What the filter may change; nothing else is asked for, and other edits throw
-   * ACTION_NOT_NEGOTIATED.
+   * The parts of a message that the filter may change. The filter asks the mail server for these edits only, and
+   * other edits throw ACTION_NOT_NEGOTIATED.
    * @default everything its stages can change
    */
   readonly edits?: readonly EditKind[] | undefined
   /**
-   * What of the content the filter looks at: what no filter looks at is not sent, which makes a message
-   * cheaper by far. With `[]` there are envelope and macros, `append`, `prepend` and `insertFirst` of
-   * `headers`, and `body.replace`. The rest throws NOT_READ: all else of `body` needs `body`; all else of `headers`,
-   * and `rawHeader()`, need `headers`; and `raw()`, `rawChunks()` and `mime()` need both.
+   * The parts of the content that the filter looks at. The mail server does not send the other parts, which makes a
+   * message much cheaper. With `[]` you have envelope and macros, `append`, `prepend` and `insertFirst` of `headers`,
+   * and `body.replace`. The rest throws NOT_READ: all else of `body` needs `body`; all else of `headers`, and
+   * `rawHeader()`, need `headers`; and `raw()`, `rawChunks()` and `mime()` need both.
    * @default everything its stages can look at
    */
   readonly reads?: readonly ReadKind[] | undefined
   /**
-   * An edit the mail server has not granted: `fail` throws ACTION_NOT_NEGOTIATED at the call, `skip`
-   * leaves it out and logs a warning.
+   * What happens with an edit that the mail server has not granted: `fail` throws ACTION_NOT_NEGOTIATED at the call,
+   * `skip` leaves the edit out and logs a warning.
    * @default 'fail'
    */
   readonly onNotGranted?: 'fail' | 'skip' | undefined
-  /** macros it wants at a stage, besides those the mail server sends anyway */
+  /** macros to ask for at a stage, in addition to those that the mail server sends anyway */
   readonly macros?: Partial<Record<FilterStage, readonly string[]>> | undefined
-  /** Those that are given to the server (option `limits` there) go before these. */
+  /** Limits of one message. Those of the server (its option `limits`) override these. */
   readonly limits?: Partial<MessageLimits> | undefined
 }
 
@@ -101,7 +103,7 @@ const OPTIONS: ReadonlySet<string> = new Set([
 
 /** A definition, checked once. */
 export interface ComposedFilter extends FilterFacts {
-  // Each definition has a state of its own type; here it is only handed through.
+  // Each definition has its own type of state; here it is only passed on.
   readonly definition: FilterDefinition<unknown>
 }
 
@@ -112,7 +114,7 @@ export function checkedFilter(definition: FilterDefinition<unknown>): ComposedFi
   }
   const { name, edits, macros = {}, onError, onNotGranted } = definition
   if (typeof name !== 'string' || name === '') {
-    throw invalidOption('name', name, 'what the filter is called in log lines')
+    throw invalidOption('name', name, 'the name of the filter in log lines')
   }
   const where = `of the filter ${JSON.stringify(name)}`
   for (const [key, value] of Object.entries(definition)) {
@@ -171,7 +173,7 @@ function readsOf(
     if (!possible.has(kind)) {
       throw new UsageError(
         'INVALID_HANDLER',
-        `"reads" ${where} has ${JSON.stringify(kind)}, but no stage to look at it`,
+        `"reads" ${where} has ${JSON.stringify(kind)}, but the filter has no stage that can look at it`,
       )
     }
   }
@@ -190,7 +192,7 @@ function checkStage(option: string, stage: string): void {
   }
 }
 
-/** What cannot be edited is not asked for: nothing at the early stages, no body without `message`. */
+/** Asks only for edits that a stage can make: none at the early stages, no new body without `message`. */
 function actionsOf({ headers, message, edits }: FilterDefinition<unknown>): number {
   if (headers === undefined && message === undefined) return 0
   const actions = actionsFor(edits ?? EDIT_KINDS)

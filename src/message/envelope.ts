@@ -31,8 +31,8 @@ export class MailSender extends EnvelopeAddress {
   }
 
   /**
-   * Another sender: with brackets or without, '' for the null sender. Without parameters those of the
-   * client stay; Postfix takes RET and ENVID only.
+   * Replaces the sender. Give the address with or without brackets, '' for the null sender. If you give no
+   * parameters, those of the client stay. Postfix takes RET and ENVID only.
    * @throws UsageError INVALID_ADDRESS, WRONG_STAGE
    */
   replace(address: string, parameters?: EsmtpParameters): void {
@@ -50,7 +50,7 @@ export class MailSender extends EnvelopeAddress {
 }
 
 /**
- * The recipients of a mail, in order, each mailbox once; those that were refused are not among them.
+ * The recipients of a mail, in order, each mailbox once. Recipients that were refused are not in the list.
  */
 export class Recipients implements Iterable<EnvelopeAddress> {
   readonly #guard: EditGuard
@@ -66,7 +66,7 @@ export class Recipients implements Iterable<EnvelopeAddress> {
   get #all(): Map<string, EnvelopeAddress> {
     if (this.#byMailbox === undefined) {
       this.#byMailbox = new Map()
-      // Of several that are one mailbox the first counts, as it does for mail servers.
+      // If several are the same mailbox, the first counts, as it does for mail servers.
       for (const one of this.#given) {
         if (!this.#byMailbox.has(one.mailbox)) this.#byMailbox.set(one.mailbox, one)
       }
@@ -74,27 +74,32 @@ export class Recipients implements Iterable<EnvelopeAddress> {
     return this.#byMailbox
   }
 
+  /** How many recipients there are now. */
   get length(): number {
     return this.#all.size
   }
 
-  /** The recipients as they are now; they may be edited meanwhile. */
+  /** Iterates over a copy of the list, so that you can edit it in the loop. */
   [Symbol.iterator](): IterableIterator<EnvelopeAddress> {
     return [...this.#all.values()].values()
   }
 
-  /** The addresses alone. */
+  /** The addresses, without brackets and parameters. */
   get addresses(): string[] {
     return Array.from(this.#all.values(), ({ address }) => address)
   }
 
+  /** Whether an address is a recipient; mailboxes are compared, as by `EnvelopeAddress.is`. */
   has(address: string): boolean {
     return this.#all.has(mailboxOf(envelopeAddress(address)))
   }
 
   /**
-   * One more, with the ESMTP parameters NOTIFY and ORCPT as text, words or a map. One that is there already stays
-   * as it is, or gets the parameters if there are any.
+   * Adds a recipient. The ESMTP parameters NOTIFY and ORCPT can be text, words or a map. A recipient that is in the
+   * list already stays as it is, but gets the parameters if you give any.
+   *
+   *     mail.recipients.add('archive@example.org', 'NOTIFY=NEVER')
+   *
    * @throws UsageError INVALID_ADDRESS, WRONG_STAGE
    */
   add(address: string, parameters?: EsmtpParameters): void {
@@ -108,7 +113,7 @@ export class Recipients implements Iterable<EnvelopeAddress> {
     this.#all.set(added.mailbox, present?.withParameters(added.words.slice(1)) ?? added)
   }
 
-  /** Takes an address out; tells whether it was there. */
+  /** Removes a recipient. Returns whether it was in the list. */
   remove(address: string | EnvelopeAddress): boolean {
     if (!this.#guard.permit('recipients.remove', Action.DELRCPT)) return false
     const bare = typeof address === 'string' ? envelopeAddress(address) : address.address
@@ -118,7 +123,7 @@ export class Recipients implements Iterable<EnvelopeAddress> {
   }
 
   /**
-   * These and no others. Those that were there keep their parameters.
+   * Replaces all recipients. Those that were in the list before keep their parameters.
    * @throws UsageError INVALID_ADDRESS, WRONG_STAGE
    */
   replace(addresses: Iterable<string>): void {

@@ -24,19 +24,19 @@ import {
 import type { EditGuard } from './edit-guard.ts'
 import { fieldKey, FieldRecord } from './field-record.ts'
 
-/** Where a field is, or is to be: the object, or a name for the first of that name. */
+/** A field of the header: the object, or a name for the first field of that name. */
 export type FieldReference = HeaderField | string
 
 /**
- * The header of a mail, in order. Fields are objects, so duplicates and positions need no counting;
- * the edits that make the mail server's message like this are worked out when the handler is done.
+ * The header of a mail, in order. Fields are objects, so you need not count duplicates and positions. The edits for
+ * the mail server are worked out when the handler is done.
  *
- * Names are compared without regard to case. Text is given and taken decoded (RFC 2047, folds
- * removed); `raw` of a field has its bytes.
+ * Names are compared without regard to case. Text is decoded, in both directions (RFC 2047, folds removed). `raw` of a
+ * field has its bytes.
  */
 export class MailHeaders implements Iterable<HeaderField> {
   readonly #guard: EditGuard
-  /** fields that were removed are taken out when somebody looks */
+  /** removed fields stay in it until it is next read */
   #list: HeaderField[]
   #gone = 0
   readonly #look: () => void
@@ -78,60 +78,63 @@ export class MailHeaders implements Iterable<HeaderField> {
     return this.#list
   }
 
+  /** How many fields there are now. */
   get length(): number {
     this.#look()
     return this.#list.length - this.#gone
   }
 
-  /** The fields as they are now; they may be edited meanwhile. */
+  /** Iterates over a copy of the list, so that you can edit the header in the loop. */
   [Symbol.iterator](): IterableIterator<HeaderField> {
     return this.#fields.slice().values()
   }
 
-  /** The text of the first field of a name; undefined if there is none. */
+  /** The text of the first field of that name; undefined if there is none. */
   get(name: string): string | undefined {
     return this.field(name)?.value
   }
 
+  /** The texts of all fields of that name. */
   getAll(name: string): string[] {
     return this.fields(name).map(({ value }) => value)
   }
 
+  /** Whether there is a field of that name. */
   has(name: string): boolean {
     return this.field(name) !== undefined
   }
 
-  /** The mailboxes of all fields of a name, those in groups too. */
+  /** The mailboxes of all fields of that name, including those in groups. */
   mailboxes(name: string): Mailbox[] {
     return this.fields(name).flatMap(({ addresses }) => mailboxesOf(addresses))
   }
 
-  /** The first field of a name. */
+  /** The first field of that name; undefined if there is none. */
   field(name: string): HeaderField | undefined {
     const key = keyOf(name)
     return this.#fields.find((field) => field.record.key === key)
   }
 
-  /** All fields, or all of a name. */
+  /** All fields, or all fields of that name. */
   fields(name?: string): HeaderField[] {
     if (name === undefined) return this.#fields.slice()
     const key = keyOf(name)
     return this.#fields.filter((field) => field.record.key === key)
   }
 
-  /** A new field at the end. @throws UsageError as {@link insertBefore} */
+  /** Adds a field at the end. @throws UsageError as {@link insertBefore} */
   append(name: string, value: string | Uint8Array): HeaderField {
     return this.#insert(undefined, 'append', name, value)
   }
 
-  /** A new field at the top, above the mail server's own Received too. @throws UsageError as {@link insertBefore} */
+  /** Adds a field at the top, above the mail server's own Received. @throws UsageError as {@link insertBefore} */
   prepend(name: string, value: string | Uint8Array): HeaderField {
     return this.#insert(() => 0, 'prepend', name, value, 'above')
   }
 
   /**
-   * A new field right below the mail server's own Received, which is not in the list: above the fields that came,
-   * and below those that `prepend` has put on top. @throws UsageError as {@link insertBefore}
+   * Adds a field directly below the mail server's own Received, which is not in the list. It stands above the fields
+   * that came, and below those that `prepend` has added. @throws UsageError as {@link insertBefore}
    */
   insertFirst(name: string, value: string | Uint8Array): HeaderField {
     return this.#insert(() => this.#top(), 'insertFirst', name, value, 'below')
@@ -145,21 +148,24 @@ export class MailHeaders implements Iterable<HeaderField> {
   }
 
   /**
-   * A new field before another; before the first one that came it is right below the mail server's own Received. Text is encoded and folded as it must be; bytes are everything after
-   * the colon, as they are to stand there.
+   * Adds a field before another. Before the first field that came, it stands directly below the mail server's own
+   * Received. Text is encoded and folded as necessary. Bytes are written as they are; give everything after the colon.
    *
-   * @throws UsageError INVALID_HEADER_NAME, INVALID_HEADER_VALUE (a line break without a blank after
-   *   it, NUL, text that is not ASCII where the field has no place for it, such as a new address), INVALID_ADDRESS (text that is no list of addresses, where the field has one), TOO_LONG, WRONG_STAGE, INVALID_OPTION if there is no such field
+   * @throws UsageError INVALID_HEADER_NAME, INVALID_HEADER_VALUE (a line break without a space or tab after it, NUL,
+   *   text that is not ASCII where the field cannot have it, such as a new address), INVALID_ADDRESS (text that is
+   *   not a list of addresses, in a field of addresses), TOO_LONG, WRONG_STAGE, INVALID_OPTION if there is no such
+   *   field
    */
   insertBefore(place: FieldReference, name: string, value: string | Uint8Array): HeaderField {
     return this.#insert(() => this.#indexOf(place), 'insertBefore', name, value, 'below')
   }
 
+  /** Adds a field after another. @throws UsageError as {@link insertBefore} */
   insertAfter(place: FieldReference, name: string, value: string | Uint8Array): HeaderField {
     return this.#insert(() => this.#indexOf(place) + 1, 'insertAfter', name, value, 'below')
   }
 
-  /** One field of that name, with that value: the first is changed, others go; appended if none is there. */
+  /** Sets a field: the first of that name is changed and others are removed. If there is none, one is appended. */
   set(name: string, value: string | Uint8Array): HeaderField {
     const [first, ...others] = this.fields(name)
     if (first === undefined) return this.append(name, value)
@@ -169,7 +175,7 @@ export class MailHeaders implements Iterable<HeaderField> {
     return first
   }
 
-  /** Removes a field, or all of a name; tells how many were there. */
+  /** Removes a field, or all fields of a name. Returns how many were removed. */
   delete(what: FieldReference): number {
     return this.#remove(typeof what === 'string' ? this.fields(what) : [what])
   }
@@ -187,7 +193,7 @@ export class MailHeaders implements Iterable<HeaderField> {
   }
 
   /**
-   * @param index asked only if the edit may be made: the place may be one that was left out; undefined
+   * @param index called only if the edit is permitted, since the place may be a field that was left out; undefined
    *   for the end
    */
   #insert(
@@ -222,7 +228,7 @@ export class MailHeaders implements Iterable<HeaderField> {
       throw new UsageError(
         'INVALID_OPTION',
         typeof place === 'string'
-          ? `there is no field ${JSON.stringify(place)} to insert at; ask headers.has() first`
+          ? `there is no field ${JSON.stringify(place)} to insert at; call headers.has() first`
           : `the field ${JSON.stringify(place.name)} to insert at is not in the header any more`,
       )
     }
@@ -234,7 +240,7 @@ export class MailHeaders implements Iterable<HeaderField> {
     return textValue(name, text, old, this.#utf8, (word) => this.#came(word))
   }
 
-  /** The next server has to take what came with the message, so it may stand in another field too. */
+  /** The next server must take the words that came with the message, so they may stand in another field too. */
   #came(word: string): boolean {
     if (this.#utf8() || this.#inEnvelope(word)) return true
     const bytes = encodeText(word)
@@ -246,7 +252,7 @@ export class MailHeaders implements Iterable<HeaderField> {
     return this.#guard.permit(what, Action.CHGHDRS)
   }
 
-  /** For the library: the fields as they are; the given ones, themselves, if nothing was edited. */
+  /** For the library: the current fields; the same array that was given if nothing was edited. */
   records(given: readonly FieldRecord[]): readonly FieldRecord[] {
     const fields = this.#present()
     const same =
@@ -277,17 +283,19 @@ export class HeaderField {
     return this.#record
   }
 
+  /** The name, as it stands in the message. */
   get name(): string {
     return decodeText(this.#record.name)
   }
 
   /**
-   * The text: unfolded, without blanks around it, encoded words decoded where the field can have some. In
-   * fields of addresses names are in quotes where they need them, so it parses back to the same mailboxes.
-   * Setting it encodes what is not ASCII, by the grammar of the field, and folds only what must be folded;
-   * where the new text has the old one in it, the bytes of that stay as they are.
+   * The text, unfolded and without white space around it. Encoded words are decoded if the field can have them. In
+   * fields of addresses, names have quotes if they need them, so that the text parses to the same mailboxes.
    *
-   * @throws UsageError on setting, as {@link MailHeaders.insertBefore}
+   * When you set it, text that is not ASCII is encoded by the grammar of the field, and only lines that are too long
+   * are folded. If the new text contains the old text, the bytes of that part stay as they are.
+   *
+   * @throws UsageError when you set it, as {@link MailHeaders.insertBefore}
    */
   get value(): string {
     return textOf(this.#record.name, this.#record.value)
@@ -301,7 +309,7 @@ export class HeaderField {
     )
   }
 
-  /** The addresses in it, groups too; what is no address has an empty one, and its text as its name. */
+  /** The addresses in it, including groups. Text that is not an address becomes the name of an empty address. */
   get addresses(): Address[] {
     return [...parseAddresses(this.value, false).addresses]
   }
@@ -311,7 +319,7 @@ export class HeaderField {
     this.value = formatAddresses(addresses)
   }
 
-  /** Everything after the colon, with its leading space; lines are parted by CRLF. */
+  /** Everything after the colon, with its leading space. Lines end with CRLF. */
   get raw(): Buffer {
     return Buffer.from(lfToCrlf(this.#record.value))
   }
@@ -321,7 +329,7 @@ export class HeaderField {
     this.#change('raw', rawValue(this.#record.name, value))
   }
 
-  /** Takes it out of the header. */
+  /** Removes the field from the header. */
   remove(): void {
     this.#headers.delete(this)
   }
@@ -350,7 +358,7 @@ function textValue(
   utf8: () => boolean,
   came: (word: string) => boolean,
 ): Buffer {
-  // Before the work of encoding: what is written is hardly ever shorter than the text.
+  // Checked before the work of encoding: encoded text is hardly ever shorter.
   if (text.length > DataSize.K64) throw tooLong(name, text.length)
   // Nearly every text: nothing to encode, nothing to fold.
   const label = decodeText(name)
@@ -374,7 +382,7 @@ const SHORT_LINE = 996
 /** Printable ASCII that cannot be taken for an encoded word. */
 const PLAIN = /^(?!.*=\?)[ -~]+$/
 
-/** Bytes as they are; nothing at all would be taken for a deletion, so that is one space. */
+/** Bytes as they are. An empty value would mean a deletion, so one space is sent instead. */
 function rawValue(name: Buffer, value: Uint8Array): Buffer {
   const bytes = foldWithLf(name, encodeText(value))
   return bytes.length === 0 ? Buffer.from(' ') : Buffer.from(bytes)
@@ -394,7 +402,7 @@ function extended(name: Buffer, value: Buffer, text: string): Buffer | undefined
   const after = text.slice(at + old.length)
   // Only the new parts: an encoded word may hold a line break, which does no harm there.
   if (/[\r\n\0]/.test(before + after)) return undefined
-  // It may have no place there.
+  // The field may not allow it.
   if (/[^\0-\x7f]/.test(before + after) && isAsciiField(label)) return undefined
   const given = decodeText(value)
   const core = trimBlanks(given, ' \t\n')
@@ -406,13 +414,13 @@ function extended(name: Buffer, value: Buffer, text: string): Buffer | undefined
     styleOf(label),
   )
   if (written === undefined || STRAY_CR.test(written)) return undefined
-  // An address that is new is looked at where the whole is written.
+  // A new address is checked when the whole field is written.
   if (grammarOf(label) === 'addresses' && newWord(written, (word) => given.includes(word)))
     return undefined
   return isField(label, written, text) ? foldWithLf(name, encodeText(written)) : undefined
 }
 
-/** A tag may hold the old text too: its place is the end, or the start, before any other. */
+/** A tag may contain the old text too, so the end and the start are tried before other places. */
 function placeOf(old: string, text: string): number {
   const last = text.length - old.length
   if (text.endsWith(old) && !insideCharacter(text, last)) return last
@@ -421,11 +429,11 @@ function placeOf(old: string, text: string): number {
   return at
 }
 
-/** A byte that is no UTF-8 is half of a pair (see decodeText), which many a whole character ends with too. */
+/** A byte that is not UTF-8 is half of a pair (see decodeText). Some whole characters end with the same half. */
 const insideCharacter = (text: string, at: number): boolean =>
   at > 0 && text.codePointAt(at - 1)! > 0xffff
 
-/** One that is no part of a line end. Mail has them, and as text they mean nothing. */
+/** A CR that is not part of a line end. Mail has them, and as text they mean nothing. */
 const STRAY_CR = /\r(?!\n)/
 
 const nothing = (): void => {}

@@ -1,19 +1,19 @@
 import type { ClientConnection } from '../milter/context.ts'
 import type { AddressFamily } from '../protocol/commands.ts'
 
-/** What a mail server knows about the client, in its own words. */
+/** The source of the facts about a client: the mail server's macros and CONNECT. */
 export interface Macros {
   macro(name: string): string | undefined
   readonly connection: ClientConnection
 }
 
-/** Who has logged in by SMTP AUTH. */
+/** The login of the client by SMTP AUTH. */
 export interface Authentication {
   /** macro `auth_authen` */
   readonly user: string
   /** PLAIN, LOGIN, ...: macro `auth_type` */
   readonly mechanism: string | undefined
-  /** on whose behalf, MAIL ... AUTH=: macro `auth_author` */
+  /** the original sender, from MAIL ... AUTH=: macro `auth_author` */
   readonly author: string | undefined
 }
 
@@ -21,14 +21,17 @@ export interface Authentication {
 export interface Tls {
   /** `TLSv1.3`: macro `tls_version` */
   readonly version: string
+  /** macro `cipher` */
   readonly cipher: string | undefined
+  /** the size of the key: macro `cipher_bits` */
   readonly bits: number | undefined
-  /** of the client's certificate, if it has shown one */
+  /** the subject of the client's certificate, if it has sent one: macro `cert_subject` */
   readonly subject: string | undefined
+  /** the issuer of that certificate: macro `cert_issuer` */
   readonly issuer: string | undefined
 }
 
-/** The SMTP client of a mail. Facts the mail server does not tell are undefined. */
+/** The SMTP client of a mail. A fact that the mail server does not send is undefined. */
 export class MailConnection {
   readonly #facts: Macros
 
@@ -45,7 +48,7 @@ export class MailConnection {
     return this.#facts.connection.family
   }
 
-  /** IP address, or path of a unix socket */
+  /** the IP address, or the path of a unix socket */
   get address(): string | undefined {
     return this.#facts.connection.address
   }
@@ -54,7 +57,7 @@ export class MailConnection {
     return this.#facts.connection.port
   }
 
-  /** what the client calls itself */
+  /** the latest HELO or EHLO name */
   get helo(): string | undefined {
     return this.#facts.connection.helo
   }
@@ -64,6 +67,7 @@ export class MailConnection {
     return this.#value('auth_authen')
   }
 
+  /** The login with its mechanism; undefined for a client that has not logged in. */
   get authentication(): Authentication | undefined {
     const user = this.authenticated
     if (user === undefined) return undefined
@@ -74,7 +78,7 @@ export class MailConnection {
     }
   }
 
-  /** Undefined for a connection that is not encrypted. */
+  /** The encryption of the client's connection; undefined if it is not encrypted. */
   get tls(): Tls | undefined {
     const version = this.#value('tls_version')
     if (version === undefined) return undefined
@@ -87,7 +91,7 @@ export class MailConnection {
     }
   }
 
-  /** The empty value says no more than none: Sendmail sends both. */
+  /** An empty value means the same as no value: Sendmail sends both. */
   #value(name: string): string | undefined {
     const value = this.#facts.macro(name)
     return value === '' ? undefined : value

@@ -19,58 +19,72 @@ import { CallContext, type MessageSupply } from './stage-view.ts'
 
 /** A mail whose header is complete. The body may still be on its way. */
 export interface HeadersMail<State = undefined> extends StageContext {
+  /** the sender of the envelope, which you can replace */
   readonly sender: MailSender
+  /** the recipients of the envelope, which you can edit */
   readonly recipients: Recipients
+  /** the header, which you can edit */
   readonly headers: MailHeaders
-  /** The same address fields as mailboxes and groups, to read and to set. */
+  /** the address fields of the header as mailboxes and groups, to read and to set */
   readonly addresses: MailAddresses
   /**
-   * Text of the first `Subject`; empty if there is none (`headers.has` tells). Set, it is the only one;
-   * undefined takes it out. Likewise the others.
+   * The text of the first `Subject`; empty if there is none (`headers.has` tells the two apart). If you set it, it
+   * becomes the only one; undefined removes it. The other fields work in the same way.
    */
   get subject(): string
   set subject(text: string | undefined)
+  /** The text of the first `From`; see `subject`. */
   get from(): string
   set from(text: string | undefined)
+  /** The text of the first `To`; see `subject`. */
   get to(): string
   set to(text: string | undefined)
+  /** The text of the first `Cc`; see `subject`. */
   get cc(): string
   set cc(text: string | undefined)
+  /** The text of the first `Reply-To`; see `subject`. */
   get replyTo(): string
   set replyTo(text: string | undefined)
+  /** The text of the first `Message-ID`; see `subject`. */
   get messageId(): string
   set messageId(text: string | undefined)
   /** The header as it came, without the empty line after it. */
   rawHeader(): Buffer
   /**
-   * Has the mail server hold the message, with a verdict that lets it pass.
-   * @throws UsageError INVALID_ADDRESS for a reason that is empty or holds control characters
+   * Asks the mail server to hold the message. It takes effect with a verdict that lets the message pass.
+   * @throws UsageError INVALID_ADDRESS for a reason that is empty or has control characters
    */
   quarantine(reason: string): void
+  /** the object that the option `state` has made for this message */
   readonly state: State
 }
 
 /**
- * A complete mail. Change what it should be; the least that makes the mail server's message so is sent
- * when the handler is done, with a verdict that lets it pass. When the handler is over, edits throw.
+ * A complete mail. Edit it as you want it to be. When the handler is done, the smallest set of edits that has this
+ * result is sent, with a verdict that lets the message pass. After that, edits throw.
  */
 export interface Mail<State = undefined> extends HeadersMail<State> {
+  /** the body, which you can read and replace */
   readonly body: MailBody
   /**
-   * The message exactly as it came (in a composition: as the filters before have left it), in one
-   * piece of memory.
+   * The message exactly as it came, in one Buffer. In a composition it is the message as the filters before have
+   * left it.
    * @throws MilterError BODY_GONE after the handler, SPILL_FAILED
    */
   raw(): Promise<Buffer>
-  /** The same piece by piece, for messages of any size. */
+  /** The message as of `raw`, but in pieces, for messages of any size. */
   rawChunks(): AsyncGenerator<Buffer>
   /**
-   * The mail as a tree of MIME parts (`tsmilter/mime`), made when it is first asked for, of header and
-   * body as they are then. Edits of the tree are edits of the mail: a new body, and those fields of
-   * the header that are other ones. The whole message is in memory meanwhile.
+   * The mail as a tree of MIME parts (`tsmilter/mime`). The first call makes it from the current header and body.
+   * Edits of the tree are edits of the mail: a new body, and the fields of the header that have changed. The whole
+   * message is in memory meanwhile.
    *
-   * Where the mail server does not grant a new body, an edit fails or is left out, as `onNotGranted`
-   * says; then no field of the tree is changed either.
+   * If the mail server does not grant a new body, an edit fails or is left out, as `onNotGranted` says. In that case
+   * no field of the tree is changed either.
+   *
+   *     const tree = await mail.mime()
+   *     for (const part of tree.attachments) mail.log.info({ type: part.type }, 'attachment')
+   *
    * @throws MilterError BODY_GONE after the handler, SPILL_FAILED
    */
   mime(options?: MimeOptions): Promise<MimeMessage>
@@ -255,7 +269,7 @@ export class LiveMail
     if (this.#hasBody) return
     throw new UsageError(
       'WRONG_STAGE',
-      `mail.${what} is not there yet at the stage headers; declare the stage message for it`,
+      `mail.${what} is not available at the stage headers; declare the stage message for it`,
     )
   }
 
@@ -263,11 +277,11 @@ export class LiveMail
     if (this.member.reads.has(kind)) return
     const rest =
       kind === 'headers'
-        ? '; without it fields can only be added: append, prepend, insertFirst'
-        : '; without it the body can only be replaced'
+        ? '; without it you can only add fields: append, prepend, insertFirst'
+        : '; without it you can only replace the body'
     throw new UsageError(
       'NOT_READ',
-      `mail.${what} needs what the mail server has not sent, since the filter ${JSON.stringify(this.member.name)} does not have ${JSON.stringify(kind)} in its "reads"${rest}`,
+      `mail.${what} needs a part of the message that the mail server has not sent, because the filter ${JSON.stringify(this.member.name)} does not have ${JSON.stringify(kind)} in its "reads"${rest}`,
     )
   }
 
@@ -275,7 +289,7 @@ export class LiveMail
 
   permit(what: string, actions: number): boolean {
     if (this.#over) throw tooLate(`mail.${what}`, 'headers or message', true)
-    // A shadow does as if everything had been granted.
+    // A shadow behaves as if everything had been granted.
     const granted = this.member.shadow
       ? this.member.actions
       : this.member.actions & this.context.negotiated.actions
@@ -306,7 +320,7 @@ export class LiveMail
     return this.#body?.pending === true ? this.#body.settled() : undefined
   }
 
-  /** The message as the filter wants it; the given one, itself, if it wants no change. */
+  /** The message as the filter wants it; the same object that was given if nothing has changed. */
   result(): MailState {
     const given = this.#given
     const next: MailState = {

@@ -18,40 +18,44 @@ export const FILTER_STAGES: readonly FilterStage[] = [
   'close',
 ]
 
-/** What a filter may look at, for the option `reads`. */
+/** A part of the content that a filter may look at, for the option `reads`. */
 export type ReadKind = 'headers' | 'body'
 
-/** What every stage can ask. */
+/** The context of every stage. */
 export interface StageContext {
-  /** a number of its own for each connection of this process */
+  /** a number that no other connection of this process has */
   readonly id: number
+  /** the SMTP client: its address, login and encryption */
   readonly connection: MailConnection
   /** the mail server: which one, its version, its known defects */
   readonly server: ServerFacts
-  /** the value of a macro that holds now, with or without braces; undefined if it has none */
+  /** The current value of a macro, by name with or without braces; undefined if it has none. */
   macro(name: string): string | undefined
-  /** all macros that hold now, by name without braces */
+  /** all current macros, by name without braces */
   readonly macros: ReadonlyMap<string, string>
-  /** the mail server's id of the message, once it has one */
+  /** the mail server's queue id of the message, once it is known */
   readonly queueId: string | undefined
-  /** fires when the message was abandoned, the connection is gone, or the deadline has passed */
+  /** Fires when the mail server aborts the message, the connection is closed, or the deadline has passed. */
   readonly signal: AbortSignal
-  /** lines carry the filter's name, the connection's id and the queue id */
+  /** Its lines carry the filter's name, the connection's id and the queue id. */
   readonly log: Logger
 }
 
+/** The context of the stage `sender`. */
 export interface SenderStage<State = undefined> extends StageContext {
-  /** what the option `state` has made for this message */
+  /** the object that the option `state` has made for this message */
   readonly state: State
 }
 
+/** The context of the stage `recipient`. */
 export interface RecipientStage<State = undefined> extends SenderStage<State> {
+  /** the sender, from MAIL */
   readonly sender: EnvelopeAddress
-  /** those that were taken before this one */
+  /** the recipients before this one that were not refused */
   readonly recipients: readonly EnvelopeAddress[]
 }
 
-/** What the calls of one filter go by. */
+/** The facts about one filter that its calls need. */
 export interface FilterFacts {
   readonly name: string
   /** it sees everything and changes nothing */
@@ -62,6 +66,6 @@ export interface FilterFacts {
   readonly limits: MessageLimits
   /** an edit that is not granted is left out, and does not fail */
   readonly skipsNotGranted: boolean
-  /** makes what its stages share, for one message */
+  /** makes the object that its stages share, for one message */
   readonly makeState: (() => unknown) | undefined
 }
