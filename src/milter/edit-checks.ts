@@ -3,8 +3,8 @@ import { encodeText, type TextOrBytes } from '../protocol/text.ts'
 import { checkPath } from './envelope/envelope-path.ts'
 
 /**
- * Checks what would break the message: RFC 5322 names are printable ASCII without a colon. Bytes from
- * 0x80 on are let through, since they arrive in real mail and must go back.
+ * Refuses bytes that would break the message: names are printable ASCII without a colon (RFC 5322). Bytes from 0x80
+ * on are allowed, since they arrive in real mail and must go back.
  */
 export function headerName(name: TextOrBytes): Buffer {
   const bytes = encodeText(name)
@@ -14,15 +14,15 @@ export function headerName(name: TextOrBytes): Buffer {
       'INVALID_HEADER_NAME',
       bytes.length === 0
         ? 'a header needs a name'
-        : `${show(bytes)} is not a header name: ${describeByte(bytes[bad]!)} at position ${bad}; give the name alone, without colon or blanks`,
+        : `${show(bytes)} is not a header name: ${describeByte(bytes[bad]!)} at position ${bad}; give the name alone, without colon or spaces`,
     )
   }
   return bytes
 }
 
 /**
- * @param least libmilter takes 0 for a field of a name, too, and mail servers make different things of it:
- * Postfix and Sendmail the first one, Stalwart nothing
+ * @param minimum 1 for a field of a name. libmilter takes 0 too, but mail servers differ: Postfix and Sendmail take
+ * the first field, Stalwart none
  */
 export function headerIndex(index: number, minimum: 0 | 1): number {
   if (!Number.isInteger(index) || index < minimum || index > 0x7fffffff) {
@@ -49,7 +49,7 @@ export function foldWithLf(name: Buffer, value: Buffer): Buffer {
       throw badValue(
         name,
         value,
-        `the line break at position ${i} is not followed by a blank or tab, so the rest would become another header`,
+        `the line break at position ${i} has no space or tab after it, so the rest would become another field`,
       )
     }
     kept.push(byte)

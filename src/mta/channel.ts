@@ -5,42 +5,45 @@ import { MilterError } from '../errors.ts'
 import { parseMilterAddress, type ListenAddress } from '../net/listen-address.ts'
 import { checkPem, invalidTls, type Pem } from '../server/tls.ts'
 
-/** Bytes to a filter, whatever carries them. */
+/** The direction to a filter, over a socket or anything else. */
 export interface Channel {
+  /** Sends bytes to the filter. */
   write(bytes: Buffer): void
-  /** Nothing more comes from this side. */
+  /** Ends this side. */
   end(): void
-  /** Drops everything at once. */
+  /** Closes the channel at once. */
   destroy(): void
 }
 
-/** Bytes from a filter. */
+/** The direction from a filter. */
 export interface ChannelListener {
+  /** Called for each piece that the filter sends. */
   received(chunk: Buffer): void
-  /** Once, when nothing more can come; `cause` if the connection broke. */
+  /** Called once, when the filter can send nothing more; `cause` if the connection broke. */
   closed(cause?: Error): void
 }
 
 /** Opens a channel; resolves when it carries bytes. */
 export type OpenChannel = (listener: ChannelListener) => Promise<Channel>
 
-/** TLS towards a filter. */
+/** The options of TLS to a filter. */
 export interface ClientTls {
-  /** Who must have signed the filter's certificate. @default those that Node trusts */
+  /** The authorities that may have signed the filter's certificate. @default those that Node trusts */
   readonly ca?: Pem | undefined
-  /** The certificate to show to a filter that asks for one (mutual TLS), and its key. */
+  /** The certificate to send to a filter that asks for one (mutual TLS). */
   readonly cert?: Pem | undefined
+  /** The private key of `cert`. */
   readonly key?: Pem | undefined
-  /** What the filter's certificate must be for. @default the host of the address */
+  /** The name that the filter's certificate must have. @default the host of the address */
   readonly name?: string | undefined
 }
 
 /**
  * A channel over TCP or a unix socket.
  *
- * @param address in libmilter's spelling, such as `inet:8890@127.0.0.1` or `unix:/path`, or in Postfix's
- * @param timeout milliseconds until it must be open, the handshake of TLS included
- * @param tls speaks TLS. It rejects with UsageError INVALID_OPTION if that cannot be
+ * @param address in the syntax of libmilter, such as `inet:8890@127.0.0.1` or `unix:/path`, or of Postfix
+ * @param timeout milliseconds to connect, including the TLS handshake
+ * @param tls connects with TLS. The promise rejects with UsageError INVALID_OPTION for invalid options
  */
 export function socketChannel(address: string, timeout: number, tls?: ClientTls): OpenChannel {
   return (listener) =>
@@ -99,7 +102,7 @@ function secure(target: ListenAddress, { name, ...pem }: ClientTls): Socket {
       ...endpoint(target),
       ...pem,
       minVersion: 'TLSv1.2',
-      // Told to the filter (SNI), unless it is an address, which must not be (RFC 6066, 3).
+      // Sent to the filter (SNI), unless it is an address, which must not be sent (RFC 6066, section 3).
       servername: wanted !== undefined && isIP(wanted) === 0 ? wanted : undefined,
       checkServerIdentity: (host, certificate) =>
         checkServerIdentity(wanted ?? host, certificate),

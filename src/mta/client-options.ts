@@ -4,31 +4,33 @@ import type { FailureAction } from './models/failure-action.ts'
 import type { MtaTimeouts } from './models/model.ts'
 import type { MailServerChoice } from './models/versions.ts'
 
+/** The options of `MtaClient` and of `deliver`. */
 export interface MtaClientOptions {
   /**
-   * Which server to be: its offer, macros, order of commands, patience, and what it makes of edits. A name alone is
-   * the version of Debian stable; `{ postfix: '3.7' }` and `{ sendmail: '8.18.2' }` are others.
+   * The mail server to behave like: its offer, macros, order of commands, timeouts, and how it applies edits. A name
+   * alone means the version of Debian stable. You can give others, such as `{ postfix: '3.7' }` and
+   * `{ sendmail: '8.18.2' }`.
    * @default 'postfix'
    */
   readonly mta?: MailServerChoice | undefined
-  /** What to offer instead: version, {@link Action} bits, {@link Step} bits. */
+  /** The offer, if it is not that of the server: version, {@link Action} bits, {@link Step} bits. */
   readonly offer?: Partial<Offer> | undefined
   /**
-   * Milliseconds to wait for the filter; one number for every reply, or by kind.
+   * Milliseconds to wait for the filter: one number for every reply, or one for each kind.
    * @default as the server
    */
   readonly timeouts?: number | Partial<MtaTimeouts> | undefined
   /**
-   * What becomes of mail when the filter fails: milter_default_action of Postfix, F= of Sendmail, which has no
-   * `quarantine`.
+   * What the server does with mail when the filter fails: milter_default_action of Postfix, F= of Sendmail. Sendmail
+   * has no `quarantine`.
    * @default as the server: 'shutdown' with Postfix from 3.10 on, else 'tempfail'
    */
   readonly onFailure?: FailureAction | undefined
-  /** Macros to send at a command instead of the server's default ones, as its settings allow. */
+  /** The macros to send at a command instead of the server's defaults, as its configuration allows. */
   readonly macroLists?: Partial<Record<MacroStageName, readonly string[]>> | undefined
   /**
-   * Show the server's own Received field in `outcome.message`, where it stands, as a placeholder that is
-   * always the same. The filter does not see it, as it does not see the real one.
+   * Whether `outcome.message` has the server's own Received field in its place. It is a placeholder that is always
+   * the same. The filter does not see it, just as it does not see the real one.
    * @default false
    */
   readonly received?: boolean | undefined
@@ -43,10 +45,11 @@ export const CLIENT_OPTIONS: readonly (keyof MtaClientOptions)[] = [
   'received',
 ]
 
-/** How a filter is connected to. */
+/** The options of `MtaClient.connect`. */
 export interface ConnectOptions extends MtaClientOptions {
-  /** TLS, for a filter that speaks it; `{}` for one whose certificate Node trusts. */
+  /** Connects with TLS. `{}` is enough for a filter whose certificate Node trusts. */
   readonly tls?: ClientTls | undefined
 }
 
+/** A stage at which the server sends macros. */
 export type MacroStageName = 'connect' | 'helo' | 'mail' | 'rcpt' | 'data' | 'eoh' | 'eom'

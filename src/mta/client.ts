@@ -17,14 +17,18 @@ import { Trace } from './trace.ts'
 import { completeTransaction, type Transaction } from './transaction.ts'
 
 /**
- * The mail server's side of one milter connection, over TCP or a unix socket, to any filter in any
- * language. {@link deliver} plays whole messages as Postfix or Sendmail would; {@link command} sends
- * single commands. Each illegal reply is reported: in {@link violations} if mail servers bear it, as
- * {@link failure} if the connection is of no use after it.
+ * The mail server's side of one milter connection, over TCP or a unix socket, to a filter in any language.
+ * {@link deliver} sends whole messages as Postfix or Sendmail would. {@link command} sends single commands. Each
+ * illegal reply is reported: in {@link violations} if mail servers tolerate it, or as {@link failure} if the
+ * connection is unusable after it.
+ *
+ *     await using client = await MtaClient.connect('inet:8890@127.0.0.1', { mta: 'sendmail' })
+ *     const outcome = await client.deliver({ to: 'bob@example.net', message: 'Subject: Hi\n\nHello\n' })
  */
 export class MtaClient implements AsyncDisposable {
+  /** the options of this client */
   readonly options: MtaClientOptions
-  /** what becomes of mail when the filter fails */
+  /** what the mail server does with mail when the filter fails */
   readonly onFailure: FailureAction
   readonly #connection: MilterConnection
   #session: SmtpSession | undefined
@@ -51,7 +55,8 @@ export class MtaClient implements AsyncDisposable {
   }
 
   /**
-   * @param address in libmilter's spelling, such as `inet:8890@127.0.0.1` or `unix:/path`, or in Postfix's,
+   * Connects to a filter.
+   * @param address in the syntax of libmilter, such as `inet:8890@127.0.0.1` or `unix:/path`, or of Postfix,
    * `inet:127.0.0.1:8890`
    * @throws MilterError CONNECT_FAILED
    * @throws ListenError INVALID_LISTEN_ADDRESS
@@ -63,7 +68,7 @@ export class MtaClient implements AsyncDisposable {
     return client
   }
 
-  /** A client on something that is no socket, such as a filter in the same process. */
+  /** Connects over something other than a socket, such as to a filter in the same process. */
   static async over(open: OpenChannel, options: MtaClientOptions = {}): Promise<MtaClient> {
     const client = new MtaClient(options)
     await client.#connection.open(open)
@@ -73,12 +78,13 @@ export class MtaClient implements AsyncDisposable {
   // ---- messages
 
   /**
-   * Sends one message through the filter as the mail server would, and tells what becomes of it.
-   * Negotiates first if that has not been done. Never rejects for what the filter does: a failure is
-   * part of the outcome, and of those after it, as it is for the rest of an SMTP session. A second
-   * message waits until the first is done.
+   * Sends one message through the filter as the mail server would, and returns the outcome. It negotiates first if
+   * necessary. A second message waits until the first is done.
    *
-   * @throws UsageError INVALID_OPTION for a transaction that is none
+   * It never rejects because of the filter. A failure of the filter is part of the outcome, and of all later outcomes,
+   * as it is for the rest of an SMTP session.
+   *
+   * @throws UsageError INVALID_OPTION for an invalid transaction
    */
   async deliver(transaction: Transaction): Promise<Outcome> {
     const before = this.#delivery
@@ -98,7 +104,7 @@ export class MtaClient implements AsyncDisposable {
     return await delivery
   }
 
-  /** Ends the SMTP session with QUIT_NC; the next message begins another on this connection. */
+  /** Ends the SMTP session with QUIT_NC. The next message begins another session on this connection. */
   quitNc(): void {
     this.#session = undefined
     this.#connection.notify({ type: 'quit_nc' })
@@ -121,7 +127,7 @@ export class MtaClient implements AsyncDisposable {
   // ---- single commands
 
   /**
-   * Offers, and checks the filter's choice as the server does.
+   * Sends the offer, and checks the filter's choice as the server does.
    * @throws ProtocolError CHOICE_NOT_OFFERED, MALFORMED_PAYLOAD
    */
   async negotiate(offer: Partial<Offer> = {}): Promise<Choice> {
@@ -129,11 +135,11 @@ export class MtaClient implements AsyncDisposable {
   }
 
   /**
-   * Sends a command and gives its reply; undefined if the filter did not want the event or does not
-   * answer it. At end of message: the final reply, after the edits went to `onEdit`.
+   * Sends a command and returns its reply; undefined if the filter has declined the event or does not answer it. At
+   * end of message it returns the final reply. The edits before it go to `onEdit`.
    *
    * @throws MilterError REPLY_TIMEOUT, DISCONNECTED
-   * @throws ProtocolError UNEXPECTED_REPLY and whatever else made the connection useless
+   * @throws ProtocolError UNEXPECTED_REPLY, or another error that made the connection unusable
    */
   async command(
     message: CommandMessage,
@@ -142,55 +148,57 @@ export class MtaClient implements AsyncDisposable {
     return await this.#connection.command(message, onEdit)
   }
 
-  /** Macros before a command; they go out with it. */
+  /** Sends the macros of the command that follows. */
   macros(command: Command, pairs: Readonly<Record<string, string>>): void {
     this.#connection.macros(command, pairs)
   }
 
-  /** Sends a command that gets no reply, whatever was agreed on. */
+  /** Sends a command without waiting for a reply, whatever was negotiated. */
   notify(message: CommandMessage): void {
     this.#connection.notify(message)
   }
 
-  /** ABORT: the client has given the message up (RSET), the session goes on. */
+  /** Sends ABORT: the client has given up the message (RSET), and the session goes on. */
   reset(): void {
     this.#connection.notify({ type: 'abort' })
   }
 
   /**
-   * The next reply, whatever it is for.
-   * @param timeout milliseconds; without it as long as it takes
+   * Waits for the next reply, to whatever command.
+   * @param timeout milliseconds; if undefined, there is no timeout
    */
   async reply(timeout?: number): Promise<ReplyMessage> {
     return await this.#connection.reply(timeout)
   }
 
-  /** Raw bytes, for what no mail server would send. */
+  /** Writes raw bytes, for tests of input that no mail server would send. */
   write(bytes: Buffer): void {
     this.#connection.write(bytes)
   }
 
-  /** Nothing more is sent, after a last QUIT or without one. */
+  /** Ends this side of the connection, with a QUIT or without one. */
   leave(how: 'quit' | 'silently' = 'quit'): void {
     this.#connection.leave(how)
   }
 
-  /** Drops the connection without a word. */
+  /** Closes the connection at once, without QUIT. */
   destroy(): void {
     this.#connection.destroy()
   }
 
-  /** Fails what is under way and everything after it, as if the filter had done something illegal. */
+  /** Fails the current operation and all later ones, as if the filter had sent something illegal. */
   fail(code: ErrorCode, message: string): MilterError {
     return this.#connection.fail(code, message)
   }
 
-  // ---- what is known
+  // ---- state
 
+  /** The mail server that this client behaves like. */
   get model(): MailServerModel {
     return this.#connection.model
   }
 
+  /** The timeouts for replies, in milliseconds. */
   get timeouts(): MtaTimeouts {
     return this.#connection.timeouts
   }
@@ -200,7 +208,7 @@ export class MtaClient implements AsyncDisposable {
     return this.#connection.choice
   }
 
-  /** What was agreed on for a command: whether it is sent at all, and whether it gets a reply. */
+  /** What was negotiated for a command: whether it is sent at all, and whether it gets a reply. */
   handling(type: CommandMessage['type']): 'declined' | 'silent' | 'answered' {
     return this.#connection.handling(type)
   }
@@ -210,17 +218,17 @@ export class MtaClient implements AsyncDisposable {
     return this.#connection.trace
   }
 
-  /** What the filter did that the protocol does not allow, though the server goes on. */
+  /** The filter's violations of the protocol after which the server goes on. */
   get violations(): readonly MilterError[] {
     return this.#connection.violations
   }
 
-  /** Why the connection is of no use any more. */
+  /** The error that made the connection unusable; undefined if there was none. */
   get failure(): MilterError | undefined {
     return this.#connection.failure
   }
 
-  /** The latest reply with a text of the filter's own, as the server reads it: `%%` is `%`. */
+  /** The latest reply for which the filter wrote the text, as the server reads it: `%%` is `%`. */
   get replyText(): string {
     return this.#connection.replyText
   }

@@ -44,6 +44,7 @@ export class Field {
   }
 }
 
+/** A message, split into its header fields and its body. */
 export interface ParsedMessage {
   readonly fields: readonly Field[]
   /** after the empty line; CRLF line ends */
@@ -53,12 +54,13 @@ export interface ParsedMessage {
 const isBlank = (byte: number | undefined): boolean => byte === 0x20 || byte === 0x09
 
 /**
- * Splits a message. Lines may end with CRLF or LF; where the first line ends with a bare LF, all line
- * ends are made CRLF, as the programs do that put such a file into SMTP. The header ends at the first
- * line that is neither a field nor a continuation of one, empty or not, as for mail servers. The `From ` line
- * that a message in an mbox begins with is left out, quoted (`>From `) or not: it is no part of the message
- * (RFC 4155), and programs that send such a file do not hand it on. Of one that is handed on
- * Postfix makes a field X-Mailbox-Line (smtpd.c, data_command).
+ * Splits a message. Lines may end with CRLF or LF. If the first line ends with a bare LF, all line ends become CRLF,
+ * as programs that send such a file by SMTP do. As for mail servers, the header ends at the first line that is neither
+ * a field nor a continuation line, empty or not.
+ *
+ * A `From ` line at the start, as in an mbox, is left out, quoted (`>From `) or not. It is not part of the message
+ * (RFC 4155), and programs that send such a file do not send it. If one does, Postfix makes a field X-Mailbox-Line of
+ * it (smtpd.c, data_command).
  */
 export function parseMessage(message: Uint8Array): ParsedMessage {
   const bytes = withCrlf(Buffer.from(message.buffer, message.byteOffset, message.byteLength))

@@ -22,16 +22,15 @@ import { Trace } from './trace.ts'
 const MAX_REPLY = 64 * 1024 * 1024
 
 /**
- * One connection to a filter, as the mail server of a model has it: the negotiation, commands and their replies,
- * what the filter did that the protocol does not allow, and every frame. It knows nothing of messages; see
- * `smtp-session.ts`.
+ * One connection of a modelled mail server to a filter: the negotiation, commands and their replies, the filter's
+ * violations of the protocol, and every frame. It knows nothing of messages; see `smtp-session.ts`.
  */
 export class MilterConnection {
   readonly model: MailServerModel
   readonly timeouts: MtaTimeouts
   /** every frame since the latest message began */
   trace: Trace = new Trace()
-  /** what the filter did that the protocol does not allow, though the server goes on */
+  /** the filter's violations of the protocol after which the server goes on */
   readonly violations: MilterError[] = []
   readonly #offer: Partial<Offer> | undefined
   readonly #reader: ReplyReader
@@ -50,7 +49,7 @@ export class MilterConnection {
   #version: number = PROTOCOL_VERSION
   #steps = 0
 
-  /** @param offer what to offer instead of what the server does */
+  /** @param offer the offer, if it is not that of the server */
   constructor(model: MailServerModel, timeouts: MtaTimeouts, offer?: Partial<Offer>) {
     this.model = model
     this.timeouts = timeouts
@@ -82,7 +81,7 @@ export class MilterConnection {
     return this.#choice
   }
 
-  /** the latest reply with a text of the filter's own, as the server reads it: `%%` is `%` */
+  /** The latest reply for which the filter wrote the text, as the server reads it: `%%` is `%`. */
   get replyText(): string {
     return this.#reader.text
   }
@@ -92,13 +91,13 @@ export class MilterConnection {
     return this.#ended
   }
 
-  /** Why the connection is of no use any more. */
+  /** The error that made the connection unusable; undefined if there was none. */
   get failure(): MilterError | undefined {
     return this.#failure
   }
 
   /**
-   * Offers, and checks the filter's choice as the server does.
+   * Sends the offer, and checks the filter's choice as the server does.
    * @throws ProtocolError CHOICE_NOT_OFFERED, MALFORMED_PAYLOAD
    */
   async negotiate(offer: Partial<Offer> = {}): Promise<Choice> {
@@ -126,18 +125,18 @@ export class MilterConnection {
     this.#steps = negotiation.steps(choice)
   }
 
-  /** Raw bytes, for what no mail server would send. */
+  /** Writes raw bytes, for tests of input that no mail server would send. */
   write(bytes: Buffer): void {
     this.trace.add('mta', bytes)
     this.#channel!.write(bytes)
   }
 
-  /** Macros before a command; they go out with it. */
+  /** Sends the macros of the command that follows. */
   macros(command: Command, pairs: Readonly<Record<string, string>>): void {
     this.#send({ type: 'macro', command, pairs: Object.entries(pairs) })
   }
 
-  /** What was agreed on for a command: whether it is sent at all, and whether it gets a reply. */
+  /** What was negotiated for a command: whether it is sent at all, and whether it gets a reply. */
   handling(type: CommandMessage['type']): 'declined' | 'silent' | 'answered' {
     const event = eventOf(type)
     if (event === undefined) return NEVER_ANSWERED.has(type) ? 'silent' : 'answered'
@@ -145,7 +144,7 @@ export class MilterConnection {
     return this.agreed(event.noReply) ? 'silent' : 'answered'
   }
 
-  /** Whether the command exists in the version that was agreed on. */
+  /** Whether the command exists in the negotiated version. */
   knows(type: CommandMessage['type']): boolean {
     const event = eventOf(type)
     return event === undefined || existsIn(event, this.#version)
@@ -157,11 +156,11 @@ export class MilterConnection {
   }
 
   /**
-   * Sends a command and gives its reply; undefined if the filter did not want the event or does not
-   * answer it. At end of message: the final reply, after the edits went to `onEdit`.
+   * Sends a command and returns its reply; undefined if the filter has declined the event or does not answer it. At
+   * end of message it returns the final reply. The edits before it go to `onEdit`.
    *
    * @throws MilterError REPLY_TIMEOUT, DISCONNECTED
-   * @throws ProtocolError UNEXPECTED_REPLY and whatever else made the connection useless
+   * @throws ProtocolError UNEXPECTED_REPLY, or another error that made the connection unusable
    */
   async command(
     message: CommandMessage,
@@ -203,7 +202,7 @@ export class MilterConnection {
     }
   }
 
-  /** A reply that nobody asked for would be taken for the answer to what is sent next. */
+  /** An unasked reply would be taken for the answer to the next command. */
   #refuseUnasked(next: CommandMessage['type']): void {
     const unasked = this.#replies[0]
     if (unasked === undefined || this.#failure !== undefined) return
@@ -224,8 +223,8 @@ export class MilterConnection {
   }
 
   /**
-   * The next reply, whatever it is for.
-   * @param timeout milliseconds; without it as long as it takes
+   * Waits for the next reply, to whatever command.
+   * @param timeout milliseconds; if undefined, there is no timeout
    */
   async reply(timeout?: number): Promise<ReplyMessage> {
     const reply = this.#replies.shift()
@@ -242,12 +241,12 @@ export class MilterConnection {
     })
   }
 
-  /** Fails what is under way and everything after it, as if the filter had done something illegal. */
+  /** Fails the current operation and all later ones, as if the filter had sent something illegal. */
   fail(code: ErrorCode, message: string): MilterError {
     return this.#fail(code, message)
   }
 
-  /** Nothing more is sent, after a last QUIT or without one. */
+  /** Ends this side of the connection, with a QUIT or without one. */
   leave(how: 'quit' | 'silently' = 'quit'): void {
     if (this.#ended || this.#failure !== undefined) return
     if (how === 'quit') this.#send({ type: 'quit' })
@@ -255,12 +254,12 @@ export class MilterConnection {
     this.#channel!.end()
   }
 
-  /** Drops the connection without a word. */
+  /** Closes the connection at once, without QUIT. */
   destroy(): void {
     this.#channel?.destroy()
   }
 
-  /** Sends a command that gets no reply, whatever was agreed on. */
+  /** Sends a command without waiting for a reply, whatever was negotiated. */
   notify(message: CommandMessage): void {
     this.#send(message)
   }

@@ -3,50 +3,51 @@ import type { EditMessage } from '../protocol/edit-table.ts'
 import type { QueuedAddress, MacroCommand } from './models/model.ts'
 import type { Trace } from './trace.ts'
 
-/** What becomes of a message: it goes on, is held, is dropped, or the client is told no. */
+/** What the server does with a message: it passes it on, holds it, drops it, or refuses it. */
 export type OutcomeVerdict = 'accept' | 'quarantine' | 'discard' | 'reject' | 'tempfail'
 
-/** What a filter has made of one message. */
+/** The result of one message that went through a filter. */
 export interface Outcome {
+  /** what the server does with the message */
   readonly verdict: OutcomeVerdict
-  /** what the client is told, lines parted by CRLF: `550 5.7.1 No lotteries here` */
+  /** the server's reply to the client, with CRLF between lines: `550 5.7.1 No lotteries here` */
   readonly reply: string
   /**
-   * the server has hung up after that reply (421, with Postfix also 521); for what else is delivered in the session,
-   * the outcome has the same reply, and the filter is shown nothing
+   * The server has closed the SMTP session after that reply (421, with Postfix also 521). Later messages of the
+   * session have an outcome with the same reply, and the filter does not see them.
    */
   readonly closed: boolean
-  /** the command that decided; eom where the message went all the way */
+  /** the command that decided; `eom` if no earlier one did */
   readonly stage: MacroCommand
   /**
-   * as the mail server queues it, without the Received field it adds (the option `received` shows where that
-   * stands); undefined if it does not
+   * The message as the mail server queues it, without the Received field that the server adds (the option `received`
+   * shows its place). It is undefined if the server does not queue the message.
    */
   readonly message: Buffer | undefined
-  /** without angle brackets; '' for the null sender */
+  /** the sender after the edits, without angle brackets; '' for the null sender */
   readonly sender: string
-  /** without angle brackets */
+  /** the recipients after the edits, without angle brackets */
   readonly recipients: readonly string[]
-  /** sender and recipients with their ESMTP parameters */
+  /** the same sender and recipients, with their ESMTP parameters */
   readonly envelope: {
     readonly sender: QueuedAddress
     readonly recipients: readonly QueuedAddress[]
   }
-  /** recipients that were refused, and how */
+  /** the recipients that were refused, with the reply for each */
   readonly refused: readonly { readonly address: string; readonly reply: string }[]
-  /** why the message is held, for the verdict quarantine */
+  /** the reason for the verdict `quarantine` */
   readonly quarantine: string | undefined
   /** the edits as the filter sent them */
   readonly edits: readonly EditMessage[]
-  /** edits the server did not carry out, and why */
+  /** the edits that the server did not apply, with the reason for each */
   readonly ignored: readonly { readonly edit: EditMessage; readonly reason: string }[]
   /**
-   * The filter has failed: it did not answer, went away, or did what the server takes for an error.
-   * The verdict is then what the server makes of that.
+   * Set if the filter has failed: it did not answer, closed the connection, or did something that the server takes
+   * for an error. The verdict is then that of `onFailure`.
    */
   readonly failure: MilterError | undefined
-  /** what the filter did against the protocol, and the server bore it */
+  /** the filter's violations of the protocol that the server tolerated */
   readonly violations: readonly MilterError[]
-  /** the conversation about this message */
+  /** the frames of this message, in both directions */
   readonly trace: Trace
 }

@@ -3,7 +3,7 @@ import type { MilterConnection } from './milter-connection.ts'
 import type { MacroCommand } from './models/model.ts'
 import type { CompleteTransaction } from './transaction.ts'
 
-/** Sends a command with its macros, and tells what its answer means. */
+/** Sends a command with its macros, and returns what its answer means. */
 export type SendStep = (
   stage: MacroCommand,
   command: CommandMessage,
@@ -14,13 +14,13 @@ export interface Decision {
   readonly kind: 'accept' | 'discard' | 'refuse'
   readonly stage: MacroCommand
   readonly reply: string
-  /** the filter is not told that the session is over: its connection is closed without ABORT and QUIT */
+  /** the connection to the filter is closed without ABORT and QUIT */
   readonly unheard?: boolean
 }
 
 /**
- * One SMTP session as a mail server has it with a client, seen from the filter: what goes on from one message
- * (`message-delivery.ts`) to the next.
+ * One SMTP session of a client with the mail server, as the filter sees it: the state between one message
+ * (`message-delivery.ts`) and the next.
  */
 export class SmtpSession {
   readonly #connection: MilterConnection
@@ -37,7 +37,7 @@ export class SmtpSession {
     this.#connection = connection
   }
 
-  /** CONNECT and HELO, where they have not been yet. */
+  /** Sends CONNECT and HELO if they have not been sent yet. */
   async begin(
     { smtpClient, helo }: Pick<CompleteTransaction, 'smtpClient' | 'helo'>,
     step: SendStep,
@@ -72,8 +72,8 @@ export class SmtpSession {
   }
 
   /**
-   * Sendmail aborts a message that this filter has discarded at RCPT or DATA, if it answers MAIL; one that is
-   * over for another reason needs no ABORT. Postfix sends it when the next one begins.
+   * Sendmail aborts a message that this filter has discarded at RCPT or DATA, if the filter answers MAIL. A message
+   * that is over for another reason needs no ABORT. Postfix sends ABORT when the next message begins.
    */
   messageEnds(decision?: Decision): void {
     this.#open = false
@@ -82,7 +82,7 @@ export class SmtpSession {
     if (this.#connection.handling('mail') === 'answered') this.#abort()
   }
 
-  /** What Postfix sends before QUIT once there was a message; Sendmail nothing. */
+  /** Postfix sends ABORT before QUIT if there was a message. Sendmail sends nothing. */
   beforeQuit(): void {
     if (this.#messages === 0 || !this.#connection.model.abortsBetweenMessages) return
     // One when the message is reset, one when the session is.
@@ -90,7 +90,7 @@ export class SmtpSession {
     this.#abort()
   }
 
-  /** The server ends the session, and with it everything that would come: Postfix resets it, with ABORT. */
+  /** The server ends the session, and sends no more of it to the filter. Postfix resets it with ABORT. */
   hangUp(decision: Decision): void {
     if (this.#hungUp) return
     this.#hungUp = true
@@ -107,7 +107,7 @@ export class SmtpSession {
     this.#connection.leave()
   }
 
-  /** With 421, or as the server does; for later messages of the session the client is told nothing more. */
+  /** Whether the server has closed the session, such as after 421. The client gets no reply to later messages. */
   get hungUp(): boolean {
     return this.#hungUp
   }

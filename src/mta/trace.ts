@@ -8,13 +8,13 @@ import { decodeText, encodeText } from '../protocol/text.ts'
 /** One frame of a conversation, in the order in which the mail server's side sent or read it. */
 export interface TraceEntry {
   readonly from: 'mta' | 'filter'
-  /** the frame's data; undefined for bytes that were sent as they are, or could not be read */
+  /** the command or reply; undefined for raw bytes that were sent, and for bytes that could not be read */
   readonly message: CommandMessage | ReplyMessage | undefined
   /** the whole frame, length and letter included */
   readonly bytes: Buffer
 }
 
-/** A conversation, frame by frame; as text, one line each. */
+/** The frames of a conversation, in order. As text it has one line for each. */
 export class Trace {
   readonly entries: TraceEntry[] = []
 
@@ -38,7 +38,7 @@ function rawText(bytes: Buffer): string {
   return `${what} ${bytes.toString('hex', 0, 40)}${bytes.length > 40 ? '...' : ''}`
 }
 
-/** A command or reply in one line: its type, then what it holds. */
+/** A command or reply in one line: its type, then its content. */
 export function describeMessage(message: CommandMessage | ReplyMessage): string {
   const details = contentOf(message)
   return details === '' ? message.type : `${message.type} ${details}`
@@ -89,7 +89,7 @@ function contentOfEdit(edit: EditMessage): string {
   return words.join(' ').trimEnd()
 }
 
-/** Fields without quotes: what is in them has no spaces, or means something at them. */
+/** Fields that need no quotes: they have no spaces, or their spaces separate words. */
 const PLAIN: ReadonlySet<string> = new Set(['address', 'parameters'])
 
 const quoted = (text: string | Uint8Array): string =>

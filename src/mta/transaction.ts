@@ -10,35 +10,36 @@ import { envelopeAddress } from './models/envelope.ts'
 import type { QueuedAddress, MailServerModel } from './models/model.ts'
 
 /**
- * One message on its way through a mail server. Whatever is left out has a sensible value, so that a
- * test writes down what it is about and nothing else.
+ * One message on its way through a mail server. Anything you leave out has a sensible value, so that a test need only
+ * give what it is about.
  */
 export interface Transaction {
-  /** the client at CONNECT; null: its address is not known */
+  /** the client at CONNECT; null if its address is not known */
   readonly client?: Partial<ClientAddress> | null | undefined
-  /** the argument of HELO; null: there was none. @default the client's host name */
+  /** the argument of HELO; null if there was no HELO. @default the client's host name */
   readonly helo?: string | null | undefined
-  /** `alice@example.org`, with angle brackets or without; '' or '<>' for the null sender */
+  /** the sender, such as `alice@example.org`, with or without angle brackets; '' or '<>' for the null sender */
   readonly from?: string | undefined
   /** ESMTP parameters of MAIL, such as `BODY=8BITMIME` */
   readonly fromParameters?: readonly string[] | undefined
-  /** @default bob@example.net */
+  /** one recipient or several. @default bob@example.net */
   readonly to?: string | readonly (string | Recipient)[] | undefined
   /**
-   * The message, whole or in parts; with CRLF or LF line ends; a string is sent as UTF-8.
-   * @default a short one
+   * The message, whole or in parts, with CRLF or LF line ends. A string is sent as UTF-8.
+   * @default a short message
    */
   readonly message?: string | Uint8Array | MessageParts | undefined
-  /** who has logged in, and how; a name alone has used PLAIN */
+  /** the client's login; a name alone means PLAIN */
   readonly authenticated?: string | Login | undefined
-  /** the client's connection is encrypted; true: somehow */
+  /** the encryption of the client's connection; true for usual values */
   readonly tls?: boolean | Partial<Tls> | undefined
-  /** macros besides or instead of those the server has, with braces or without: `auth_authen` */
+  /** macros that add to or replace those of the server, by name with or without braces: `auth_authen` */
   readonly macros?: Readonly<Record<string, string>> | undefined
-  /** commands the server does not know, sent before MAIL */
+  /** SMTP commands that the server does not know; they are sent before MAIL */
   readonly unknown?: readonly string[] | undefined
 }
 
+/** The SMTP client at CONNECT. */
 export interface ClientAddress {
   /** the verified host name. @default mail.example.org */
   readonly hostname: string
@@ -48,9 +49,9 @@ export interface ClientAddress {
   readonly port: number
 }
 
-/** A message in parts. Only the fields that are given are in it. */
+/** A message in parts. It has only the fields that you give. */
 export interface MessageParts {
-  /** `{ Subject: 'x', Received: ['a', 'b'] }`, or pairs where the order matters */
+  /** `{ Subject: 'x', Received: ['a', 'b'] }`, or pairs if the order matters */
   readonly headers?:
     | Readonly<Record<string, HeaderText | readonly HeaderText[]>>
     | readonly (readonly [name: string, value: HeaderText])[]
@@ -58,17 +59,18 @@ export interface MessageParts {
   readonly body?: string | Uint8Array | undefined
 }
 
-/** Without the leading space; folded lines are parted by CRLF or LF. */
+/** The value of a field, without the leading space. Folded lines have CRLF or LF between them. */
 export type HeaderText = string | Uint8Array
 
-/** Who has logged in; what is left out has a usual value. */
+/** The client's login. Anything you leave out has a usual value. */
 export type Login = Pick<Authentication, 'user'> & Partial<Authentication>
 
+/** A recipient with its ESMTP parameters, or one that the server refuses. */
 export interface Recipient {
   readonly address: string
   /** ESMTP parameters of RCPT */
   readonly parameters?: readonly string[] | undefined
-  /** the server itself refuses the recipient, with this reply: `550 5.1.1 User unknown` */
+  /** the reply with which the server itself refuses the recipient: `550 5.1.1 User unknown` */
   readonly refused?: string | undefined
 }
 
@@ -106,7 +108,7 @@ export const TRANSACTION_FIELDS: readonly (keyof Transaction)[] = [
   'unknown',
 ]
 
-/** A misspelt field would be a test of something else. @throws UsageError INVALID_OPTION */
+/** Throws for a misspelt field: the test would test something else. @throws UsageError INVALID_OPTION */
 export function refuseOthers(caller: string, given: object, known: readonly string[]): void {
   if (typeof given !== 'object' || given === null) {
     throw new UsageError(
@@ -179,7 +181,7 @@ function smtpClientOf(client: Transaction['client'], model: MailServerModel): Sm
   }
 }
 
-/** Editors write it, and no mail server passes over it. @throws UsageError INVALID_OPTION */
+/** Editors write a byte order mark, and no mail server skips it. @throws UsageError INVALID_OPTION */
 function withoutMark(message: Uint8Array): Uint8Array {
   if (message[0] !== 0xef || message[1] !== 0xbb || message[2] !== 0xbf) return message
   throw new UsageError(

@@ -8,13 +8,13 @@ import {
 
 export type DefectName = 'sendmail-merges-additions' | 'postfix-early-accept'
 
-/** A defect of a mail server that a filter's answers can bring out, and that is worked around here. */
+/** A defect of a mail server that a filter's answers can trigger. This library works around it. */
 export interface KnownDefect {
   readonly name: DefectName
   readonly server: Exclude<MailServerKind, 'unknown'>
-  /** the first version that has it; undefined: all have since there are filters */
+  /** the first version that has it; undefined if all versions with filters do */
   readonly since: string | undefined
-  /** the first version of each branch that does not have it; branches after the last never had */
+  /** the first version of each branch that does not have it; later branches never had it */
   readonly fixed: readonly string[]
   /** the day of the first snapshot that does not have it */
   readonly fixedSnapshot: string | undefined
@@ -47,7 +47,7 @@ export const KNOWN_DEFECTS: readonly KnownDefect[] = [
   },
 ]
 
-/** What has to be worked around. A defect of which nobody knows that it is not there counts as there. */
+/** The defects to work around. A mail server counts as having a defect unless it is known not to have it. */
 export function defectsOf(server: MailServer): ReadonlySet<DefectName> {
   return new Set(
     KNOWN_DEFECTS.filter((defect) => mayHave(server, defect)).map(({ name }) => name),
@@ -61,7 +61,7 @@ function mayHave({ kind, version }: MailServer, defect: KnownDefect): boolean {
   if (defect.since !== undefined && isBefore(version, versionOf(defect.since)!)) return false
   const fixes = defect.fixed.map((text) => versionOf(text)!)
   if (fixes.length === 0) return true
-  // A snapshot bears the name of the release that is to come: its day counts.
+  // A snapshot has the number of the next release, so its day counts.
   if (version.snapshot !== undefined && defect.fixedSnapshot !== undefined) {
     return version.snapshot < defect.fixedSnapshot
   }

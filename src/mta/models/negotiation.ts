@@ -21,15 +21,15 @@ import { malformed } from '../../protocol/strings.ts'
 
 /** How a mail server takes a filter's answer to its offer. */
 export interface NegotiationRules {
-  /** @throws ProtocolError MALFORMED_PAYLOAD where the server gives the filter up */
+  /** @throws ProtocolError MALFORMED_PAYLOAD if the server drops the filter */
   read(payload: Payload): Choice
-  /** why the server gives the filter up; undefined if it does not */
+  /** why the server drops the filter; undefined if it does not */
   flaw(choice: Choice, offer: Offer): string | undefined
-  /** what it should not have been answered, and the server bears */
+  /** a violation that the server tolerates; undefined if there is none */
   oddity(choice: Choice, offer: Offer): string | undefined
-  /** the version whose commands it sends */
+  /** the version whose commands the server sends */
   version(choice: Choice, offer: Offer): number
-  /** the step bits it goes by */
+  /** the step bits that the server follows */
   steps(choice: Choice): number
 }
 
@@ -56,13 +56,13 @@ export const POSTFIX_NEGOTIATION: NegotiationRules = {
       ? `version ${choice.version}; ${offer.version} was offered`
       : extraActions(choice, offer),
   oddity: extraSteps,
-  // It warns of one that never was, and goes by its own.
+  // It warns about a version that never existed, and uses its own.
   version: ({ version }, offer) =>
     version < OLDEST_PROTOCOL_VERSION ? offer.version : version,
   steps: (choice) => choice.steps,
 }
 
-/** SMFI_VERSION of Sendmail 8.17: the version of libmilter's interface, which an answer is held against. */
+/** SMFI_VERSION of Sendmail 8.17, the version of libmilter's interface. Sendmail compares the answer with it. */
 const INTERFACE_VERSION = 0x01000001
 
 /** Sendmail (`sendmail/milter.c` milter_negotiate); measured by `test/mail-servers/random-negotiation`. */
@@ -76,14 +76,14 @@ export const SENDMAIL_NEGOTIATION: NegotiationRules = {
   },
   oddity: ({ version }, offer) =>
     version > offer.version ? `version ${version}; ${offer.version} was offered` : undefined,
-  // What a version does not have counts as declined; the number is read with a sign.
+  // Events that a version does not have count as declined. The number is read as a signed one.
   version: () => PROTOCOL_VERSION,
   steps: ({ version, steps }) => steps | noSendSteps((event) => !existsIn(event, version | 0)),
 }
 
 /**
- * Lists are read as far as they can be, and no further than a stage that does not exist. The one for EOM
- * counts only beside one for EOH, and without it none is sent there (milter_data tests the wrong bit).
+ * Sendmail reads lists until one cannot be read or its stage does not exist. The list for EOM counts only if there is
+ * one for EOH. If there is only one for EOH, Sendmail sends no macros at EOM (milter_data tests the wrong bit).
  */
 function readLists(payload: Payload): Choice {
   const macros = new Map<MacroStage, readonly string[]>()

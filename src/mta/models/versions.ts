@@ -1,14 +1,14 @@
 import { UsageError } from '../../errors.ts'
 import type { FailureAction } from './failure-action.ts'
 
-/** The versions of Postfix whose behaviour is known; one between two of them behaves as the older. */
+/** The versions of Postfix whose behaviour is known. A version between two of them behaves as the older one. */
 export type PostfixVersion = '3.7' | '3.10' | '3.11'
 /** The versions of Sendmail whose behaviour is known. */
 export type SendmailVersion = '8.17' | '8.18.1' | '8.18.2'
 
 export type MailServerName = 'postfix' | 'sendmail'
 
-/** A mail server by its name, which means the version of Debian stable, or by name and version. */
+/** A mail server: a name alone means the version of Debian stable; `{ postfix: '3.7' }` has a version too. */
 export type MailServerChoice =
   MailServerName | { readonly postfix: PostfixVersion } | { readonly sendmail: SendmailVersion }
 
@@ -19,26 +19,26 @@ interface PostfixRules {
   /** the release that was measured, as in the macro `v` */
   readonly release: string
   /**
-   * milter_default_action, where nothing is configured: `shutdown` from 3.8.15, 3.9.9, 3.10.8 and 3.11.0 on
+   * The default of milter_default_action: `shutdown` from 3.8.15, 3.9.9, 3.10.8 and 3.11.0 on
    * (postconf(5)).
    */
   readonly onFailure: FailureAction
-  /** Whether it knows milter_default_action = shutdown; else that is a mistake in its configuration. */
+  /** Whether it knows milter_default_action = shutdown; otherwise that is an error in its configuration. */
   readonly knowsShutdown: boolean
-  /** What a filter is shown of a command that Postfix does not know: the line from 3.10 on (smtpd.c). */
+  /** The part of an unknown command that a filter gets: the whole line from 3.10 on (smtpd.c). */
   readonly unknown: 'first word' | 'line'
   /**
-   * Which replies of a filter to such a command count: from 3.10 on the client is told `500 5.5.2` where it is 5xx
-   * (smtpd.c).
+   * Which replies of a filter to such a command count: from 3.10 on Postfix sends the client `500 5.5.2` instead of
+   * a 5xx reply of the filter (smtpd.c).
    */
   readonly unknownReplies: 'all' | '4xx'
   /**
-   * SHUTDOWN in answer to end of message: up to 3.10 the client is told that the message is queued, and it is
-   * not, since cleanup_milter_apply sets CLEANUP_STAT_CONT in `flags` instead of `errs`, where that bit means
-   * CLEANUP_FLAG_DISCARD (cleanup_milter.c, cleanup_user.h); 421 from 3.11.5 on.
+   * SHUTDOWN in answer to end of message. Up to 3.10 Postfix tells the client that the message is queued, but it is
+   * not: cleanup_milter_apply sets CLEANUP_STAT_CONT in `flags` instead of `errs`, and in `flags` that bit means
+   * CLEANUP_FLAG_DISCARD (cleanup_milter.c, cleanup_user.h). From 3.11.5 on the client gets 421.
    */
   readonly shutdown: 'loses content' | 'refuses'
-  /** A reply of a filter's own is checked by its first line, or from 3.11 on by each (milter8.c). */
+  /** How a reply of the filter is checked: by its first line, or from 3.11 on by each line (milter8.c). */
   readonly replyChecked: 'first line' | 'each line'
 }
 
@@ -59,8 +59,8 @@ interface SendmailRules {
   /** the release that was measured, as in the macro `v` */
   readonly release: string
   /**
-   * A second To, Cc, Bcc or Apparently-To that a filter adds is joined with the first, and where that one was
-   * deleted Sendmail crashes: from 8.18.2 on (headers.c addheader, H_0OR1_AL).
+   * From 8.18.2 on, Sendmail joins a second To, Cc, Bcc or Apparently-To that a filter adds with the first. If the
+   * first was deleted, Sendmail crashes (headers.c addheader, H_0OR1_AL).
    */
   readonly joinsRecipientFields: boolean
 }
@@ -116,7 +116,7 @@ export function chosenVersion(choice: MailServerChoice): MailServerVersion {
   if (!known.includes(version as string)) {
     throw new UsageError(
       'INVALID_OPTION',
-      `mta is ${JSON.stringify(choice)}; the versions of ${name} that are known are ${known.join(', ')}; take the latest that is not newer than yours, or else the oldest`,
+      `mta is ${JSON.stringify(choice)}; the versions of ${name} that are known are ${known.join(', ')}; take the latest that is not newer than yours, or the oldest if there is none`,
     )
   }
   return { name, version } as MailServerVersion
