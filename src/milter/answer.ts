@@ -34,8 +34,8 @@ export function describe(value: unknown): string {
 }
 
 /**
- * Calls one of both, once and never before it returns, whatever a thenable of somebody else does: `then`
- * may throw, call back twice, or be a getter that throws.
+ * Calls one of the two callbacks, once and never before it returns, whatever the thenable does: `then` may throw, call
+ * back twice, or be a getter that throws.
  */
 export function whenSettled(
   result: PromiseLike<unknown>,
@@ -50,7 +50,7 @@ export function whenSettled(
   }
 }
 
-/** An error that can be looked at, so that neither the log nor anybody who is told of it fails too. */
+/** An error that can be inspected, so that neither the log nor a telemetry subscriber fails too. */
 export function readable(error: unknown): unknown {
   try {
     if (error instanceof Error) {

@@ -32,7 +32,7 @@ export class ConnectionState {
     return this.#session.terms ?? NOTHING_YET
   }
 
-  /** Without the queue id, for what is not of one message. */
+  /** Without the queue id, for lines that do not belong to one message. */
   get log(): Logger {
     return childLogger(this.logger, { connection: this.id })
   }

@@ -38,7 +38,7 @@ import type { FilterSettings } from './options.ts'
 import { answeringData, wishesOf, withRequest } from './subscription.ts'
 
 let lastId = 0
-/** Lines about what is against the protocol that one server writes in a minute, of each kind. */
+/** How many lines of each kind of protocol violation one server logs in a minute. */
 const PROTOCOL_LINES = 10
 const WHITE_SPACE =
   'the mail server does not tell the white space after a header name: one space is assumed'
@@ -140,7 +140,7 @@ export class Conversation implements SessionEvents, Contexts {
   mail(words: readonly string[]): MaybePromise<Verdict> {
     const { record, filter } = this.#calls()
     if (record !== undefined) record.sender = words[0]
-    // Who stands for others keeps the envelope for them.
+    // A filter that calls others keeps the envelope for them.
     if (filter.callsFilters !== true) this.#envelope!.sender = addressOf(words)
     return this.#callWithWords('envfrom', words)
   }
@@ -151,7 +151,7 @@ export class Conversation implements SessionEvents, Contexts {
     if (filter.callsFilters === true) return this.#callWithWords('envrcpt', words)
     const recipient = addressOf(words)
     const message = this.#message!.atRecipient(recipient)
-    // Others are not shown; to look for the macro is to read all of this command.
+    // Without the bit, refused recipients do not come, and reading the macro would mean parsing all of this command.
     const shownAll = (this.session.terms!.steps & Step.RCPT_REJ) !== 0
     const refused = shownAll && message.rejectedByServer
     const answer = this.#callWithWords('envrcpt', words)
@@ -219,7 +219,7 @@ export class Conversation implements SessionEvents, Contexts {
     const message = this.#message!
     const calls = this.#calls()
     const verbatim = calls.marks('header').headerLeadingSpace === true
-    // The planner changes only what is there, and its fields are not counted.
+    // The planner changes only fields that exist, and its fields are not counted.
     const complete =
       (this.session.terms!.declined & EVENTS.header.noSend) === 0 &&
       calls.filter.takeField === undefined
@@ -318,7 +318,7 @@ export class Conversation implements SessionEvents, Contexts {
     if (channels.violation.hasSubscribers) {
       channels.violation.publish({ connection: this.id, code: error.code, fatal })
     }
-    // Port scanners and health checks of all kinds come by; only what follows a negotiation is odd.
+    // Port scanners and health checks connect too. Only a violation after a negotiation is unusual.
     this.#settings.limitedLog.write(
       this.#context.log,
       this.session.terms === undefined && error.code !== 'ACTIONS_NOT_OFFERED'

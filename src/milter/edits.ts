@@ -20,40 +20,42 @@ import type { TextOrBytes } from '../protocol/text.ts'
 import type { MergedFields } from './mail-server/merged-fields.ts'
 import { envelopeParameters, type EsmtpParameters } from './envelope/parameters.ts'
 
-/** The edits as methods, of the context of end of message and of `Base`. */
+/** The edits, as methods of the context of end of message and of `Base`. */
 export interface MessageEdits {
-  /** Postfix puts it last; Sendmail before the first of its name, if there is one. */
+  /** Adds a field. Postfix puts it last; Sendmail puts it before the first field of that name, if there is one. */
   addHeader(name: TextOrBytes, value: TextOrBytes): void
   /**
-   * At a position: 0 is the top, 1 is below the mail server's own Received, a large number the end.
+   * Inserts a field at a position: 0 is the top, 1 is below the mail server's own Received, a large number is the end.
    * Other positions mean different things to Postfix and Sendmail.
    */
   insertHeader(index: number, name: TextOrBytes, value: TextOrBytes): void
   /**
-   * The index-th field of a name, from 1. If there is none it is added. Null or the empty value
-   * deletes, as in libmilter.
+   * Changes the index-th field of a name, from 1. If there is no such field, it is added. Null or the empty value
+   * deletes the field, as in libmilter.
    */
   changeHeader(name: TextOrBytes, index: number, value: TextOrBytes | null): void
-  /** The index-th field of a name, from 1. To delete several, begin with the last. */
+  /** Deletes the index-th field of a name, from 1. To delete several, begin with the last. */
   deleteHeader(name: TextOrBytes, index?: number): void
-  /** With brackets or without; the ESMTP parameters NOTIFY and ORCPT as text, words or a map. */
+  /**
+   * Adds a recipient, with or without brackets. The ESMTP parameters NOTIFY and ORCPT can be text, words or a map.
+   */
   addRecipient(address: TextOrBytes, parameters?: EsmtpParameters): void
-  /** As it came in RCPT, parameters left out. */
+  /** Removes a recipient. Give the address as it came in RCPT, without parameters. */
   deleteRecipient(address: TextOrBytes): void
-  /** `<>` for the null sender; ESMTP parameters such as `RET=HDRS` as text, words or a map. */
+  /** Changes the sender; `<>` is the null sender. ESMTP parameters such as `RET=HDRS` can be text, words or a map. */
   changeFrom(address: TextOrBytes, parameters?: EsmtpParameters): void
-  /** A new body, lines ended by CRLF. Repeated calls append. Do not change `data` afterwards. */
+  /** Replaces the body; lines end with CRLF. Repeated calls append. Do not change `data` afterwards. */
   replaceBody(data: TextOrBytes): void
-  /** Into the mail server's hold queue; takes effect with a verdict that lets the message pass. */
+  /** Moves the message to the mail server's hold queue, with a verdict that lets the message pass. */
   quarantine(reason: TextOrBytes): void
 }
 
-/** What a handler's author calls to edit a message; contexts and `Base` say where the edits go. */
+/** The methods that edit a message. Contexts and `Base` give the list that the edits go to. */
 export abstract class Editing implements MessageEdits {
   /**
    * For the library: the list that edits go to.
-   * @param what is called
-   * @throws UsageError WRONG_STAGE where no edit is legal
+   * @param what the method that was called
+   * @throws UsageError WRONG_STAGE if edits are not allowed now
    */
   abstract toEditList(what: string): EditList
 
@@ -101,16 +103,16 @@ export interface EditLimits {
   readonly memory: MemoryBudget
 }
 
-/** Beyond the last field of any message; libmilter takes no larger number. */
+/** After the last field of any message; libmilter takes no larger number. */
 export const END = 0x7fffffff
 
 /** Bytes that a frame takes as an object, about. */
 const OBJECT = 128
 
 /**
- * The edits of one message, each checked when it is made. They are sent together with the verdict,
- * in an order every mail server takes: headers, envelope, quarantine, body. Body frames come last and
- * without anything between them, because Postfix takes any other frame for the end of the body.
+ * The edits of one message, each checked when it is made. They are sent together with the verdict, in an order that
+ * every mail server takes: headers, envelope, quarantine, body. Body frames come last and without other frames between
+ * them, because Postfix takes any other frame for the end of the body.
  */
 export class EditList {
   readonly #terms: Terms
@@ -128,7 +130,7 @@ export class EditList {
   /** bytes that are counted */
   #held = 0
 
-  /** @param merged fields that this mail server merges if they are added in another way than by an insert */
+  /** @param merged fields that this mail server merges unless they are inserted */
   constructor(
     terms: Terms,
     limits: EditLimits,
@@ -179,7 +181,7 @@ export class EditList {
     })
   }
 
-  /** A change of a field that is not there is an addition to both servers. */
+  /** Both servers add a field if the one to change does not exist. */
   #addsMerged(name: TextOrBytes, index: number): boolean {
     const both = EDITS.chgheader.action | EDITS.insheader.action
     if (this.#merged === undefined || (this.#terms.actions & both) !== both) return false
@@ -234,13 +236,13 @@ export class EditList {
     this.#hold(bytes.length)
   }
 
-  /** A new body in pieces, instead of any other. */
+  /** A new body in pieces. It replaces any other new body. */
   replaceBodyWith(pieces: readonly Buffer[]): void {
     this.#grant(EDITS.replbody.action, 'replaceBody')
     this.#body = [...pieces]
   }
 
-  /** A new body that is not in memory, instead of any other. It is read once, while it is sent. */
+  /** A new body that is not in memory. It replaces any other new body, and is read once, while it is sent. */
   replaceBodyFrom(source: AsyncIterable<Buffer>): void {
     this.#grant(EDITS.replbody.action, 'replaceBody')
     this.#bodySource = source
@@ -250,7 +252,10 @@ export class EditList {
     return this.#bodySource
   }
 
-  /** The edits as frames, but for a body that is not in memory. Body bytes are not copied, so they must stay as they are until sent. */
+  /**
+   * The edits as frames, except for a body that is not in memory. Body bytes are not copied, so they must not change
+   * until they are sent.
+   */
   frames(): readonly Buffer[] {
     if (this.#count === 0) return NO_FRAMES
     const frames = [...this.#headers, ...this.#envelope]
@@ -262,7 +267,7 @@ export class EditList {
     return frames
   }
 
-  /** How many of each kind; deleting a header is a change, as on the wire. */
+  /** How many edits of each kind there are. A deleted field counts as a change, as on the wire. */
   counts(): EditCounts {
     if (this.#count === 0) return NO_EDIT_COUNTS
     const counts: Partial<Record<EditMethod, number>> = {}
@@ -319,24 +324,24 @@ export class EditList {
   }
 
   /**
-   * Folds are LF and blank on the wire; Postfix would leave a CR in the header. A value whose next
-   * line does not begin with a blank would begin a header of its own: injection.
+   * On the wire a fold is LF and a space or tab; Postfix would leave a CR in the header. A line without a space or tab
+   * before it would become another field: header injection.
    *
-   * With the leading space negotiated the mail server writes `Name:value` as it gets it, otherwise
-   * it puts one space itself. So one is added here, but for values that bring their own white space
-   * other than a blank: those came off the wire without one.
+   * If the leading space was negotiated, the mail server writes `Name:value` as it gets it. Otherwise it adds one
+   * space itself. So one is added here, except for values that begin with a tab or a line break: those came off the
+   * wire without a space.
    *
-   * Bytes are taken as they are, lines of blanks only included: fields that were received go back so.
+   * Bytes are taken as they are, even lines of white space only: fields that were received go back unchanged.
    */
   #headerValue(name: Buffer, value: TextOrBytes): Buffer {
-    // Nothing at all would be a deletion.
+    // An empty value would be a deletion.
     const text =
       typeof value === 'string' && value !== '' ? withoutBlankLines(value) || ' ' : value
     const bytes = foldWithLf(name, encodeText(text))
     const written = (this.#terms.steps & Step.HDR_LEADSPC) !== 0
     const first = bytes[0]
     if (this.#verbatim) {
-      // One space alone stays: nothing at all would be a deletion.
+      // A single space stays: an empty value would be a deletion.
       return written || first !== 0x20 || bytes.length === 1 ? bytes : bytes.subarray(1)
     }
     const needsSpace = written && first !== undefined && first !== 0x09 && first !== 0x0a

@@ -31,13 +31,13 @@ export interface Contexts {
  */
 export class EventCalls {
   readonly filter: FilterObject
-  /** of the message, if somebody listens */
+  /** the record of the message, if a telemetry channel has subscribers */
   record: MessageRecord | undefined
   /** the latest answer was not the filter's own: its edits do not count */
   failed = false
   readonly settings: FilterSettings
   readonly contexts: Contexts
-  /** what is waited for and may be cut off */
+  /** the call that is running and may be cut off */
   running: Pick<HandlerCall<never>, 'cut'> | undefined
   /** of a handler of abort or close, which is not cut off with the others */
   notice: Pick<HandlerCall<never>, 'bound'> | undefined
@@ -61,8 +61,8 @@ export class EventCalls {
   }
 
   /**
-   * Handlers of abort and close without a deadline, the one that runs and those to come, have so many milliseconds:
-   * this server stops, and would wait for ever.
+   * The server stops. From now on handlers of abort and close without a deadline, including one that runs, have this
+   * many milliseconds. Otherwise the server could wait for ever.
    */
   bound(patience: number): void {
     this.patience = patience
@@ -90,7 +90,7 @@ export class EventCalls {
     return this.#answered(stage, context, result)
   }
 
-  /** `call` for the handler of header, of which most calls are: no list of arguments, no search for it. */
+  /** `call` for the handler of header, which is called most often: without a list of arguments and a lookup. */
   callField(
     message: LiveMessageContext,
     name: string,
@@ -112,7 +112,7 @@ export class EventCalls {
     return this.#answered('header', message, result)
   }
 
-  /** Most handlers have nothing to say and say it at once: no object is made for them. */
+  /** Most handlers return nothing, and not a promise: no object is made for them. */
   #answered(
     stage: Stage,
     context: LiveConnectionContext,
@@ -133,7 +133,7 @@ export class EventCalls {
     }
   }
 
-  /** Somebody listens: only then is there a clock, and a promise around the answer. */
+  /** Whether telemetry is on. Only then is the call timed, with a promise around its answer. */
   #observed(): boolean {
     return (
       this.record !== undefined ||
@@ -257,7 +257,7 @@ class EventCall extends CallOfEvent<Verdict> {
     } catch (error) {
       return this.fail(error)
     }
-    // Nobody waits for it, and it is still running.
+    // It was cut off or stopped, and is still running.
     const { filter } = calls
     const ended = (): void => filter.overrunning?.(-1)
     filter.overrunning?.(1)

@@ -20,7 +20,7 @@ export interface FilterObject {
   /** in place of the handler of header: takes the field as it lies, undecoded, and has no answer */
   takeField?(context: LiveMessageContext, field: HeaderView): void
   call(handler: AnyHandler, context: LiveConnectionContext, args: readonly unknown[]): unknown
-  /** the same for the handler of header: most calls are of it, and need no list of arguments */
+  /** the same for the handler of header, which is called most often and needs no list of arguments */
   callHeader?(
     handler: AnyHandler,
     context: LiveMessageContext,

@@ -11,7 +11,7 @@
  *                        └─ stop() ─────────────────────── no answer
  *
  * After `cut` and `stop` the handler may still be running; its end is `late`. What `done` throws is a failure of the
- * handler. There is one answer at most, and one in any case unless the call is stopped.
+ * handler. There is exactly one answer, or none if the call is stopped.
  *
  * A handler that answers at once and is not traced needs no object of this class; see `EventCalls`.
  */
@@ -126,7 +126,7 @@ export abstract class HandlerCall<T> {
     resolve(this.interrupted(reason))
   }
 
-  /** Nobody wants its answer any longer, and none is given. */
+  /** Its answer is no longer needed, and none is given. */
   stop(reason: InterruptedError): void {
     if (this.#release() === undefined) return
     this.over()
@@ -163,7 +163,7 @@ export abstract class HandlerCall<T> {
 
   /** It has returned a promise. */
   protected waits(): void {}
-  /** It is over, or nobody waits for it any longer; may come twice. */
+  /** It is over, or was cut off or stopped. Can be called twice. */
   protected over(): void {}
   /** The answer when it is cut off. */
   protected interrupted(reason: InterruptedError): T {

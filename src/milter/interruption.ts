@@ -5,7 +5,7 @@ import type { Logger } from '../diagnostics/log.ts'
 import type { RateLimitedLog } from '../diagnostics/rate-limited-log.ts'
 import type { Stage } from '../protocol/stages.ts'
 
-/** How an interruption is told to handlers. */
+/** The errors that handlers get for each reason. */
 const INTERRUPTIONS: Readonly<Record<InterruptReason, [ErrorCode, string]>> = {
   abort: ['MESSAGE_ABORTED', 'the mail server abandoned the message'],
   disconnect: ['DISCONNECTED', 'the mail server has closed the connection'],

@@ -38,7 +38,7 @@ export function largestLimits(all: readonly MessageLimits[]): MessageLimits {
     const entries = Object.entries(largest).map(([name, value]): [string, unknown] => {
       const other = one[name as keyof MessageLimits]
       if (typeof value === 'number') return [name, Math.max(value, other as number)]
-      // One that somebody has chosen.
+      // A directory that was configured counts more than the default.
       return [name, value === DEFAULTS.temporaryDirectory ? other : value]
     })
     return Object.fromEntries(entries) as unknown as MessageLimits

@@ -18,10 +18,10 @@ import { ContentRecord } from '../diagnostics/message-content.ts'
 import { envelopeAddress } from './envelope/parameters.ts'
 import type { Stage } from '../protocol/stages.ts'
 
-/** The longest reason that is told. */
+/** The longest reason that is published. */
 const MAX_REASON = 200
 
-/** What is known of one message while it lasts; made only if somebody listens to messages. */
+/** The telemetry of one message, while it lasts. It is made only if the channel of messages has subscribers. */
 export class MessageRecord {
   /** where the message is; a verdict of before MAIL is owed from connect or HELO */
   stage: Stage = 'connect'
@@ -90,7 +90,7 @@ export class MessageRecord {
   }
 }
 
-/** The policy has answered for a handler that was cut off, and nobody was there to hear it. */
+/** The policy has answered for a handler that was cut off, but the mail server no longer waited for the answer. */
 function isAbandoned({ failure }: LiveMessageContext): boolean {
   return failure === 'MESSAGE_ABORTED' || failure === 'DISCONNECTED'
 }
@@ -105,7 +105,7 @@ function messageVerdict(verdict: Verdict | undefined): MessageVerdict {
 }
 
 /**
- * A filter that does not ask for CONNECT is not told of the client; the mail server's macro `_` has it:
+ * A filter that declines CONNECT does not get the client from it. The mail server's macro `_` has the client:
  * `host [address]`, in Sendmail also `user@host [address] (may be forged)`.
  */
 function clientOf(context: LiveConnectionContext): Pick<MessageDone, 'hostname' | 'address'> {
@@ -153,7 +153,7 @@ export function publishHandler(connection: number, stage: Stage, milliseconds: n
   channels.handler.publish(event)
 }
 
-/** A handler has failed that decides: its error is the reason of the verdict, and is told. */
+/** A handler that decides has failed: its error is the reason of the verdict, and is published. */
 export function recordFailure(
   context: LiveConnectionContext,
   stage: string,
@@ -188,7 +188,7 @@ function causeOf(error: unknown): FailureCause {
   return error.code === 'DEADLINE_EXCEEDED' ? 'deadline' : 'interrupted'
 }
 
-/** Codes are short words, whoever made the error; anything else in their place is not told. */
+/** A code is a short word, wherever the error comes from. Any other value is not published. */
 function errorCode(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null) return undefined
   try {

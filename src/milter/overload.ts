@@ -1,7 +1,7 @@
 import type { OverloadAnswer } from '../options/types.ts'
 import { ACCEPT, TEMPFAIL, type Verdict } from '../session/verdict.ts'
 
-/** How one server answers what is too much for it. */
+/** How a server answers when it is overloaded. */
 export interface Overload {
   readonly answer: OverloadAnswer
   readonly verdict: Verdict<OverloadAnswer>

@@ -5,9 +5,9 @@ import type { InterruptedError } from '../errors.ts'
 const MAX_SIGNALS = 100
 
 /**
- * The life of a connection or a message: gives out AbortSignals, made only if somebody asks, that fire when the
- * work for it is pointless. Each call of a handler has another one: what an earlier handler has started must not
- * end because a later one misses its deadline.
+ * The life of a connection or a message. It gives AbortSignals that fire when the work for it is pointless; they are
+ * made only when a handler asks. Each call of a handler has its own signal: the work that an earlier handler has
+ * started must not end because a later one misses its deadline.
  */
 export class Scope {
   /** of the call that was made last */
@@ -40,7 +40,7 @@ export class Scope {
     this.#controller = undefined
   }
 
-  /** Final: everything of this scope is over. The error is made only if somebody has a signal. */
+  /** Final: everything of this scope is over. The error is made only if a signal was given out. */
   abort(reason: () => InterruptedError): void {
     this.#reason ??= reason
     if (this.#earlier !== undefined) {

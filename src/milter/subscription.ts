@@ -12,8 +12,8 @@ import { STAGE_NAMES, STAGES } from '../protocol/stages.ts'
 import type { FilterObject } from './filter-object.ts'
 
 /**
- * What a filter wants, worked out from the handlers it has: events without a handler are declined,
- * handlers marked `noReply` get no reply. Worked out for each object afresh, never for a class.
+ * What a filter wants, worked out from its handlers: events without a handler are declined, and events whose handler
+ * is marked `noReply` get no reply. It is worked out for each object, never for a class.
  * @throws UsageError INVALID_HANDLER for a mark on the wrong handler
  */
 export function wishesOf(filter: FilterObject, settings: FilterSettings): Wishes {
@@ -32,7 +32,7 @@ export function wishesOf(filter: FilterObject, settings: FilterSettings): Wishes
     checkMarks(stage, marks)
     if (marks.envelope) envelope = true
     if (marks.macros !== undefined) (macros ??= new Map()).set(at!, marks.macros)
-    // Without it nobody knows whether a space followed the colon, and signatures break.
+    // Without it the filter cannot know whether a space followed the colon, and signatures break.
     if (stage === 'header' && (marks.headerLeadingSpace || !marks.noCallback)) {
       steps |= Step.HDR_LEADSPC
     }
@@ -74,9 +74,9 @@ export function answeringData(wishes: Wishes): Wishes {
 }
 
 /**
- * The wishes with the filter's own word on them.
- * @param given what the handler of negotiate has returned
- * @throws UsageError INVALID_VERDICT, INVALID_OPTION for a macro that cannot be asked for
+ * The wishes, with those that the handler of negotiate adds.
+ * @param given the value that the handler of negotiate has returned
+ * @throws UsageError INVALID_VERDICT, INVALID_OPTION for a macro that you cannot ask for
  */
 export function withRequest(wishes: Wishes, given: unknown): Wishes {
   const request = checkedRequest(given)

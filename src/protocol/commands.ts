@@ -10,17 +10,17 @@ import { decodeOffer, encodeOffer, type Offer } from './negotiation.ts'
 import { decodeStrings, endOfString, malformed, stringParts } from './strings.ts'
 import { decodeText, encodeText } from './text.ts'
 
-/** Of a client's address. */
+/** The family of a client's address. */
 export type AddressFamily = 'inet' | 'inet6' | 'unix' | 'unknown'
 
-/** The SMTP client, as the mail server tells at CONNECT. */
+/** The SMTP client, as the mail server sends it at CONNECT. */
 export interface SmtpClient {
   /** the verified host name, or `[address]`, or `unknown` */
   readonly hostname: string
   readonly family: AddressFamily
-  /** IP address in its usual short form, or path; undefined when the family is unknown */
+  /** the IP address in its usual short form, or the path; undefined if the family is unknown */
   readonly address: string | undefined
-  /** 0 when the mail server does not know it; undefined for `unix` and `unknown` */
+  /** 0 if the mail server does not know it; undefined for `unix` and `unknown` */
   readonly port: number | undefined
   /** the address as it stood on the wire: Sendmail writes `IPv6:0:0:0:0:0:0:0:1` */
   readonly rawAddress: string
@@ -40,8 +40,8 @@ const FAMILY_LETTERS: Readonly<Record<AddressFamily, number>> = {
 }
 
 /**
- * Accepts what real servers send and libmilter refuses: brackets around an address, and an address
- * that is no address (Postfix writes `unknown` there).
+ * Accepts two things that real servers send and libmilter refuses: brackets around an address, and a word instead of
+ * an address (Postfix writes `unknown` there).
  * @throws ProtocolError MALFORMED_PAYLOAD
  */
 export function decodeConnect(payload: Payload): SmtpClient {
@@ -105,7 +105,7 @@ export function decodeLine(payload: Payload): string {
 }
 
 /**
- * MAIL and RCPT: the address as the client wrote it, then one ESMTP parameter a string.
+ * MAIL and RCPT: the address as the client wrote it, then a string for each ESMTP parameter.
  * @throws ProtocolError MALFORMED_PAYLOAD
  */
 export function decodeEnvelope(payload: Payload): string[] {
@@ -118,8 +118,8 @@ const EMPTY = Buffer.alloc(0)
 const SPACE = 0x20
 
 /**
- * A header field where it lies; pointed at one payload after the other, so that reading a header
- * makes no object. Bytes and text can be asked for until the next field is read.
+ * A header field, in place. It points at one payload after the other, so that reading a header makes no objects. You
+ * can get its bytes and text until the next field is read.
  */
 export class HeaderView {
   #bytes: Buffer = EMPTY

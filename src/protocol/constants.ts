@@ -5,7 +5,7 @@
 
 /** The newest version of the protocol, and the only one deployed since 2009. */
 export const PROTOCOL_VERSION = 6
-/** The oldest version that is spoken; version 1 never left Sendmail 8.10. */
+/** The oldest version that this library speaks; version 1 never left Sendmail 8.10. */
 export const OLDEST_PROTOCOL_VERSION = 2
 
 /** What the mail server sends (SMFIC_*). */
@@ -113,17 +113,17 @@ export const MacroStage = {
 } as const
 export type MacroStage = (typeof MacroStage)[keyof typeof MacroStage]
 
-/** Sendmail keeps this many requested macros a stage and drops the rest (MAXFILTERMACROS). */
+/** Sendmail keeps this many requested macros for each stage and drops the rest (MAXFILTERMACROS). */
 export const MAX_MACROS_PER_STAGE = 50
 
 /** Bytes of data in one frame, without its command byte (MILTER_MDS_64K and the two larger sizes). */
 export const DataSize = { K64: 65_535, K256: 262_143, M1: 1_048_575 } as const
 export type DataSize = (typeof DataSize)[keyof typeof DataSize]
 
-/** Body chunks have this size at most, whatever data size was negotiated (MILTER_CHUNK_SIZE). */
+/** The maximum size of a body chunk, whatever data size was negotiated (MILTER_CHUNK_SIZE). */
 export const CHUNK_SIZE = 65_535
 
-/** The letter of a command or reply as people write it; other bytes as a number. */
+/** The letter of a command or reply in quotes; other bytes as a number. */
 export function letter(code: number): string {
   return code > 0x20 && code < 0x7f
     ? `'${String.fromCharCode(code)}'`

@@ -1,13 +1,13 @@
 /**
- * The edits of the protocol: the changes to a message that a filter may send at end of message. What there is
- * to know of one stands in its row here and nowhere else; docs/protocol.md has the same table for people.
+ * The edits of the protocol: the changes to a message that a filter may send at end of message. All facts about an edit
+ * are in its row here, and nowhere else in the code; docs/protocol.md has the same table.
  *
  * Sources: libmilter's `mfdef.h` and `mfapi.h` (letters, actions) and `smfi.c` (payloads).
  */
 import type { TextOrBytes } from './text.ts'
 import { Action, Response } from './constants.ts'
 
-/** A change to the message; legal only in the answer to end of message. */
+/** A change to the message. It is allowed only in the answer to end of message. */
 export type EditMessage =
   | { readonly type: 'addheader'; readonly name: TextOrBytes; readonly value: TextOrBytes }
   | {
@@ -27,7 +27,7 @@ export type EditMessage =
 
 export type EditType = EditMessage['type']
 
-/** What the methods that make them are called, in contexts, `Base` and logs. */
+/** The name of the method that makes an edit, in contexts, `Base` and logs. */
 export type EditMethod =
   | 'addHeader'
   | 'insertHeader'
@@ -48,8 +48,8 @@ export interface EditField {
 }
 
 /**
- * How a field is written: four bytes, a string with its NUL, or all that is left. An optional string is left out if
- * there is none; 'string or nothing' is always written, and read as empty where it is missing.
+ * How a field is written: four bytes, a string with its NUL, or all remaining bytes. An optional string is left out if
+ * there is none. 'string or nothing' is always written, and read as empty if it is missing.
  */
 type FieldForm = 'uint32' | 'string' | 'optional string' | 'string or nothing' | 'bytes'
 
@@ -60,7 +60,7 @@ export interface EditFacts {
   readonly method: EditMethod
   /** the action bit without which it may not be sent */
   readonly action: number
-  /** what of a message it changes */
+  /** the part of a message that it changes */
   readonly edits: EditKind
   readonly payload: readonly EditField[]
 }

@@ -1,6 +1,6 @@
 /**
- * The events of the protocol: the commands that a filter answers. What there is to know of one stands in
- * its row here and nowhere else; docs/protocol.md has the same table for people.
+ * The events of the protocol: the commands that a filter answers. All facts about an event are in its row here, and
+ * nowhere else in the code; docs/protocol.md has the same table.
  *
  * Sources: libmilter's `mfdef.h` (letters, bits) and `engine.c` (the order). The version of an event is the first
  * for which Postfix has its bits (`milter8.c`).
@@ -30,7 +30,7 @@ export type SessionVerdictKind = 'continue' | 'accept' | 'reject' | 'tempfail'
 export type MessageVerdictKind = SessionVerdictKind | 'discard'
 /** Verdicts on a piece of the body. */
 export type BodyVerdictKind = MessageVerdictKind | 'skip'
-/** All there are. */
+/** All verdicts. */
 export type VerdictKind = BodyVerdictKind
 
 export interface EventFacts {
@@ -39,15 +39,15 @@ export interface EventFacts {
   readonly command: Command
   /** the step bit that says "do not send this event"; 0 for an event that always comes */
   readonly noSend: number
-  /** the step bit that says "this event gets no reply"; 0 where one is always due */
+  /** the step bit that says "this event gets no reply"; 0 if one is always needed */
   readonly noReply: number
-  /** where its macros can be asked for */
+  /** the stage at which a filter can ask for its macros */
   readonly macros: MacroStage | undefined
   /** the version of the protocol that brought it */
   readonly since: number
   /** what a filter may answer */
   readonly verdicts: readonly VerdictKind[]
-  /** its place in a message, from 1 on; 0 for an event that is of no message */
+  /** its place in a message, from 1 on; 0 for an event outside messages */
   readonly order: number
   /** it may come several times in a row in one message */
   readonly repeats: boolean

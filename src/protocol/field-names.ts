@@ -22,7 +22,7 @@ export function decodeFieldName(bytes: Buffer, start: number, end: number): stri
   return (SEEN[place] = decodeText(bytes, start, end))
 }
 
-/** Never of what is not ASCII: a character up to U+00FF would match the byte of that number. */
+/** Only for ASCII: a character up to U+00FF would match the byte of that number. */
 function isText(text: string, bytes: Buffer, start: number, size: number): boolean {
   if (text.length !== size) return false
   for (let i = 0; i < size; i++) {

@@ -35,12 +35,11 @@ const EMPTY = Buffer.alloc(0)
 const KEEP = 4096
 
 /**
- * Finds frames in what a socket delivers, wherever it was split. A frame that arrived whole is read
- * in place; one that was split is put together in a buffer that grows with the bytes that really
- * came, never with the length they announce.
+ * Finds frames in the bytes from a socket, wherever they were split. A frame that arrived whole is read in place. One
+ * that was split is put together in a buffer that grows with the bytes that arrive, never with the announced length.
  *
- * `push` a chunk, then call `next` until it answers false. After `next` has answered true,
- * `command`, `bytes`, `start` and `end` describe the frame until the following `next` or `push`.
+ * `push` a chunk, then call `next` until it returns false. After `next` has returned true, `command`, `bytes`, `start`
+ * and `end` describe the frame until the following `next` or `push`.
  */
 export class FrameDecoder implements Payload {
   /** The command or reply byte of the current frame. */
@@ -58,7 +57,7 @@ export class FrameDecoder implements Payload {
   #carry: Buffer = EMPTY
   #carried = 0
 
-  /** @param maxPayload the longest payload that is taken, in bytes, without the command byte */
+  /** @param maxPayload the largest payload to accept, in bytes, without the command byte */
   constructor(maxPayload: number) {
     this.#limit = maxPayload
   }
@@ -69,8 +68,8 @@ export class FrameDecoder implements Payload {
   }
 
   /**
-   * Bytes of memory that are kept for the next call: of a frame whose rest has not come, and of chunks
-   * and frames that are not done with. A lent chunk is its owner's.
+   * Bytes of memory that are kept for the next call: those of an incomplete frame, and of chunks and frames that are
+   * still in use. A lent chunk does not count.
    */
   get held(): number {
     const frame =
@@ -88,7 +87,7 @@ export class FrameDecoder implements Payload {
     this.#borrowed = false
   }
 
-  /** The same in `memory[0..size)`, which is its owner's again after {@link hold}. */
+  /** The same with `memory[0..size)`. The owner may reuse the memory after {@link hold}. */
   pushLent(memory: Buffer, size: number): void {
     this.#chunk = memory
     this.#offset = 0
@@ -96,7 +95,7 @@ export class FrameDecoder implements Payload {
     this.#borrowed = true
   }
 
-  /** What follows the current frame in the present chunk. */
+  /** The rest of the current chunk, after the current frame. */
   get unread(): Payload {
     return { bytes: this.#chunk, start: this.#offset, end: this.#end }
   }
@@ -145,14 +144,13 @@ export class FrameDecoder implements Payload {
     return this.end - this.start
   }
 
-  /** The payload where it lies: good until the next `next`, `push` or `hold`. */
+  /** The payload, in place: valid until the next `next`, `push` or `hold`. */
   view(): Buffer {
     return this.bytes.subarray(this.start, this.end)
   }
 
   /**
-   * The payload in memory that stays as it is, whatever is pushed later: in place where that is
-   * safe, otherwise a copy.
+   * The payload in memory that does not change, whatever is pushed later: in place if that is safe, otherwise a copy.
    */
   take(): Buffer {
     const payload = this.view()
@@ -162,7 +160,7 @@ export class FrameDecoder implements Payload {
     return payload
   }
 
-  /** Copies what is still needed of lent memory, before its owner fills it anew. */
+  /** Copies the part of lent memory that is still needed, before its owner reuses it. */
   hold(): void {
     // Nearly always all of it has been read, and two objects need not be made (15 of 190 us at `noop`).
     if (!this.#borrowed || this.#chunk === EMPTY) return
@@ -223,8 +221,8 @@ export class FrameDecoder implements Payload {
   }
 
   /**
-   * Once a quarter of a frame has come, room for all of it. Before that twice as much as there was: who
-   * only announces a frame gets no memory for it.
+   * Once a quarter of a frame has arrived, there is room for all of it. Before that the room doubles: a peer that only
+   * announces a frame gets no memory for it.
    */
   #roomFor(needed: number): number {
     let frame = 0
@@ -263,8 +261,8 @@ function hintOfText(bytes: Buffer, offset: number): string {
 }
 
 /**
- * Follows the frames of a stream without reading them: tells the command of each as soon as its
- * header is there. Used to see ABORT and QUIT behind a command that is still being handled.
+ * Follows the frames of a stream without reading them, and reports the command of each as soon as its header has
+ * arrived. It is used to see ABORT and QUIT behind a command that is still being handled.
  */
 export class FrameScanner {
   #skip = 0

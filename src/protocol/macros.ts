@@ -1,5 +1,5 @@
 /**
- * Macros are values the mail server tells about a command, in a frame of their own before it.
+ * Macros are values that the mail server sends about a command, in a separate frame before it.
  * `{name}` and `name` are the same macro everywhere in this package; on the wire, names longer
  * than one letter have braces.
  */
@@ -9,7 +9,7 @@ import { UsageError } from '../errors.ts'
 import { encodeFrame, type Payload } from './frame.ts'
 import { decodeStrings, malformed, stringParts } from './strings.ts'
 
-/** A macro's name without braces, the form under which it is kept. */
+/** A macro's name without braces, as it is stored. */
 export function bareMacroName(name: string): string {
   return name.length > 2 && name.startsWith('{') && name.endsWith('}')
     ? name.slice(1, -1)
@@ -60,14 +60,14 @@ export function encodeMacros(
   return encodeFrame(Command.MACRO, Buffer.of(command), ...stringParts(...strings))
 }
 
-/** Names of the macros a filter wants at each stage; a list replaces the mail server's own. */
+/** The names of the macros that a filter asks for, by stage. A list replaces the mail server's own list. */
 export type MacroLists = ReadonlyMap<MacroStage, readonly string[]>
-/** The mail server sends what it is configured to. */
+/** Asks for no macros: the mail server sends those that it is configured to send. */
 export const NO_MACRO_LISTS: MacroLists = new Map()
 
 /**
  * The list of one stage as it goes into the negotiation.
- * @throws UsageError INVALID_OPTION for a name that cannot be asked for, or more than 50
+ * @throws UsageError INVALID_OPTION for a name that you cannot ask for, or more than 50 names
  */
 export function formatMacroList(names: readonly string[]): string {
   // The same lists go into each negotiation of a filter.

@@ -5,7 +5,7 @@ import { bareMacroName, formatMacroList, type MacroLists } from './macros.ts'
 import { endOfString, malformed, stringParts } from './strings.ts'
 import { decodeText } from './text.ts'
 
-/** What the mail server offers: bits it understands. */
+/** What the mail server offers: its version, and the bits that it understands. */
 export interface Offer {
   readonly version: number
   /** {@link Action} bits */
@@ -14,13 +14,13 @@ export interface Offer {
   readonly steps: number
 }
 
-/** What the filter chose of an offer. */
+/** What the filter has chosen from an offer. */
 export interface Choice extends Offer {
   /** the macros it asks for, by stage */
   readonly macros?: MacroLists | undefined
 }
 
-/** Twelve bytes; more are left for versions to come (libmilter `st_optionneg`). */
+/** Twelve bytes. Further bytes are for later versions (libmilter `st_optionneg`). */
 const OFFER_SIZE = 12
 
 /** @throws ProtocolError MALFORMED_PAYLOAD */
@@ -37,9 +37,9 @@ export function decodeOffer(payload: Payload): Offer {
 }
 
 /**
- * What an offer means: one of no actions or no steps stands for those of version 1 (libmilter
- * `st_optionneg`). Postfix and Sendmail never make one, whatever their settings; every filter built with
- * libmilter answers it with these bits.
+ * The bits that an offer means. An offer without actions or steps means those of version 1 (libmilter `st_optionneg`).
+ * Postfix and Sendmail never make such an offer, whatever their settings. Every filter built with libmilter answers it
+ * with these bits.
  */
 export function offeredBits(offer: Offer): Offer {
   const { version, actions, steps } = offer
@@ -52,7 +52,7 @@ export function decodeChoice(payload: Payload): Choice {
 }
 
 /**
- * The macro lists of a choice, in their order. There can be several for a stage: the last one holds.
+ * The macro lists of a choice, in order. If there are several for a stage, the last one counts.
  * @throws ProtocolError MALFORMED_PAYLOAD
  */
 export function* macroLists(payload: Payload): Generator<[MacroStage, readonly string[]]> {

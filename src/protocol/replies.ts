@@ -43,10 +43,10 @@ const SINGLE_BY_CODE: ReadonlyMap<number, Single> = new Map(
 )
 
 /**
- * The frame of a reply. Strings must hold no NUL: it would end them early.
+ * The frame of a reply. Strings must not contain NUL, which would end them early.
  *
- * Do not answer end of message with `shutdown`: Postfix before 3.11.5 tells the client that the message is queued, and
- * drops it; Sendmail takes it for an answer that does not exist. To end a session, reply with 421.
+ * Do not answer end of message with `shutdown`. Postfix before 3.11.5 then tells the client that the message is queued,
+ * but drops it. Sendmail does not know this answer. To end a session, reply with 421.
  */
 export function encodeReply(message: ReplyMessage): Buffer {
   switch (message.type) {
@@ -60,8 +60,8 @@ export function encodeReply(message: ReplyMessage): Buffer {
 }
 
 /**
- * An optional string is left out where there is none: Sendmail resets the message's MAIL parameters even for an
- * empty one (sendmail/milter.c milter_chgfrom).
+ * An optional string is left out if there is none: Sendmail resets the message's MAIL parameters even for an empty one
+ * (sendmail/milter.c milter_chgfrom).
  */
 function encodeEdit(message: EditMessage): Buffer {
   const { code, payload } = EDITS[message.type]
@@ -81,7 +81,7 @@ function encodeEdit(message: EditMessage): Buffer {
 }
 
 /**
- * A body as REPLBODY frames of at most 65,535 bytes, without a copy of its bytes: header and data
+ * A body as REPLBODY frames, each of at most 65,535 bytes, without a copy of its bytes: header and data
  * are separate buffers, to be written one after the other. An empty body is one empty frame.
  */
 export function* encodeBody(body: Buffer): Generator<Buffer> {

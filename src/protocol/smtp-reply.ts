@@ -2,9 +2,9 @@ import { UsageError } from '../errors.ts'
 import { decodeText, encodeText } from './text.ts'
 
 /**
- * The text of a REPLYCODE frame: a whole SMTP reply, lines parted by CRLF, ended by one NUL.
- * Sendmail uses it as a format string, so each `%` is doubled on the wire; Postfix undoes that
- * (`smtpd/smtpd_milter.c`). Authors never see the doubling.
+ * The text of a REPLYCODE frame: a whole SMTP reply, with CRLF between lines and one NUL at the end. Sendmail uses it
+ * as a format string, so each `%` is doubled on the wire; Postfix undoes that (`smtpd/smtpd_milter.c`). Filters never
+ * see the doubling.
  */
 export interface SmtpReply {
   /** 400 to 599 */
@@ -15,14 +15,14 @@ export interface SmtpReply {
   readonly lines: readonly string[]
 }
 
-/** As libmilter's `smfi_setmlreply`. */
+/** The maximum number of lines, as in libmilter's `smfi_setmlreply`. */
 export const MAX_REPLY_LINES = 32
-/** Bytes of text in a line, as libmilter; RFC 5321 promises clients no more than 512 with the code. */
+/** The maximum bytes of text in a line, as in libmilter. RFC 5321 guarantees clients only 512 with the code. */
 export const MAX_REPLY_LINE = 980
 
 /**
- * Checks a reply against what both Sendmail and Postfix accept, and completes it: without a text a
- * neutral one is used, and where a missing enhanced code would change the meaning it is `x.0.0`.
+ * Checks that both Sendmail and Postfix accept a reply, and completes it. Without a text it gets a neutral one. If a
+ * missing enhanced code would change the meaning, it gets `x.0.0`.
  * @throws UsageError INVALID_REPLY
  */
 export function makeSmtpReply(
@@ -89,10 +89,10 @@ function checkLine(line: unknown, index: number): void {
 const SAFE_LINE = 490
 
 /**
- * Any text as lines that {@link makeSmtpReply} takes: for text of a message, an error or another program.
- * Line breaks part lines; a long one is continued on the next; control characters become spaces, and lone
- * surrogates question marks; empty lines are left out. What is more than 32 lines is cut off, and ends in
- * `...`. Text with nothing in it gives no line: the reply has a neutral text then.
+ * Splits any text into lines that `reply` takes, such as text of a message, an error or another program. Long
+ * lines are wrapped and empty lines are left out. Control characters become spaces, and lone surrogates become question
+ * marks. After 32 lines the text is cut off, and ends in `...`. If the text is empty there are no lines, and the reply
+ * gets a neutral text.
  *
  *     return reply(550, '5.7.1', ...replyLines(`Refused: ${subject}`))
  */
@@ -110,7 +110,7 @@ export function replyLines(text: string): string[] {
   return last
 }
 
-/** Pieces of a line of at most {@link SAFE_LINE} bytes, broken at a space where there is one. */
+/** The pieces of a line, each of at most {@link SAFE_LINE} bytes. It is broken at a space if there is one. */
 function wrapped(line: string): string[] {
   const pieces: string[] = []
   let rest = line
@@ -135,7 +135,7 @@ function invalid(why: string): UsageError {
   return new UsageError('INVALID_REPLY', `invalid SMTP reply: ${why}`)
 }
 
-/** The reply as a client sees it, lines parted by CRLF. */
+/** The reply as the client gets it, with CRLF between lines. */
 export function formatSmtpReply(reply: SmtpReply): string {
   const last = reply.lines.length - 1
   const status = reply.enhanced === undefined ? '' : `${reply.enhanced} `
@@ -151,8 +151,8 @@ export function encodeSmtpReply(reply: SmtpReply): Buffer {
 }
 
 /**
- * Reads a REPLYCODE payload as a mail server does: `%%` is `%`, a single `%` is dropped, a missing
- * NUL is forgiven. Undefined when it is no SMTP reply of class 4 or 5.
+ * Reads a REPLYCODE payload as a mail server does: `%%` is `%`, a single `%` is dropped, and the NUL may be missing.
+ * Returns undefined if it is not an SMTP reply of class 4 or 5.
  */
 export function decodeSmtpReply(bytes: Uint8Array): SmtpReply | undefined {
   const buffer = encodeText(bytes)

@@ -114,12 +114,12 @@ function sequenceLength(bytes: Buffer, i: number, end: number): number {
   return length
 }
 
-/** Text is sent as UTF-8 (text that came off the wire as it came); bytes as they are. */
+/** A string is sent as UTF-8, and one that came off the wire is sent unchanged. Bytes are sent as they are. */
 export type TextOrBytes = string | Uint8Array
 
 /**
  * The bytes of a text: the reverse of {@link decodeText}. Bytes are taken as they are.
- * @throws UsageError INVALID_TEXT for a lone surrogate that does not stand for a byte, and for what is neither
+ * @throws UsageError INVALID_TEXT for a lone surrogate that does not stand for a byte, and for a value that is neither
  * text nor bytes
  */
 export function encodeText(text: TextOrBytes): Buffer {

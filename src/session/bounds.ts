@@ -1,11 +1,11 @@
-/** How large what is kept of a frame may be, and in how many pieces: far more than mail servers send. */
+/** Bounds for the strings that are kept of a frame: their size and number. Mail servers send far less. */
 import { Command, letter } from '../protocol/constants.ts'
 import type { FrameDecoder } from '../protocol/frame.ts'
 import { malformed } from '../protocol/strings.ts'
 
 /**
- * Bytes of a command whose strings are kept as long as the connection or the message. A line of SMTP has 2,048
- * at most (Postfix line_length_limit, Sendmail MAXLINE), unless an administrator has raised it.
+ * The maximum size of a command whose strings are kept as long as the connection or the message. A line of SMTP has at
+ * most 2,048 bytes (Postfix line_length_limit, Sendmail MAXLINE), unless an administrator has raised the limit.
  */
 const MAX_LINE = 16_384
 /** Words of MAIL and RCPT: an address and its ESMTP parameters. */
@@ -14,7 +14,7 @@ const MAX_WORDS = 256
 const MAX_PAIRS = 1_000
 /** Bytes of a command whose strings are too small to be counted. */
 const USUAL_LINE = 256
-/** Bytes that a character of a string takes at most, and a string beside its characters. */
+/** The maximum bytes for a character of a string, and the bytes of a string in addition to its characters. */
 const CHARACTER = 2
 const STRING = 32
 

@@ -35,9 +35,9 @@ export interface EngineHost {
 }
 
 /**
- * What a command means: whether it may come now, which event of the filter it is, and what it is answered. Named
- * after libmilter's `engine.c`, which does the same there. What may come, and whether the filter is asked, is said
- * by the state of the message (`message-state.ts`) and the rows of `protocol/event-table.ts`.
+ * Decides what a command means: whether it may come now, which event of the filter it is, and how it is answered. It
+ * is named after libmilter's `engine.c`, which has the same job. The state of the message (`message-state.ts`) and
+ * the rows of `protocol/event-table.ts` say which commands may come, and whether the filter is asked.
  */
 export class Engine {
   readonly macros: MacroStore = new MacroStore()
@@ -104,9 +104,9 @@ export class Engine {
   }
 
   /**
-   * Macros of MAIL and CONNECT end the message that is open, as the commands behind them do: nobody who still
-   * works for it sees what belongs to the next. They come also for events that were declined, and where MAIL
-   * is declined they are all that tells one message from the next after RSET (Sendmail sends no ABORT then).
+   * Macros of MAIL and CONNECT end the open message, as the commands behind them do: a handler that still works for it
+   * must not see macros of the next one. They also come for events that were declined. If MAIL is declined, they are
+   * the only sign of a new message after RSET (Sendmail sends no ABORT then).
    */
   #macro(): void {
     boundMacros(this.#frame)
@@ -297,7 +297,7 @@ export class Engine {
     }
   }
 
-  /** Its handler of end of message will not be called, so it is told of the end as of any other message's. */
+  /** Its handler of end of message will not be called, so the filter gets `abort`, as for any other message. */
   #endCut(verdict: Verdict): void {
     this.#host.after(this.#events.abort(), () => this.#endMessage({ verdict, edits: [] }))
   }

@@ -8,15 +8,15 @@ import type { Verdict } from './verdict.ts'
 export type MaybePromise<T> = T | Promise<T>
 
 /**
- * How a connection, or with QUIT_NC one SMTP session on it, came to its end. `overload`: it had no message, and
- * others needed its place.
+ * How a connection ended, or with QUIT_NC one SMTP session on it. `overload` means that it had no message, and other
+ * connections needed its place.
  */
 export type CloseReason = 'quit' | 'eof' | 'error' | 'timeout' | 'shutdown' | 'overload'
 
-/** Why a handler is not waited for any longer. */
+/** Why a handler was cut off. */
 export type InterruptReason = 'abort' | 'disconnect' | 'shutdown'
 
-/** A piece of the body where it lies. What it has is asked for before the method it is given to returns. */
+/** A piece of the body, in place. It is valid only until the method that gets it returns. */
 export interface BodyPiece {
   readonly size: number
   /** In memory that stays as it is. */
@@ -76,7 +76,7 @@ export interface SessionEvents {
 export interface Transport {
   /** acknowledges late what it does not answer, as TCP does */
   readonly acknowledgesLate?: boolean
-  /** who is at the other end, for telemetry */
+  /** the address of the mail server, for telemetry */
   readonly peer?: string | undefined
   /** so far, for telemetry */
   readonly bytesReceived?: number

@@ -2,9 +2,9 @@ import { HeaderView } from '../protocol/commands.ts'
 import type { Payload } from '../protocol/frame.ts'
 
 /**
- * One view for the fields of all sessions, one after the other: nearly always the handler is done with a
- * field at once, and a view for each connection would be memory that is touched for each field. That is
- * right only because no session shows a field while the handler of another one is still on the stack.
+ * One view for the fields of all sessions, one after the other. Nearly always the handler is done with a field at once,
+ * and a view for each connection would be memory that is touched for each field. This is safe only because no session
+ * calls a handler with a field while the handler of another session is still on the stack.
  */
 let view = new HeaderView()
 

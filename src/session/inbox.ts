@@ -7,8 +7,8 @@ const BLOCK = 4096
 const OBJECT = 256
 
 /**
- * What has arrived and is not yet handled: the chunk being read, and those that came while a handler
- * ran. Frames are taken from it in order; ABORT and QUIT are seen before their turn.
+ * The input that is not handled yet: the current chunk, and those that came while a handler ran. Frames are taken from
+ * it in order. ABORT and QUIT are seen before their turn.
  */
 export class Inbox {
   /** The frame that was taken last. */
@@ -23,7 +23,7 @@ export class Inbox {
   #tailSize = 0
   #waitingSize = 0
   #waitingHeld = 0
-  /** The present chunk is looked through at most once; those that wait, when they come. */
+  /** The current chunk is scanned at most once; waiting chunks are scanned when they come. */
   #scanner: FrameScanner | undefined
   #scanned = false
   #aborts = 0

@@ -4,7 +4,7 @@ import type { Payload } from '../protocol/frame.ts'
 import { bareMacroName, decodeMacroPairs } from '../protocol/macros.ts'
 import { decodeLatin1, decodeText } from '../protocol/text.ts'
 
-/** Bytes that a name and its value take as objects, about, and each of their characters at most. */
+/** Roughly the bytes that a name and its value take as objects, and the maximum for each of their characters. */
 const PAIR = 160
 const CHARACTER = 2
 /** Slots of more than this many bytes are counted as held. */
@@ -13,13 +13,12 @@ const USUAL_SIZE = 4096
 const LOOKED_THROUGH = 512
 
 /**
- * The macros that hold now: one slot for each stage that has them. A MACRO frame replaces the
+ * The current macros: one slot for each stage that has them. A MACRO frame replaces the
  * content of its slot; a command clears the slots of all later stages (libmilter `engine.c`,
  * mi_clr_macros and the `CI_*` table). Lookup goes from the latest stage to the earliest.
  *
- * Tighter than libmilter, so that nothing of one message is seen in the next: an empty frame empties
- * its slot; MAIL and RCPT without a frame of their own empty theirs; the slots from RCPT on are
- * emptied when a message ends.
+ * It is stricter than libmilter, so that no macro of one message is seen in the next: an empty frame empties its slot;
+ * MAIL and RCPT without macros empty theirs; and the end of a message empties the slots from RCPT on.
  */
 export class MacroStore {
   /**
@@ -27,7 +26,7 @@ export class MacroStore {
    * they could be copied to (of a connection's start 5 of 50 us), and few of them are looked into.
    */
   readonly #slots: string[] = ['', '', '', '', '', '', '']
-  /** What large slots hold, by their number, once somebody has asked; and the bytes that takes. */
+  /** The content of large slots, by number, once it was read; and the bytes it takes. */
   #read: Map<number, { values: ReadonlyMap<string, string>; held: number }> | undefined
   /** A bit for each slot that was filled since the command it belongs to came last. */
   #fresh = 0

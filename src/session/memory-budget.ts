@@ -1,9 +1,9 @@
-/** Of the budget, what bodies leave to what has nowhere else to go. */
+/** The part of the budget that bodies leave to data that can only be in memory. */
 const KEPT_BACK = 1 / 4
 
 /**
- * The bytes that the messages and connections of one server hold in memory, all together, and how many
- * they may. Nothing is known here of who holds them: who reserves bytes releases as many.
+ * The bytes that all messages and connections of one server hold in memory, and the limit for them. It does not know
+ * the holders: the code that reserves bytes must release as many.
  */
 export class MemoryBudget {
   /** bytes */
@@ -12,8 +12,8 @@ export class MemoryBudget {
   #reserved = 0
   #passing = 0
   /**
-   * Called when all of it is in use, each time that more comes. It should only take note: somebody is in the
-   * middle of something.
+   * Called when the budget is used up, each time that more bytes come. It should only take note, because its caller is
+   * in the middle of other work.
    */
   onExhausted: () => void = () => {}
 
@@ -27,14 +27,14 @@ export class MemoryBudget {
     return this.#reserved + this.#passing
   }
 
-  /** Whoever can wait should. */
+  /** Whether the budget is used up. Work that can wait should wait. */
   get exhausted(): boolean {
     return this.used >= this.limit
   }
 
   /**
-   * For what can only be in memory; false if there is no room, and then nothing is reserved. Bytes that
-   * pass through do not count here: a burst of input must not keep messages out.
+   * Reserves bytes for data that can only be in memory. Returns false, and reserves nothing, if there is no room. Bytes
+   * that pass through do not count here: a burst of input must not keep messages out.
    */
   reserve(bytes: number): boolean {
     if (this.#reserved + bytes > this.limit) return false
@@ -44,7 +44,7 @@ export class MemoryBudget {
   }
 
   /**
-   * For what could go to a file as well, which is bodies. They leave a quarter of the budget to what
+   * Reserves bytes for a body, which could go to a file as well. Bodies leave a quarter of the budget to data that
    * cannot, so that large mail never keeps small mail out.
    */
   reserveForBody(bytes: number): boolean {
@@ -58,8 +58,8 @@ export class MemoryBudget {
   }
 
   /**
-   * Counts what is there already and soon will not be: input that waits, pieces on their way to a file.
-   * Negative when it has passed.
+   * Counts bytes that are in memory for a short time: input that waits, pieces on their way to a file. Give a negative
+   * number when they have gone.
    */
   pass(bytes: number): void {
     this.#passing += bytes

@@ -10,8 +10,8 @@ import {
 import { ACCEPT, CONTINUE, endsMessage, SKIP, type Verdict } from './verdict.ts'
 
 /**
- * The messages of one SMTP session, one after the other: the state of the present one, and the verdicts that go with
- * it. Which state follows which is in `message-state.ts`.
+ * The messages of one SMTP session, one after the other: the state of the current one, and its verdicts. The
+ * transitions between states are in `message-state.ts`.
  */
 export class MessageLife {
   #state: MessageState = NO_MESSAGE
@@ -29,7 +29,7 @@ export class MessageLife {
     return this.#state.phase
   }
 
-  /** What a settled or cut message is answered with, should the mail server go on with it. */
+  /** The answer for a settled or cut message, if the mail server goes on with it. */
   get settled(): Verdict {
     return this.#settled
   }
@@ -78,7 +78,7 @@ export class MessageLife {
     this.#settled = repeated(verdict)
   }
 
-  /** What the mail server is told where the filter has given a verdict on an event of the message. */
+  /** The answer to the mail server for a verdict of the filter on an event of the message. */
   said(command: number, verdict: Verdict): Verdict {
     if (!this.keepsAccept || verdict.kind !== 'accept') return verdict
     if (EVENT_BY_COMMAND[command]!.order > EVENTS.data.order) return verdict

@@ -2,8 +2,8 @@ import { Command } from '../protocol/constants.ts'
 import { EVENT_BY_COMMAND } from '../protocol/event-table.ts'
 
 /**
- * The life of a message as a state machine: {@link next} gives the state that follows, and knows neither bytes,
- * handlers nor verdicts.
+ * The life of a message as a state machine: {@link next} returns the next state, and knows nothing of bytes, handlers
+ * and verdicts.
  *
  *                        MAIL, BEGIN
  *      ┌──────┐  ───────────────────────────────▶  ┌──────┐ ───┐ commands in their order;
@@ -21,31 +21,30 @@ import { EVENT_BY_COMMAND } from '../protocol/event-table.ts'
  *
  * - **none**: between messages. A command of a message other than MAIL is out of order.
  * - **open**: the filter is asked.
- * - **settled**: the filter has said its last word. Should the mail server go on with the message, that word is
- *   repeated, and no handler is called.
- * - **cut**: a handler was not waited for. The mail server gets the same answers, and the filter is told of the
- *   end with `abort`.
+ * - **settled**: the filter has said its last word. If the mail server goes on with the message, that word is repeated,
+ *   and no handler is called.
+ * - **cut**: a handler was cut off. The mail server gets the same answers, and the filter gets `abort` at the end.
  *
- * What is owed runs beside it: a handler of the session whose event gets no reply has failed (OWE, OWE_ALL), so the
- * next message, or each of the session, is settled when it begins.
+ * The state also has the verdicts that are owed. If a handler of the session fails and its event gets no reply (OWE,
+ * OWE_ALL), the next message, or each message of the session, is settled when it begins.
  */
 export interface MessageState {
   /** the state as a number: the index in the list of all states */
   readonly code: number
   readonly phase: MessagePhase
-  /** of the event that came last (`EventFacts.order`); 0 before the first */
+  /** the order of the latest event (`EventFacts.order`); 0 before the first */
   readonly order: number
   /** the filter wants no more of the body */
   readonly skipping: boolean
-  /** "accept" was the last word, and is said at end of message */
+  /** "accept" was the last word; the mail server gets it at end of message */
   readonly kept: boolean
-  /** to which messages a verdict is owed */
+  /** the messages to which a verdict is owed */
   readonly owes: 'nothing' | 'next' | 'all'
 }
 
 export type MessagePhase = 'none' | 'open' | 'settled' | 'cut'
 
-/** What happens to a message besides its commands. No command has such a number. */
+/** Inputs of the state machine other than commands. No command has such a number. */
 export const Turn = {
   /** it begins; MAIL may follow, or was declined */
   BEGIN: 1,
@@ -53,9 +52,9 @@ export const Turn = {
   SKIP: 2,
   /** the filter has said its last word */
   LAST_WORD: 3,
-  /** that was "accept", and the mail server is not told before end of message */
+  /** that was "accept", and the mail server gets it only at end of message */
   KEEP_ACCEPT: 4,
-  /** a handler was not waited for */
+  /** a handler was cut off */
   CUT_OFF: 5,
   /** its end was answered, or it was given up: ABORT, MAIL, HELO, CONNECT, QUIT, a command out of order */
   OVER: 6,
@@ -98,7 +97,7 @@ export const NO_MESSAGE: MessageState = STATES[0]!
 
 /**
  * The state after a command of a message (its letter) or a {@link Turn}; undefined for a command that is out of
- * order. If the state that follows a command is open, the filter is asked; else its last word is repeated.
+ * order. If the state after a command is open, the filter is asked. Otherwise its last word is repeated.
  */
 export function next(state: MessageState, input: number): MessageState | undefined {
   return state.phase === 'none' ? betweenMessages(state, input) : inMessage(state, input)

@@ -3,12 +3,12 @@ import type { Transport } from './events.ts'
 
 const NONE: readonly Buffer[] = []
 const EMPTY = Buffer.alloc(0)
-/** Bytes: what is sent in one piece of memory (`server/shared-writes.ts`), about. */
+/** Roughly the bytes that are sent in one piece of memory (`server/shared-writes.ts`). */
 const FULL = 15_360
 
 /**
- * The frames that answer what was read. Nearly always it is one, and an array that is emptied after each
- * answer has its memory taken away and allocated anew every time.
+ * The frames that answer the commands that were read. Nearly always it is one frame. An array that is emptied after
+ * each answer would have its memory freed and allocated again every time.
  */
 export class Outbox {
   #first: Buffer | undefined
@@ -40,7 +40,7 @@ export class Outbox {
     transport.send(first, rest)
   }
 
-  /** Sends; who does not read is waited for, since answers may be much larger than what was asked. */
+  /** Sends the frames. It waits for a peer that does not read, since answers may be much larger than commands. */
   sendFirst(transport: Transport): Promise<void> | undefined {
     this.flush(transport)
     return transport.drained()

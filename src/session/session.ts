@@ -12,13 +12,13 @@ import type { Terms } from './terms.ts'
 import { noMemory } from './violations.ts'
 
 /**
- * The filter's side of one connection: bytes in, calls out, answers in, bytes out. It does no I/O,
- * keeps no timer and catches no handler's error; see {@link SessionEvents} and {@link Transport}.
- * Here are input, waiting and output; what a command means is in {@link Engine}.
+ * The filter's side of one connection: bytes in, calls out, answers in, bytes out. It does no I/O, has no timers and
+ * catches no errors of handlers; see {@link SessionEvents} and {@link Transport}. It has input, waiting and output;
+ * {@link Engine} has the meaning of commands.
  *
- * What it promises: every command that wants an answer gets exactly one, in order; one event is
- * handled at a time; edits go out with their verdict or not at all. It follows libmilter's
- * `engine.c` except for its dead ends, where libmilter answers nothing at all (docs/protocol.md).
+ * It guarantees that every command that needs an answer gets exactly one, in order; that it handles one event at a
+ * time; and that edits go out with their verdict or not at all. It follows libmilter's `engine.c`, except where
+ * libmilter would give no answer at all (docs/protocol.md).
  */
 export class Session implements EngineHost {
   readonly macros: MacroStore
@@ -113,8 +113,8 @@ export class Session implements EngineHost {
   }
 
   /**
-   * Bytes from the mail server, in `memory[0..size)`, which is the caller's again after the call. No view
-   * of them is made: that is an object for each read.
+   * Takes bytes from the mail server, in `memory[0..size)`. The caller may reuse the memory after the call. No view of
+   * it is made, since that would be an object for each read.
    */
   receiveBorrowed(memory: Buffer, size: number): void {
     if (this.#closed || this.#ending !== undefined) return
@@ -126,7 +126,7 @@ export class Session implements EngineHost {
     this.boundMemory()
   }
 
-  /** No more bytes will come. What is waiting reaches no handler any more. */
+  /** No more bytes will come. Input that still waits reaches no handler. */
   end(reason: CloseReason): void {
     if (this.#closed || this.#ending !== undefined) return
     this.#ending = reason
@@ -152,7 +152,7 @@ export class Session implements EngineHost {
     }
   }
 
-  /** A command that ends what is being handled is acted on before its turn. */
+  /** A command that ends the current event is handled before its turn. */
   #heedInterruption(): void {
     if (this.#inbox.quitAhead) this.#interrupt('disconnect')
     else if (this.#inbox.abortAhead && this.#engine.message.phase === 'open')

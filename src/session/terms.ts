@@ -21,7 +21,7 @@ export interface Wishes {
   readonly required: number
   /** {@link Step} bits: events it has no use for, events it does not answer, capabilities */
   readonly steps: number
-  /** those of them not to be asked for: the event is to come, and be answered here */
+  /** bits of `steps` not to ask for: the event should come, and is answered here */
   readonly withheld?: number | undefined
   readonly macros: MacroLists
   /** the largest frame data to agree on; 65,535 needs no negotiation */
@@ -29,20 +29,20 @@ export interface Wishes {
 }
 
 /**
- * What holds on one connection: the answer to the mail server, and what has to be emulated because
- * it was wished for and not offered.
+ * What was agreed for one connection: the answer to the mail server, and the bits to emulate because the filter wants
+ * them and the mail server does not offer them.
  */
 export interface Terms extends Choice {
   readonly macros: MacroLists
-  /** NO* bits the filter wished for: such events are answered here, if they come all the same */
+  /** NO* bits that the filter wants: if such events come all the same, they are answered here */
   readonly declined: number
   /** the largest data of a frame we may send, in bytes */
   readonly dataSize: DataSize
 }
 
 /**
- * The intersection of wishes and offer; never a bit that was not offered (Sendmail drops a filter
- * for one). What is missing is emulated, so only a missing required action is an error.
+ * The intersection of wishes and offer, without bits that were not offered: Sendmail drops a filter for such a bit.
+ * Missing steps are emulated, so only a missing required action is an error.
  * An offer of no bits is read as libmilter reads it ({@link offeredBits}).
  * @throws ProtocolError VERSION_TOO_OLD, ACTIONS_NOT_OFFERED
  */

@@ -6,10 +6,10 @@ import type { VerdictKind } from '../protocol/event-table.ts'
 
 const BRAND = Symbol.for('tsmilter.Verdict')
 
-/** What a filter says to one event. Immutable; the six plain ones are constants. */
+/** A filter's answer to one event. It is immutable. The six verdicts without a reply of their own are constants. */
 export class Verdict<Kind extends VerdictKind = VerdictKind> {
   readonly kind: Kind
-  /** the SMTP reply the client gets, if the filter wrote its own */
+  /** the SMTP reply for the client, if the filter gives one */
   readonly reply: SmtpReply | undefined
   /** the verdict on the wire */
   readonly frame: Buffer
@@ -29,33 +29,34 @@ export class Verdict<Kind extends VerdictKind = VerdictKind> {
   }
 }
 
-/** Whether a handler's return value is a verdict, also one of another copy of the package. */
+/** Whether a handler's return value is a verdict, including one from another copy of the package. */
 export function isVerdict(value: unknown): value is Verdict {
   return typeof value === 'object' && value !== null && BRAND in value
 }
 
 /** Go on with the next event. At end of message: the message passes. */
 export const CONTINUE: Verdict<'continue'> = new Verdict('continue')
-/** This filter is done with the message (at connect and HELO: with the connection); let it pass. */
+/** Let the message pass; this filter is done with it (at connect and HELO: with the connection). */
 export const ACCEPT: Verdict<'accept'> = new Verdict('accept')
-/** Refuse for good, with the mail server's own text (550 or 554). At RCPT: this recipient only. */
+/** Reject permanently, with the mail server's own text (550 or 554). At RCPT: this recipient only. */
 export const REJECT: Verdict<'reject'> = new Verdict('reject')
-/** Refuse for now, with the mail server's own text (451). At RCPT: this recipient only. */
+/** Reject temporarily, with the mail server's own text (451). At RCPT: this recipient only. */
 export const TEMPFAIL: Verdict<'tempfail'> = new Verdict('tempfail')
-/** Tell the client the message was taken, and drop it. At RCPT too: the whole message. */
+/** Tell the client that the message was accepted, and drop it. At RCPT too this is the whole message. */
 export const DISCARD: Verdict<'discard'> = new Verdict('discard')
-/** Only for body chunks: no more of them, go on to end of message. */
+/** Only at body: the filter wants no more of the body. The next event is end of message. */
 export const SKIP: Verdict<'skip'> = new Verdict('skip')
 
 /**
- * A refusal with its own SMTP reply: 5xx rejects, 4xx defers; 421 also ends the SMTP session.
+ * A verdict with an SMTP reply that you write: 5xx rejects and 4xx defers; 421 also ends the SMTP session. If you give
+ * no lines, a neutral text is sent. You need not escape `%`.
  *
- * Without lines a neutral text is sent. `%` needs no care.
+ *     return reply(550, '5.7.1', 'No lotteries here')
  *
  * @param code 400 to 599
  * @param enhanced enhanced status code of the same class such as `5.7.1` (RFC 3463), or null
  * @param lines at most 32 lines of at most 980 bytes each, without line breaks; {@link replyLines} makes
- * them of any text
+ * them from any text
  * @throws UsageError INVALID_REPLY
  */
 export function reply(
@@ -67,7 +68,7 @@ export function reply(
   return new Verdict(smtp.code < 500 ? 'tempfail' : 'reject', smtp)
 }
 
-/** Whether a verdict ends the filter's part in a message (at RCPT a refusal ends only that one). */
+/** Whether a verdict ends the filter's part in a message. (At RCPT, REJECT and TEMPFAIL are for that recipient only.) */
 export function endsMessage(verdict: Verdict): boolean {
   return verdict.kind !== 'continue' && verdict.kind !== 'skip'
 }

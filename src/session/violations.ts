@@ -1,4 +1,4 @@
-/** What is against the protocol though each frame can be read. */
+/** Violations of the protocol by frames that can be read. */
 import { ProtocolError } from '../errors.ts'
 import { letter } from '../protocol/constants.ts'
 

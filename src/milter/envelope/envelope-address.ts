@@ -10,14 +10,14 @@ import {
 /** An address of the envelope as it travels: `<a@example.org>`, then ESMTP parameters. */
 export type EnvelopeWords = readonly [raw: string, ...parameters: string[]]
 
-/** Bytes that the objects of an address take, about. */
+/** Roughly the bytes that the objects of an address take. */
 const OBJECTS = 256
-/** Bytes of a word beside its characters. */
+/** Bytes of a word in addition to its characters. */
 const WORD = 32
 
 /**
- * An address of the envelope: the sender or a recipient, in events, in `Base` and in whole messages.
- * Immutable: another address is another object.
+ * An address of the envelope: the sender or a recipient, in events, in `Base` and in whole messages. It does not
+ * change.
  */
 export class EnvelopeAddress {
   /** For the library. */
@@ -27,13 +27,17 @@ export class EnvelopeAddress {
     this.words = words
   }
 
-  /** For the library: what a filter gives. @param what decides which parameters are right @throws UsageError INVALID_ADDRESS */
+  /**
+   * For the library: an address that a filter gives.
+   * @param what decides which parameters are allowed
+   * @throws UsageError INVALID_ADDRESS
+   */
   static of(
     address: string,
     parameters?: EsmtpParameters,
     what: 'sender' | 'recipient' = 'sender',
   ): EnvelopeAddress {
-    // Before the route is taken out, which may be wrong too.
+    // Checked before the source route is removed, since the route may be wrong too.
     if (address !== '') envelopePath(what, address)
     const raw = `<${envelopeAddress(address)}>`
     const given = envelopeParameters(what, parameters)
@@ -46,24 +50,24 @@ export class EnvelopeAddress {
     return new EnvelopeAddress([this.raw, ...parameters])
   }
 
-  /** For the library: bytes of memory, about; a character takes one or two. */
+  /** For the library: roughly the bytes of memory it takes; a character takes one or two. */
   get held(): number {
     let held = OBJECTS
     for (const word of this.words) held += WORD + 2 * word.length
     return held
   }
 
-  /** without brackets and source route; empty for the null sender */
+  /** the address without brackets and source route; empty for the null sender */
   get address(): string {
     return envelopeAddress(this.raw)
   }
 
-  /** as the client wrote it, with brackets */
+  /** the address as the client wrote it, with brackets */
   get raw(): string {
     return this.words[0]
   }
 
-  /** the part before the last @, without quotes; all of an address without one */
+  /** the part before the last @, without quotes; the whole address if it has no @ */
   get local(): string {
     const { address } = this
     const at = domainStart(address)
@@ -83,14 +87,14 @@ export class EnvelopeAddress {
   }
 
   /**
-   * The same for each way to write a mailbox: domains have no case (RFC 5321, section 2.4), and quotes
-   * are none of its local part (section 4.1.2).
+   * The address in a form that is the same for each way to write the mailbox: domains have no case (RFC 5321, section
+   * 2.4), and quotes are not part of the local part (section 4.1.2).
    */
   get mailbox(): string {
     return mailboxOf(this.address)
   }
 
-  /** Whether it is that mailbox. */
+  /** Whether an address is the same mailbox. */
   is(address: string): boolean {
     return this.mailbox === mailboxOf(envelopeAddress(address))
   }
@@ -103,7 +107,7 @@ export class EnvelopeAddress {
 /** The null sender. */
 export const NOBODY: EnvelopeAddress = new EnvelopeAddress(['<>'])
 
-/** Where the @ before the domain is; one in quotes at the end belongs to a local part alone. */
+/** The index of the @ before the domain, or -1. An address that ends with a quote has only a local part. */
 const domainStart = (address: string): number =>
   address.endsWith('"') ? -1 : address.lastIndexOf('@')
 

@@ -1,10 +1,10 @@
 /**
- * Addresses of the envelope as RFC 5321, section 4.1.2 has them. Mail servers take what they are told for
- * granted: Sendmail makes two recipients of `a@b, c@d`.
+ * Checks addresses of the envelope by RFC 5321, section 4.1.2. Mail servers do not check the addresses of a filter:
+ * Sendmail makes two recipients of `a@b, c@d`.
  *
- * Beyond the RFC: dots stand anywhere in a local part, as some carriers have them; a local part may be of
- * words and quoted strings; what is not ASCII is let through (RFC 6531, section 3.3, and bytes that came so);
- * a name of this machine has no domain, such as `postmaster`.
+ * More than the RFC is allowed: dots anywhere in a local part, as some carriers have them; a local part of words and
+ * quoted strings; characters that are not ASCII (RFC 6531, section 3.3, and bytes that came so); and a local name
+ * without a domain, such as `postmaster`.
  */
 import { UsageError } from '../../errors.ts'
 
@@ -19,7 +19,7 @@ const ROUTE = new RegExp(String.raw`^@${DOMAIN}(?:,@${DOMAIN})*:(?=.*@)`, 's')
 const PARAMETER = /^[0-9A-Za-z][-0-9A-Za-z]*(?:=[!-<>-~\x80-\xff]+)?$/
 
 /**
- * @param what for the message: `sender` or `recipient`
+ * @param what for the error message: `sender` or `recipient`
  * @param bytes with brackets or without
  * @throws UsageError INVALID_ADDRESS
  */
@@ -29,7 +29,7 @@ export function checkPath(what: 'sender' | 'recipient', bytes: Buffer): void {
   const inner = bracketed ? text.slice(1, -1) : text
   if (inner === '') {
     if (what === 'sender') return
-    throw new UsageError('INVALID_ADDRESS', 'the recipient is empty; only a sender can be that')
+    throw new UsageError('INVALID_ADDRESS', 'the recipient is empty; only a sender can be empty')
   }
   if (MAILBOX.test(inner.replace(ROUTE, ''))) return
   throw new UsageError(

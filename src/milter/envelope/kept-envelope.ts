@@ -2,7 +2,7 @@ import { MilterError } from '../../errors.ts'
 import type { MemoryBudget } from '../../session/memory-budget.ts'
 import { NOBODY, type EnvelopeAddress } from './envelope-address.ts'
 
-/** Sender and recipients of one message, as far as they have come, for the handlers after them. */
+/** The sender and the recipients of one message so far, for later handlers. */
 export class KeptEnvelope {
   readonly #memory: MemoryBudget
   readonly #limit: number
@@ -38,7 +38,7 @@ export class KeptEnvelope {
     )
   }
 
-  /** One more, which was not refused. */
+  /** Adds a recipient that was not refused. */
   add(recipient: EnvelopeAddress): void {
     if (this.#incomplete) return
     if (this.#recipients.length >= this.#limit) {
@@ -56,7 +56,7 @@ export class KeptEnvelope {
     this.#memory.pass(bytes)
   }
 
-  /** The message is over; whoever keeps its context has the addresses to himself. */
+  /** The message is over. If a handler keeps its context, the addresses no longer count. */
   letGo(): void {
     this.#over = true
     this.#memory.pass(-this.#held)

@@ -4,9 +4,9 @@ import { checkEditParameters } from './edit-parameters.ts'
 import { checkParameter } from './envelope-path.ts'
 
 /**
- * ESMTP parameters for an edit, in one of three ways: words in one string (`RET=HDRS ENVID=1`), a list of
- * words, or a map like the `parameters` of an address, whose values are null where there is none. A recipient
- * can be given NOTIFY and ORCPT only.
+ * ESMTP parameters for an edit, in one of three forms: words in one string (`RET=HDRS ENVID=1`), a list of words, or a
+ * map like the `parameters` of an address, with null for a parameter without a value. A recipient can have NOTIFY and
+ * ORCPT only.
  */
 export type EsmtpParameters =
   string | Uint8Array | Iterable<string | readonly [name: string, value: string | null]>
@@ -27,7 +27,7 @@ export function esmtpParameters(words: Iterable<string>): Map<string, string | n
 
 /**
  * Parameters of an edit as they are sent; undefined for none.
- * @param what whose they are
+ * @param what the address they belong to
  * @throws UsageError INVALID_ADDRESS
  */
 export function envelopeParameters(
@@ -45,7 +45,7 @@ export function envelopeParameters(
   return checked.length === 0 ? undefined : Buffer.from(checked.join(' '), 'latin1')
 }
 
-/** Bytes are text too: what is not UTF-8 comes back as it was. */
+/** Bytes are text too: those that are not UTF-8 come back unchanged. */
 const split = (text: string | Uint8Array): string[] =>
   (typeof text === 'string' ? text : decodeText(encodeText(text)))
     .split(' ')

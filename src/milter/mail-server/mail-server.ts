@@ -15,7 +15,7 @@ export interface MailServer {
 }
 
 export interface Version {
-  /** from the most significant on: 3, 7, 11 */
+  /** the most significant first: 3, 7, 11 */
   readonly numbers: readonly number[]
   /** the day of a snapshot of Postfix: `20260803` */
   readonly snapshot: string | undefined
@@ -24,7 +24,7 @@ export interface Version {
 }
 
 /**
- * What a mail server tells of itself with its macros of CONNECT.
+ * What a mail server says about itself in its macros of CONNECT.
  *
  * Postfix calls itself so in `v` unless it was renamed (`mail_name`). Sendmail's `v` is its bare version
  * number; its default macros do not have it, so whole-message filters ask for it. `if_name` is

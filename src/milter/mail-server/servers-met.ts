@@ -3,12 +3,12 @@ import { defectsOf, type DefectName } from './known-defects.ts'
 import type { Logger } from '../../diagnostics/log.ts'
 import { mailServer, type MailServer } from './mail-server.ts'
 
-/** The mail server at the other end, and what has to be worked around there. */
+/** The mail server at the other end, and the defects to work around. */
 export interface ServerAtHand extends MailServer {
   readonly defects: ReadonlySet<DefectName>
 }
 
-/** One that has told nothing. */
+/** A mail server that has sent no macros. */
 export const UNKNOWN_SERVER: ServerAtHand = atHand('', false)
 
 /** Where macros are looked up. */
@@ -16,11 +16,11 @@ export interface Macros {
   get(name: string): string | undefined
 }
 
-/** Different servers that are remembered, and logged: anybody who reaches the port can say anything in `v`. */
+/** The maximum number of servers to remember and log: any program that reaches the port can send any `v`. */
 const MAX = 16
 const LONGEST = 100
 
-/** The mail servers that have connected: for each a line in the log, when it comes for the first time. */
+/** The mail servers that have connected. Each is logged once, when it connects for the first time. */
 export class ServersMet {
   readonly #met = new Map<string, ServerAtHand>()
   readonly #tells: boolean
