@@ -11,8 +11,8 @@ const PIECE = 65_535
 const SMALL = 4_096
 
 /**
- * A body that arrives in pieces. Beyond the limit of memory, or when the budget of all messages is used
- * up, it goes to a file without a name, which is gone however the process ends.
+ * A body that arrives in pieces. If it is larger than the limit of memory, or if the budget of all messages is used up,
+ * it goes to an unlinked file, which disappears however the process ends.
  */
 export class BodyStore implements AsyncIterable<Buffer> {
   readonly #limits: MessageLimits
@@ -147,7 +147,7 @@ export class BodyStore implements AsyncIterable<Buffer> {
         }
       }
     } catch (cause) {
-      // Nobody gets to see it any more.
+      // No filter can read it any more.
       this.#chunks = []
       this.#joined = undefined
       this.#failure = this.#disposed
@@ -170,7 +170,7 @@ export class BodyStore implements AsyncIterable<Buffer> {
     channels.spill.publish({ bytes: this.#size, reason, failed })
   }
 
-  /** What is in memory, as it lies there. @throws MilterError BODY_GONE, SPILL_FAILED */
+  /** The pieces that are in memory, without a copy. @throws MilterError BODY_GONE, SPILL_FAILED */
   pieces(): readonly Buffer[] {
     if (this.#failure !== undefined) throw this.#failure
     return this.#chunks
@@ -190,7 +190,7 @@ export class BodyStore implements AsyncIterable<Buffer> {
     return whole
   }
 
-  /** Pieces of 65,535 bytes at most, none empty. @throws as {@link bytes} */
+  /** Iterates over pieces of at most 65,535 bytes, none of them empty. @throws as {@link bytes} */
   async *[Symbol.asyncIterator](): AsyncGenerator<Buffer> {
     if (this.#failure !== undefined) throw this.#failure
     if (this.#file === undefined) {
@@ -243,7 +243,7 @@ export class BodyStore implements AsyncIterable<Buffer> {
     return true
   }
 
-  /** Lets go of file and memory. What is in memory stays readable for who has it. */
+  /** Frees the file and the memory. Pieces in memory that the filter holds stay readable. */
   async dispose(): Promise<void> {
     this.#disposed = true
     this.#letGo()

@@ -4,23 +4,23 @@ import { lfToCrlf } from '../protocol/line-ends.ts'
 const COLON = 0x3a
 const SPACE = 0x20
 const CRLF = Buffer.from('\r\n')
-/** What ends a header. */
+/** The line that ends a header. */
 export const EMPTY_LINE: Buffer = CRLF
 
-/** Bytes that an object of a field takes, about. */
+/** Roughly the bytes that the object of a field takes. */
 const OBJECT = 128
 
 /**
- * A header field as bytes, for good: `name:value`, with everything after the colon as it stands in
- * the message, and folds as a bare LF, as the protocol has them.
+ * A header field as bytes that do not change: `name:value`, with everything after the colon as it stands in the message.
+ * Folds have a bare LF, as in the protocol.
  *
  * A changed field is another record. `origin` is the one it came from, across filters.
  */
 export class FieldRecord {
   readonly origin: FieldRecord | undefined
   /**
-   * of a new field: put on top, above the mail server's own Received; or beside a field of the client, and so never
-   * above it
+   * The place of a new field: at the top, above the mail server's own Received; or next to a field of the client, and
+   * so never above it.
    */
   side: 'above' | 'below' | undefined
   readonly #bytes: Buffer
@@ -84,15 +84,15 @@ export class FieldRecord {
   }
 
   /**
-   * Bytes of memory it keeps from being freed, beyond what a field before it does. Fields of several
-   * messages may lie in one piece; it is held as a whole for each of them.
+   * Bytes of memory that this field keeps from being freed, in addition to those of the field before it. Fields of
+   * several messages may share one piece, which is held as a whole for each of them.
    */
   heldAfter(before: FieldRecord | undefined): number {
     const shared = before !== undefined && before.#bytes === this.#bytes
     return shared ? OBJECT : OBJECT + this.#bytes.length
   }
 
-  /** Bytes in a message, at least. */
+  /** The minimum bytes it takes in a message. */
   get size(): number {
     return this.#end - this.#start + 2
   }
@@ -104,14 +104,14 @@ export class FieldRecord {
   }
 }
 
-/** Stands for all fields of a header that nobody reads: new ones can be above and below. */
+/** Stands for all fields of a header that no filter reads: new fields can be above and below it. */
 export const UNREAD: FieldRecord = FieldRecord.of(Buffer.alloc(0), Buffer.alloc(0))
 export const UNREAD_HEADER: readonly FieldRecord[] = [UNREAD]
 
-/** ASCII letters have no case, as in mail servers; other bytes are what they are. */
+/** ASCII letters are compared without case, as in mail servers. Other bytes do not change. */
 export function fieldKey(name: Buffer): string {
   const text = name.toString('latin1')
-  // Latin-1 has capitals beyond ASCII, which a plain toLowerCase would change.
+  // Latin-1 has capitals outside ASCII, which a plain toLowerCase would change.
   return /^[ -~]*$/.test(text)
     ? text.toLowerCase()
     : text.replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase())
@@ -123,9 +123,8 @@ export function formatHeader(fields: readonly FieldRecord[]): Buffer {
 }
 
 /**
- * Memory for fields as they come: one piece for many of them, shared by all connections, written once
- * and never again. It goes when nobody has a field of it any more: a message that lasts holds all of it,
- * so it is no larger than a few usual headers.
+ * The size of a piece of memory for fields. All connections share it, and it is written only once. It is freed when its
+ * last field is freed. A message that lasts long holds all of it, so it is no larger than a few usual headers.
  */
 const SLAB = 16_384
 let slab = Buffer.alloc(0)

@@ -12,7 +12,7 @@ import type { ComposedFilter } from './definition.ts'
 import type { FilterStage } from './stage-context.ts'
 import type { CallSubject } from './stage-view.ts'
 
-/** The events a stage happens in, which have its verdicts and its time. */
+/** The event of each stage, which decides its verdicts and its deadline. */
 const EVENTS: Readonly<Record<FilterStage, Stage>> = {
   connect: 'connect',
   helo: 'helo',
@@ -22,22 +22,22 @@ const EVENTS: Readonly<Record<FilterStage, Stage>> = {
   message: 'eom',
   close: 'close',
 }
-/** Of the time the server gives an event, what its filter gets: the rest is for answering. */
+/** The share of an event's deadline that a filter gets. The rest is for the answer. */
 const SHARE = 0.95
-/** Milliseconds for one call of a shadow: mail does not wait long for those that only look. */
+/** Milliseconds for one call of a shadow: mail must not wait long for filters that only look. */
 const SHADOW_LIMIT = 30_000
 
 /** Calls the handlers of whole-message filters, one at a time, and turns whatever they do into a verdict. */
 export class FilterCalls {
   readonly #settings: FilterSettings
-  /** what is waited for */
+  /** the call that is running */
   running: FilterCall | undefined
 
   constructor(settings: FilterSettings) {
     this.#settings = settings
   }
 
-  /** The call is not waited for any longer, nor what may follow it. It never settles then. */
+  /** Stops waiting for the call and for its successors. The call then never settles. */
   stop(reason: InterruptedError): void {
     this.running?.stop(reason)
   }
@@ -63,7 +63,7 @@ export class FilterCalls {
     return limits.length === 0 ? 0 : Math.min(...limits)
   }
 
-  /** Logs a failure, and gives what the policy makes of it. */
+  /** Logs a failure, and returns the verdict of the policy. */
   failed(
     member: ComposedFilter,
     stage: FilterStage,

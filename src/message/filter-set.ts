@@ -8,7 +8,7 @@ import { FILTER_STAGES, type FilterStage, type ReadKind } from './stage-context.
 import { largestLimits } from '../milter/message-limits.ts'
 import type { MessageLimits } from '../options/types.ts'
 
-/** What the handlers of {@link FilterSet} call: the filters on one SMTP session. */
+/** The filters on one SMTP session, as the handlers of {@link FilterSet} call them. */
 export interface PipelineEvents {
   connect(ctx: LiveConnectionContext): unknown
   helo(ctx: LiveConnectionContext, name: string): unknown
@@ -20,14 +20,14 @@ export interface PipelineEvents {
   close(ctx: LiveConnectionContext): unknown
 }
 
-/** What all sessions of a filter, or of several as one, have in common. Worked out once. */
+/** The facts that all sessions of a filter or a composition share. They are worked out once. */
 export interface FilterSet {
   readonly members: readonly ComposedFilter[]
   readonly handlers: HandlerTable
   readonly actions: number
-  /** with which a message is collected: each filter is asked only about one that its own limits allow */
+  /** the limits for collecting a message; a filter with lower limits fails for a message that exceeds them */
   readonly limits: MessageLimits
-  /** recipients that all filters allow that are asked */
+  /** the smallest limit of recipients of the filters that are called */
   readonly minRecipientsLimit: number
   /** the stages that some filter has */
   readonly declared: ReadonlySet<FilterStage>
@@ -40,8 +40,8 @@ export interface FilterSet {
 }
 
 /**
- * The macros of a stage that Postfix and Sendmail send by default, for where more are wanted: a list
- * that is asked for replaces the server's own.
+ * The macros that Postfix and Sendmail send by default at a stage. They are added to the macros of a filter, because a
+ * list that a filter asks for replaces the server's own.
  */
 const USUAL_MACROS: Readonly<Record<FilterStage, readonly string[]>> = {
   connect: ['j', '_', 'daemon_name', 'daemon_addr', 'daemon_port', 'if_name', 'if_addr', 'v'],
@@ -62,17 +62,17 @@ const USUAL_MACROS: Readonly<Record<FilterStage, readonly string[]>> = {
   close: [],
 }
 
-/** Asked for always: only with `v` a filter knows which server it has before it. */
+/** Stages whose macros are always asked for: only `v` tells a filter which server it talks to. */
 const ALWAYS_ASKED: ReadonlySet<FilterStage> = new Set(['connect'])
 
 /**
- * Which events are wanted, and which of them get no reply. Facts about the connection and the envelope
+ * Works out which events the filters need, and which of them get no reply. Facts about the connection and the envelope
  * cost no round trip, so they are always collected.
  */
 export function filterSetOf(members: readonly ComposedFilter[]): FilterSet {
   const has = (stage: FilterStage): boolean =>
     members.some(({ definition }) => definition[stage] !== undefined)
-  /** somebody's answer counts */
+  /** whether the answer of some filter counts */
   const answered = (stage: FilterStage): boolean =>
     members.some(({ definition, shadow }) => definition[stage] !== undefined && !shadow)
   const handlers = new Map<Stage, AnyHandler>()
@@ -82,7 +82,7 @@ export function filterSetOf(members: readonly ComposedFilter[]): FilterSet {
     silent: boolean,
     handler: (this: PipelineEvents, ...args: never[]) => unknown,
   ): void => {
-    // A function of its own for each filter: marks are kept by function.
+    // Each event needs its own function, because marks belong to functions.
     let marked: AnyHandler = silent
       ? function (this: PipelineEvents, ...args: never[]): unknown {
           const result = handler.apply(this, args)
@@ -91,7 +91,7 @@ export function filterSetOf(members: readonly ComposedFilter[]): FilterSet {
       : function (this: PipelineEvents, ...args: never[]): unknown {
           return handler.apply(this, args)
         }
-    // What is sent back is everything after the colon, as it is kept.
+    // Fields are kept, and sent back, with everything after the colon.
     if (event === 'header') marked = headerLeadingSpace(marked as never)
     const macros = stage === undefined ? undefined : macrosOf(members, stage)
     if (macros !== undefined) marked = symlist(...macros)(marked as never)
@@ -114,7 +114,7 @@ export function filterSetOf(members: readonly ComposedFilter[]): FilterSet {
     })
   }
   if (content) {
-    // It asks for the fields, which come by takeField; or says only how those are written that are added.
+    // It asks for the fields, which come through takeField. Without them it only sets how new fields are written.
     add('header', undefined, true, () => undefined)
     if (!reads('headers')) handlers.set('header', noCallback(handlers.get('header') as never))
     if (headersBeforeBody(members)) {

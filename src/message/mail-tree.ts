@@ -37,8 +37,8 @@ export class MailTree {
     const header = formatHeader(fields)
     const bytes = Buffer.concat([header, EMPTY_LINE, body.bytes])
     const message = await MimeMessage.read(bytes, options, {
-      // What is not granted is left out as a whole when the handler is done: half an edit of a tree,
-      // such as a new Content-Type without the body it describes, would destroy the message.
+      // Edits that are not granted are left out as a whole when the handler is done. Half an edit of a tree, such as
+      // a new Content-Type without the body it describes, would destroy the message.
       permit: (what) => void guard.permit(`mime ${what}`, Action.CHGBODY),
       headerEnd: header.length,
     })
@@ -46,8 +46,8 @@ export class MailTree {
   }
 
   /**
-   * The edits of the tree as edits of the mail: fields whose name has other values now, and the body.
-   * @throws UsageError INVALID_OPTION if the body was replaced beside it
+   * Makes the edits of the tree edits of the mail: the fields with changed values, and the body.
+   * @throws UsageError INVALID_OPTION if the filter has replaced the body as well
    */
   apply(headers: MailHeaders, body: MailBody, guard: EditGuard): void {
     if (!this.message.edited) return

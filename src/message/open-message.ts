@@ -8,17 +8,17 @@ import type { MailState } from './plan/plan.ts'
 import type { FilterFacts } from './stage-context.ts'
 import type { EarlyMessage } from './stage-view.ts'
 
-/** Bytes that a message takes before anything of it has come, about. */
+/** Roughly the bytes that a message takes before any part of it has come. */
 const OBJECTS = 1_024
 
-/** A message from MAIL to its end: what has come, what filters have made of it, and how far they are. */
+/** A message from MAIL to its end: the parts that have come, the filters' edits, and the filter that is next. */
 export class OpenMessage implements EarlyMessage {
   sender: EnvelopeAddress = NOBODY
   readonly recipients: EnvelopeAddress[] = []
   readonly fields: FieldRecord[] = []
   headerBytes = 0
   readonly body: BodyStore
-  /** the filter whose turn it is with the content */
+  /** the filter that is next with the content */
   next = 0
   /** there was no memory for it: nothing of it is kept, and no filter sees it */
   refused = false
@@ -48,14 +48,14 @@ export class OpenMessage implements EarlyMessage {
     this.hold(OBJECTS)
   }
 
-  /** Something of it takes so many bytes. Without room for them the message is refused. */
+  /** Counts bytes of the message. If there is no room for them, the message is refused. */
   hold(bytes: number): void {
     if (this.refused || this.#over) return
     if (this.#memory.reserve(bytes)) this.#held += bytes
     else this.#refuse()
   }
 
-  /** What has come so far is let go at once. */
+  /** Frees at once the parts that have come so far. */
   #refuse(): void {
     this.refused = true
     this.sender = NOBODY
@@ -95,7 +95,7 @@ export class OpenMessage implements EarlyMessage {
     return this.state !== this.given
   }
 
-  /** Why it could not be collected; it is each filter's failure when its turn comes. */
+  /** Why it could not be collected. Each filter fails with this error when it is next. */
   get failure(): unknown {
     return this.#failure
   }
@@ -117,7 +117,7 @@ export class OpenMessage implements EarlyMessage {
     return this.#states.get(member)
   }
 
-  // ---- whose turn it is
+  // ---- the next filter
 
   accept(member: ComposedFilter): void {
     this.#accepted.add(member)
@@ -127,7 +127,7 @@ export class OpenMessage implements EarlyMessage {
     return this.#accepted.has(member)
   }
 
-  /** What a filter is to be asked now; undefined if nothing. */
+  /** The stage that is next for a filter; undefined if there is none. */
   nextStage(member: ComposedFilter): 'headers' | 'message' | undefined {
     if (this.#accepted.has(member)) return undefined
     const { headers, message } = member.definition
@@ -135,7 +135,7 @@ export class OpenMessage implements EarlyMessage {
     return message === undefined ? undefined : 'message'
   }
 
-  /** The filter gets what `nextStage` says; then it is the turn of what follows. */
+  /** The filter is called at `nextStage`; after that the following stage is next. */
   step(member: ComposedFilter): void {
     const more = this.nextStage(member) === 'headers' && member.definition.message !== undefined
     this.#headersSeen = more

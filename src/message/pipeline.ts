@@ -26,11 +26,11 @@ import { describePlan, planMail, sendPlan } from './plan/plan.ts'
 import { StageView } from './stage-view.ts'
 
 /**
- * Whole-message filters on one SMTP session: collects what comes, calls each filter at its stages with
- * what those before it have made of the mail, and sends the plan for all of them at the end.
+ * Runs whole-message filters on one SMTP session. It collects the message, calls each filter at its stages with the
+ * mail as the filters before have left it, and sends the edits of all of them at the end.
  *
- * It does to mail what the same filters would do one after the other behind the mail server: the
- * first refusal wins, ACCEPT is a word for its filter alone, and each sees the edits of those before.
+ * The result is the same as if the mail server called the filters one after the other: the first refusal wins, ACCEPT is
+ * for its own filter only, and each filter sees the edits of those before.
  */
 export class Pipeline implements FilterObject, PipelineEvents {
   readonly handlers: HandlerTable
@@ -47,7 +47,7 @@ export class Pipeline implements FilterObject, PipelineEvents {
   constructor(filterSet: FilterSet, settings: FilterSettings) {
     this.#filterSet = filterSet
     this.#settings = settings
-    // Who runs the filters knows the machine; what their code says is for where nobody has said anything.
+    // Limits in the configuration override those in the code of filters: the administrator knows the machine.
     this.#limits = { ...filterSet.limits, ...settings.limits }
     this.#calls = new FilterCalls(settings)
     this.handlers = filterSet.handlers
@@ -60,7 +60,7 @@ export class Pipeline implements FilterObject, PipelineEvents {
 
   cutOff(reason: InterruptedError): void {
     this.#calls.stop(reason)
-    // What has not been written is not waited for, and what comes next must not go beside it.
+    // A write that is still running is not waited for, and no later piece may be written next to it.
     if (this.#message?.adding === true) this.#message.fail(reason)
   }
 
@@ -109,7 +109,7 @@ export class Pipeline implements FilterObject, PipelineEvents {
     if (message.refused) return this.#refuse(ctx, message)
     const { answersRecipients, minRecipientsLimit } = this.#filterSet
     const { length } = message.recipients
-    // Where nobody hears the answer the message fails; else the client sends the rest by itself.
+    // If RCPT is answered, the client sends the message to the others later. If it is not, the message fails.
     if (answersRecipients) {
       const maximum = this.#settings.limits.recipients ?? minRecipientsLimit
       if (length >= maximum) return TOO_MANY_RECIPIENTS
@@ -161,7 +161,7 @@ export class Pipeline implements FilterObject, PipelineEvents {
     const message = this.#opened()
     if (message.refused) return this.#refuse(ctx, message)
     const verdict = this.#advance(ctx, message, false)
-    // Nobody has anything more to do with it: the rest need not be sent.
+    // No filter has anything more to do: the mail server need not send the rest.
     const final = (answer: Verdict): Verdict =>
       answer === CONTINUE && message.isDone(this.#filterSet.members) && !message.edited
         ? ACCEPT
@@ -217,20 +217,20 @@ export class Pipeline implements FilterObject, PipelineEvents {
     return this.#message
   }
 
-  /** A message without MAIL is one from nobody. */
+  /** A message without MAIL has the null sender. */
   #opened(): OpenMessage {
     return this.#message ?? this.#open()
   }
 
   /**
-   * The answer for a message there is no memory for. It is not `onError`: nothing is wrong with the
-   * message, and to reject it would lose it.
+   * The answer if there is no memory for a message. It is not `onError`: nothing is wrong with the message, and to
+   * reject it would lose it.
    */
   #refuse(ctx: LiveMessageContext, message: OpenMessage): Verdict {
     const { overload } = this.#settings
     const { members, declared } = this.#filterSet
     if (members.every((member) => member.shadow || message.hasAccepted(member))) return CONTINUE
-    // Nobody wants to see a message.
+    // No filter has a stage for messages.
     if (!OF_MESSAGES.some((stage) => declared.has(stage))) return CONTINUE
     if (!message.refusalTold) {
       message.refusalTold = true
@@ -268,7 +268,7 @@ export class Pipeline implements FilterObject, PipelineEvents {
     return message === undefined ? this.#acceptedAll.has(member) : message.hasAccepted(member)
   }
 
-  /** What a verdict means for the message; undefined if the next filter is to be asked. */
+  /** What a verdict means for the message; undefined if the next filter should be called. */
   #judge(
     member: ComposedFilter,
     stage: FilterStage,
@@ -302,8 +302,8 @@ export class Pipeline implements FilterObject, PipelineEvents {
   // ---- content
 
   /**
-   * Goes on with the filters where it has stopped: for each its stage headers, then its stage message.
-   * At end of headers it stops before the first filter that needs the body.
+   * Continues with the filters where it has stopped: for each, the stage headers and then the stage message. At end of
+   * headers it stops before the first filter that needs the body.
    */
   #advance(
     ctx: LiveMessageContext,
@@ -379,7 +379,7 @@ export class Pipeline implements FilterObject, PipelineEvents {
     return this.#judge(member, stage, ctx, message, verdict, plan)
   }
 
-  /** Sends what makes the mail server's message like ours. */
+  /** Sends the edits that make the mail server's message the same as ours. */
   #finish(
     ctx: LiveMessageContext,
     message: OpenMessage,
@@ -394,7 +394,7 @@ export class Pipeline implements FilterObject, PipelineEvents {
       return verdict
     }
     const { body } = plan
-    // What was not sent is not known to be the same.
+    // A part that the mail server has not sent cannot be compared.
     const { readsBody } = this.#filterSet
     return (readsBody ? given.body.equals(body) : NOT_THE_SAME).then((same) => {
       sendPlan(ctx, plan)
@@ -429,7 +429,7 @@ function tellOverload(ctx: LiveMessageContext, settings: FilterSettings): void {
   }
 }
 
-/** RFC 5321, section 4.5.3.1.10: the client is to send the message to the others afterwards. */
+/** The client should send the message to the other recipients later (RFC 5321, section 4.5.3.1.10). */
 const TOO_MANY_RECIPIENTS = reply(452, '4.5.3', 'Too many recipients')
 
 const tooLarge = (what: string): MilterError =>
@@ -442,8 +442,8 @@ const headerTooLarge = ({ headerBytes }: MessageLimits): MilterError =>
   tooLarge(`a header of more than ${headerBytes} bytes (limits.headerBytes)`)
 
 /**
- * Of a message that was collected with larger limits: what a filter that has lower ones of its own fails on, as it
- * would alone. What it does not read does not count for it.
+ * A message is collected with the largest limits of all filters. This is the error for a filter with lower limits, as
+ * if it ran alone. Parts that the filter does not read do not count.
  */
 function excess(
   { state }: OpenMessage,
@@ -465,7 +465,7 @@ const LINE_END = 2
 
 const OF_MESSAGES: readonly FilterStage[] = ['sender', 'recipient', 'headers', 'message']
 
-/** A question to each filter that has the stage. */
+/** Calls each filter that has the stage. */
 interface Question {
   readonly stage: 'connect' | 'helo' | 'sender' | 'recipient'
   readonly context: LiveConnectionContext

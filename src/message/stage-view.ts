@@ -10,17 +10,17 @@ import type { FilterFacts, RecipientStage, StageContext } from './stage-context.
 import { MailConnection } from './mail-connection.ts'
 import type { BodyStore } from './body-store.ts'
 
-/** What a handler is given: it ends with the call. */
+/** The object that a handler gets; it ends with the call. */
 export interface CallSubject {
-  /** the handler has failed; what it has done does not count */
+  /** the handler has failed; its edits do not count */
   failed: boolean
   /** the handler is over, in whatever way */
   close(): void
-  /** the handler is not waited for any longer */
+  /** the handler was cut off */
   cut(reason: InterruptedError): void
 }
 
-/** What a message has beside its content, for all its filters. */
+/** The parts of a message other than its content, for all its filters. */
 export interface MessageSupply {
   /** a store that goes with the message, and has the limits of the filter that makes it */
   newStore(limits: MessageLimits): BodyStore
@@ -28,13 +28,13 @@ export interface MessageSupply {
   stateOf(member: FilterFacts): unknown
 }
 
-/** What the early stages know of a message. */
+/** The facts about a message at the early stages. */
 export interface EarlyMessage extends MessageSupply {
   readonly sender: EnvelopeAddress
   readonly recipients: readonly EnvelopeAddress[]
 }
 
-/** What one call of one filter can ask, at whatever stage; over when the call is. */
+/** The context of one call of one filter, at any stage. It ends with the call. */
 export class CallContext<Context extends LiveConnectionContext>
   implements StageContext, CallSubject
 {

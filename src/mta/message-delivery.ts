@@ -23,17 +23,17 @@ import type { Decision, SmtpSession } from './smtp-session.ts'
 import { Trace } from './trace.ts'
 import type { CompleteTransaction } from './transaction.ts'
 
-/** What of the client's options counts for messages. */
+/** The options of the client that matter for messages. */
 export interface DeliveryOptions {
   readonly onFailure: FailureAction
   readonly macroLists: Partial<Record<MacroStageName, readonly string[]>> | undefined
-  /** show the server's own Received field in the outcome */
+  /** whether the outcome has the server's own Received field */
   readonly received: boolean
 }
 
 /**
- * One message of an SMTP session, as the mail server has it with the filter: which commands, with which macros, in
- * which order, what the answers mean, and what becomes of the message.
+ * One message of an SMTP session, between the mail server and the filter: the commands and macros in their order, the
+ * meaning of the answers, and the outcome.
  */
 export class MessageDelivery {
   readonly #transaction: CompleteTransaction
@@ -46,7 +46,7 @@ export class MessageDelivery {
   readonly #refused: { address: string; reply: string }[] = []
   readonly #violationStart: number
   #queued: QueuedMessage | undefined
-  /** what the server fails the message for: a new body in parts, or the like */
+  /** the edit for which the server fails the message, such as a new body in parts */
   #failedEdit: EditFailure | undefined
 
   constructor(
@@ -150,7 +150,7 @@ export class MessageDelivery {
     const refused = recipient.refused
     if (refused === undefined)
       return await this.#send('rcpt', { type: 'rcpt', words }, words[0])
-    // The server's own refusal stands, whatever the filter says to it.
+    // The server's own refusal stands, whatever the filter answers.
     if (shown) await this.#send('rcpt', { type: 'rcpt', words }, words[0])
     return { kind: 'refuse', stage: 'rcpt', reply: refused }
   }
@@ -199,7 +199,7 @@ export class MessageDelivery {
     return this.#connection.agreed(Step.HDR_LEADSPC)
   }
 
-  /** A command with its macros, and what its answer means. SKIP is to go on, where it cannot be. */
+  /** Sends a command with its macros, and returns the meaning of its answer. A misplaced SKIP means "continue". */
   async #send(
     stage: MacroCommand,
     command: CommandMessage,
@@ -221,7 +221,7 @@ export class MessageDelivery {
 
   #sendMacros(stage: MacroCommand): void {
     const { model, choice } = this.#connection
-    // Macros of the content go with their command only; the others also where it is declined.
+    // Macros of the content are sent only with their command. The others are sent even if the command is declined.
     if (CONTENT_COMMANDS.has(stage) && this.#connection.handling(stage) === 'declined') return
     if (!this.#connection.knows(stage)) return
     const asked = choice?.macros?.get(EVENTS[LIST_OF[stage]].macros!)
@@ -229,7 +229,7 @@ export class MessageDelivery {
     const wanted = stage === 'unknown' ? [] : this.#list(stage, asked, configured)
     if (wanted.length === 0 && !model.sendsEmptyMacros) return
     const pairs = this.#macros.pairs(stage, wanted)
-    // A name that was asked for twice comes twice.
+    // A name that the filter asked for twice is sent twice.
     this.#connection.notify({
       type: 'macro',
       command: EVENTS[stage].command,
@@ -244,9 +244,9 @@ export class MessageDelivery {
   ): readonly string[] {
     const { model } = this.#connection
     const usual = model.macros[stage]
-    // Sendmail sends none before header and body, whatever is asked for.
+    // Sendmail sends no macros before header and body, whatever the filter asks for.
     if ((stage === 'header' || stage === 'body') && usual.length === 0) return usual
-    // An empty wish is none for Postfix, and "no macros" for Sendmail.
+    // Postfix ignores an empty list. For Sendmail it means "no macros".
     if (asked !== undefined && (asked.length > 0 || model.name === 'sendmail')) return asked
     return configured ?? usual
   }
@@ -300,7 +300,7 @@ export class MessageDelivery {
     }
   }
 
-  /** The server hangs up with this one: the client says nothing more. */
+  /** Whether the server closes the session with this reply. */
   #endsSession({ kind, reply }: Decision): boolean {
     const { hangsUpAfter } = this.#connection.model
     return kind === 'refuse' && hangsUpAfter.includes(reply.slice(0, 3))
@@ -336,7 +336,7 @@ export class MessageDelivery {
     return { ...this.#outcome('tempfail', reply, 'eom', undefined), failure }
   }
 
-  /** The server's process for this client has died: the client hears nothing, and comes again later. */
+  /** The server's process for this client has died: the client gets no reply, and tries again later. */
   #crashed(reason: string): Outcome {
     const failure = new ProtocolError('EDIT_REFUSED', `the filter sent ${reason}`)
     this.#session.hangUp({ kind: 'refuse', stage: 'eom', reply: '', unheard: true })
@@ -411,7 +411,7 @@ export class MessageDelivery {
 
 const EMPTY = Buffer.alloc(0)
 
-/** Failures that Postfix takes for a wrong set-up of its own. */
+/** Failures that Postfix takes for an error in its own configuration. */
 const CONFIGURATION: ReadonlySet<string> = new Set(['INVALID_REPLY', 'EDIT_REFUSED'])
 
 /** Postfix sends the macros of eoh before each header, and those of eom before each chunk. */

@@ -6,20 +6,20 @@ import { decodeReply, type ReplyMessage } from '../protocol/replies.ts'
 import { decodeText } from '../protocol/text.ts'
 import type { MailServerModel } from './models/model.ts'
 
-/** Reads what the filter sends as the mail server of a model does. */
+/** Reads the replies of a filter as the modelled mail server does. */
 export class ReplyReader {
   readonly #model: MailServerModel
   readonly #violation: (code: ErrorCode, what: string) => void
-  /** the latest reply with a text of the filter's own, as the server reads it: `%%` is `%` */
+  /** the latest reply for which the filter wrote the text, as the server reads it: `%%` is `%` */
   text = ''
 
-  /** @param violation is told of what the protocol does not allow, though the server goes on */
+  /** @param violation called for each violation of the protocol after which the server goes on */
   constructor(model: MailServerModel, violation: (code: ErrorCode, what: string) => void) {
     this.#model = model
     this.#violation = violation
   }
 
-  /** @throws ProtocolError for what makes the connection useless */
+  /** @throws ProtocolError for an error that makes the connection unusable */
   read(code: number, payload: Buffer): ReplyMessage {
     const where = { bytes: payload, start: 0, end: payload.length }
     if (code === Response.REPLYCODE) {

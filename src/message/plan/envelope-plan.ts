@@ -20,7 +20,7 @@ export interface Envelope {
 
 /**
  * The edits that make one envelope another. A recipient with other parameters is deleted and added
- * again. One that is there is never added: Postfix would send the message there twice.
+ * again. A recipient that exists is never added: Postfix would send the message there twice.
  */
 export function planEnvelope(before: Envelope, after: Envelope): EnvelopeEdit[] {
   const edits: EnvelopeEdit[] = []

@@ -11,10 +11,9 @@ export type HeaderEdit =
   | { readonly type: 'delete'; readonly index: number; readonly name: Buffer }
 
 /**
- * Sendmail counts nine fields of its own before those of the client, shown or not (the `H` lines of
- * cf/m4/proto.m4; headers.c insheader). In a list of fields that other filters have added to, or with
- * `H` lines of one's own, a field that is inserted in the middle comes out above or below the one that
- * was meant; top and end are always right.
+ * Sendmail counts nine fields of its own before those of the client, whether the message shows them or not (the `H`
+ * lines of cf/m4/proto.m4; headers.c insheader). If other filters have added fields, or the configuration has other `H`
+ * lines, a field that is inserted in the middle can be above or below its intended place. Top and end are always right.
  */
 const SENDMAIL_OWN = 9
 
@@ -42,16 +41,16 @@ const RULES: Readonly<Record<MailServerKind, ScriptRules>> = {
   postfix: { changes: (from, to) => from.key === to.key, endsOnly: false },
   // The name stays as it was spelt (milter.c milter_chgheader).
   sendmail: { changes: (from, to) => from.sameName(to), endsOnly: false },
-  // What both do alike: positions are top and end only.
+  // Only top and end mean the same to both.
   unknown: { changes: (from, to) => from.sameName(to), endsOnly: true },
 }
 
 /**
- * The shortest list of edits that makes one header another on a server of that kind.
+ * The shortest list of edits that turns one header into another on a server of that kind.
  *
- * Changes and deletions come first, from the last field to the first, since Postfix counts anew after
- * each; then new fields, from the last to the first, so that no position moves before its turn; and
- * at last those that go to the end, one behind the other.
+ * Changes and deletions come first, from the last field to the first, since Postfix counts again after each. Then come
+ * new fields, from the last to the first, so that no position moves before its turn. Fields for the end come last, in
+ * order.
  */
 export function planHeaders(
   before: readonly FieldRecord[],
@@ -66,7 +65,7 @@ export function planHeaders(
   const atEnd: Insert[] = []
   const kept = count(steps, 'keep')
   const stay = kept + count(steps, 'change')
-  // Of a header nobody has read, it is not known what is missing.
+  // If no filter reads the header, its missing fields are not known.
   const mayLack = before[0] !== UNREAD
   const counted =
     kept < before.length || (server !== 'postfix' && mayLack && steps.some(isNewDefault))
@@ -102,10 +101,10 @@ export function planHeaders(
 }
 
 /**
- * New fields at the top that were put beside one of the client go below the mail server's own Received:
- * number 1 in Postfix, in Sendmail behind its own fields. One above it that was not stays above, and so do
- * those before that, as the order is what counts. Where Sendmail's own Date and the like have new ones
- * beside them, all stay on top.
+ * New fields at the top that were inserted next to a field of the client go below the mail server's own Received: to
+ * position 1 in Postfix, and after its own fields in Sendmail. A new field above them that was not inserted so stays at
+ * the top, and so do the fields before it, because the order counts. If there are new fields next to Sendmail's own
+ * Date and the like, all stay at the top.
  */
 function putBelowReceived(server: MailServerKind, inserts: Insert[]): void {
   if (server === 'unknown') return
@@ -133,8 +132,8 @@ function count(steps: readonly ScriptStep[], type: ScriptStep['type']): number {
 }
 
 /**
- * Where a new field goes that has `passed` fields of the header before above it, of which `stayed` are
- * still there; `stay` do in all.
+ * The position of a new field. Of the old header, `passed` fields are above it, of which `stayed` remain; `stay` fields
+ * remain in all.
  */
 function position(
   server: MailServerKind,
@@ -144,15 +143,14 @@ function position(
 ): number {
   if (stayed === 0) return 0
   if (stayed === stay) return END
-  // Postfix counts what is there, its own Received first (cleanup_milter.c cleanup_ins_header).
+  // Postfix counts the fields that exist, its own Received first (cleanup_milter.c cleanup_ins_header).
   return server === 'postfix' ? stayed + 1 : SENDMAIL_OWN + passed - 1
 }
 
 /**
- * Sendmail's own Date, From and the like would stand beside new ones. A new field that is to be where
- * Sendmail's is becomes it by an addition (milter.c milter_addheader); it is taken out of `inserts`.
- * For others, "delete the first of that name" deletes Sendmail's, where no such field is shown
- * (milter_chgheader); to other servers that means nothing.
+ * Sendmail's own Date, From and the like would stand next to new ones. A new field in the place of Sendmail's replaces
+ * it if it is added (milter.c milter_addheader); it is removed from `inserts`. For the others, "delete the first of that
+ * name" deletes Sendmail's field if the filter sees no such field (milter_chgheader). It has no effect on other servers.
  */
 function defaultEdits(
   server: MailServerKind,

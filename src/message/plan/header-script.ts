@@ -18,7 +18,7 @@ export interface ScriptRules {
   readonly endsOnly: boolean
 }
 
-/** Cells of the table that are filled at most; beyond it fields are paired by where they come from. */
+/** The maximum number of table cells to fill. Above it, fields are paired by their origin. */
 const BUDGET = 100_000
 
 export function headerScript(
@@ -75,8 +75,8 @@ function cost(steps: readonly ScriptStep[]): number {
 }
 
 /**
- * A script in time that grows with the number of fields: each field of the header after is paired
- * with the one it was made from. Short already where nothing was moved.
+ * A script in time proportional to the number of fields: each field of the new header is paired with the one it was
+ * made from. It is the shortest if no field was moved.
  */
 function byOrigin(
   before: readonly FieldRecord[],

@@ -13,16 +13,16 @@ export interface MailState {
   readonly recipients: readonly EnvelopeAddress[]
   readonly fields: readonly FieldRecord[]
   readonly body: BodyStore
-  /** why it is to be held */
+  /** why the mail server should hold it */
   readonly quarantine: string | undefined
 }
 
-/** What makes one message another. */
+/** The edits that turn one message into another. */
 export interface MailPlan {
   readonly headers: readonly HeaderEdit[]
   readonly envelope: readonly EnvelopeEdit[]
   readonly quarantine: string | undefined
-  /** another body, which may hold the same bytes */
+  /** the new body, which may have the same bytes */
   readonly body: BodyStore | undefined
 }
 

@@ -6,7 +6,7 @@ import type { FailureAction } from './failure-action.ts'
 import type { NegotiationRules } from './negotiation.ts'
 import type { MailServerName } from './versions.ts'
 
-/** What the modelled servers call themselves. */
+/** The host name of the modelled servers. */
 export const OWN_NAME = 'mx.example.net'
 
 /** Stands for the Received field that a server adds itself: always the same, so that tests can compare it. */
@@ -18,7 +18,7 @@ export const OWN_RECEIVED: Field = Field.of(
 /** The commands that macros can be sent before. */
 export type MacroCommand = EventName
 
-/** Those of them that are of the content: they follow DATA. */
+/** The commands of the content; they follow DATA. */
 export const CONTENT_COMMANDS: ReadonlySet<string> = new Set(['header', 'eoh', 'body', 'eom'])
 
 /** How long the server waits for a filter, in milliseconds. */
@@ -29,18 +29,18 @@ export interface MtaTimeouts {
   readonly command: number
   /** for one reply, to header, eoh, body and eom */
   readonly content: number
-  /** from eom to the verdict, all edits included; 0: no limit */
+  /** from eom to the verdict, including all edits; 0 for no limit */
   readonly endOfMessage: number
 }
 
-/** What tells one mail server from another, besides what it makes of edits. */
+/** A mail server as a filter sees it: everything in which mail servers differ. `queue` has how it applies edits. */
 export interface MailServerModel {
   readonly name: MailServerName
   /** the `v` macro */
   readonly version: string
-  /** what becomes of mail when a filter fails, where nothing is configured */
+  /** the default for mail when a filter fails */
   readonly onFailure: FailureAction
-  /** what can be configured instead */
+  /** the values that can be configured */
   readonly failureActions: readonly FailureAction[]
   readonly offer: Offer
   readonly timeouts: MtaTimeouts
@@ -50,35 +50,35 @@ export interface MailServerModel {
   readonly sendsEmptyMacros: boolean
   /** macros that exist at and after header; undefined: all */
   readonly contentMacros: ReadonlySet<string> | undefined
-  /** from when on the queue id is known: Postfix has no file before there is a recipient */
+  /** when the queue id becomes known: Postfix has no queue file before the first recipient */
   readonly queueIdFrom: 'connect' | 'first recipient'
   /** what SKIP in answer to a header skips */
   readonly skipAtHeader: 'header' | 'body'
-  /** PROGRESS is taken at every command, not only at eom */
+  /** whether it accepts PROGRESS at every command, not only at eom */
   readonly takesProgressAnywhere: boolean
-  /** a verdict with bytes after it, which it should not have, is a failure */
+  /** whether a verdict with illegal bytes after it is a failure */
   readonly refusesPayloadOfVerdicts: boolean
-  /** the longest data of a command it sends; it fails the filter for a longer one */
+  /** the maximum data of a command; if it would have to send more, it fails the filter */
   readonly maxCommandData: number
-  /** an edit it fails the message for is a failure of the filter too, so that its default action holds */
+  /** whether an edit for which it fails the message is a failure of the filter, so that its default action applies */
   readonly failsFilterForEdits: boolean
-  /** how it takes the answer to its offer */
+  /** how it handles the answer to its offer */
   readonly negotiation: NegotiationRules
-  /** how a filter is let go that has settled the session at CONNECT or HELO, and has accepted or refused */
+  /** how it leaves a filter that has accepted or refused the session at CONNECT or HELO */
   readonly leaves: Readonly<Record<'accepted' | 'refused', 'quit' | 'silently' | 'at the end'>>
-  /** ABORT before each message but the first of a session, whatever became of the one before */
+  /** whether it sends ABORT before each message but the first of a session, however the one before has ended */
   readonly abortsBetweenMessages: boolean
   /** IPv6 addresses as it writes them at CONNECT */
   ipv6(address: string): string
   /** why it does not take a REPLYCODE, given without the NUL at its end; undefined if it does */
   replyFlaw(text: string): string | undefined
-  /** what a filter is shown of a command the server does not know */
+  /** the part of an unknown command that a filter gets */
   unknownLine(line: string): string
   /** whether a filter's reply to such a command counts */
   takesForUnknown(reply: string): boolean
-  /** what it tells the client where the filter gives no text of its own */
+  /** its reply to the client if the filter gives no text */
   reply(what: CannedReply, at: MacroCommand, address?: string): string
-  /** what it tells the client where a filter has failed and mail does not pass */
+  /** its reply to the client if a filter has failed and mail does not pass */
   failureReply(action: RefusingAction, failure: FilterFailure): string
   /** a reply with the filter's text, for one address at MAIL and RCPT */
   ownReply(text: string, at: MacroCommand, address: string | undefined): string
@@ -92,12 +92,12 @@ export interface MailServerModel {
   queue(message: ReceivedMessage): QueuedMessage
 }
 
-/** What is done when a filter has failed, where mail does not pass. */
+/** The actions after a filter's failure that do not let mail pass. */
 export type RefusingAction = Exclude<FailureAction, 'accept' | 'quarantine'>
 
 export interface FilterFailure {
   readonly at: MacroCommand
-  /** Postfix takes itself to blame for some of what filters do */
+  /** Postfix takes some failures of filters for an error in its own configuration */
   readonly misconfigured: boolean
   /** in angle brackets */
   readonly sender: string
@@ -105,7 +105,7 @@ export interface FilterFailure {
   readonly lastRecipient: string
 }
 
-/** Replies of a mail server's own to a filter's verdicts. */
+/** Verdicts for which a mail server has its own reply. */
 export type CannedReply = 'reject' | 'tempfail' | 'shutdown'
 
 /** An address of the envelope, without angle brackets, and its ESMTP parameters. */
@@ -127,7 +127,7 @@ export interface ReceivedMessage {
   readonly added?: AddedFields | undefined
 }
 
-/** What a mail server puts into fields where the client has sent nothing. */
+/** The values of fields that a mail server adds if the client has not sent them. */
 export interface AddedFields {
   /** its own name, which completes an address without a domain */
   readonly host?: string | undefined
@@ -143,27 +143,27 @@ export interface EditTerms {
   readonly mayReplaceBody: boolean
 }
 
-/** What became of an edit that the mail server does not carry out as the filter meant it. */
+/** The effect of an edit that the mail server does not apply as the filter meant it. */
 export interface EditFailure {
-  /** what the server does: forget this edit, fail the message, or die of it */
+  /** what the server does: it ignores this edit, fails the message, or crashes */
   readonly effect: 'ignored' | 'tempfail' | 'crash'
   readonly reason: string
 }
 
 /**
- * A message in a mail server's hands, and what the server makes of a filter's edits: in their order,
- * one after the other, as both servers do. Deliberately faithful, also where the server surprises.
+ * A message in the queue of a mail server, and how the server applies a filter's edits: one after the other, in order,
+ * as both servers do. It is deliberately faithful, even if the server's behaviour is surprising.
  */
 export interface QueuedMessage {
-  /** the fields a filter is shown, in order; names and values as they are in the message */
+  /** The fields that a filter gets, in order, with names and values as they are in the message. */
   shown(): readonly Field[]
-  /** what a filter is shown as body */
+  /** the body that a filter gets */
   readonly body: Buffer
-  /** Carries out one edit. */
+  /** Applies one edit. */
   apply(edit: EditMessage, terms: EditTerms): EditFailure | undefined
   /**
-   * The end of the edits: the message as the server would hand it on.
-   * @param received stands for its own trace field, where that is; without it that is left out
+   * Ends the edits, and returns the message as the server would send it.
+   * @param received a placeholder for the server's own trace field; without it that field is left out
    */
   result(received?: Field): MessageResult
 }
@@ -173,6 +173,6 @@ export interface MessageResult {
   readonly recipients: readonly QueuedAddress[]
   /** CRLF line ends */
   readonly message: Buffer
-  /** why it is held; undefined when it is not */
+  /** why it is held; undefined if it is not */
   readonly quarantine: string | undefined
 }

@@ -20,14 +20,14 @@ import type {
 } from './model.ts'
 
 /**
- * Where there are filters a field is cut at this size, so that it fits into a frame; without them at
+ * With filters, Postfix cuts a field at this size, so that it fits into a frame. Without them it cuts at
  * header_size_limit, 102,400 bytes (cleanup_message.c, cleanup_out.c cleanup_out_header).
  */
 const HEADER_LIMIT = 60_000
 
 /**
- * Fields that Postfix takes out of what a client sends (message_drop_headers). A filter that adds
- * one gets it into the message: its edits pass nothing that would remove it.
+ * Fields that Postfix removes from the message of a client (message_drop_headers). A filter can add such a field: no
+ * later step removes it.
  */
 const DROPPED: ReadonlySet<string> = new Set([
   'bcc',
@@ -232,8 +232,8 @@ function header(name: string | Uint8Array, space: string, value: string | Uint8A
 }
 
 /**
- * A field as cleanup_out_header writes it: a line after the first that does not begin with white
- * space gets a tab, and what goes beyond the limit is cut, at a line end if one is near.
+ * A field as cleanup_out_header writes it. A line after the first that does not begin with white space gets a tab. A
+ * field larger than the limit is cut, at a line end if one is near.
  */
 function headerLines(raw: Buffer): Buffer {
   const lines: Buffer[] = []

@@ -6,8 +6,8 @@ import { decodedXtext, encodedUxtext, encodedXtext, isLooseXtext, isXtext } from
 const WISHES = ['SUCCESS', 'FAILURE', 'DELAY']
 
 /**
- * The ESMTP parameters of a recipient that a filter adds, as Postfix hands them on: it takes NOTIFY and ORCPT, of each
- * the first that is right, and logs and leaves out all else (cleanup_milter.c cleanup_add_rcpt_par).
+ * The ESMTP parameters of a recipient that a filter adds, as Postfix passes them on. It takes the first valid NOTIFY and
+ * the first valid ORCPT, and logs and leaves out the rest (cleanup_milter.c cleanup_add_rcpt_par).
  */
 export function postfixRecipientParameters(text: string | Uint8Array | undefined): string[] {
   let notify: string | undefined
@@ -45,8 +45,9 @@ function postfixOrcpt(value: string): string | undefined {
 }
 
 /**
- * The same by Sendmail, which takes no other (srvrsmtp.c rcpt_esmtp_args) and no ORCPT twice. For one that it does
- * not take it adds no recipient; and for one without what it needs it crashes (measured with 8.17.1, 8.18.1 and 8.18.2).
+ * The same for Sendmail, which takes no others (srvrsmtp.c rcpt_esmtp_args) and no second ORCPT. If there is a parameter
+ * that it does not take, it adds no recipient. If a parameter lacks its value, it crashes (measured with 8.17.1, 8.18.1
+ * and 8.18.2).
  */
 export function sendmailRecipientParameters(
   text: string | Uint8Array | undefined,

@@ -4,8 +4,8 @@ import type { EditFailure } from './model.ts'
 import { decodedXtext, encodedXtext, isXtext } from './xtext.ts'
 
 /**
- * The ESMTP parameters of a sender that a filter changes, as Postfix hands them on: it takes RET and ENVID, of each
- * the last, and logs and leaves out all else. What is not given stays (cleanup_milter.c cleanup_chg_from).
+ * The ESMTP parameters of a sender that a filter changes, as Postfix passes them on. It takes the last RET and the last
+ * ENVID, and logs and leaves out the rest. Parameters that are not given stay (cleanup_milter.c cleanup_chg_from).
  */
 export function postfixSenderParameters(
   before: readonly string[],
@@ -32,12 +32,12 @@ const postfixEnvid = (value: string): string | undefined =>
     ? encodedXtext(decodedXtext(value))
     : undefined
 
-/** Those that need a value: without one Sendmail crashes. */
+/** Parameters that need a value: without one Sendmail crashes. */
 const VALUED = new Set(['SIZE', 'BODY', 'ENVID', 'RET', 'AUTH', 'BY'])
 
 /**
- * The same by Sendmail, which takes those of MAIL, and of those that are wrong many a one too. It looks at none after
- * the first that it complains of (srvrsmtp.c mail_esmtp_args, parse_esmtp_args).
+ * The same for Sendmail, which takes the parameters of MAIL, and some wrong ones too. It ignores all parameters after
+ * the first that it complains about (srvrsmtp.c mail_esmtp_args, parse_esmtp_args).
  */
 export function sendmailSenderParameters(text: string | Uint8Array): string[] | EditFailure {
   const taken = new Map<string, string | undefined>()

@@ -1,7 +1,7 @@
 /**
- * What Sendmail does to fields of MIME when it writes them, with its default MaxMimeHeaderLength, 2048
- * and 1024 (headers.c putheader, fix_mime_header; mime.c shorten_rfc822_string, find_character): values
- * are cut, and what is left open in them is closed, even where nothing is cut.
+ * How Sendmail changes MIME fields when it writes them, with its default MaxMimeHeaderLength, 2048 and 1024 (headers.c
+ * putheader, fix_mime_header; mime.c shorten_rfc822_string, find_character). It cuts values, and closes open quotes and
+ * comments in them, even if it cuts nothing.
  */
 const HEADER_LIMIT = 2048
 const FIELD_LIMIT = 1024
@@ -79,7 +79,7 @@ function shortened(text: string, maximum: number): string {
     open.take(one)
     const needed = (open.escaped ? 1 : 0) + open.comments + (open.quoted ? 1 : 0)
     if (limit - i > needed) continue
-    // No room to close what is open behind this character: it is left out.
+    // There is no room to close the open quotes and comments after this character, so it is left out.
     if (one === '\\') open.escaped = false
     else if (one === '(' && !open.quoted) open.comments--
     else if (one === '"' && open.comments === 0) open.quoted = false

@@ -48,7 +48,7 @@ export class SendmailQueuedMessage implements QueuedMessage {
   #newBody: Buffer[] | undefined
   #quarantine: string | undefined
 
-  /** @param joins whether it joins a field of recipients that is added with the one that is there */
+  /** @param joins whether it joins an added field of recipients with an existing one */
   constructor(message: ReceivedMessage, joins: boolean) {
     this.#joins = joins
     this.body = message.body
@@ -86,7 +86,7 @@ export class SendmailQueuedMessage implements QueuedMessage {
         return this.#addHeader(edit.name, space, edit.value)
       case 'insheader': {
         if (edit.name.length === 0) return NO_NAME
-        // After the node at the index, counted from 0, hidden ones too; beyond the end: at the end
+        // After the node at the index, counted from 0, including hidden nodes; at the end if there are fewer nodes
         // (headers.c insheader). So 0 is after Return-Path, which is hidden, and before Received.
         const at = edit.index > 0x7fff_ffff ? 0 : Math.min(edit.index, this.#nodes.length - 1)
         this.#nodes.splice(at + 1, 0, made(encodeText(edit.name), join(space, edit.value)))
@@ -417,10 +417,10 @@ function written(name: Buffer, value: Buffer): Field {
 }
 
 /**
- * A list of addresses as commaize writes it: one comma and one space between them, on a new line
- * where one would go beyond column 78. The addresses themselves stay as they are, as they do with
- * FEATURE(`nocanonify') for complete ones. Not modelled: Sendmail's "old style" lists, with spaces between addresses, which it
- * sees in a message whose own address fields have nowhere a comma, semicolon, bracket or comment.
+ * A list of addresses as commaize writes it: with one comma and one space between them, and a new line before an address
+ * that would pass column 78. The addresses themselves do not change, as complete ones do not with
+ * FEATURE(`nocanonify'). Sendmail's "old style" lists, with spaces between addresses, are not modelled. Sendmail assumes
+ * them if the address fields of a message have no comma, semicolon, bracket or comment.
  */
 function writtenAddresses(name: Buffer, value: string, addresses: readonly string[]): Field {
   const space = /^\s*/.exec(value)![0].length
