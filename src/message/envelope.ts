@@ -12,7 +12,10 @@ import type { EditGuard } from './edit-guard.ts'
 function recipientOf(address: string, parameters?: EsmtpParameters): EnvelopeAddress {
   const recipient = EnvelopeAddress.of(address, parameters, 'recipient')
   if (recipient.address === '') {
-    throw new UsageError('INVALID_ADDRESS', 'the recipient is empty; only a sender can be empty')
+    throw new UsageError(
+      'INVALID_ADDRESS',
+      'the recipient is empty; only a sender can be empty',
+    )
   }
   return recipient
 }

@@ -23,7 +23,7 @@ const MAX_REASON = 200
 
 /** The telemetry of one message, while it lasts. It is made only if the channel of messages has subscribers. */
 export class MessageRecord {
-  /** where the message is; a verdict of before MAIL is owed from connect or HELO */
+  /** where the message is; a verdict before MAIL comes from a failure at connect or HELO */
   stage: Stage = 'connect'
   sender: string | undefined
   /** asked about at the moment */

@@ -1,5 +1,5 @@
 import { ProtocolError, type ErrorCode } from '../errors.ts'
-import { Response } from '../protocol/constants.ts'
+import { Reply } from '../protocol/constants.ts'
 import { EDITS, isEdit } from '../protocol/edit-table.ts'
 import type { Payload } from '../protocol/frame.ts'
 import { decodeReply, type ReplyMessage } from '../protocol/replies.ts'
@@ -22,7 +22,7 @@ export class ReplyReader {
   /** @throws ProtocolError for an error that makes the connection unusable */
   read(code: number, payload: Buffer): ReplyMessage {
     const where = { bytes: payload, start: 0, end: payload.length }
-    if (code === Response.REPLYCODE) {
+    if (code === Reply.REPLYCODE) {
       const text = payload.toString('latin1').replace(/\0$/, '')
       const flaw = this.#model.replyFlaw(text)
       if (flaw !== undefined) {
@@ -32,9 +32,9 @@ export class ReplyReader {
         return { type: 'reject' }
       }
     }
-    if (code === Response.OPTNEG)
+    if (code === Reply.OPTNEG)
       return { type: 'optneg', choice: this.#model.negotiation.read(where) }
-    const reply = code === Response.REPLYCODE ? this.#ownReply(where) : decodeReply(code, where)
+    const reply = code === Reply.REPLYCODE ? this.#ownReply(where) : decodeReply(code, where)
     if (payload.length > 0 && isVerdict(reply)) {
       const what = `${reply.type} with ${payload.length} bytes after it`
       if (this.#model.refusesPayloadOfVerdicts)
@@ -57,7 +57,7 @@ export class ReplyReader {
       .replace(/\r?\n$/, '')
       .replaceAll(/\r?\n/g, '\r\n')
     try {
-      return decodeReply(Response.REPLYCODE, payload)
+      return decodeReply(Reply.REPLYCODE, payload)
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
       this.#violation('INVALID_REPLY', `the reply ${JSON.stringify(text)}: ${error.message}`)

@@ -29,7 +29,7 @@ export const Command = {
 export type Command = (typeof Command)[keyof typeof Command]
 
 /** What the filter sends (SMFIR_*): verdicts, then edits, then the rest. */
-export const Response = {
+export const Reply = {
   ACCEPT: 0x61, // a
   CONTINUE: 0x63, // c
   DISCARD: 0x64, // d
@@ -51,7 +51,7 @@ export const Response = {
   SHUTDOWN: 0x34, // 4, only for the mail server itself
   CONN_FAIL: 0x66, // f, defined and never used
 } as const
-export type Response = (typeof Response)[keyof typeof Response]
+export type Reply = (typeof Reply)[keyof typeof Reply]
 
 /** What the filter may do to a message (SMFIF_*), second number of the negotiation. */
 export const Action = {

@@ -5,7 +5,7 @@
  * Sources: libmilter's `mfdef.h` and `mfapi.h` (letters, actions) and `smfi.c` (payloads).
  */
 import type { TextOrBytes } from './text.ts'
-import { Action, Response } from './constants.ts'
+import { Action, Reply } from './constants.ts'
 
 /** A change to the message. It is allowed only in the answer to end of message. */
 export type EditMessage =
@@ -56,7 +56,7 @@ type FieldForm = 'uint32' | 'string' | 'optional string' | 'string or nothing' |
 export interface EditFacts {
   readonly type: EditType
   /** the letter of its frame */
-  readonly code: Response
+  readonly code: Reply
   readonly method: EditMethod
   /** the action bit without which it may not be sent */
   readonly action: number
@@ -76,21 +76,21 @@ const REASON: EditField = { name: 'reason', form: 'string or nothing' }
 // prettier-ignore
 export const EDITS: Readonly<Record<EditType, EditFacts>> = Object.freeze({
   //                edit           method             letter                action               edits         payload
-  addheader: row(   'addheader',   'addHeader',       Response.ADDHEADER,   Action.ADDHDRS,     'headers',    [NAME, VALUE]),
-  insheader: row(   'insheader',   'insertHeader',    Response.INSHEADER,   Action.ADDHDRS,     'headers',    [INDEX, NAME, VALUE]),
-  chgheader: row(   'chgheader',   'changeHeader',    Response.CHGHEADER,   Action.CHGHDRS,     'headers',    [INDEX, NAME, VALUE]),
-  replbody: row(    'replbody',    'replaceBody',     Response.REPLBODY,    Action.CHGBODY,     'body',       [CHUNK]),
-  chgfrom: row(     'chgfrom',     'changeFrom',      Response.CHGFROM,     Action.CHGFROM,     'sender',     [ADDRESS, PARAMETERS]),
-  addrcpt: row(     'addrcpt',     'addRecipient',    Response.ADDRCPT,     Action.ADDRCPT,     'recipients', [ADDRESS]),
-  addrcpt_par: row( 'addrcpt_par', 'addRecipient',    Response.ADDRCPT_PAR, Action.ADDRCPT_PAR, 'recipients', [ADDRESS, PARAMETERS]),
-  delrcpt: row(     'delrcpt',     'deleteRecipient', Response.DELRCPT,     Action.DELRCPT,     'recipients', [ADDRESS]),
-  quarantine: row(  'quarantine',  'quarantine',      Response.QUARANTINE,  Action.QUARANTINE,  'quarantine', [REASON]),
+  addheader: row(   'addheader',   'addHeader',       Reply.ADDHEADER,   Action.ADDHDRS,     'headers',    [NAME, VALUE]),
+  insheader: row(   'insheader',   'insertHeader',    Reply.INSHEADER,   Action.ADDHDRS,     'headers',    [INDEX, NAME, VALUE]),
+  chgheader: row(   'chgheader',   'changeHeader',    Reply.CHGHEADER,   Action.CHGHDRS,     'headers',    [INDEX, NAME, VALUE]),
+  replbody: row(    'replbody',    'replaceBody',     Reply.REPLBODY,    Action.CHGBODY,     'body',       [CHUNK]),
+  chgfrom: row(     'chgfrom',     'changeFrom',      Reply.CHGFROM,     Action.CHGFROM,     'sender',     [ADDRESS, PARAMETERS]),
+  addrcpt: row(     'addrcpt',     'addRecipient',    Reply.ADDRCPT,     Action.ADDRCPT,     'recipients', [ADDRESS]),
+  addrcpt_par: row( 'addrcpt_par', 'addRecipient',    Reply.ADDRCPT_PAR, Action.ADDRCPT_PAR, 'recipients', [ADDRESS, PARAMETERS]),
+  delrcpt: row(     'delrcpt',     'deleteRecipient', Reply.DELRCPT,     Action.DELRCPT,     'recipients', [ADDRESS]),
+  quarantine: row(  'quarantine',  'quarantine',      Reply.QUARANTINE,  Action.QUARANTINE,  'quarantine', [REASON]),
 })
 
 function row(
   type: EditType,
   method: EditMethod,
-  code: Response,
+  code: Reply,
   action: number,
   edits: EditKind,
   payload: readonly EditField[],

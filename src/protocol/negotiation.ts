@@ -1,5 +1,5 @@
 /** The option negotiation, OPTNEG: the first frame in each direction. */
-import { Command, MacroStage, Response, V1_ACTIONS, V1_STEPS } from './constants.ts'
+import { Command, MacroStage, Reply, V1_ACTIONS, V1_STEPS } from './constants.ts'
 import { encodeFrame, type Payload } from './frame.ts'
 import { bareMacroName, formatMacroList, type MacroLists } from './macros.ts'
 import { endOfString, malformed, stringParts } from './strings.ts'
@@ -91,7 +91,7 @@ export function encodeChoice(choice: Choice): Buffer {
     number.writeUInt32BE(stage)
     parts.push(number, ...stringParts(formatMacroList(names)))
   }
-  return encodeFrame(Response.OPTNEG, ...parts)
+  return encodeFrame(Reply.OPTNEG, ...parts)
 }
 
 function numbers(offer: Offer): Buffer {

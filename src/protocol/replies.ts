@@ -1,6 +1,6 @@
 /** The replies, from the filter to the mail server: verdicts, edits, progress, negotiation. */
 import { ProtocolError } from '../errors.ts'
-import { CHUNK_SIZE, letter, Response } from './constants.ts'
+import { CHUNK_SIZE, letter, Reply } from './constants.ts'
 import { EDITS, editOf, isEdit, type EditFacts, type EditMessage } from './edit-table.ts'
 import { encodeFrame, type Payload } from './frame.ts'
 import { decodeChoice, encodeChoice, type Choice } from './negotiation.ts'
@@ -17,16 +17,16 @@ export type ReplyMessage =
   | { readonly type: 'optneg'; readonly choice: Choice }
   | EditMessage
 
-const SINGLE: Readonly<Record<Single, Response>> = {
-  continue: Response.CONTINUE,
-  accept: Response.ACCEPT,
-  reject: Response.REJECT,
-  tempfail: Response.TEMPFAIL,
-  discard: Response.DISCARD,
-  skip: Response.SKIP,
-  progress: Response.PROGRESS,
-  shutdown: Response.SHUTDOWN,
-  conn_fail: Response.CONN_FAIL,
+const SINGLE: Readonly<Record<Single, Reply>> = {
+  continue: Reply.CONTINUE,
+  accept: Reply.ACCEPT,
+  reject: Reply.REJECT,
+  tempfail: Reply.TEMPFAIL,
+  discard: Reply.DISCARD,
+  skip: Reply.SKIP,
+  progress: Reply.PROGRESS,
+  shutdown: Reply.SHUTDOWN,
+  conn_fail: Reply.CONN_FAIL,
 }
 type Single =
   | 'continue'
@@ -51,7 +51,7 @@ const SINGLE_BY_CODE: ReadonlyMap<number, Single> = new Map(
 export function encodeReply(message: ReplyMessage): Buffer {
   switch (message.type) {
     case 'replycode':
-      return encodeFrame(Response.REPLYCODE, encodeSmtpReply(message.reply))
+      return encodeFrame(Reply.REPLYCODE, encodeSmtpReply(message.reply))
     case 'optneg':
       return encodeChoice(message.choice)
     default:
@@ -90,7 +90,7 @@ export function* encodeBody(body: Buffer): Generator<Buffer> {
     const chunk = body.subarray(offset, offset + CHUNK_SIZE)
     const header = Buffer.allocUnsafe(5)
     header.writeUInt32BE(chunk.length + 1)
-    header[4] = Response.REPLBODY
+    header[4] = Reply.REPLBODY
     yield header
     if (chunk.length > 0) yield chunk
     offset += chunk.length
@@ -105,8 +105,8 @@ export function decodeReply(code: number, payload: Payload): ReplyMessage {
   const { bytes, start, end } = payload
   const single = SINGLE_BY_CODE.get(code)
   if (single !== undefined) return { type: single }
-  if (code === Response.OPTNEG) return { type: 'optneg', choice: decodeChoice(payload) }
-  if (code === Response.REPLYCODE) {
+  if (code === Reply.OPTNEG) return { type: 'optneg', choice: decodeChoice(payload) }
+  if (code === Reply.REPLYCODE) {
     const reply = decodeSmtpReply(bytes.subarray(start, end))
     if (reply === undefined) throw malformed('REPLYCODE', 'not an SMTP reply of class 4 or 5')
     return { type: 'replycode', reply }

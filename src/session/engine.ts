@@ -179,7 +179,7 @@ export class Engine {
     this.#host.after(handle(), (given) => {
       const verdict = outsideMessage(event.command, given)
       const unsaid = this.#isSilent(event) && endsMessage(verdict)
-      if (unsaid && this.message.owe(event.command, verdict)) this.#settle(verdict)
+      if (unsaid && this.message.settleAhead(event.command, verdict)) this.#settle(verdict)
       this.#respond(event, verdict)
     })
   }
@@ -208,9 +208,9 @@ export class Engine {
 
   #openMessage(): void {
     this.#begun = true
-    const owed = this.message.begin()
+    const ahead = this.message.begin()
     this.message.keepsAccept = this.#events.messageBegins()
-    if (owed !== undefined) this.#settle(owed)
+    if (ahead !== undefined) this.#settle(ahead)
   }
 
   /** MAIL was declined, so a message begins with whatever comes first. */

@@ -16,7 +16,7 @@ import { ACCEPT, CONTINUE, endsMessage, SKIP, type Verdict } from './verdict.ts'
 export class MessageLife {
   #state: MessageState = NO_MESSAGE
   #settled: Verdict = CONTINUE
-  #owed: Verdict | undefined
+  #verdictAhead: Verdict | undefined
   /** messages that have begun */
   count = 0
   /**
@@ -45,16 +45,16 @@ export class MessageLife {
   }
 
   /** The mail server is in the middle of a message that is to get "accept" at its end. */
-  get owesAccept(): boolean {
+  get keptAccept(): boolean {
     return this.#state.kept && this.#state.phase === 'settled'
   }
 
-  /** @returns the verdict that is owed to this message: then it is settled before its first event */
+  /** @returns the verdict of an earlier failure: then this message is settled before its first event */
   begin(): Verdict | undefined {
-    const owed = this.#state.owes === 'nothing' ? undefined : this.#owed
+    const ahead = this.#state.settles === 'nothing' ? undefined : this.#verdictAhead
     this.#turn(Turn.BEGIN)
     this.count++
-    return owed
+    return ahead
   }
 
   /** Whether a command may come at this point of the message; if so, the message is there now. */
@@ -103,19 +103,19 @@ export class MessageLife {
   /**
    * The handler of an event that is of no message and gets no reply has failed: mail must not pass as if it had
    * not. At CONNECT that is all mail of the session, as an answer there would be for all of it. At HELO and
-   * UNKNOWN it is the message the event came in, or the next one; a debt that is paid is none, or one failure would
+   * UNKNOWN it is the message the event came in, or the next one, and no other: else one failure would
    * defer everything on a connection that lasts for hours.
    * @returns whether the open message is to be settled with the verdict
    */
-  owe(command: number, verdict: Verdict): boolean {
-    const { phase, owes } = this.#state
+  settleAhead(command: number, verdict: Verdict): boolean {
+    const { phase, settles } = this.#state
     const toAll = command === Command.CONNECT
-    if (toAll || owes !== 'all') this.#owed = verdict
-    this.#turn(toAll ? Turn.OWE_ALL : Turn.OWE)
+    if (toAll || settles !== 'all') this.#verdictAhead = verdict
+    this.#turn(toAll ? Turn.SETTLE_ALL : Turn.SETTLE_NEXT)
     return phase === 'open'
   }
 
-  /** The SMTP session is over, and with it what was owed in it. */
+  /** The SMTP session is over, and with it the verdicts for messages to come. */
   forget(): void {
     this.#turn(Turn.FORGET)
   }

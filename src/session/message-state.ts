@@ -25,8 +25,8 @@ import { EVENT_BY_COMMAND } from '../protocol/event-table.ts'
  *   and no handler is called.
  * - **cut**: a handler was cut off. The mail server gets the same answers, and the filter gets `abort` at the end.
  *
- * The state also has the verdicts that are owed. If a handler of the session fails and its event gets no reply (OWE,
- * OWE_ALL), the next message, or each message of the session, is settled when it begins.
+ * The state also has the verdicts for messages to come. If a handler of the session fails and its event gets no reply (SETTLE_NEXT,
+ * SETTLE_ALL), the next message, or each message of the session, is settled when it begins.
  */
 export interface MessageState {
   /** the state as a number: the index in the list of all states */
@@ -38,8 +38,8 @@ export interface MessageState {
   readonly skipping: boolean
   /** "accept" was the last word; the mail server gets it at end of message */
   readonly kept: boolean
-  /** the messages to which a verdict is owed */
-  readonly owes: 'nothing' | 'next' | 'all'
+  /** the messages that are settled when they begin */
+  readonly settles: 'nothing' | 'next' | 'all'
 }
 
 export type MessagePhase = 'none' | 'open' | 'settled' | 'cut'
@@ -59,9 +59,9 @@ export const Turn = {
   /** its end was answered, or it was given up: ABORT, MAIL, HELO, CONNECT, QUIT, a command out of order */
   OVER: 6,
   /** the handler of HELO or UNKNOWN has failed, and its event gets no reply */
-  OWE: 7,
+  SETTLE_NEXT: 7,
   /** the same at CONNECT */
-  OWE_ALL: 8,
+  SETTLE_ALL: 8,
   /** the SMTP session is over */
   FORGET: 9,
 } as const
@@ -75,22 +75,24 @@ const SETTLED = 2 << 3
 const CUT = 3 << 3
 const SKIPPING = 1 << 5
 const KEPT = 1 << 6
-const OWES = 0b11 << 7
-const OWES_NEXT = 1 << 7
-const OWES_ALL = 2 << 7
+const SETTLES = 0b11 << 7
+const SETTLES_NEXT = 1 << 7
+const SETTLES_ALL = 2 << 7
 
 const PHASES = ['none', 'open', 'settled', 'cut'] as const
-const DEBTS = ['nothing', 'next', 'all'] as const
+const SETTLED_AHEAD = ['nothing', 'next', 'all'] as const
 
-const STATES: readonly MessageState[] = Array.from({ length: DEBTS.length << 7 }, (_, code) =>
-  Object.freeze({
-    code,
-    phase: PHASES[(code & PHASE) >> 3]!,
-    order: code & ORDER,
-    skipping: (code & SKIPPING) !== 0,
-    kept: (code & KEPT) !== 0,
-    owes: DEBTS[(code & OWES) >> 7]!,
-  }),
+const STATES: readonly MessageState[] = Array.from(
+  { length: SETTLED_AHEAD.length << 7 },
+  (_, code) =>
+    Object.freeze({
+      code,
+      phase: PHASES[(code & PHASE) >> 3]!,
+      order: code & ORDER,
+      skipping: (code & SKIPPING) !== 0,
+      kept: (code & KEPT) !== 0,
+      settles: SETTLED_AHEAD[(code & SETTLES) >> 7]!,
+    }),
 )
 
 export const NO_MESSAGE: MessageState = STATES[0]!
@@ -109,10 +111,10 @@ function betweenMessages(state: MessageState, input: number): MessageState | und
       return begun(state)
     case Command.MAIL:
       return inOrder(begun(state).code, input)
-    case Turn.OWE:
-      return state.owes === 'nothing' ? STATES[OWES_NEXT] : state
-    case Turn.OWE_ALL:
-      return STATES[OWES_ALL]
+    case Turn.SETTLE_NEXT:
+      return state.settles === 'nothing' ? STATES[SETTLES_NEXT] : state
+    case Turn.SETTLE_ALL:
+      return STATES[SETTLES_ALL]
     case Turn.FORGET:
       return NO_MESSAGE
     default:
@@ -134,21 +136,21 @@ function inMessage(state: MessageState, input: number): MessageState | undefined
     case Turn.CUT_OFF:
       return STATES[(code & ~PHASE) | CUT]
     case Turn.OVER:
-      return STATES[code & OWES]
-    case Turn.OWE:
+      return STATES[code & SETTLES]
+    case Turn.SETTLE_NEXT:
       return settledIfOpen(code)
-    case Turn.OWE_ALL:
-      return settledIfOpen((code & ~OWES) | OWES_ALL)
+    case Turn.SETTLE_ALL:
+      return settledIfOpen((code & ~SETTLES) | SETTLES_ALL)
     case Turn.FORGET:
-      return STATES[code & ~OWES]
+      return STATES[code & ~SETTLES]
     default:
       return inOrder(code, input)
   }
 }
 
 /** A debt to the next message is paid with it. */
-function begun({ code, owes }: MessageState): MessageState {
-  return STATES[(owes === 'nothing' ? OPEN : SETTLED) | (code & OWES_ALL)]!
+function begun({ code, settles }: MessageState): MessageState {
+  return STATES[(settles === 'nothing' ? OPEN : SETTLED) | (code & SETTLES_ALL)]!
 }
 
 const settledIfOpen = (code: number): MessageState =>

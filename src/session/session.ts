@@ -61,7 +61,7 @@ export class Session implements EngineHost {
   /** A message has begun and is not finished, or a handler is running. */
   get working(): boolean {
     return (
-      this.#busy || this.#engine.message.phase === 'open' || this.#engine.message.owesAccept
+      this.#busy || this.#engine.message.phase === 'open' || this.#engine.message.keptAccept
     )
   }
 

@@ -1,7 +1,7 @@
 import { encodeFrame } from '../protocol/frame.ts'
 import { encodeReply, type ReplyMessage } from '../protocol/replies.ts'
 import { encodeSmtpReply, makeSmtpReply, type SmtpReply } from '../protocol/smtp-reply.ts'
-import { Response } from '../protocol/constants.ts'
+import { Reply } from '../protocol/constants.ts'
 import type { VerdictKind } from '../protocol/event-table.ts'
 
 const BRAND = Symbol.for('tsmilter.Verdict')
@@ -18,9 +18,7 @@ export class Verdict<Kind extends VerdictKind = VerdictKind> {
     this.kind = kind
     this.reply = smtp
     const plain: ReplyMessage = { type: kind }
-    this.frame = smtp
-      ? encodeFrame(Response.REPLYCODE, encodeSmtpReply(smtp))
-      : encodeReply(plain)
+    this.frame = smtp ? encodeFrame(Reply.REPLYCODE, encodeSmtpReply(smtp)) : encodeReply(plain)
     Object.freeze(this)
   }
 

@@ -4,7 +4,7 @@ import { after, before, it } from 'node:test'
 import {
   encodeFrame,
   encodeReply,
-  Response,
+  Reply,
   type EditMessage,
   type ReplyMessage,
 } from '../../src/protocol/index.ts'
@@ -25,7 +25,7 @@ const RECORD = process.env['TSMILTER_RECORD'] === '1'
 
 const single = (type: string): Buffer => encodeReply({ type } as ReplyMessage)
 const text = (reply: string): Buffer =>
-  encodeFrame(Response.REPLYCODE, Buffer.from(`${reply}\0`, 'latin1'))
+  encodeFrame(Reply.REPLYCODE, Buffer.from(`${reply}\0`, 'latin1'))
 const add = (name: string, value: string): EditMessage => ({ type: 'addheader', name, value })
 const insert = (index: number, name: string, value: string): EditMessage => ({
   type: 'insheader',

@@ -1,6 +1,6 @@
 import { after, before, describe, it } from 'node:test'
 import { mailServerModel } from '../../src/mta/index.ts'
-import { encodeFrame, Response } from '../../src/protocol/index.ts'
+import { encodeFrame, Reply } from '../../src/protocol/index.ts'
 import { BothSides } from './support/both-sides.ts'
 import { eachServer } from './support/stack.ts'
 
@@ -25,7 +25,7 @@ eachServer('a filter that fails', (kind) => {
       for (const letter of ['C', 'M', 'E']) {
         it(`with a reply without a code in answer to ${letter}`, () =>
           sides.same({
-            answers: { [letter]: encodeFrame(Response.REPLYCODE, Buffer.from('hello\0')) },
+            answers: { [letter]: encodeFrame(Reply.REPLYCODE, Buffer.from('hello\0')) },
           }))
       }
     })

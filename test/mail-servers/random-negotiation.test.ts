@@ -4,7 +4,7 @@ import {
   encodeFrame,
   encodeReply,
   NO_REPLY_STEPS,
-  Response,
+  Reply,
   Step,
   type EditMessage,
 } from '../../src/protocol/index.ts'
@@ -138,7 +138,7 @@ eachServer('random negotiation', (kind) => {
           fc.constantFrom(...VERDICTS),
           async ({ version, actions, steps, tail }, edits, unknown, last) => {
             await sides.same({
-              negotiation: encodeFrame(Response.OPTNEG, u32(version, actions, steps), tail),
+              negotiation: encodeFrame(Reply.OPTNEG, u32(version, actions, steps), tail),
               silent: steps & NO_REPLY_STEPS,
               steps: 0,
               edits,

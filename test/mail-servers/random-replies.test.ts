@@ -1,6 +1,6 @@
 import { after, before, it } from 'node:test'
 import fc from 'fast-check'
-import { encodeFrame, Response } from '../../src/protocol/index.ts'
+import { encodeFrame, Reply } from '../../src/protocol/index.ts'
 import { BothSides } from './support/both-sides.ts'
 import { eachServer, message } from './support/stack.ts'
 
@@ -34,7 +34,7 @@ eachServer('random replies', (kind) => {
   after(() => sides.stop())
 
   const same = async (stage: string, text: string): Promise<void> => {
-    const frame = encodeFrame(Response.REPLYCODE, Buffer.from(`${text}\0`, 'latin1'))
+    const frame = encodeFrame(Reply.REPLYCODE, Buffer.from(`${text}\0`, 'latin1'))
     try {
       await sides.same({
         answers: { [stage]: frame },

@@ -4,7 +4,7 @@ import {
   encodeFrame,
   encodeReply,
   MacroStage,
-  Response,
+  Reply,
   Step,
   type ReplyMessage,
 } from '../../src/protocol/index.ts'
@@ -80,7 +80,7 @@ eachServer('the same outcome', (kind) => {
 
   const single = (type: string): Buffer => encodeReply({ type } as ReplyMessage)
   const text = (reply: string): Buffer =>
-    encodeFrame(Response.REPLYCODE, Buffer.from(`${reply}\0`, 'latin1'))
+    encodeFrame(Reply.REPLYCODE, Buffer.from(`${reply}\0`, 'latin1'))
 
   for (const letter of ['C', 'H', 'M', 'R', 'T', 'L', 'N', 'B', 'E']) {
     for (const type of ['reject', 'tempfail', 'accept', 'discard', 'shutdown']) {

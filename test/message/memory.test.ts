@@ -10,7 +10,7 @@ import {
   encodeCommand,
   encodeFrame,
   FrameDecoder,
-  Response,
+  Reply,
 } from '../../src/protocol/index.ts'
 import { killAtEnd } from '../support/resources.ts'
 
@@ -72,8 +72,8 @@ async function send(port: number, size: number): Promise<number> {
     socket.on('data', (data: Buffer) => {
       frames.push(data)
       while (frames.next()) {
-        if (frames.command === Response.REPLBODY) received += frames.end - frames.start
-        if (frames.command === Response.CONTINUE) resolve()
+        if (frames.command === Reply.REPLBODY) received += frames.end - frames.start
+        if (frames.command === Reply.CONTINUE) resolve()
       }
     })
   })

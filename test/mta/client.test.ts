@@ -10,7 +10,7 @@ import {
   encodeFrame,
   encodeReply,
   MacroStage,
-  Response,
+  Reply,
   Step,
   type EditMessage,
 } from '../../src/protocol/index.ts'
@@ -76,7 +76,7 @@ describe('what a mail server gives a filter up for', () => {
     ['version 1', { choice: { version: 1 } }, 'CHOICE_NOT_OFFERED', 'sendmail'],
     [
       'bytes behind the answer that are no macro list',
-      { choice: frame(Response.OPTNEG, `${'\0'.repeat(12)}\0`) },
+      { choice: frame(Reply.OPTNEG, `${'\0'.repeat(12)}\0`) },
       'MALFORMED_PAYLOAD',
       'postfix',
     ],
@@ -87,7 +87,7 @@ describe('what a mail server gives a filter up for', () => {
       'sendmail',
     ],
     ['no negotiation', { choice: CONTINUE }, 'UNEXPECTED_REPLY'],
-    ['half a negotiation', { choice: frame(Response.OPTNEG, '123') }, 'MALFORMED_PAYLOAD'],
+    ['half a negotiation', { choice: frame(Reply.OPTNEG, '123') }, 'MALFORMED_PAYLOAD'],
     ['a reply that does not exist', { answers: { M: frame(0x7a) } }, 'UNKNOWN_REPLY'],
     ['a frame of length zero', { answers: { M: Buffer.alloc(4) } }, 'FRAME_EMPTY'],
     [
@@ -109,7 +109,7 @@ describe('what a mail server gives a filter up for', () => {
     ],
     [
       'an edit that is cut off',
-      { answers: { E: frame(Response.CHGHEADER, '\0\0') } },
+      { answers: { E: frame(Reply.CHGHEADER, '\0\0') } },
       'MALFORMED_PAYLOAD',
     ],
     [
@@ -119,19 +119,19 @@ describe('what a mail server gives a filter up for', () => {
     ],
     [
       'progress before end of message',
-      { answers: { M: withContinue(frame(Response.PROGRESS)) } },
+      { answers: { M: withContinue(frame(Reply.PROGRESS)) } },
       'UNEXPECTED_REPLY',
       'sendmail',
     ],
     [
       'a verdict with more in it',
-      { answers: { M: frame(Response.ACCEPT, 'x') } },
+      { answers: { M: frame(Reply.ACCEPT, 'x') } },
       'MALFORMED_PAYLOAD',
       'postfix',
     ],
     [
       'a reply of another class',
-      { answers: { M: frame(Response.REPLYCODE, '550 4.7.1 x\0') } },
+      { answers: { M: frame(Reply.REPLYCODE, '550 4.7.1 x\0') } },
       'INVALID_REPLY',
       'postfix',
     ],
@@ -250,7 +250,7 @@ describe('what a mail server bears, and a test should see', () => {
     ],
     [
       'a string without its NUL',
-      { answers: { E: withContinue(frame(Response.ADDRCPT, '<c@example.net>')) } },
+      { answers: { E: withContinue(frame(Reply.ADDRCPT, '<c@example.net>')) } },
       'MALFORMED_PAYLOAD',
     ],
     ['SKIP in answer to MAIL', { answers: { M: 'skip' } }, 'UNEXPECTED_REPLY'],

@@ -2,12 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { reply, type Handlers } from '../../src/index.ts'
 import type { MailServerChoice, Outcome } from '../../src/mta/index.ts'
-import {
-  encodeFrame,
-  encodeReply,
-  Response,
-  type EditMessage,
-} from '../../src/protocol/index.ts'
+import { encodeFrame, encodeReply, Reply, type EditMessage } from '../../src/protocol/index.ts'
 import { deliver } from '../../src/testing/index.ts'
 import { clientOf, type Script } from './support.ts'
 
@@ -54,14 +49,14 @@ describe('what differs between versions of Postfix', () => {
     'a second line without a code': async (mta) => {
       const bytes = Buffer.from('550-5.7.1 no\r\nand no\0')
       const { failure } = await outcomeOf(mta, {
-        answers: { E: encodeFrame(Response.REPLYCODE, bytes) },
+        answers: { E: encodeFrame(Reply.REPLYCODE, bytes) },
       })
       return failure?.code
     },
     'a second line of another class': async (mta) => {
       const bytes = Buffer.from('550-5.7.1 no\r\n550 4.7.1 later\0')
       const { failure } = await outcomeOf(mta, {
-        answers: { E: encodeFrame(Response.REPLYCODE, bytes) },
+        answers: { E: encodeFrame(Reply.REPLYCODE, bytes) },
       })
       return failure?.code
     },

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { MilterError, ProtocolError, UsageError } from '../../src/errors.ts'
 import { decodeCommand, encodeCommand, encodeConnect } from '../../src/protocol/commands.ts'
-import { Command, MacroStage, Response } from '../../src/protocol/constants.ts'
+import { Command, MacroStage, Reply } from '../../src/protocol/constants.ts'
 import { FrameDecoder, type Payload } from '../../src/protocol/frame.ts'
 import { formatMacroList } from '../../src/protocol/macros.ts'
 import { decodeChoice, encodeChoice, type Choice } from '../../src/protocol/negotiation.ts'
@@ -49,7 +49,7 @@ describe('payloads of any bytes', () => {
       )
     })
   }
-  for (const [name, code] of Object.entries(Response)) {
+  for (const [name, code] of Object.entries(Reply)) {
     it(`of reply ${name} are read or refused with a code`, () => {
       fc.assert(
         fc.property(nasty, (bytes) => {
@@ -103,7 +103,7 @@ describe('lenience', () => {
       command: 0x4d,
       pairs: [['i', '']],
     })
-    assert.deepEqual(decodeReply(Response.ACCEPT, payload('x')), { type: 'accept' })
+    assert.deepEqual(decodeReply(Reply.ACCEPT, payload('x')), { type: 'accept' })
   })
 
   it('ends where nothing can be guessed', () => {
@@ -299,7 +299,7 @@ describe('bodies', () => {
       let total = 0
       let count = 0
       while (decoder.next()) {
-        assert.equal(decoder.command, Response.REPLBODY)
+        assert.equal(decoder.command, Reply.REPLBODY)
         total += decoder.end - decoder.start
         count++
       }

@@ -91,7 +91,7 @@ describe('the life of a message', () => {
     }
   })
 
-  it('pays what is owed once, but what is owed since CONNECT to all of the session', () => {
+  it('settles one message for a failure, but all of the session for one at CONNECT', () => {
     const rows: [number, MessagePhase, boolean, (Verdict | undefined)[]][] = [
       [HELO, 'none', false, [TEMPFAIL, undefined]],
       [UNKNOWN, 'none', false, [TEMPFAIL, undefined]],
@@ -102,15 +102,15 @@ describe('the life of a message', () => {
     ]
     for (const [command, phase, now, later] of rows) {
       const life = lifeAt(phase)
-      assert.equal(life.owe(command, TEMPFAIL), now, phase)
+      assert.equal(life.settleAhead(command, TEMPFAIL), now, phase)
       life.end()
       const paid = later.map(() => {
-        const owed = life.begin()
+        const ahead = life.begin()
         life.end()
-        return owed
+        return ahead
       })
       assert.deepEqual(paid, later, phase)
-      life.owe(command, TEMPFAIL)
+      life.settleAhead(command, TEMPFAIL)
       life.forget()
       assert.equal(life.begin(), undefined)
     }

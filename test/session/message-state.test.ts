@@ -4,17 +4,18 @@ import { Command } from '../../src/protocol/constants.ts'
 import { NO_MESSAGE, next, Turn, type MessageState } from '../../src/session/message-state.ts'
 
 const { MAIL, RCPT, DATA, HEADER, EOH, BODY, EOM } = Command
-const { BEGIN, SKIP, LAST_WORD, KEEP_ACCEPT, CUT_OFF, OVER, OWE, OWE_ALL, FORGET } = Turn
+const { BEGIN, SKIP, LAST_WORD, KEEP_ACCEPT, CUT_OFF, OVER, SETTLE_NEXT, SETTLE_ALL, FORGET } =
+  Turn
 
-/** A state in words: `open 2`, `settled 1 kept`, `none owes all`. */
+/** A state in words: `open 2`, `settled 1 kept`, `none settles all`. */
 function inWords(state: MessageState | undefined): string {
   if (state === undefined) return 'out of order'
-  const { phase, order, skipping, kept, owes } = state
+  const { phase, order, skipping, kept, settles } = state
   const words: (string | number)[] = [phase]
   if (phase !== 'none') words.push(order)
   if (skipping) words.push('skipping')
   if (kept) words.push('kept')
-  if (owes !== 'nothing') words.push(`owes ${owes}`)
+  if (settles !== 'nothing') words.push(`settles ${settles}`)
   return words.join(' ')
 }
 
@@ -72,23 +73,23 @@ describe('the states of a message', () => {
     [[MAIL, BODY, SKIP, OVER], 'none'],
     [[MAIL, LAST_WORD, KEEP_ACCEPT, OVER], 'none'],
     [[MAIL, CUT_OFF, OVER, MAIL], 'open 1'],
-    // what is owed
-    [[OWE], 'none owes next'],
-    [[OWE, MAIL], 'settled 1'],
-    [[OWE, BEGIN], 'settled 0'],
-    [[OWE, BEGIN, OVER, BEGIN], 'open 0'],
-    [[OWE, FORGET], 'none'],
-    [[MAIL, OWE], 'settled 1'],
-    [[MAIL, OWE, OVER], 'none'],
-    [[MAIL, LAST_WORD, OWE], 'settled 1'],
-    [[MAIL, CUT_OFF, OWE], 'cut 1'],
-    [[OWE_ALL], 'none owes all'],
-    [[OWE_ALL, OWE], 'none owes all'],
-    [[OWE, OWE_ALL], 'none owes all'],
-    [[OWE_ALL, MAIL], 'settled 1 owes all'],
-    [[OWE_ALL, MAIL, EOM, OVER], 'none owes all'],
-    [[OWE_ALL, MAIL, OVER, MAIL], 'settled 1 owes all'],
-    [[OWE_ALL, FORGET, MAIL], 'open 1'],
+    // settled ahead
+    [[SETTLE_NEXT], 'none settles next'],
+    [[SETTLE_NEXT, MAIL], 'settled 1'],
+    [[SETTLE_NEXT, BEGIN], 'settled 0'],
+    [[SETTLE_NEXT, BEGIN, OVER, BEGIN], 'open 0'],
+    [[SETTLE_NEXT, FORGET], 'none'],
+    [[MAIL, SETTLE_NEXT], 'settled 1'],
+    [[MAIL, SETTLE_NEXT, OVER], 'none'],
+    [[MAIL, LAST_WORD, SETTLE_NEXT], 'settled 1'],
+    [[MAIL, CUT_OFF, SETTLE_NEXT], 'cut 1'],
+    [[SETTLE_ALL], 'none settles all'],
+    [[SETTLE_ALL, SETTLE_NEXT], 'none settles all'],
+    [[SETTLE_NEXT, SETTLE_ALL], 'none settles all'],
+    [[SETTLE_ALL, MAIL], 'settled 1 settles all'],
+    [[SETTLE_ALL, MAIL, EOM, OVER], 'none settles all'],
+    [[SETTLE_ALL, MAIL, OVER, MAIL], 'settled 1 settles all'],
+    [[SETTLE_ALL, FORGET, MAIL], 'open 1'],
   ]
   const NAMES = new Map<number, string>(
     [Command, Turn].flatMap((table) => Object.entries(table)).map(([name, n]) => [n, name]),

@@ -29,7 +29,10 @@ export function checkPath(what: 'sender' | 'recipient', bytes: Buffer): void {
   const inner = bracketed ? text.slice(1, -1) : text
   if (inner === '') {
     if (what === 'sender') return
-    throw new UsageError('INVALID_ADDRESS', 'the recipient is empty; only a sender can be empty')
+    throw new UsageError(
+      'INVALID_ADDRESS',
+      'the recipient is empty; only a sender can be empty',
+    )
   }
   if (MAILBOX.test(inner.replace(ROUTE, ''))) return
   throw new UsageError(
