@@ -1,4 +1,4 @@
-/** What multiparts and messages say of what is in them as it stands (RFC 2045, section 6.4). */
+/** The transfer encodings of multiparts and messages, which label what is in them (RFC 2045, section 6.4). */
 import { UsageError } from '../../errors.ts'
 import { mustNotBeEncoded } from '../fields/media-type.ts'
 import type { PartHeaders } from '../fields/part-headers.ts'
@@ -16,20 +16,21 @@ interface Labelled {
   readonly headers: PartHeaders
 }
 
-/** Which of the parts around one have to say more, the next one first. */
-export function tooNarrow<Part extends Labelled>(
-  around: readonly Part[],
+/** Those around a part whose transfer encoding is too narrow for it, the innermost one first. */
+export function tooNarrow<Node extends { readonly part: Labelled }>(
+  around: readonly Node[],
   encoding: TransferEncoding,
-): Part[] {
-  const parts: Part[] = []
-  for (const part of around) {
-    // In what is encoded all is ASCII.
+): Node[] {
+  const narrow: Node[] = []
+  for (const node of around) {
+    const { part } = node
+    // Encoded content is ASCII.
     if (!isIdentity(part.encoding)) break
     const fields = part.headers.raw('Content-Transfer-Encoding')
     const clear = fields.length < 2 && fields.every(isKnownEncoding)
-    if (clear && isWider(encoding, part.encoding)) parts.push(part)
+    if (clear && isWider(encoding, part.encoding)) narrow.push(node)
   }
-  return parts
+  return narrow
 }
 
 interface Holder {
@@ -38,8 +39,8 @@ interface Holder {
 }
 
 /**
- * What must not be encoded has to go through as it stands.
- * @param holder what held other content before: if that went through all the same, so does this
+ * Content that must not be encoded has to travel as it stands.
+ * @param holder the part with its old content: if that travelled all the same, so does the new one
  * @throws UsageError INVALID_OPTION
  */
 export function checkPlain(bytes: Buffer, type: string, holder?: Holder): void {
@@ -47,6 +48,6 @@ export function checkPlain(bytes: Buffer, type: string, holder?: Holder): void {
   if (holder?.encoding === 'binary' || (holder !== undefined && !isText(holder.raw))) return
   throw new UsageError(
     'INVALID_OPTION',
-    `content of type ${type} must not be encoded, and neither 7bit nor 8bit carries this: they take lines of 998 bytes at most, without NUL and without a CR alone`,
+    `content of type ${type} must not be encoded, and neither 7bit nor 8bit can carry it: they take lines of at most 998 bytes, without NUL and without a CR alone`,
   )
 }
