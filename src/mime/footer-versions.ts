@@ -1,21 +1,21 @@
-/** Which parts of a message are versions of its text, for a footer. */
+/** Finds the versions of the text of a message, for a footer. */
 import type { MimePart } from './tree/part.ts'
 import type { Turns } from './turns.ts'
 
-/** One of the alternatives in which a text is there. */
+/** One version of a text, such as plain or HTML. */
 export type TextVersion =
   | { readonly part: MimePart }
-  /** no footer can be put into it */
+  /** a version that cannot take a footer */
   | { readonly part?: undefined; readonly type: string; readonly reason: string }
 
 export interface MessageText {
   readonly versions: readonly TextVersion[]
-  /** what a reader takes for the text is signed or encrypted, one version of it at least */
+  /** at least one version of the text is signed or encrypted */
   readonly sealed: boolean
 }
 
 interface Found extends MessageText {
-  /** it is a file by its name or its disposition, unless it stands where the text is to be */
+  /** it is a file by its name or disposition, unless it is in the place of the text */
   readonly isFile?: true
 }
 
@@ -62,10 +62,10 @@ async function ofAlternatives(part: MimePart, turns: Turns): Promise<Found> {
   return { versions, sealed }
 }
 
-/** That of its root, or the first of what comes with a root that is none; programs show it, whatever its name is. */
+/** The text of the root, or the first text after it if the root is no text. Programs show it, whatever its name is. */
 async function ofRelated(part: MimePart, turns: Turns): Promise<Found> {
   const { children } = part
-  // RFC 2387, section 3.2: the root is the first part where none is named.
+  // RFC 2387, section 3.2: if no root is named, it is the first part.
   const start = part.parameter('start')?.replace(/^\s*<(.*)>\s*$/s, '$1')
   const root = children.find(({ contentId }) => contentId !== undefined && contentId === start)
   const rest = children.filter((child) => child !== root)
@@ -78,12 +78,12 @@ async function ofRelated(part: MimePart, turns: Turns): Promise<Found> {
 
 const reasonOf = (part: MimePart): string =>
   part.isMultipart
-    ? 'there is no text in it'
+    ? 'it has no text'
     : part.type.startsWith('text/') && part.disposition === 'attachment'
       ? 'it is marked as an attachment'
-      : 'a footer is put into text/plain and text/html only'
+      : 'only text/plain and text/html can take a footer'
 
-/** The first text in parts; what is a file by its name only where there is no other. */
+/** The first text in the parts. A text that is a file by its name counts only if there is no other. */
 async function first(parts: readonly MimePart[], turns: Turns): Promise<Found> {
   let file: Found | undefined
   for (const part of parts) {

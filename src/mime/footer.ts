@@ -11,74 +11,75 @@ import type { MimePart } from './tree/part.ts'
 import { Turns } from './turns.ts'
 
 export interface Footer {
-  /** for plain text, in lines */
+  /** the footer for plain text, in lines */
   readonly text: string
-  /** for HTML, written as it is in a `div`. @default the text, with `<br>` for its line ends */
+  /** the footer for HTML, which is put into a `div` as it is. @default the text, with `<br>` for line ends */
   readonly html?: string | undefined
   /** @default 'bottom' */
   readonly position?: 'bottom' | 'top' | undefined
   /**
-   * A word that is put on the `div` of the HTML version, as `data-footer`; where it is found, the footer is there
-   * already. Letters, digits, `.`, `_` and `-`, 4 of them at least.
+   * A word for the attribute `data-footer` of the `div` in the HTML version. A version that has it already has the
+   * footer. It takes 4 to 100 letters, digits, `.`, `_` and `-`.
    */
   readonly mark?: string | undefined
   /**
-   * What to do if the text is signed or encrypted: leave the message alone, or put the footer beside it
-   * as a part of its own.
+   * What to do if the text is signed or encrypted: `skip` leaves the message alone, `wrap` puts the footer into a part
+   * of its own beside the text.
    * @default 'skip'
    */
   readonly sealed?: 'skip' | 'wrap' | undefined
   /**
-   * What to do if the text cannot be read for sure (see `guesses` of a part) and its bytes cannot take the
-   * footer: put it beside the text as a part of its own, or leave the message alone.
+   * What to do if the text cannot be read for sure (see `guesses` of a part) and its bytes cannot take the footer:
+   * `wrap` puts the footer into a part of its own beside the text, `skip` leaves the message alone.
    * @default 'wrap'
    */
   readonly unreadable?: 'wrap' | 'skip' | undefined
   /**
-   * A version that shows the footer already, quoted or not, gets no other one. Whoever writes a message
-   * can write that too: say so only where the writer is trusted, never for a warning about mail from
-   * outside.
+   * Whether to leave out the footer in a version that shows it already, quoted or not. A sender can write the footer,
+   * too. So set this only if you trust the sender, and never for a warning about mail from outside.
    * @default false
    */
   readonly once?: boolean | undefined
 }
 
 /**
- * `partly`: some alternatives of the text have it, but there are others, which some programs show, that it
- * cannot be put into. `present`: all versions had it before. `sealed`: the text is signed or encrypted.
- * `skipped`: it cannot be read for sure, and the footer was not to be put beside it.
+ * - `added`: the message has the footer now
+ * - `partly`: some versions of the text have it, but others, which some programs show, cannot take it
+ * - `present`: all versions had it before
+ * - `sealed`: the text is signed or encrypted
+ * - `skipped`: the text cannot be read for sure, and `unreadable` is `skip`
  */
 export type FooterResult = 'added' | 'partly' | 'present' | 'sealed' | 'skipped'
 
 /** What was done with one version of the text, and why not more. */
 export interface FooterVersion {
-  /** `text/plain` or `text/html`; of an alternative that was skipped any */
+  /** `text/plain` or `text/html`; a version that was skipped can have any type */
   readonly type: string
-  /** `beside`: as a part of its own, before or behind the text */
+  /** `beside`: the footer is a part of its own, before or after the text */
   readonly done: 'added' | 'present' | 'beside' | 'skipped'
   readonly reason?: string
 }
 
-/** What became of a footer, and of each version of the text it was for. */
+/** What was done with a footer in a message, and in each version of its text. */
 export interface FooterReport {
   readonly result: FooterResult
   readonly versions: readonly FooterVersion[]
 }
 
 /**
- * Adds a footer, or a banner, to the text of a message: to the plain version and to the HTML one. Of a
- * multipart/mixed only its first text is meant, of a multipart/related its root, or its first text where
- * that is none; attachments and attached messages are not touched. What is text in these two or in a
- * multipart/alternative is none of them, whatever its name is, unless it says `attachment`. A message without a
- * text (an attachment alone, a calendar entry) becomes a multipart/mixed with the footer as its first part.
+ * Adds a footer, or a banner, to the text of a message: to the plain version and to the HTML version. In a
+ * multipart/mixed, this is the first text. In a multipart/related, it is the root, or the first text if the root is no
+ * text. Text in these two or in a multipart/alternative counts as text whatever its name is, unless its disposition is
+ * `attachment`. Attachments and attached messages do not change. A message without text (only an attachment, or a
+ * calendar entry) becomes a multipart/mixed with the footer as its first part.
  *
- * With `once` a version that shows it already, as one that is a reply may, gets no other: neither blanks,
- * line breaks nor `>` count in that. What is signed or encrypted is never changed.
+ * With `once`, a version that shows the footer already gets no second one. A reply can show it, for example. The
+ * comparison ignores spaces, line breaks and `>`. Signed or encrypted content is never changed.
  *
- * Text with format=flowed (RFC 3676) stays so. Charset and transfer encoding stay where they can carry
- * the footer; the bytes of the text are kept. A text whose charset is unknown, missing or wrong keeps all
- * that is said of it: a footer of ASCII goes in as bytes, in HTML every footer as references. Every change
- * breaks signatures of DKIM that came with the message.
+ * Text with format=flowed (RFC 3676) keeps that format. Charset and transfer encoding stay if they can carry the footer,
+ * and the bytes of the text stay the same. If the charset is unknown, missing or wrong, the header stays as it is: an
+ * ASCII footer is added as bytes, and HTML gets any footer as references. Every change breaks DKIM signatures that came
+ * with the message.
  *
  * @throws UsageError INVALID_OPTION; WRONG_STAGE
  */
@@ -86,7 +87,7 @@ export async function addFooter(message: MimeMessage, footer: Footer): Promise<F
   return (await placeFooter(message, footer)).result
 }
 
-/** As {@link addFooter}; tells of each version what was done, and why not more. */
+/** As {@link addFooter}, but it also reports what was done in each version, and why not more. */
 export async function placeFooter(message: MimeMessage, footer: Footer): Promise<FooterReport> {
   check(footer)
   const turns = new Turns()
@@ -113,7 +114,7 @@ export async function placeFooter(message: MimeMessage, footer: Footer): Promise
   }
   const texts = versions.flatMap(({ part }) => part ?? [])
   if (texts.length === 0) {
-    // An attachment comes behind what can be read.
+    // An attachment comes after text that can be read.
     addPart(message, footer, false)
     return report('added', 'beside')
   }
@@ -125,7 +126,7 @@ export async function placeFooter(message: MimeMessage, footer: Footer): Promise
   }
   const reasons = plans.flatMap((plan) => ('reason' in plan ? [plan.reason] : []))
   if (reasons.length > 0) {
-    // Beside the text it is there for all versions.
+    // A footer beside the text serves all versions.
     if (await isBeside(message, footer)) return report('present', 'present')
     const reason = reasons.join('; ')
     if (footer.unreadable === 'skip') return report('skipped', 'skipped', reason)
@@ -152,7 +153,7 @@ export async function placeFooter(message: MimeMessage, footer: Footer): Promise
   return { result: added ? 'added' : 'present', versions: done }
 }
 
-/** How a footer is put into a version, or why it cannot be; found out before anything is changed. */
+/** How to put a footer into a version, or why that is impossible. It is known before any edit. */
 type Plan =
   | { readonly write: () => Promise<void> | void }
   | { readonly reason: string }
@@ -161,7 +162,7 @@ type Plan =
 function check({ text, html, mark, position, sealed, unreadable, once }: Footer): void {
   const fault =
     typeof text !== 'string' || folded(text) === ''
-      ? 'text: a footer has a text, which is how it is found again'
+      ? 'text: a footer needs a text, by which it is found again'
       : html !== undefined && typeof html !== 'string'
         ? 'html: takes a string'
         : mark !== undefined && !/^[\w.-]{4,100}$/.test(mark)
@@ -197,19 +198,19 @@ function addPart(message: MimeMessage, footer: Footer, last: boolean): void {
 
 // ---- whether it is there
 
-/** Without blanks, and without the marks of a quotation. */
+/** The text without spaces and without the marks of a quotation. */
 const folded = (text: string): string =>
   text.replaceAll(/^[>\s]+/gm, '').replaceAll(/[\s\u00ad\u200b\ufeff]+/g, '')
 
-/** So much is folded at one go, in characters. */
+/** The number of characters that are folded at once. */
 const FOLDED = 262_144
 
-/** The same of a long text, in turns with all else. */
+/** The same for a long text, in turns with other work. */
 async function foldedInTurns(text: string): Promise<string> {
   const turns = new Turns()
   const pieces: string[] = []
   for (let at = 0; at < text.length;) {
-    // Up to where neither blanks nor marks of a quotation go on.
+    // Up to a place where no spaces or marks of a quotation continue.
     STAYS.lastIndex = at + FOLDED
     const end = STAYS.exec(text)?.index ?? text.length
     pieces.push(folded(text.slice(at, end)))
@@ -221,7 +222,7 @@ async function foldedInTurns(text: string): Promise<string> {
 
 const STAYS = /[^>\s]/g
 
-/** Whether the footer is a text beside others, or is in one of them. */
+/** Whether the footer is a text beside others, or part of one of them. */
 async function isBeside(message: MimeMessage, footer: Footer): Promise<boolean> {
   if (footer.once !== true) return false
   for (const part of message.textParts) if (await isPresent(part, footer)) return true
@@ -251,14 +252,14 @@ const VOID: ReadonlySet<string> = new Set(
 const HIDING =
   /display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|mso-hide\s*:\s*all|(?:font-size|max-height|height|width|max-width|opacity|line-height)\s*:\s*0(?![.]?[1-9])|text-indent\s*:\s*-|(?:left|top|margin-left)\s*:\s*-\d{3}/i
 
-/** The text that HTML shows, and the marks in it; without what it hides by its own attributes. */
+/** The text that HTML shows, without text that its own attributes hide, and the marks in it. */
 async function shownOf(
   html: string,
 ): Promise<{ readonly shown: string; readonly marks: ReadonlySet<string> }> {
   const pieces: string[] = []
   const marks = new Set<string>()
   let inText = false
-  /** the element that hides what is in it, and how deep its name is open */
+  /** the element that hides its content, and how many elements of its name are open */
   let hider: string | undefined
   let depth = 0
   await readHtml(html, {
@@ -305,7 +306,7 @@ async function planOf(part: MimePart, footer: Footer, turns: Turns): Promise<Pla
     if (!reading.ascii) {
       return { reason: `its charset (${part.charset ?? 'not named'}) cannot be read for sure` }
     }
-    // A character for each byte: what is put between ASCII is ASCII, and all bytes stay.
+    // One character for each byte: the footer is ASCII between ASCII, and all bytes stay.
     const text = part.bytes().toString('latin1')
     const { at, addition } = await insertionIn(part, footer, text, true)
     if (!isAscii(addition)) {
@@ -330,7 +331,7 @@ interface Insertion {
   readonly addition: string
 }
 
-/** @param references any charset carries them: the HTML keeps its own */
+/** @param references write the footer as references, which every charset can carry */
 async function insertionIn(
   part: MimePart,
   footer: Footer,
@@ -353,26 +354,26 @@ async function insertionIn(
 
 /**
  * A line that does not flow into the next one, and is no quotation (RFC 3676, section 4.2 and 4.4). The
- * separator of signatures keeps its blank (section 4.3).
+ * separator of signatures keeps its space (section 4.3).
  */
 function fixedLine(line: string): string {
   const fixed = line === '-- ' ? line : line.replace(/ +$/, '')
   return /^(?: |>|From )/.test(fixed) ? ` ${fixed}` : fixed
 }
 
-/** What is to stand between a text and a footer below it: an empty line. */
+/** The line ends that make an empty line between a text and a footer below it. */
 function spaceBelow(text: string, flowed: boolean): string {
   if (text === '') return ''
   const end = /(?:\r\n|\r|\n)?(?:\r\n|\r|\n)?$/.exec(text.slice(-4))![0]
   const ends = end.match(/\r\n|\r|\n/g)?.length ?? 0
   const above = text.slice(0, text.length - end.length)
   const line = above.slice(Math.max(above.lastIndexOf('\n'), above.lastIndexOf('\r')) + 1)
-  // A line that flows takes the next one to itself, be it empty (RFC 3676, section 4.2).
+  // A line that flows joins the next one, even an empty one (RFC 3676, section 4.2).
   const flows = flowed && line.endsWith(' ') && line !== '-- '
   return '\n'.repeat(Math.max(0, (flows ? 3 : 2) - ends))
 }
 
-/** The body of a part ends before the line end of its delimiter; that of a message has its own. */
+/** The body of a part ends before the line end of its delimiter. The body of a message has its own line end. */
 const endLike = (text: string): string => (/[\r\n]$/.test(text) ? '\n' : '')
 
 // ---- HTML
@@ -384,8 +385,8 @@ const htmlOf = (footer: Footer): string =>
   `<div${footer.mark === undefined ? '' : ` data-footer="${footer.mark}"`} style="${SHOWN}">${contentOf(footer)}</div>`
 
 /**
- * No style sheet of the message counts more (CSS Cascade, section 6.1). The first undoes all of them where it is
- * known; the others are what hides most, also where it is not.
+ * No style sheet of the message overrides these (CSS Cascade, section 6.1). The first one undoes all of them in programs
+ * that know it. The others undo the most common ways to hide something, also in programs that do not.
  */
 const SHOWN = [
   'all:revert',
@@ -408,8 +409,8 @@ const SHOWN = [
 // ---- bytes
 
 /**
- * An insertion in the bytes of a part, so that those that are no text in its charset stay; where its text
- * does not show where to, the whole is written anew, if it is sure that no character becomes another.
+ * Inserts into the bytes of a part, so that bytes that are no text in its charset stay. If the text does not show the
+ * place in the bytes, the whole part is written anew, but only if no character can become another one.
  */
 async function insertionPlan(
   part: MimePart,
@@ -435,14 +436,14 @@ async function insertionPlan(
   await turns.next()
   if (added !== undefined && before?.equals(bytes.subarray(0, before.length)) === true) {
     const joined = Buffer.concat([before, added, bytes.subarray(before.length)])
-    // Charsets with states, or with a mark at their start, are told by what is read then.
+    // Reading it back finds the charsets with states, and those with a mark at the start.
     const read = await decodeAnyCharset(charset, joined)
     await turns.next()
     if (read === above + lines + text.slice(at)) return { write: () => part.setContent(joined) }
   }
   const encoded = await encodeCharset(charset, text)
   await turns.next()
-  // There is no writer of ISO-2022-JP here; its reader takes nothing that is wrong.
+  // There is no encoder for ISO-2022-JP here. Its decoder accepts nothing that is wrong.
   const exact = encoded === undefined ? charset === 'iso-2022-jp' : encoded.equals(bytes)
   if (!exact || reading.nameless === true) {
     return { reason: `its charset (${charset}) does not take the footer` }
@@ -450,7 +451,7 @@ async function insertionPlan(
   return { write: () => part.setText(above + lines + text.slice(at)) }
 }
 
-/** The line ends of the text; of a text without any those of the message. */
+/** The line ends of the text, or those of the message if the text has none. */
 function lineEndIn(text: string, part: MimePart): string {
   const feed = text.indexOf('\n')
   if (feed !== -1) return text[feed - 1] === '\r' ? '\r\n' : '\n'

@@ -20,7 +20,7 @@ import { Turns } from './turns.ts'
 
 /** A whole message as a tree. */
 export class MimeMessage extends MimePart {
-  /** What is wrong with it, as far as mail programs read it differently. */
+  /** Problems that make mail programs read the message differently. */
   readonly problems: readonly MimeProblem[]
   readonly #bytes: Buffer
   readonly #limits: MimeLimits
@@ -47,7 +47,7 @@ export class MimeMessage extends MimePart {
     this.#boundaries = boundaries
   }
 
-  /** For the library: {@link eachReading} has given as many as there may be, and there are more. */
+  /** For the library: {@link eachReading} has reached its limit, and there are more readings. */
   get readingsLeft(): boolean {
     return this.#readingsLeft
   }
@@ -63,7 +63,7 @@ export class MimeMessage extends MimePart {
     return new MimeMessage(bytes, limits, USUAL, source, parsed)
   }
 
-  /** For the library: the same, in turns with all else the process does. */
+  /** For the library: the same, in turns with other work of the process. */
   static async read(
     bytes: Buffer,
     options: MimeOptions = {},
@@ -77,11 +77,16 @@ export class MimeMessage extends MimePart {
   }
 
   /**
-   * The message as other programs may read it, where what it says can be read in several ways: another
-   * of several fields Content-Type or Content-Transfer-Encoding counts, or a boundary that only some
-   * read there, also in a part that is no multipart; parts follow behind the last delimiter; a line
-   * that is no field ends a header; an empty boundary is one; a CR alone ends a line. Empty for
-   * a message without such faults. They are to be looked at, not to be edited.
+   * The message as other programs may read it, if its bytes allow several readings. The list is empty for a message
+   * without such faults. You can look at these messages, but you cannot edit them.
+   *
+   * A reading differs in one or more of these points:
+   * - another one of several Content-Type or Content-Transfer-Encoding fields counts
+   * - a boundary counts that only some programs read, also in a part that is no multipart
+   * - parts follow the closing delimiter
+   * - a line that is no field ends a header
+   * - an empty boundary counts
+   * - a CR alone ends a line
    */
   otherReadings(): MimeMessage[] {
     const readings: MimeMessage[] = []
@@ -96,7 +101,7 @@ export class MimeMessage extends MimePart {
     return readings
   }
 
-  /** For the library: the same one by one, in turns with all else the process does. */
+  /** For the library: the same one by one, in turns with other work of the process. */
   async *eachReading(turns: Turns): AsyncGenerator<MimeMessage> {
     const differences = this.#differences()
     for (let next = differences.next(); next.done !== true;) {
@@ -111,12 +116,12 @@ export class MimeMessage extends MimePart {
     }
   }
 
-  /** What is to be read otherwise; is given the message read so. */
+  /** The differences to try. It gets the message that was read with each of them. */
   *#differences(): Generator<Difference, void, MimeMessage> {
     const found = new Set<Difference>()
     const boundaries = new Set<string>()
     const done = new Set<string>()
-    /** Whether a message shows something that may be read otherwise, and was not known. */
+    /** Whether a message shows a difference that was not known. */
     const learn = (message: MimeMessage): boolean => {
       const known = found.size + boundaries.size
       for (const { code } of message.problems) {
@@ -129,7 +134,7 @@ export class MimeMessage extends MimePart {
       }
       return found.size + boundaries.size > known
     }
-    // A reading may show faults that no other has: a multipart where the usual one sees text.
+    // A reading may show faults that no other has, such as a multipart that the usual reading takes for text.
     for (let isFresh = learn(this); isFresh;) {
       isFresh = false
       for (const difference of readingsWith([...found], [...boundaries])) {
@@ -167,8 +172,8 @@ interface Difference extends Partial<Reading> {
 }
 
 /**
- * Each difference alone, and all together; and each choice of boundaries, alone and with all else: programs
- * take one of each part, and another one of the part in it.
+ * Each difference alone, and all together. Then each choice of boundaries, alone and with all differences, because a
+ * program can take one boundary for a part and another one for the part in it.
  */
 function* readingsWith(
   found: readonly Difference[],
@@ -184,7 +189,7 @@ function* readingsWith(
   }
 }
 
-/** What may be read otherwise in a message with a problem. */
+/** How a message with a problem may be read otherwise. */
 const DIFFERENCES: Partial<Record<MimeProblemCode, Difference>> = {
   BAD_CONTENT_TYPE: { badType: 'lenient' },
   SEVERAL_TYPES: { contentType: 'last' },
@@ -195,7 +200,7 @@ const DIFFERENCES: Partial<Record<MimeProblemCode, Difference>> = {
   BARE_CR: { crEndsLine: true },
 }
 
-/** CR that stand before no LF become LF: all else stays in its place. */
+/** Each CR without a LF becomes a LF. All other bytes stay in their places. */
 function withoutBareCr(bytes: Buffer): Buffer {
   const copy = Buffer.from(bytes)
   let beforeFeed = false
@@ -211,17 +216,17 @@ function withoutBareCr(bytes: Buffer): Buffer {
 const CR = 0x0d
 const LF = 0x0a
 
-/** Where a message comes from. */
+/** What is known about the source of a message. */
 export interface MessageSource {
-  /** where its header ends, if that is known: an empty line may be in it */
+  /** where its header ends, if that is known; the header may have an empty line in it */
   readonly headerEnd?: number | undefined
-  /** the message as it came, where it was read from other bytes */
+  /** the message as it came, if it was parsed from other bytes */
   readonly given?: Buffer | undefined
-  /** is asked before each edit, and may throw */
+  /** called before each edit; it may throw */
   readonly permit?: ((what: string) => void) | undefined
 }
 
-/** Edited parts are written by recursion. */
+/** Edited parts are written recursively. */
 const MAX_DEPTH = 1_000
 
 const nothing = (): void => {}
@@ -229,7 +234,7 @@ const nothing = (): void => {}
 const refuse = (what: string): never => {
   throw new UsageError(
     'WRONG_STAGE',
-    `${what}: another reading of a message is there to be looked at; edit the message itself`,
+    `${what}: another reading of a message cannot be edited; edit the message itself`,
   )
 }
 
@@ -238,10 +243,10 @@ export interface MimeOptions {
 }
 
 /**
- * The tree of a message: header, empty line and body as they came. It never fails, whatever the bytes
- * are; `toBytes()` gives them back, and the bytes must not change meanwhile.
+ * Parses a message into a tree. This works for any bytes, and `toBytes()` returns them unchanged. Do not change the
+ * bytes while you use the tree.
  *
- * @throws UsageError INVALID_OPTION for a limit that is no positive integer, or a depth beyond 1,000
+ * @throws UsageError INVALID_OPTION for a limit that is not a positive integer, or a depth above 1,000
  */
 export function parseMime(bytes: Uint8Array | string, options: MimeOptions = {}): MimeMessage {
   return MimeMessage.of(encodeText(bytes), options, {})
@@ -261,7 +266,7 @@ function checkedLimits(given: Partial<MimeLimits> | undefined): MimeLimits {
   if (limits.depth > MAX_DEPTH) {
     throw new UsageError(
       'INVALID_OPTION',
-      `limits.depth is ${MAX_DEPTH} at most, not ${limits.depth}`,
+      `limits.depth is at most ${MAX_DEPTH}, not ${limits.depth}`,
     )
   }
   return limits

@@ -1,13 +1,13 @@
 import { setImmediate } from 'node:timers/promises'
 
-/** Longest work at one go, in milliseconds; then others have a turn. */
+/** Work goes on for so many milliseconds at most; then other work has a turn. */
 const LONGEST = 10
 
-/** Long work in turns with all else the process does. */
+/** Divides long work, so that other work of the process has its turns. */
 export class Turns {
   #since = performance.now()
 
-  /** Costs a look at the clock where it is not time yet. */
+  /** Gives other work a turn, if it is time. Otherwise this only reads the clock. */
   async next(): Promise<void> {
     if (performance.now() - this.#since < LONGEST) return
     await setImmediate()

@@ -1,4 +1,4 @@
-/** What is in a zip, as names; only zips in it are unpacked, to see what is in those. */
+/** Lists the names in a zip. It unpacks only zips in the zip, to list the names in these. */
 import type { Entry } from 'yauzl'
 import { extensionOf } from './file-names.ts'
 import type { Span } from '../tree/span.ts'
@@ -13,56 +13,56 @@ import {
   type LocalHeader,
 } from './zip-layout.ts'
 
-/** Why a zip, or one in it, could not be read in full. */
+/** Why a zip, or a zip in it, could not be read in full. */
 export const ZIP_PROBLEMS = {
-  NOT_A_ZIP: 'it is no zip at all',
+  NOT_A_ZIP: 'the file is not a zip',
   ZIP_CORRUPT: 'the zip is damaged',
   ZIP_ENCRYPTED: 'a file in the zip is encrypted',
-  ZIP_UNSUPPORTED: 'a file in the zip is packed by a method that cannot be read',
-  ZIP_TOO_DEEP: 'archives in archives beyond limits.depth',
-  ZIP_TOO_LARGE: 'archives that unpack to more than limits.bytes or limits.ratio',
-  ZIP_TOO_MANY_ENTRIES: 'more files in archives than limits.entries',
+  ZIP_UNSUPPORTED: 'a file in the zip is packed by an unknown method',
+  ZIP_TOO_DEEP: 'archives are nested deeper than limits.depth',
+  ZIP_TOO_LARGE: 'archives unpack to more than limits.bytes or limits.ratio',
+  ZIP_TOO_MANY_ENTRIES: 'archives hold more files than limits.entries',
 } as const
 
 export type ZipProblemCode = keyof typeof ZIP_PROBLEMS
 
 export interface ZipProblem {
   readonly code: ZipProblemCode
-  /** the names of the zips from the outermost down; empty for the zip itself */
+  /** the names of the zips around it, from the outermost down; empty for the zip itself */
   readonly path: readonly string[]
 }
 
 export interface ZipEntry {
-  /** as its flag says: UTF-8, or code page 437 */
+  /** decoded as its flag says: from UTF-8, or from code page 437 */
   readonly name: string
-  /** all that some program shows: the other charset, the Unicode field, the local header */
+  /** every name that some program shows: in the other charset, from the Unicode field, from the local header */
   readonly names: readonly string[]
   /** as it stands in the central directory */
   readonly rawName: Buffer
-  /** the zips around it, from the outermost down, the zip itself left out */
+  /** the zips around it, from the outermost down, without the zip itself */
   readonly path: readonly string[]
   readonly compressedSize: number
-  /** what is said of its size; nobody has checked */
+  /** the size that the zip states; it is not checked */
   readonly size: number
   readonly encrypted: boolean
-  /** has no content and a name that ends in a slash */
+  /** whether it has no content and a name that ends with a slash */
   readonly directory: boolean
-  /** no entry of the central directory: only programs that read from the start show it */
+  /** whether the central directory lacks it; then only programs that read from the start show it */
   readonly hidden: boolean
 }
 
 export interface ZipListing {
   readonly entries: readonly ZipEntry[]
-  /** empty if all of it could be read; what could be is in the entries in any case */
+  /** empty if all of it could be read; `entries` has everything that could be read */
   readonly problems: readonly ZipProblem[]
 }
 
 /**
- * The entries of a zip and of all zips in it, whatever those are called. The zip may have other data
- * before it, as in a file that unpacks itself. An empty zip, and no bytes at all, are fine. Never rejects
- * on content. Nothing but zips in the zip is unpacked; of other entries the first bytes are looked at.
+ * Lists the entries of a zip and of all zips in it, whatever their names are. Other data may come before the zip, as in
+ * a file that unpacks itself. It accepts an empty zip, and also no bytes at all, and does not reject because of content.
+ * It unpacks only zips in the zip. It looks at the first bytes of other entries.
  *
- * @throws UsageError INVALID_OPTION for a limit that is no positive integer
+ * @throws UsageError INVALID_OPTION for a limit that is not a positive integer
  */
 export async function zipEntries(
   bytes: Uint8Array,
@@ -84,9 +84,9 @@ export type LookAtEntry = (
 ) => Promise<void>
 
 export interface ZipOptions {
-  /** several zips may share one; whoever made it calls {@link ZipBudget.leave} */
+  /** several zips may share one; the code that made it calls {@link ZipBudget.leave} */
   readonly budget: ZipBudget
-  /** With it what cannot be looked at is a problem of each entry, not only of zips. */
+  /** if it is set, every entry that cannot be looked at is a problem, not only a zip */
   readonly look?: LookAtEntry | undefined
   /** archives around the zip @default 0 */
   readonly depth?: number | undefined
@@ -185,7 +185,7 @@ class Lister implements ZipListing {
     let sound = true
     try {
       const zip = await this.#yauzl.fromBufferPromise(found.bytes, {
-        // Names are judged here, and sizes are what somebody says.
+        // Names are checked here, and the stated sizes are not trusted.
         decodeStrings: false,
         validateEntrySizes: false,
       })
@@ -210,7 +210,7 @@ class Lister implements ZipListing {
   }
 
   #entry(entry: Entry, localName: Buffer | undefined, path: readonly string[]): ZipEntry {
-    // Typed as text; without decoding it is bytes.
+    // yauzl types it as text. Without decoding it is bytes.
     const rawName = entry.fileNameRaw
     const flags = entry.generalPurposeBitFlag
     const { getFileNameLowLevel } = this.#yauzl
@@ -253,7 +253,7 @@ class Lister implements ZipListing {
       hidden: true,
     }
     this.entries.push(entry)
-    // Where the size comes behind the data, the data ends by itself.
+    // If the size comes after the data, the data ends by itself.
     const open = compressedSize === 0 && (flags & SIZES_BEHIND) !== 0 && method === DEFLATED
     const end = open ? bytes.length : dataStart + compressedSize
     return { entry, method, packed: bytes.subarray(dataStart, end) }
@@ -269,7 +269,7 @@ class Lister implements ZipListing {
   async #nested({ entry, method, packed }: Candidate): Promise<void> {
     const path = [...entry.path, entry.name]
     const named = entry.names.some((name) => extensionOf(name) === 'zip')
-    // What only looks like an entry need not be one.
+    // A hidden entry may not be a real one.
     const wanted = named || (this.#look !== undefined && !entry.hidden)
     if (packed.length === 0 || entry.directory) return
     if (entry.encrypted || (method !== STORED && method !== DEFLATED)) {
@@ -281,7 +281,7 @@ class Lister implements ZipListing {
       if (wanted) this.#problem('ZIP_CORRUPT', path)
       return
     }
-    // Packed so that not even its first bytes come cheaply.
+    // Some content is packed so that even its first bytes need much work.
     const open = start !== undefined && method === DEFLATED && isShort(start, packed)
     if (!named && !open && !beginsAsZip(start!)) {
       await this.#look?.(entry, start!, () => this.#whole(packed, method, entry, path))
@@ -297,14 +297,14 @@ class Lister implements ZipListing {
     else await this.#look?.(entry, bytes, () => Promise.resolve(bytes))
   }
 
-  /** What could be unpacked; undefined beyond the limits. */
+  /** The unpacked bytes, or undefined above the limits. */
   async #whole(
     packed: Buffer,
     method: number,
     { size }: ZipEntry,
     path: readonly string[],
   ): Promise<Buffer | undefined> {
-    // Entries may share their bytes: what is packed counts each time.
+    // Entries may share their bytes, so packed bytes count each time.
     if (!this.#budget.takeBytes(packed.length)) {
       this.#problem('ZIP_TOO_LARGE', path)
       return undefined
@@ -316,5 +316,5 @@ class Lister implements ZipListing {
   }
 }
 
-/** A slash at the end; on Windows the other one too. */
+/** Whether the name ends with a slash, or with a backslash, which Windows takes for one. */
 const isDirectory = (name: Buffer): boolean => name.at(-1) === 0x2f || name.at(-1) === 0x5c

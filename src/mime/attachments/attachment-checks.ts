@@ -27,31 +27,31 @@ import { extensionOfType } from './type-extensions.ts'
 import { decodeTransferInTurns, isIdentity } from '../encodings/transfer-encoding.ts'
 import { Turns } from '../turns.ts'
 
-/** More are not told of one part. */
+/** The maximum of findings that are reported for one part. */
 const MAX_FINDINGS = 100
 
 /**
- * Bytes that are gone through for each byte of the message: it is read in some ways, its parts are
- * decoded, and so again for messages in it, which get smaller. What needs more was made for that.
+ * At most so many bytes are read for each byte of the message. A message is read in several ways, and its parts are
+ * decoded. The same happens with the messages in it, which get smaller. Only a message made for that needs more.
  */
 const READ_AGAIN = 24
 const READ_IN_ANY_CASE = 1_048_576
 
 /**
- * Bytes of fields Content-Type and Content-Disposition that are read in all ways, as a share of the message:
- * a byte of them costs as much as a hundred of others. In real mail they are less than a tenth.
+ * The share of the message that may be Content-Type and Content-Disposition fields which are read in all ways. A byte of
+ * them costs as much as a hundred other bytes. In real mail, these fields are less than a tenth.
  */
 const FIELDS = 0.5
 const FIELDS_IN_ANY_CASE = 262_144
 
 /** What a part belongs to. */
 interface Place {
-  /** the part of the finding; undefined where only another reading of the message has it */
+  /** the part of the finding, or undefined if only another reading of the message has it */
   readonly part: MimePart | undefined
   readonly names: readonly string[]
   readonly path: readonly string[]
   readonly attached: boolean
-  /** where the message lies in the one around it */
+  /** the place of the message in the one around it */
   readonly id: string
   /** another reading of the message, or of one around it */
   readonly other: boolean
@@ -135,7 +135,7 @@ export class Checks {
     this.#limits(message, place)
     /** Where a message begins that part and others are in, and its name. */
     const origins = new Map<MimePart, { start: number; id: string }>()
-    // Whether a part is in an attached message is told from the top down.
+    // From the top down, so that a part in an attached message is known as one.
     const attached = new Set<MimePart>()
     const encoded: [part: MimePart, place: Place][] = []
     for (const part of message.walk()) {
@@ -381,9 +381,9 @@ export class Checks {
       const reason = dangerousName(name, extensions)
       if (reason !== undefined) add(name, reason)
     }
-    // A multipart has parameters that hold addresses, and is shown as a file by nobody.
+    // The parameters of a multipart may hold addresses, and no program shows it as a file.
     if (part.isMultipart) return
-    // Programs make a name of the type.
+    // Programs make a name from the type.
     if (names.every((name) => extensionOf(name) === '')) {
       for (const type of part.types) {
         const extension = extensionOfType(type)

@@ -4,12 +4,12 @@ import type { AttachmentChecks, Finding } from './finding.ts'
 import type { MimeMessage } from '../message.ts'
 
 /**
- * What is dangerous among the attachments of a message: by every name some program may show, in all
- * archives, by content, in attached messages (encoded ones and files too), and in every way the message
- * and those in it may be read. What could not be looked at is a finding too. Of one part 100 findings are
- * told at most, so that each part has one. Never rejects on content.
+ * Finds dangerous attachments. It checks every name that some program may show, all archives, the content, and
+ * attached messages, also those that are encoded or attached as files. It reads the message, and the messages in it,
+ * in every way that programs may read them. Anything it could not look at is a finding, too. It reports at most 100
+ * findings for one part, so that each dangerous part has one. It does not reject because of content.
  *
- * @throws UsageError INVALID_OPTION for a policy with values it does not take
+ * @throws UsageError INVALID_OPTION for an invalid policy
  */
 export async function checkAttachments(
   message: MimeMessage,

@@ -8,29 +8,29 @@ import type { MimeMessage } from '../message.ts'
 import type { MimePart } from '../tree/part.ts'
 import { Turns } from '../turns.ts'
 
-/** What is done with dangerous attachments. */
+/** What to do with dangerous attachments. */
 export type AttachmentAction = 'replace' | 'remove' | 'keep-aside' | 'reject' | 'quarantine'
 
-/** A part that is to go. */
+/** A part to take out. */
 export interface Removal {
   readonly part: MimePart
   /** its file names, the usual one first */
   readonly names: readonly string[]
-  /** what was found in it, and in parts of it */
+  /** the findings in this part and in the parts in it */
   readonly findings: readonly Finding[]
 }
 
 export interface AttachmentPolicy extends AttachmentChecks {
   /**
-   * `replace` puts a notice in the place of a part, `remove` takes it out, `keep-aside` gives it to
-   * `keep` and puts a notice in its place. With `reject` and `quarantine` nothing is changed: the caller
-   * gives the verdict. What cannot be taken out, because it is a message, is replaced.
+   * `replace` puts a notice in the place of a part. `remove` takes the part out, but replaces a message, which cannot
+   * be taken out. `keep-aside` gives the part to `keep`, and puts a notice in its place. `reject` and `quarantine`
+   * change nothing, and you return the verdict.
    * @default `replace`
    */
   readonly action?: AttachmentAction | undefined
   /**
-   * Gets the content of a part before the message is changed; tells where it is, for the notice. If it
-   * rejects, so does {@link defang}, and nothing was changed.
+   * Stores the content of a part before the message is changed. It returns the place, which the notice names. If it
+   * fails, {@link defang} rejects, and nothing was changed.
    */
   readonly keep?:
     | ((bytes: Buffer, removal: Removal) => Promise<string | undefined> | string | undefined)
@@ -40,8 +40,8 @@ export interface AttachmentPolicy extends AttachmentChecks {
   /** The name of a notice. @default `WARNING.TXT` */
   readonly noticeName?: string | undefined
   /**
-   * Parts that others signed or encrypted: they stay as they are, or all that is sealed is replaced as a
-   * whole.
+   * What to do with parts that are signed or encrypted: `report` leaves them as they are, `replace` replaces
+   * everything that is sealed as a whole.
    * @default `report`
    */
   readonly sealed?: 'report' | 'replace' | undefined
@@ -49,13 +49,13 @@ export interface AttachmentPolicy extends AttachmentChecks {
 
 export interface Defanged {
   readonly findings: readonly Finding[]
-  /** what the policy says is to be done; `none` if nothing was found */
+  /** the action of the policy, or `none` if nothing was found */
   readonly action: AttachmentAction | 'none'
-  /** Findings that are still in the message: of another reading, in a sealed part, only reported. */
+  /** findings that are still in the message: in another reading, in a sealed part, or only reported */
   readonly remaining: readonly Finding[]
   /** how many parts were replaced or taken out */
   readonly removed: number
-  /** how many parts of HTML were changed */
+  /** how many HTML parts were changed */
   readonly cleaned: number
 }
 
@@ -68,12 +68,12 @@ const ACTIONS: readonly AttachmentAction[] = [
 ]
 
 /**
- * Takes dangerous attachments out of a message, as the policy says; all else stays as it is to the byte.
- * Look at `remaining`: a message may be such that its dangerous parts cannot be taken out, and is better
- * refused then. Never rejects on content.
+ * Takes dangerous attachments out of a message, as the policy says. All other bytes stay as they are. Check
+ * `remaining`: some dangerous parts cannot be taken out, and it is better to reject such a message. `defang` itself
+ * does not reject because of content.
  *
- * @throws UsageError INVALID_OPTION for a policy with values it does not take; WRONG_STAGE as all edits;
- * and whatever `keep`, `notice` and `html` throw
+ * @throws UsageError INVALID_OPTION for an invalid policy; WRONG_STAGE as for all edits; and everything that `keep`,
+ * `notice` and `html` throw
  */
 export async function defang(
   message: MimeMessage,
@@ -84,7 +84,7 @@ export async function defang(
   const edits = action !== 'reject' && action !== 'quarantine'
   const turns = new Turns()
   const removals = edits ? await removalsOf(findings, policy.sealed === 'replace', turns) : []
-  // Kept first: if that fails nothing is lost.
+  // Parts are kept before any edit. If that fails, nothing is lost.
   const kept: (string | undefined)[] = []
   for (const removal of removals) {
     const keep = action === 'keep-aside' ? policy.keep : undefined
@@ -104,7 +104,7 @@ export async function defang(
         content: notices[i]!,
         type: 'text/plain',
         filename: policy.noticeName ?? 'WARNING.TXT',
-        // To be read without being opened.
+        // Mail programs show it without opening a file.
         disposition: 'inline',
       })
     }
@@ -138,7 +138,7 @@ function checked(policy: AttachmentPolicy): AttachmentAction {
   return action
 }
 
-/** The parts that are to go; a part in another one goes with it. */
+/** The parts to take out. A part goes together with the parts in it. */
 async function removalsOf(
   findings: readonly Finding[],
   sealedToo: boolean,
@@ -156,7 +156,7 @@ async function removalsOf(
   }
   const removals: { part: MimePart; names: string[]; findings: Finding[] }[] = []
   const byPart = new Map<MimePart, (typeof removals)[number]>()
-  // From the top down: what holds a part is before it.
+  // From the top down, so that a part comes after the part that holds it.
   const depths = Array.from(targets, ([part, list]) => ({ part, list, depth: part.depth }))
   for (const { part, list } of depths.toSorted((a, b) => a.depth - b.depth)) {
     await turns.next()
@@ -173,7 +173,7 @@ async function removalsOf(
   return removals
 }
 
-/** All HTML that is left; what is sealed is not touched. */
+/** Cleans the remaining HTML, but no sealed parts. */
 async function cleaned(
   message: MimeMessage,
   { html, messages }: AttachmentPolicy,
@@ -204,11 +204,11 @@ async function cleaned(
   return count
 }
 
-/** Findings and names that are listed in a notice. */
+/** A notice lists at most so many findings, and so many names. */
 const MAX_LISTED = 20
 const LONGEST_SHOWN = 200
 
-/** Names what was removed, why, and where it is kept. Names are cut after 200 characters. */
+/** The text of a notice: what was removed, why, and where it is kept. Names are cut after 200 characters. */
 export function defaultNotice(
   { names, findings }: Removal,
   keptAt: string | undefined,
@@ -227,7 +227,7 @@ export function defaultNotice(
   return `${lines.join('\n')}\n`
 }
 
-/** Names come from the sender: nothing in them may break a line or hide the rest of it. */
+/** Names come from the sender. They must not break a line or hide the rest of it. */
 const shown = (name: string): string =>
   name
     .slice(0, LONGEST_SHOWN)

@@ -13,33 +13,33 @@ import { archiveIn, beginsAsZip } from './zip-layout.ts'
 
 /** A file: a part of a message, or one in an archive. */
 export interface FileToCheck {
-  /** the usual one first; may be empty */
+  /** the usual name first; it may be empty */
   readonly names: readonly string[]
-  /** empty where nobody says */
+  /** empty if it is unknown */
   readonly type: string
-  /** its first bytes, as many as come at once */
+  /** the first bytes, as many as decoding gives at once */
   readonly start: Buffer
-  /** undefined for what is beyond the limits, which was told */
+  /** undefined above the limits, which was reported then */
   readonly whole: () => Promise<Buffer | undefined>
   /** the files around it */
   readonly path: readonly string[]
-  /** in a message's own part: what only carries text is looked at less */
+  /** for a part of a message; a part that only carries text needs fewer checks */
   readonly part: 'attachment' | 'text' | undefined
 }
 
-/** What found something tells it. */
+/** Reports a finding. */
 export type Tell = (
   finding: Pick<Finding, 'name' | 'reason' | 'where' | 'path'> & { kind?: string },
 ) => void
 
-/** What all files of a message share. */
+/** Everything that all files of a message share. */
 export interface ContentRules {
   readonly policy: AttachmentChecks
   readonly extensions: ReadonlySet<string>
   readonly kinds: ReadonlySet<string>
   readonly budget: ZipBudget
   readonly turns: Turns
-  /** a message in a file */
+  /** checks a message in a file */
   readonly message: (bytes: Buffer, path: readonly string[], tell: Tell) => Promise<void>
 }
 
@@ -220,7 +220,7 @@ export class ContentChecks {
       this.#tell({ name: outer, reason, where: 'archive', path })
     const { budget } = this.#rules
     const all = async (): Promise<Buffer | undefined> => {
-      // The size at its end is only what somebody says.
+      // The size at the end of the file is not trusted.
       const said = packed.length >= 18 ? packed.readUInt32LE(packed.length - 4) : 0
       const { bytes, problem } = await unpack(packed, 'gzip', budget, said)
       if (problem !== undefined) tellOf(problem)
@@ -330,13 +330,13 @@ const ZIP_TYPES: ReadonlySet<string> = new Set([
 
 const words = (text: string): ReadonlySet<string> => new Set(text.split(' '))
 
-/** Archives, disks and mail folders that nothing here looks into; as names and as kinds of content. */
+/** Archives, disks and mail folders that this library cannot list, by names and kinds of content. */
 const UNLISTED = words(
   '7z ace alz ar arc arj bz2 cab cpio deb dmg egg hqx iso lha lz lz4 lzh pst rar rpm sit sitx vhd vhdx wim ' +
     'xar xz zst applesingle onenote',
 )
 
-/** The same, which only a name tells of; parts of sets have numbers. */
+/** The same, known only by a name. Parts of sets have numbers. */
 const UNLISTED_NAMES = words(
   '7zip b64 bhx bz cpgz dbx emlx gz lrz lzma mbox mbx mim msg oft ost r00 r01 001 rev rz sea tar taz tbz tbz2 tgz ' +
     'tlz txz tz tzst xxe z z01 zipx zoo zpaq',

@@ -1,4 +1,4 @@
-/** What content is, told by its first bytes: those of the package file-type, and what mail needs more. */
+/** Detects the kind of content from its first bytes: the kinds of the package file-type, and more that mail needs. */
 import { htmlStart } from '../html/html-start.ts'
 
 export interface ContentKind {
@@ -7,16 +7,16 @@ export interface ContentKind {
   readonly mime: string
 }
 
-/** Nothing behind these is looked at. */
+/** Only so many bytes are looked at. */
 const LOOKED_AT = 4_100
 
 /**
- * What bytes are; undefined for text and what is not known. Only the first 4,100 bytes count. Never
- * rejects.
+ * The kind of content, or undefined for text and for an unknown kind. Only the first 4,100 bytes count. It does not
+ * reject.
  *
- * Besides what file-type knows these are told: TNEF (`winmail.dat`, MS-OXTNEF section 2.1.3), shortcuts of
- * Windows (MS-SHLLINK section 2.1), compiled help, scripts (`sh`), HTML, and zips that are cut off. OLE
- * compound files, which old Office documents are, are `cfb`.
+ * Besides the kinds of file-type, it knows TNEF (`winmail.dat`, MS-OXTNEF section 2.1.3), Windows shortcuts
+ * (MS-SHLLINK section 2.1), compiled help, scripts (`sh`), HTML, and zips that are cut off. OLE compound files, such as
+ * old Office documents, are `cfb`.
  */
 export async function detectType(bytes: Uint8Array): Promise<ContentKind | undefined> {
   const start = Buffer.from(
@@ -27,7 +27,7 @@ export async function detectType(bytes: Uint8Array): Promise<ContentKind | undef
   if (start.length < 2) return undefined
   const own = byMagic(start) ?? byText(start)
   if (own !== undefined) return own
-  // A letter may begin with MZ as well; file-type does not look further.
+  // A letter can begin with MZ, too. file-type does not look further.
   if (start.toString('latin1', 0, 2) === 'MZ') return undefined
   return await byFileType(start)
 }

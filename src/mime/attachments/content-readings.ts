@@ -11,23 +11,23 @@ import {
 import type { Turns } from '../turns.ts'
 import { decodeUuencoded } from '../encodings/uuencode.ts'
 
-/** One thing some program takes for the content of a part. */
+/** One content that some program reads in a part. */
 export interface ContentReading {
-  /** its first bytes, as many as come at once */
+  /** the first bytes, as many as decoding gives at once */
   readonly start: Buffer
   /** all of it, decoded in turns with other work */
   readonly whole: (turns: Turns) => Promise<Buffer>
 }
 
-/** What a field says in place of what is known; nobody has agreed on a name (`x-uuencode`, `uue`). */
+/** Names of uuencode in a field. There is no standard name (`x-uuencode`, `uue`). */
 const UUENCODED = /^\W*(?:x-)?uu(?:e|encoded?)?\W*$/i
 
 type Decoding = TransferEncoding | 'uuencode'
 
-/** What a field may mean: of a name nobody knows, anything. `"base64"` is none by RFC 2045. */
+/** What a field may mean. An unknown name can mean anything. `"base64"` is not valid by RFC 2045. */
 function decodingsOf(field: string): readonly Decoding[] {
   const known = transferEncoding(field)
-  // Of several words in one field programs take the first, the last, or one they know.
+  // If a field has several words, programs take the first, the last, or one they know.
   const words = field.replaceAll(/\([^()]*\)/g, ' ').match(/[^\s;,]+/g) ?? []
   if (known !== undefined) {
     return [known, ...words.slice(1).flatMap((word) => transferEncoding(word) ?? [])]
@@ -36,14 +36,14 @@ function decodingsOf(field: string): readonly Decoding[] {
   return ['7bit', 'base64', 'quoted-printable', 'uuencode']
 }
 
-/** The content of a part; where several transfer encodings are said, or none for sure, as each has it. */
+/** The content of a part. If the transfer encoding is not sure, or there are several, the content in each of them. */
 export function* contentReadings(part: MimePart): Generator<ContentReading> {
   const usual = part.isMultipart ? '7bit' : part.encoding
   yield readingOf(part, usual)
   const others = part
     .fields('Content-Transfer-Encoding')
     .flatMap((raw) => decodingsOf(readField('Content-Transfer-Encoding', decodeText(raw))))
-    // What is no base64 at all, some programs show as it stands.
+    // Some programs show content that is not base64 as it stands.
     .concat(usual === 'base64' && part.raw.includes('<') ? ['7bit'] : [])
     .filter(
       (one) => one !== usual && !(one !== 'uuencode' && isIdentity(one) && isIdentity(usual)),

@@ -8,7 +8,7 @@
 
 const words = (...lines: string[]): string[] => lines.join(' ').split(' ')
 
-/** The 42 that `mime.py` of pymilter keeps out, as it was in 2005. */
+/** The 42 extensions that `mime.py` of pymilter blocked in 2005. */
 export const PYMILTER_EXTENSIONS: readonly string[] = words(
   'ade adp asd asx asp bas bat chm cmd com cpl crt dll exe hlp hta inf ins isp js jse lnk mdb mde msc',
   'msi msp mst ocx pcd pif reg scr sct shs url vb vbe vbs wsc wsf wsh',
@@ -32,12 +32,12 @@ const GMAIL = words(
 )
 
 /**
- * What else the filter for common attachments of Exchange Online (Set-MalwareFilterPolicy, FileTypes) and the
- * filter that comes with MIMEDefang have. Archives of theirs that nothing here can list are told as such.
+ * More extensions of the filter for common attachments of Exchange Online (Set-MalwareFilterPolicy, FileTypes) and of
+ * the filter that comes with MIMEDefang. Archives in their lists that this library cannot list are reported as archives.
  */
 const FILTERS = words('ani hto library macho wmd wms wmz')
 
-/** None of them has these. */
+/** Extensions that none of these filters has. */
 const OTHERS = [
   // Windows: programs, packages, shortcuts, what opens a program or another machine
   ...words(
@@ -49,7 +49,7 @@ const OTHERS = [
     'htr hxs iim jpi hpi kix kixtart msrcincident msstyles mui nexe njsproj ovpn plx props pyproj rdg',
     'rll sc_ spc sst targets tsk vcxproj vdproj wixproj xaml xoml xrm-ms xsl xslt',
   ),
-  // shortcuts, and lists of what is played: they name another machine, which is told the password's hash
+  // shortcuts and playlists: they name another machine, which gets the hash of the password
   ...words(
     'desklink dsn m3u m3u8 mapimail mydocs pls rdw uxdc wax wmx wpl wvx xspf zfsendtotarget',
   ),
@@ -77,19 +77,19 @@ const OTHERS = [
     'afploc apkm apks dcr ftploc mdimporter mobileprovision oex osax qlgenerator safariextz saver shortcut spl',
     'timer wdgt webarchive xip',
   ),
-  // archives that hardly anything but malware comes in; others are told as archives
+  // archives with hardly anything but malware; other archives are reported as archives
   'ace',
 ]
 
 /**
- * What a browser opens, with scripts in it: `HTML smuggling` puts a program together there. Ordinary mail
- * has such files too; {@link AttachmentChecks.htmlFiles} says what is done with them.
+ * Files that a browser opens and runs scripts in. "HTML smuggling" puts a program together there. Ordinary mail has such
+ * files, too. {@link AttachmentChecks.htmlFiles} says what to do with them.
  */
 export const HTML_EXTENSIONS: readonly string[] = words(
   'htm html shtm shtml xht xhtm xhtml svg svgz mht mhtml',
 )
 
-/** What is kept out unless told otherwise. */
+/** The extensions that are blocked by default. */
 export const DANGEROUS_EXTENSIONS: readonly string[] = [
   ...new Set([
     ...PYMILTER_EXTENSIONS,

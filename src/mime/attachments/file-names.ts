@@ -1,29 +1,30 @@
-/** Names of files that are dangerous to open, or that hide what they name. */
+/** Finds names of files that are dangerous to open, and names that hide what the file is. */
 import { UsageError } from '../../errors.ts'
 import { DANGEROUS_EXTENSIONS } from './file-extensions.ts'
 
 /** Why a name is dangerous. */
 export const NAME_DANGERS = {
   DIRECTION_OVERRIDE: 'a character that shows the rest of the name backwards',
-  DANGEROUS_EXTENSION: 'an extension of files that are run when they are opened',
-  DOUBLE_EXTENSION: 'an extension of files that are run, behind one that looks harmless',
+  DANGEROUS_EXTENSION: 'an extension of files that run when they are opened',
+  DOUBLE_EXTENSION: 'an extension of files that run, after one that looks harmless',
   CLASS_ID: 'a class identifier in place of an extension',
   CONTROL_CHARACTER: 'a control character, where some programs end the name',
   PATH_STEPS_UP: 'a path that leaves its directory',
-  NAME_TOO_LONG: 'a name no file system takes: programs cut it, each in its own place',
+  NAME_TOO_LONG:
+    'a name that is too long for any file system: each program cuts it in a different place',
 } as const
 
 export type NameDanger = keyof typeof NAME_DANGERS
 
-/** Extensions without dots, in any case; a set must have them in lower case. */
+/** Extensions without dots, in any case. A set must have them in lower case. */
 export type Extensions = readonly string[] | ReadonlySet<string>
 
-/** Longest name that is looked at. File systems take 255 characters, paths are longer. */
+/** The maximum length of a name that is checked. File systems take 255 characters; paths are longer. */
 export const LONGEST_NAME = 1_024
 
 const DEFAULTS: ReadonlySet<string> = new Set(DANGEROUS_EXTENSIONS)
 
-/** @throws UsageError INVALID_OPTION for what is no extension such as `exe` */
+/** @throws UsageError INVALID_OPTION for anything that is not an extension such as `exe` */
 export function extensionSet(extensions: Extensions): ReadonlySet<string> {
   if (extensions === DANGEROUS_EXTENSIONS) return DEFAULTS
   if (extensions instanceof Set) return extensions as ReadonlySet<string>
@@ -45,15 +46,15 @@ export function extensionSet(extensions: Extensions): ReadonlySet<string> {
 }
 
 /**
- * Why a name is dangerous; undefined for one that is not. Extensions are found as Windows finds them:
- * case, dots and blanks at the end do not count, and a colon begins a stream of the same file. Characters
- * that are not seen are passed over, and those of other widths are read as the usual ones (NFKC,
- * Unicode Standard Annex 15). Directories in front of the name do not count, unless they lead up.
+ * Why a name is dangerous, or undefined if it is not. Extensions are found as Windows finds them: case does not
+ * count, dots and spaces at the end do not count, and a colon begins a stream of the same file. Invisible characters
+ * do not count, and characters of other widths are read as the usual ones (NFKC, Unicode Standard Annex 15).
+ * Directories before the name do not count, unless they lead up.
  *
- * Names beyond {@link LONGEST_NAME} characters are dangerous without a further look.
+ * A name of more than {@link LONGEST_NAME} characters is always dangerous.
  *
  * @param extensions @default {@link DANGEROUS_EXTENSIONS}
- * @throws UsageError INVALID_OPTION for what is no extension such as `exe`
+ * @throws UsageError INVALID_OPTION for anything that is not an extension such as `exe`
  */
 export function dangerousName(
   name: string,
@@ -64,7 +65,7 @@ export function dangerousName(
     return dangerousEnd(trimmed(name), wanted)
   }
   if (/[\u202d\u202e]/.test(name)) return 'DIRECTION_OVERRIDE'
-  // Joiners and marks of direction are common in names that are not Latin: taken out, not complained of.
+  // Joiners and marks of direction are common in names that are not Latin. They are taken out, but not reported.
   const seen = trimmed(name.replaceAll(/\p{Default_Ignorable_Code_Point}/gu, ''))
   if (seen.length > LONGEST_NAME) return 'NAME_TOO_LONG'
   const path = seen.normalize('NFKC').split(/[/\\]/)
@@ -79,7 +80,7 @@ export function dangerousName(
   return path.includes('..') ? 'PATH_STEPS_UP' : undefined
 }
 
-/** ASCII without a path, a stream or a control character, as most names are. */
+/** Most names are ASCII without a path, a stream or a control character. */
 const SIMPLE = /^[ !-.0-9;-[\]-~]*$/
 
 function dangerousEnd(file: string, wanted: ReadonlySet<string>): NameDanger | undefined {
@@ -97,14 +98,14 @@ function dangerousEnd(file: string, wanted: ReadonlySet<string>): NameDanger | u
     : undefined
 }
 
-/** Without dots and blanks at the end, and the quotes of those who quote twice. */
+/** The name without dots and spaces at the end, and without the quotes that some programs add a second time. */
 function trimmed(text: string): string {
   let end = text.length
   while (end > 0 && /[\s."']/.test(text[end - 1]!)) end--
   return text.slice(0, end)
 }
 
-/** The extension of a name in lower case, as a program on Windows finds it; empty where there is none. */
+/** The extension of a name in lower case, as a program on Windows finds it. It is empty if there is none. */
 export function extensionOf(name: string): string {
   const file = trimmed(name)
   const dot = file.lastIndexOf('.')

@@ -1,15 +1,15 @@
-/** Entries of a tar: ustar and pax (POSIX, pax) and those of GNU tar, whose long names stand in entries. */
+/** Entries of a tar: ustar and pax (POSIX, pax), and GNU tar, which has long names in entries of their own. */
 
 export interface TarEntry {
   readonly name: string
   readonly directory: boolean
-  /** a link, a device: it has a name and no content */
+  /** empty for a link or a device, which has a name and no content */
   readonly content: Buffer
 }
 
 const BLOCK = 512
 
-/** Whether a header of an entry stands here: its checksum is right, with bytes signed or not. */
+/** Whether the header of an entry is here. Its checksum must be right, over signed or unsigned bytes. */
 export function beginsAsTar(bytes: Buffer, at = 0): boolean {
   if (at + BLOCK > bytes.length || bytes[at] === 0) return false
   const said = octal(bytes, at + 148, 8)
@@ -24,7 +24,7 @@ export function beginsAsTar(bytes: Buffer, at = 0): boolean {
   return said === unsigned || said === signed
 }
 
-/** The entries one by one; what it returns tells whether all of it could be read. */
+/** The entries one by one. It returns whether everything could be read. */
 export function* tarEntries(bytes: Buffer): Generator<TarEntry, boolean> {
   let longName: string | undefined
   let at = 0
@@ -52,7 +52,7 @@ export function* tarEntries(bytes: Buffer): Generator<TarEntry, boolean> {
     }
     if (start + size > bytes.length) return false
   }
-  // The two blocks of zeros at the end are left out by some.
+  // Some programs leave out the two blocks of zeros at the end.
   return at === bytes.length
 }
 
@@ -83,7 +83,7 @@ function paxPath(content: Buffer): string | undefined {
   return path
 }
 
-/** Octal digits; or binary, where the first bit is set, as GNU tar has large numbers. */
+/** A number in octal digits, or in binary if the first bit is set, as GNU tar writes large numbers. */
 function octal(bytes: Buffer, at: number, size: number): number | undefined {
   if ((bytes[at]! & 0x80) !== 0) {
     const value = Number(bytes.readBigUInt64BE(at + size - 8))

@@ -1,7 +1,7 @@
 /** Files in a TNEF stream (`winmail.dat`), which Outlook sends (MS-OXTNEF, section 2.1.3). */
 
 export interface TnefFile {
-  /** all names it has, short and long */
+  /** all names, short and long */
   readonly names: readonly string[]
   readonly content: Buffer
 }
@@ -20,7 +20,7 @@ const DATA_OBJECT = 0x3701
 export const beginsAsTnef = (bytes: Buffer): boolean =>
   bytes.length >= 6 && bytes.readUInt32LE(0) === SIGNATURE
 
-/** The files one by one; what it returns tells whether all of it could be read. */
+/** The files one by one. It returns whether everything could be read. */
 export function* tnefFiles(bytes: Buffer): Generator<TnefFile, boolean> {
   let file: { names: string[]; content: Buffer } | undefined
   let whole = true
@@ -56,7 +56,7 @@ function* ended(file: TnefFile | undefined, whole: boolean): Generator<TnefFile,
 
 const untilNul = (text: string): string => text.replace(/\0.*$/s, '')
 
-/** More are not read of one file. */
+/** The maximum of names that are read for one file. */
 const MAX_NAMES = 100
 
 const FIXED: Readonly<Record<number, number>> = {
@@ -74,7 +74,7 @@ const FIXED: Readonly<Record<number, number>> = {
   0x48: 16,
 }
 
-/** Names among properties (MS-OXTNEF, section 2.1.3.4); whether all of them could be read. */
+/** Reads the names among properties (MS-OXTNEF, section 2.1.3.4), and returns whether all could be read. */
 function namesIn(bytes: Buffer, file: { names: string[]; content: Buffer }): boolean {
   let at = 0
   const u32 = (): number => {
@@ -109,9 +109,9 @@ function namesIn(bytes: Buffer, file: { names: string[]; content: Buffer }): boo
           const wide = (type & 0x0fff) === 0x1f
           file.names.push(untilNul(value.toString(wide ? 'utf16le' : 'latin1')))
         }
-        // A message or an object in it is not looked into.
+        // A message or an object in it is not read.
         if (id === DATA_OBJECT && file.content.length === 0) {
-          // Behind the identifier of an interface comes the stream of a message, or an object.
+          // The stream of a message, or an object, comes after the identifier of an interface.
           const inner = value.subarray((type & 0x0fff) === 0x0d ? 16 : 0)
           if (beginsAsTnef(inner)) file.content = inner
           else sound = false

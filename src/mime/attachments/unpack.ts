@@ -7,21 +7,21 @@ import {
 } from 'node:zlib'
 import type { ZipBudget } from './zip-budget.ts'
 
-/** What is packed in a zip (`deflate`) or a file of its own (`gzip`). */
+/** How data is packed: in a zip (`deflate`) or in a file of its own (`gzip`). */
 export type Packing = 'deflate' | 'gzip'
 
-/** Bytes that are looked at of each file, to tell what it is; a header of a tar is as long. */
+/** The kind of a file shows in its first bytes, at most so many. The header of a tar has the same length. */
 const LOOKED_AT = 512
 
-/** Packed bytes that are looked at; the tables in front of the first data take up to 600 of them. */
+/** At most so many packed bytes are read. The tables before the first data take up to 600 of them. */
 const MAX_PACKED = 1_024
 
-/** No packing makes more of a byte (RFC 1951: 258 bytes in two bits). */
+/** A packed byte gives at most so many bytes (RFC 1951: 258 bytes in two bits). */
 const HIGHEST_RATIO = 1_032
 
 /**
- * The first bytes of what is packed, as many as come cheaply; undefined where nothing can be unpacked. They
- * may be none at all of content that is there.
+ * The first unpacked bytes, as many as can be had cheaply, or undefined if nothing can be unpacked. There may be no
+ * bytes although there is content.
  */
 export function startOfPacked(packed: Buffer, packing: Packing): Buffer | undefined {
   const unpackNow = packing === 'deflate' ? inflateRawSync : gunzipSync
@@ -41,21 +41,21 @@ export function startOfPacked(packed: Buffer, packing: Packing): Buffer | undefi
   }
 }
 
-/** Whether so little came of it that only all of it tells what it is. */
+/** Whether these are too few bytes to show what the content is, so that all of it has to be unpacked. */
 export const isShort = (start: Buffer, packed: Buffer): boolean =>
   start.length < LOOKED_AT && packed.length > MAX_PACKED
 
 export interface Unpacked {
-  /** undefined beyond the limits; of what is damaged as far as it came */
+  /** undefined above the limits; for a damaged file, the bytes before the damage */
   readonly bytes: Buffer | undefined
   readonly problem?: 'ZIP_TOO_LARGE' | 'ZIP_CORRUPT'
 }
 
 /**
- * All that is packed, within what the budget has left. In a process one message at a time has unpacked
- * bytes: see {@link ZipBudget.enter}.
+ * Unpacks everything, within the rest of the budget. Only one message of a process has unpacked bytes at a time: see
+ * {@link ZipBudget.enter}.
  *
- * @param said how large it is, as somebody says
+ * @param said the size that the archive states
  */
 export async function unpack(
   packed: Buffer,

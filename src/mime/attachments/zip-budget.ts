@@ -1,14 +1,14 @@
 import { UsageError } from '../../errors.ts'
 
-/** Bounds of one listing, all zips in the zip together. */
+/** The limits of one listing, for all zips in the zip together. */
 export interface ZipLimits {
   /** @default 10,000 */
   readonly entries: number
-  /** zips in one another, the outermost not counted. @default 5 */
+  /** nested zips, without the outermost one. @default 5 */
   readonly depth: number
-  /** of zips in the zip, packed and unpacked. @default 100 MiB */
+  /** the bytes of zips in the zip, packed and unpacked. @default 100 MiB */
   readonly bytes: number
-  /** how many times larger than packed a zip in the zip may be. @default 200 */
+  /** how many times larger than its packed size a zip in the zip may be. @default 200 */
   readonly ratio: number
 }
 
@@ -19,17 +19,17 @@ export const ZIP_LIMITS: ZipLimits = {
   ratio: 200,
 }
 
-/** Who unpacks; whoever comes later waits for those before. */
+/** Resolves when all unpacking that was started before is done. */
 let unpacking: Promise<void> = Promise.resolve()
 
-/** What is left of the limits; several zips of one message share one. */
+/** The rest of the limits. All zips of one message share it. */
 export class ZipBudget {
   readonly limits: ZipLimits
   #entries: number
   #bytes: number
   #leave: (() => void) | undefined
 
-  /** @throws UsageError INVALID_OPTION for a limit that is no positive integer */
+  /** @throws UsageError INVALID_OPTION for a limit that is not a positive integer */
   constructor(limits: Partial<ZipLimits> = {}) {
     this.limits = { ...ZIP_LIMITS, ...limits }
     for (const [name, value] of Object.entries(this.limits)) {
@@ -62,8 +62,8 @@ export class ZipBudget {
   }
 
   /**
-   * Waits until nobody else in the process has unpacked bytes in memory: what is packed is small, and many
-   * messages come at once. It may be called again; what comes back at the end is {@link leave}.
+   * Waits until no other message of the process has unpacked bytes in memory. Packed bytes are few, but many messages
+   * can come at once. You can call it again. Call {@link leave} at the end.
    */
   async enter(): Promise<void> {
     if (this.#leave !== undefined) return

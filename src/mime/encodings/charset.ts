@@ -1,4 +1,4 @@
-/** Charsets: those of the Encoding Standard at once, all others by iconv-lite when they are needed. */
+/** Charsets: Node decodes those of the Encoding Standard, and iconv-lite, loaded when needed, all others. */
 import { isAscii } from 'node:buffer'
 import { createRequire } from 'node:module'
 import { decodeByTable, decodeText, encodeText } from '../../protocol/text.ts'
@@ -8,17 +8,17 @@ import { utf7Decoder } from './utf7.ts'
 type Decode = (bytes: Buffer) => string
 const decoders = new Map<string, Decode | undefined>()
 
-/** Undefined for a charset that Node does not know. Bytes that are no UTF-8 are kept (see decodeText). */
+/** Undefined for a charset that Node does not know. Bytes that are not UTF-8 are kept (see decodeText). */
 export function decodeCharset(charset: string, bytes: Buffer): string | undefined {
   if (!decoders.has(charset)) {
-    // Names come from the network: the cache must not grow with them.
+    // Names come from the network, so the cache needs a limit.
     if (decoders.size >= 100) decoders.clear()
     decoders.set(charset, decoderOf(charset))
   }
   return decoders.get(charset)?.(bytes)
 }
 
-/** Names that mail has and the Encoding Standard has not. */
+/** Names that mail uses and the Encoding Standard lacks. */
 const ALIASES = new Map([
   ['cp932', 'shift_jis'],
   ['cp936', 'gbk'],
@@ -35,7 +35,7 @@ function decoderOf(charset: string): Decode | undefined {
   }
   switch (decoder.encoding) {
     case 'utf-8':
-      // Bytes that are no UTF-8 are kept, as everywhere in this package.
+      // Bytes that are not UTF-8 are kept, as everywhere in this package.
       return (bytes) => decodeText(bytes)
     case 'windows-1252':
       return decodeWindows1252
@@ -46,7 +46,7 @@ function decoderOf(charset: string): Decode | undefined {
   }
 }
 
-/** 0x80 to 0x9f; the rest is Latin-1. Several releases of Node take these for controls. */
+/** 0x80 to 0x9f; the rest is Latin-1. Some releases of Node take these for control characters. */
 const WINDOWS_1252 = '€\x81‚ƒ„…†‡ˆ‰Š‹Œ\x8dŽ\x8f\x90‘’“”•–—˜™š›œ\x9džŸ'
 
 const UNITS_1252 = Uint16Array.from({ length: 256 }, (_none, byte) =>
@@ -56,12 +56,12 @@ const UNITS_1252 = Uint16Array.from({ length: 256 }, (_none, byte) =>
 const decodeWindows1252 = (bytes: Buffer): string =>
   isAscii(bytes) ? bytes.toString('latin1') : decodeByTable(bytes, UNITS_1252)
 
-/** A word ends in ASCII and the next one leaves it again; with nothing between, decoders see an attack. */
+/** A word ends in ASCII, and the next one leaves it again. If nothing is between them, decoders see an attack. */
 export const withoutVoidEscapes = (bytes: Buffer): Buffer =>
   // oxlint-disable-next-line eslint/no-control-regex -- escape sequences begin with ESC
   Buffer.from(bytes.toString('latin1').replaceAll(/\x1b[($][@-Z](?=\x1b)/g, ''), 'latin1')
 
-/** Text in any case: UTF-8 if it can be, Latin-1 where the charset is not known. */
+/** Decodes in any case. If the charset is unknown, bytes are UTF-8 if possible, otherwise Latin-1. */
 export function decodeCharsetNow(charset: string, bytes: Buffer): string {
   const text = charset === '' ? undefined : decodeCharset(charset.trim().toLowerCase(), bytes)
   if (text !== undefined) return text
@@ -77,12 +77,12 @@ const loadIconv = (): Promise<Iconv> =>
   (iconv ??= import('iconv-lite').then((module) => (loaded = module.default)))
 checkBundle(import.meta.url, 'mime/encodings/charset', loadIconv)
 
-/** At once, for names in headers; in a bundle it is there from the start, or was left out of it. */
+/** Loads it at once, for names in headers. A bundle has it from the start, or does not include it. */
 function iconvNow(): Iconv | undefined {
   try {
     loaded ??= createRequire(import.meta.url)('iconv-lite') as Iconv
   } catch {
-    // A bundle without packages beside it, in its first moment.
+    // This happens in a bundle without packages beside it, when it has just started.
   }
   return loaded
 }
@@ -99,7 +99,7 @@ export function decodeRareCharset(name: string, bytes: Buffer): string | undefin
 const decodeBy = (library: Iconv, name: string, bytes: Buffer): string =>
   utf7Decoder(name)?.(bytes) ?? library.decode(bytes, name)
 
-/** iconv-lite has these among its charsets. Mail that names them is read by nobody in this way. */
+/** iconv-lite counts `hex` and `base64` as charsets. No mail program reads mail that names them in this way. */
 function isCharset({ encodingExists }: Iconv, name: string): boolean {
   let known = charsets.get(name)
   if (known === undefined) {
@@ -111,10 +111,10 @@ function isCharset({ encodingExists }: Iconv, name: string): boolean {
   return known
 }
 
-/** Which of them were asked for; kept within bounds as `decoders`. */
+/** The names that were looked up. It has the same limit as `decoders`. */
 const charsets = new Map<string, boolean>()
 
-/** The text of bytes in any charset. What nobody knows is read as {@link decodeCharsetNow} does. */
+/** Decodes bytes in any charset. An unknown charset is read as in {@link decodeCharsetNow}. */
 export async function decodeAnyCharset(charset: string, bytes: Buffer): Promise<string> {
   const name = charset.trim().toLowerCase()
   const text = name === '' ? undefined : decodeCharset(name, bytes)
@@ -125,7 +125,7 @@ export async function decodeAnyCharset(charset: string, bytes: Buffer): Promise<
     : decodeCharsetNow('', bytes)
 }
 
-/** A text in a charset; undefined if the charset is not known, or does not have all its characters. */
+/** Encodes a text. It is undefined if the charset is unknown, or lacks a character of the text. */
 export async function encodeCharset(
   charset: string,
   text: string,
@@ -138,6 +138,6 @@ export async function encodeCharset(
   const library = await loadIconv()
   if (!isCharset(library, name)) return undefined
   const bytes = library.encode(text, name)
-  // iconv-lite writes a question mark for what a charset has not.
+  // iconv-lite writes a question mark for a character that the charset lacks.
   return (await decodeAnyCharset(name, bytes)) === text ? bytes : undefined
 }

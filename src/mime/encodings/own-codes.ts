@@ -46,7 +46,7 @@ const NAMES: readonly (readonly [RegExp, OwnCode])[] = [
   [/^(?:x|cs)?(?:(?:utf|ucs|unicode|iso10646)(?!8)|u16)/, 'wide'],
 ]
 
-/** Undefined for a charset in which ASCII is ASCII, or that nobody knows. */
+/** Undefined for an unknown charset, and for one in which ASCII is ASCII. */
 export function ownCodeOf(label: string): OwnCode | undefined {
   const bare = label.toLowerCase().replaceAll(/[^a-z0-9]/g, '')
   const named = NAMES.find(([pattern]) => pattern.test(bare))
@@ -104,7 +104,7 @@ export function isOfJapan(text: string): boolean {
   return !/[\x0e\x0f\x1b\x80-\xff]/.test(text.replaceAll(OF_JAPAN, ''))
 }
 
-/** Up to what brings ASCII back: an escape, SI or `~}`; of each also up to the end of the line at most. */
+/** Each run ends with ASCII: at an escape, SI or `~}`. The second pattern of each also ends with the line. */
 // oxlint-disable eslint/no-control-regex -- bytes
 const RUNS: readonly (readonly RegExp[])[] = [
   [/\x1b(?:\$[(-/]?[@-~]|\([HI])[^\x1b]*/g, /\x1b(?:\$[(-/]?[@-~]|\([HI])[^\x1b\r\n]*/g],

@@ -1,4 +1,4 @@
-/** Content-Transfer-Encoding: what stands in a message, and the bytes it means (RFC 2045, section 6). */
+/** Encodes and decodes the content of a part by its Content-Transfer-Encoding (RFC 2045, section 6). */
 import { isAscii } from 'node:buffer'
 import { BASE64_VALUES, HEX_VALUES } from './digits.ts'
 import { hasLines, mustNotBeEncoded } from '../fields/media-type.ts'
@@ -6,11 +6,11 @@ import type { Turns } from '../turns.ts'
 
 export type TransferEncoding = '7bit' | '8bit' | 'binary' | 'quoted-printable' | 'base64'
 
-/** What a field means; undefined for a name nobody knows, whose bytes are taken as they stand. */
+/** The meaning of a field, or undefined for an unknown name, whose bytes count as they stand. */
 export function transferEncoding(field: string): TransferEncoding | undefined {
   const plain = NAMES.get(field)
   if (plain !== undefined) return plain
-  // Comments may stand before and behind it, on lines of their own too (RFC 5322, section 3.2.2).
+  // Comments may be before and after it, also on lines of their own (RFC 5322, section 3.2.2).
   const name = /^(?:[ \t\r\n]|\([^()]*\))*([^ \t\r\n;(]*)/.exec(field)![1]!
   return NAMES.get(name.toLowerCase())
 }
@@ -145,11 +145,11 @@ function* inPieces(bytes: Buffer): Generator<Buffer> {
   for (let at = 0; at < bytes.length; at += PIECE) yield bytes.subarray(at, at + PIECE)
 }
 
-/** What is no valid escape stays as it is (RFC 2045, section 6.7); blanks at the end of a line go. */
+/** Invalid escapes stay as they are (RFC 2045, section 6.7). Spaces and tabs at the end of a line are removed. */
 function decodeQuotedPrintable(bytes: Buffer): Buffer {
   const out = Buffer.allocUnsafe(bytes.length)
   let size = 0
-  /** behind the last byte that is no blank at the end of its line */
+  /** the end of the output without spaces and tabs at the end of a line */
   let solid = 0
   for (let i = 0; i < bytes.length; i++) {
     const byte = bytes[i]!
@@ -176,7 +176,7 @@ function decodeQuotedPrintable(bytes: Buffer): Buffer {
   return out.subarray(0, solid)
 }
 
-/** Behind the line end that follows a `=`, blanks between them allowed; -1 if there is none. */
+/** The offset after the line end that follows a `=`, with optional spaces between them, or -1 if there is none. */
 function softBreak(bytes: Buffer, at: number): number {
   let i = at
   while (bytes[i] === SPACE || bytes[i] === TAB) i++
@@ -254,7 +254,7 @@ class QuotedLines {
   constructor(bytes: Buffer, eol: string) {
     this.#bytes = bytes
     this.#eol = Buffer.from(eol, 'latin1')
-    // All escaped, and a soft break behind each line that is full: such a line has at least LINE - 3 bytes.
+    // Every byte is escaped, and each full line has a soft break. A full line has at least LINE - 3 bytes.
     const escaped = 3 * bytes.length
     const breaks = Math.ceil(escaped / (LINE - 3)) * (1 + eol.length)
     this.#out = Buffer.allocUnsafe(escaped + breaks)
@@ -316,7 +316,7 @@ function risky(bytes: Buffer, at: number, end: number): boolean {
   )
 }
 
-/** Lines of 998 bytes at most, no NUL, no lone CR (RFC 2045, section 2.8). */
+/** Whether it has lines of at most 998 bytes, no NUL and no bare CR (RFC 2045, section 2.8). */
 export function isText(bytes: Buffer): boolean {
   let start = 0
   for (let at = 0; at < bytes.length; at++) {
@@ -330,9 +330,9 @@ export function isText(bytes: Buffer): boolean {
 }
 
 /**
- * Whether each line ends as the lines of the message do. On the way a lone LF becomes CRLF (RFC 2045,
- * section 2.7 and 2.8), so content with one has to be encoded. In a message of LF that is right for lines.
- * @param lines whether its line ends are such ({@link hasLines})
+ * Whether each line ends like the lines of the message. A mail server makes CRLF of a bare LF (RFC 2045, section 2.7 and
+ * 2.8), so content with one has to be encoded. In a message with LF line ends, that is right for content with lines.
+ * @param lines whether the content has lines ({@link hasLines})
  */
 export function isCanonical(bytes: Buffer, eol: string, lines = true): boolean {
   if (eol !== '\r\n') return lines || !bytes.includes(LF)
@@ -343,7 +343,7 @@ export function isCanonical(bytes: Buffer, eol: string, lines = true): boolean {
 }
 
 /**
- * The least encoding that carries bytes through any mail server, in a message with such line ends.
+ * The simplest encoding that carries the bytes through any mail server, in a message with these line ends.
  * @param lines as for {@link isCanonical}
  */
 export function leastEncoding(bytes: Buffer, eol = '\n', lines = true): TransferEncoding {
@@ -382,8 +382,8 @@ export const isWider = (one: TransferEncoding, other: TransferEncoding): boolean
   (WIDTH[one] ?? 0) > (WIDTH[other] ?? 0)
 
 /**
- * The encoding for other bytes in a part: its own, if that carries them. Not every way takes binary, so
- * lines that are too long for others are encoded there too (RFC 3030); what stood there before was carried.
+ * The encoding for new bytes in a part. It stays if it can carry them. Not every mail server takes `binary` (RFC 3030),
+ * so lines that are too long for the others are encoded even there, unless the old content had such lines.
  */
 export function nextEncoding(
   bytes: Buffer,

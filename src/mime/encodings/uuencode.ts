@@ -7,14 +7,14 @@ export interface UuencodedFile {
   readonly name: string
   /** its first bytes */
   readonly start: Buffer
-  /** all that its lines have, up to the first that is none */
+  /** the bytes of all its lines, up to the first line that is not encoded */
   readonly bytes: () => Buffer
 }
 
 const LF = 0x0a
 const START = 4_608
 const BEGIN = Buffer.from('begin')
-/** Outlook takes a name behind two blanks as well, without a mode. */
+/** Outlook also takes a name after two spaces, without a mode. */
 const HEADER = /^begin(-base64)?[ \t]+[0-7]{3,6}[ \t]+(\S.*)$|^begin {2}(\S.*)$/
 const LONGEST_LINE = 2_000
 

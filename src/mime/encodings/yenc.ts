@@ -26,7 +26,7 @@ export function* yencFiles(text: Buffer): Generator<YencFile> {
     const data = endOfLine(text, found)
     if (data - found > LONGEST_LINE) continue
     const line = text.toString('latin1', at, data)
-    // The name goes up to the end of the line, blanks in it.
+    // The name continues to the end of the line, with spaces in it.
     const name = /^[ \t](?:.*?[ \t])?name=(.*)$/is.exec(line)?.[1]?.trim()
     if (name === undefined) continue
     at = data
@@ -44,7 +44,7 @@ function endOfLine(text: Buffer, at: number): number {
   return feed === -1 ? text.length : feed + 1
 }
 
-/** Up to the line that ends it, and no further than that. */
+/** Decodes up to the line that ends the file, or until there are `most` bytes. */
 function decoded(text: Buffer, from: number, most: number): Buffer {
   const pieces: Buffer[] = []
   let size = 0
@@ -52,7 +52,7 @@ function decoded(text: Buffer, from: number, most: number): Buffer {
     const end = endOfLine(text, at)
     const keyword = text.toString('latin1', at, at + BEGIN.length)
     if (/^=y(?:end|begin)/.test(keyword)) break
-    // `=ypart` tells the range of a piece.
+    // `=ypart` has the range of a piece.
     const piece = keyword.startsWith('=ypart') ? NOTHING : decodedLine(text.subarray(at, end))
     pieces.push(piece)
     size += piece.length

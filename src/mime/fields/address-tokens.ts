@@ -11,7 +11,7 @@ export interface Token {
   readonly encoded: boolean
 }
 
-/** By the code: 1 for a blank, 2 for what is a token of its own or begins another kind; all else is of a word. */
+/** By the code: 1 for a space, 2 for a token of its own or the start of another kind, 0 for a part of a word. */
 const KINDS = new Uint8Array(128)
 for (const one of ' \t\r\n') KINDS[one.charCodeAt(0)] = 1
 for (const one of '"()<>[]:;@\\,') KINDS[one.charCodeAt(0)] = 2
@@ -19,11 +19,11 @@ const kindAt = (text: string, at: number): number => KINDS[text.charCodeAt(at)] 
 
 const QUOTED = /"(?:[^"\\]|\\[^])*"/y
 /**
- * With nothing in it that parts or ends anything elsewhere: what is put in quotes behind a `[` must not become a
- * literal with it.
+ * It must not have a character in it that separates or ends something elsewhere. Otherwise text that is put in quotes
+ * after a `[` could become a literal.
  */
 const LITERAL = /\[[^[\]\\\r\n"(),;<>]*\]/y
-/** As most readers take it: blanks and special characters may be in it (Python's get_encoded_word). */
+/** As most readers take it: it may have spaces and special characters in it (Python's get_encoded_word). */
 const ENCODED = /=\?[^?\s]+\?[bq]\?[^?\r\n]*\?=/iy
 
 /** `<@a,@b:` */

@@ -41,7 +41,7 @@ export function keptNames(unfolded: string): KeptNames {
 }
 
 /**
- * A text as it stands behind the colon, with a blank before it, folded with a bare LF and a blank.
+ * A text as it stands after the colon, with a space before it, folded with a bare LF and a space.
  *
  * @param strict whether it has to be a list of addresses
  * @throws UsageError INVALID_ADDRESS
@@ -131,7 +131,7 @@ class PieceWriter {
   readonly #kept: KeptNames
   readonly #list: Piece[] = []
   #blank = ''
-  /** the last piece is an encoded name, behind which there has to be a blank */
+  /** the last piece is an encoded name, which needs a space after it */
   #afterName = false
 
   constructor(text: string, kept: KeptNames) {
@@ -187,7 +187,7 @@ class PieceWriter {
     } else this.#words(tokens)
   }
 
-  /** Words and strings in quotes without a blank between them stay together. */
+  /** Words and strings in quotes without a space between them stay together. */
   #words(tokens: readonly Token[]): void {
     let run: Token[] = []
     const end = (): void => {

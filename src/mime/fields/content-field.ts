@@ -8,12 +8,12 @@ import {
 } from './parameters.ts'
 import type { Span } from '../tree/span.ts'
 
-/** Of a field that describes content no more is read. Those of real mail have some hundred bytes. */
+/** Only so many bytes of a field that describes content are read. In real mail it has some hundred bytes. */
 export const LONGEST_FIELD = 16_384
 
-/** A field Content-Type or Content-Disposition; each reading of it is made once, when it is asked for. */
+/** A Content-Type or Content-Disposition field. Each reading of it is made once, when it is needed. */
 export class ContentField {
-  /** there is more of it than is read */
+  /** whether the field is longer than the part that is read */
   readonly isCut: boolean
   readonly #raw: Buffer
   #strict: TypeField | undefined
@@ -27,17 +27,17 @@ export class ContentField {
     this.#raw = this.isCut ? raw.subarray(0, LONGEST_FIELD) : raw
   }
 
-  /** By the standards, as far as they go. */
+  /** The field read by the standards, as far as they go. */
   get strict(): TypeField {
     return (this.#strict ??= parseTypeField(this.#raw))
   }
 
-  /** As lenient programs read it, where its value is none. */
+  /** The field as lenient programs read it, if its value is not valid. */
   get lenient(): ParameterizedValue {
     return (this.#lenient ??= parseLeniently(this.#raw))
   }
 
-  /** How many bytes of it are read. */
+  /** The number of bytes that are read. */
   get size(): number {
     return this.#raw.length
   }
@@ -47,7 +47,7 @@ export class ContentField {
     return this.#readings !== undefined
   }
 
-  /** All that some program makes of its parameters, by name. */
+  /** Everything that some program reads as its parameters, by name. */
   get readings(): ReadonlyMap<string, readonly string[]> {
     return (this.#readings ??= parameterReadings(this.#raw))
   }
@@ -64,10 +64,10 @@ export class ContentField {
   }
 }
 
-/** All readings of a message are of the same bytes. */
+/** All readings of a message share the same bytes. */
 const fields = new WeakMap<Buffer, Map<number, ContentField>>()
 
-/** The field that stands in the bytes of a message; they must not change. */
+/** A field in the bytes of a message, which must not change. */
 export function fieldAt(bytes: Buffer, { start, end }: Span): ContentField {
   let known = fields.get(bytes)
   if (known === undefined) fields.set(bytes, (known = new Map<number, ContentField>()))

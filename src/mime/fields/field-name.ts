@@ -13,7 +13,7 @@ export function fieldNameStart(bytes: Buffer, start: number, isFirst: boolean): 
 }
 
 /**
- * Where the name of a field ends, blanks before the colon taken off; -1 for a line that is no field.
+ * The end of the name of a field, without spaces before the colon, or -1 for a line that is no field.
  * The parser and the header of a part both ask here: they must see the same fields.
  *
  * @param lineEnd of the first line: a name and its colon stand on one (RFC 5322, section 2.2)
@@ -22,7 +22,7 @@ export function fieldNameEnd(bytes: Buffer, start: number, lineEnd: number): num
   let at = start
   while (at < lineEnd && bytes[at] !== COLON) {
     if (bytes[at]! <= SPACE) {
-      // `Subject :` is read by all; a blank inside a name is not.
+      // All programs read `Subject :`, but none reads a name with a space in it.
       let blank = at
       while (bytes[blank] === SPACE || bytes[blank] === TAB) blank++
       return bytes[blank] === COLON && at > start ? at : -1

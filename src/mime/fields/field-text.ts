@@ -101,7 +101,7 @@ export function readField(name: string, value: string): string {
     case 'trace':
       return text.includes('=?') ? decoded(text, false) : text
     case 'keywords':
-      // There has to be a blank behind an encoded word (RFC 2047, section 5, rule 3).
+      // An encoded word needs a space after it (RFC 2047, section 5, rule 3).
       return decodeEncodedWords(text.replaceAll(/\?=[ \t]+,/g, '?=,'))
     case 'parameters':
       return text.includes('=?') ? decoded(text, true) : text
@@ -140,8 +140,8 @@ export interface WriteOptions {
 }
 
 /**
- * A text as it stands behind the colon, with a blank before it; folds are a bare LF and a blank. Line
- * breaks in the text have to be folds already.
+ * A text as it stands after the colon, with a space before it, folded with a bare LF and a space. Line breaks in the
+ * text have to be folds already.
  *
  * @throws UsageError INVALID_ADDRESS; INVALID_HEADER_VALUE for characters that are not ASCII where the
  *   grammar has no place for them
@@ -317,7 +317,7 @@ function verbatim(text: string): Pieces {
   return { list, end: blank }
 }
 
-/** Parameters beyond ASCII become `name*=utf-8''...`; what else there is stays as it stands. */
+/** Parameters that are not ASCII become `name*=utf-8''...`. All others stay as they are. */
 function writtenParameters(text: string): string {
   if (!BEYOND_ASCII.test(text) && !LOOKS_ENCODED.test(text)) return text
   let raw = encodeText(text)

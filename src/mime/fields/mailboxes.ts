@@ -1,7 +1,7 @@
 /**
- * Lists of addresses (RFC 5322, section 3.4, with the obsolete forms of section 4.4). In a message an
- * encoded word is one wherever a name or a comment can stand, and in quotes too, since many programs write
- * it there and readers decode it (Python's email and mailparser do). In text there are none.
+ * Lists of addresses (RFC 5322, section 3.4, with the obsolete forms of section 4.4). In a message, an encoded word
+ * counts wherever a name or a comment can be, and also in quotes: many programs write it there, and readers such as
+ * Python's email and mailparser decode it. Decoded text has no encoded words.
  */
 import { UsageError } from '../../errors.ts'
 import { decodeEncodedWords, LOOKS_ENCODED, trimBlanks } from './encoded-words.ts'
@@ -9,13 +9,13 @@ import { addressTokens, commentEnd, routeEnd, type Token } from './address-token
 
 /** One mailbox of an address field. */
 export interface Mailbox {
-  /** the name, decoded, without its quotes; undefined if there is none */
+  /** the name, decoded and without quotes; undefined if there is none */
   readonly name?: string | undefined
-  /** as it stands, without comments; empty where the field has no address there */
+  /** the address as it stands, without comments; empty if the field has none there */
   readonly address: string
-  /** what comes before the last `@`, without quotes */
+  /** the part before the last `@`, without quotes */
   readonly local: string
-  /** what comes after it, in lower case; empty for an address without one */
+  /** the part after the last `@`, in lower case; empty for an address without `@` */
   readonly domain: string
 }
 
@@ -27,7 +27,7 @@ export interface MailboxGroup {
 
 export type Address = Mailbox | MailboxGroup
 
-/** What a new mailbox is made of: the address without brackets, and a name of any characters. */
+/** A new mailbox: the address without angle brackets, and a name with any characters. */
 export interface NewMailbox {
   readonly name?: string | undefined
   readonly address: string
@@ -36,14 +36,14 @@ export interface NewMailbox {
 export type NewAddress =
   string | NewMailbox | { readonly group: string; readonly mailboxes: readonly NewMailbox[] }
 
-/** Where names (parts of a name that no comment parts) and comments are; all else stays as it stands. */
+/** The place of a comment, or of a name or a part of one between comments. Everything else stays as it is. */
 export interface Stretch {
-  /** `local` is a name where an address should be: all of it is in quotes, as one on this machine */
+  /** `local` is a name in the place of an address. All of it is in quotes, like a local address. */
   readonly kind: 'name' | 'comment' | 'local'
   readonly tokens: readonly Token[]
   readonly start: number
   readonly end: number
-  /** a name with characters that it may have in quotes only */
+  /** a name with characters that are allowed only in quotes */
   readonly loose: boolean
 }
 
@@ -51,7 +51,7 @@ export interface AddressList {
   readonly tokens: readonly Token[]
   readonly addresses: readonly Address[]
   readonly stretches: readonly Stretch[]
-  /** why it is no list of addresses; readers disagree on what is one there */
+  /** why it is not a list of addresses; readers disagree on the addresses in it */
   readonly problem: string | undefined
 }
 
@@ -60,14 +60,14 @@ export function parseAddresses(text: string, encoded: boolean): AddressList {
   return new Reader(text, encoded).read()
 }
 
-/** All mailboxes, those of groups too. */
+/** All mailboxes, also those in groups. */
 export const mailboxesOf = (addresses: readonly Address[]): Mailbox[] =>
   addresses.flatMap((one) => ('group' in one ? one.mailboxes : [one]))
 
 export const sameAddresses = (a: readonly Address[], b: readonly Address[]): boolean =>
   JSON.stringify(comparable(a)) === JSON.stringify(comparable(b))
 
-/** Blanks in names count as one, as they do where a line was folded. */
+/** Several spaces in a name count as one, as after folding. */
 const comparable = (addresses: readonly Address[]): unknown[] =>
   addresses.map((one) =>
     'group' in one
@@ -85,9 +85,9 @@ class Reader {
   readonly #stretches: Stretch[] = []
   #problem: string | undefined
   #group: { group: string; mailboxes: Mailbox[] } | undefined
-  /** what stands before the next delimiter */
+  /** the tokens before the next delimiter */
   #pending: Token[] = []
-  /** the element has its address in brackets already */
+  /** whether the element has its address in angle brackets already */
   #done = false
 
   constructor(text: string, encoded: boolean) {
@@ -131,7 +131,7 @@ class Reader {
 
   /** @returns the index of the last token of it */
   #angle(start: number): number {
-    // Two in one element: both are addresses, whatever a reader takes of them.
+    // Two in one element: both are addresses, whichever one a reader takes.
     if (this.#done) {
       this.#wrong('two addresses have no comma between them')
       this.#done = false
@@ -157,7 +157,7 @@ class Reader {
     for (const one of tokens) this.#comment(one)
     const empty = tokens.every(blank)
     const address = empty ? NO_ADDRESS : addressOf(tokens)
-    if (address === undefined) this.#wrong('what stands in "<>" is no address')
+    if (address === undefined) this.#wrong('the text in "<>" is not an address')
     const as = address ?? unreadable(trimBlanks(withoutComments(tokens)))
     this.#add(name === '' ? as : { name, ...as })
     this.#done = true
@@ -185,7 +185,7 @@ class Reader {
     if (this.#done) {
       this.#done = false
       this.#parts(tokens, false)
-      if (!tokens.every(blank)) this.#wrong('something stands behind an address')
+      if (!tokens.every(blank)) this.#wrong('there is text after an address')
       return
     }
     if (tokens.every(blank)) {
@@ -343,7 +343,7 @@ export function nameOf(tokens: readonly Token[], text: string, encoded: boolean)
   let run: Token[] = []
   let afterComment = false
   const add = (said: string): void => {
-    // A line break in a name would be one of the header; nobody means anything by such characters.
+    // A line break in a name would end a line of the header. Such characters have no meaning in a name.
     // oxlint-disable-next-line eslint/no-control-regex -- they are what is taken out
     const clean = said.replaceAll(/[\0-\x1f\x7f]/g, ' ')
     const piece = afterComment ? clean.replace(/^ +/, '') : clean
@@ -359,7 +359,7 @@ export function nameOf(tokens: readonly Token[], text: string, encoded: boolean)
   for (const one of tokens) {
     if (one.kind === 'comment') {
       endRun()
-      // One blank for it and those around it.
+      // One space for it and the spaces around it.
       name = `${trimBlanks(name)} `
       afterComment = true
     } else if (one.kind === 'quoted') {

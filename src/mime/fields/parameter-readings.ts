@@ -65,7 +65,7 @@ function cutsOf(raw: Buffer): Cut[][] {
   const texts = new Set(
     ['', ' ']
       .map((lineEnd) => unfolded.replaceAll(/[\r\n]+/g, lineEnd))
-      // In quotes that are never closed blanks at the end are of the value, or not.
+      // In quotes that are never closed, spaces at the end may belong to the value or not.
       .flatMap((text) => [text.trimStart(), text.trim()]),
   )
   const cuts: Cut[][] = [usualCuts(raw)]

@@ -114,7 +114,7 @@ export interface ParameterSpan {
 
 /** Those without a value, too. @param text everything after the colon, folds as they are */
 export function parameterSpans(text: string): ParameterSpan[] {
-  // A line end counts as a blank; the text keeps its length.
+  // A line end counts as a space, and the text keeps its length.
   const reader = new Reader(text.replaceAll(/[\r\n]/g, ' '))
   reader.until(';')
   const spans: ParameterSpan[] = []
@@ -169,7 +169,7 @@ class Reader {
     return name === '' ? undefined : parameter
   }
 
-  /** Up to the next blank or separator. */
+  /** A value up to the next space or separator. */
   bare(name: string): Parameter {
     const start = this.#at
     while (this.more && !/[\s,;]/.test(this.#text[this.#at]!)) this.#at++
@@ -205,7 +205,7 @@ class Reader {
     // Junk between the quote and the semicolon.
     const rest = this.until(';').trimEnd()
     const others: string[] = []
-    // Backslashes of a path that somebody wrote as they are.
+    // Some programs write the backslashes of a path without escapes.
     if (inner !== value) others.push(inner)
     if (rest.trim() !== '') others.push(value + rest.replaceAll('"', ''))
     // A quote that was never closed: others stop at the semicolon.
@@ -217,7 +217,7 @@ class Reader {
     const all = this.until(';').trim()
     const value = all.endsWith('"') && !all.slice(0, -1).includes('"') ? all.slice(0, -1) : all
     const bare = withoutComments(value).trim()
-    // A strict reader stops at the first blank.
+    // A strict reader stops at the first space.
     const token = BLANK.test(bare) ? /^[^ \t]*/.exec(bare)![0] : bare
     return { name, value, others: beside(value, [bare, token]) }
   }

@@ -6,31 +6,31 @@ import { fieldNameEnd, fieldNameStart } from './field-name.ts'
 import { readField, writeField } from './field-text.ts'
 import { mailboxesOf, parseAddresses, type Address, type Mailbox } from './mailboxes.ts'
 
-/** The header of a part. Names are compared without regard to case; text is given and taken decoded. */
+/** The header of a part. Names match in any case. Text is decoded when you read it, and encoded when you write it. */
 export interface PartHeaders {
-  /** The text of the first field of a name. */
+  /** The text of the first field with that name. */
   get(name: string): string | undefined
   getAll(name: string): string[]
   has(name: string): boolean
-  /** The addresses in the first field of a name, groups too. */
+  /** The addresses in the first field with that name, with groups. */
   addresses(name: string): Address[]
-  /** The mailboxes of all fields of a name, those in groups too. */
+  /** The mailboxes in all fields with that name, also those in groups. */
   mailboxes(name: string): Mailbox[]
-  /** Everything after the colon, of each field of a name, folds as they are. */
+  /** Everything after the colon of each field with that name, folded as it stands. */
   raw(name: string): Buffer[]
   /** The names, in order. */
   names(): string[]
-  /** Some of the fields as lines of a message. */
+  /** The fields you choose, as lines of a message. */
   lines(wanted: (name: string) => boolean, eol: string): Buffer
   /**
-   * One field of that name: the first is changed, others go. Bytes are everything after the colon. Text
-   * that is not ASCII has to have a place in the field, for whether the message is sent with SMTPUTF8 is not
-   * known here.
+   * Changes the first field with that name, or adds one, and removes all others. Bytes are everything after the
+   * colon. Text that is not ASCII is encoded, so it must be in a place where the field allows encoded text. A part
+   * does not know whether the message is sent with SMTPUTF8.
    * @throws UsageError INVALID_HEADER_NAME, INVALID_HEADER_VALUE, INVALID_ADDRESS
    */
   set(name: string, value: string | Uint8Array): void
   append(name: string, value: string | Uint8Array): void
-  /** Tells how many there were. */
+  /** Removes all fields with that name, and returns how many there were. */
   delete(name: string): number
 }
 
@@ -47,15 +47,15 @@ interface Line {
   readonly colon: number
 }
 
-/** Is told of edits of a header. */
+/** Functions to call when a header is edited. */
 export interface HeaderWatch {
-  /** before one; may throw */
+  /** before an edit; it may throw */
   readonly before?: () => void
   /** after a field was written */
   readonly written?: (name: string) => void
 }
 
-/** A header as lines of a message, each of which stays as it is until it is changed. */
+/** A header as lines of a message. Each line stays as it is until it is changed. */
 export class LineHeaders implements PartHeaders {
   #lines: Line[] | undefined
   readonly #bytes: Buffer
@@ -157,7 +157,7 @@ export class LineHeaders implements PartHeaders {
   #edit(): void {
     this.#watch.before?.()
     this.#edited = true
-    // A header that was cut off in its last line gets a whole one.
+    // If the message ended inside the last line, the line gets its line end.
     const last = this.#all.at(-1)
     if (last !== undefined && last.bytes.at(-1) !== LF) {
       const bytes = Buffer.concat([last.bytes, Buffer.from(this.#eol)])
@@ -165,10 +165,10 @@ export class LineHeaders implements PartHeaders {
     }
   }
 
-  /** What stands after the colon for a text; folds are LF. */
+  /** A text as it stands after the colon, folded with LF. */
   #fieldText(name: string, text: string): string {
     const clean = withoutBlankLines(text)
-    // Before anything is encoded: a line break must not vanish in an encoded word.
+    // This comes before the encoding, because a line break must not vanish in an encoded word.
     checkFolds(name, clean.replaceAll(/\r?\n/g, '\n'))
     const came = (word: string): boolean => this.#bytes.includes(encodeText(word))
     return writeField(name, clean, { came })
@@ -194,7 +194,7 @@ function checkFolds(name: string, lines: string): void {
   if (!/[\r\0]|\n(?![ \t])/.test(lines)) return
   throw new UsageError(
     'INVALID_HEADER_VALUE',
-    `the value of ${name} holds a NUL, a CR, or a line break without a blank after it; it would end the field there`,
+    `the value of ${name} has a NUL, a CR, or a line break without a space or tab after it; it would end the field there`,
   )
 }
 

@@ -82,7 +82,7 @@ class PythonReader {
     return /\s/.test(this.#text[this.#at] ?? '')
   }
 
-  /** A backslash before a blank is none. */
+  /** A backslash before a space does not count. */
   #isEscape(): boolean {
     return this.#is('\\') && /[^ \t]/.test(this.#text[this.#at + 1] ?? '')
   }

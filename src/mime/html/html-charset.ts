@@ -135,9 +135,9 @@ export interface MetaCharset {
 }
 
 /**
- * The charset that a text names by the rules of HTML (section 13.2.3.2, prescan a byte stream): that of
- * the first meta element with one that is known, passing over comments and other elements. Of names that
- * no browser knows the first is told.
+ * The charset that a text names by the rules of HTML (section 13.2.3.2, prescan a byte stream): that of the first meta
+ * element with a known charset. Comments and other elements do not count. If browsers know none of the names, this is
+ * the first one.
  */
 export function metaCharset(text: string): MetaCharset | undefined {
   let unknown: MetaCharset | undefined

@@ -13,8 +13,8 @@ import type { MimePart } from '../tree/part.ts'
 import { Turns } from '../turns.ts'
 
 /**
- * What a policy's function `html` is given: by type; or by name, where the type tells nothing. XHTML is
- * not: it is read by the rules of XML, by which any name may be an element of HTML.
+ * Whether the function `html` of a policy gets the part. The type decides, or the name if the type says nothing. XHTML
+ * does not count: the rules of XML apply to it, and any name may be an element of HTML there.
  */
 export const isHtmlPart = (part: MimePart): boolean =>
   part.children.length === 0 &&

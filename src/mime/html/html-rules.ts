@@ -61,8 +61,8 @@ function isActiveMeta(attributes: readonly HtmlAttribute[]): boolean {
 }
 
 /**
- * Links that nobody follows unasked (HTML, section 4.6.7). Of all others browsers get or may get what they
- * name, or connect to it: Firefox does of `next` (Link::TrySpeculativeLoadFeature), Chromium of `search`
+ * Links that browsers follow only if the user asks for it (HTML, section 4.6.7). For all others, browsers load the
+ * address or connect to it, or may do so: Firefox for `next` (Link::TrySpeculativeLoadFeature), Chromium for `search`
  * (SearchEngineTabHelper).
  */
 const KEPT_LINKS: ReadonlySet<string> = new Set([
@@ -143,8 +143,8 @@ export function activeAttribute(
 }
 
 /**
- * A page in a page, addresses that are told of a click or of a picture that is shown (Attribution Reporting), and
- * a base for addresses, by which old browsers resolved even `#name`.
+ * A page in a page, addresses that get a report of a click or of a shown picture (Attribution Reporting), and a base for
+ * addresses, with which old browsers resolved even `#name`.
  */
 const ALWAYS_OUT: ReadonlySet<string> = new Set([
   'attributionsrc',

@@ -21,27 +21,29 @@ import {
 export interface SanitizedHtml {
   /** The very same string where nothing was taken out. */
   readonly html: string
-  /** What was taken out, in words, each once: `element script`, `attribute onclick of a`. */
+  /** What was removed, in words, each once: `element script`, `attribute onclick of a`. */
   readonly removed: readonly string[]
 }
 
-/** More is not told of one text. */
+/** The maximum length of the list of removals. */
 const MAX_TOLD = 100
-/** What is behind this many drawings that are cut out is taken out too: each begins a new reading. */
+/** After so many drawings that were cut out, the rest is removed. Each of them starts a new reading. */
 const MAX_CUTS = 500
 
 /**
- * HTML without what is active: scripts, event handlers, addresses that run code, frames, plug-ins, forms,
- * `base`, refreshing, and style sheets from elsewhere. A tag with such attributes is written anew;
- * everything else stays as it is to the byte.
+ * Removes active content from HTML: scripts, event handlers, addresses that run code, frames, plug-ins, forms, `base`,
+ * refreshing, and style sheets from elsewhere. A tag with such attributes is written anew. All other bytes stay as they
+ * are.
  *
- * The text is read as a list of tags, no tree is built. So what programs could read in another way is
- * taken out too: `noscript`, `xmp`, `noembed`, `noframes` and `plaintext` with their content, `svg` and
- * `math` unless they are simple drawings, comments in which something active is hidden, and styles
- * with tags in them. Pictures from the network and links stay. Any text is taken, and the time grows with
- * its length; behind 500 drawings that had to be cut out, or 5,000 `svg`, the rest is taken out.
+ * The text is read as a list of tags, without a tree. So content that programs could read in another way is removed,
+ * too: `noscript`, `xmp`, `noembed`, `noframes` and `plaintext` with their content, `svg` and `math` unless they are
+ * simple drawings, comments with hidden active content, and styles with tags in them. Pictures from the network and
+ * links stay.
  *
- * To show the result in a page of your own, put it in a sandboxed frame all the same.
+ * It accepts any text. The time grows with the length. After 500 drawings that had to be cut out, or 5,000 `svg`, the
+ * rest is removed.
+ *
+ * If you show the result in a page of your own, still put it in a sandboxed frame.
  */
 export async function sanitizeHtml(
   html: string,
@@ -64,28 +66,28 @@ async function sanitized(
   return sanitizer
 }
 
-/** Comments with a condition that are looked into, each by itself, and how deep they may be in one another. */
+/** So many comments with a condition are read, each by itself, and they may be nested so deep. */
 const MAX_COMMENTS = 1_000
 const MAX_DEPTH = 2
 
 const CONDITION = /^<!--\s*\[\s*if\b/i
 
-/** An element that is open, and whose content decides whether it stays. */
+/** An open element whose content decides whether it stays. */
 interface Open {
   readonly name: string
   readonly start: number
   readonly contentStart: number
 }
 
-/** Characters in an element of text that has tags in it, which are made text. */
+/** The tags in an element of text become text, up to so many characters. */
 const MAX_TEXT = 262_144
 
 class Sanitizer {
   readonly edits: HtmlEdit[] = []
   readonly removed = new Set<string>()
-  /** something is open at the end: a tag, or an element of text */
+  /** whether a tag or an element of text is open at the end */
   isOpen: boolean = false
-  /** some programs read what is in them */
+  /** comments whose content some programs read */
   readonly #comments: HtmlEdit[] = []
   readonly #html: string
   readonly #options: SanitizeOptions
@@ -97,11 +99,11 @@ class Sanitizer {
   #foreign: Open | undefined
   /** the elements open in it */
   #inner: string[] = []
-  /** where the drawing ends that is cut out */
+  /** the end of the drawing that is cut out */
   #cut: number | undefined
-  /** of these no end tag follows */
+  /** elements without an end tag in the rest of the text */
   readonly #endless = new Set<string>()
-  /** names of which a start tag was taken out: end tags go too */
+  /** elements whose start tag was removed; their end tags go, too */
   readonly #tags = new Set<string>()
 
   constructor(html: string, options: SanitizeOptions) {
@@ -109,7 +111,7 @@ class Sanitizer {
     this.#options = options
   }
 
-  /** Reads on; tells whether it has to be called again. */
+  /** Reads on, and returns whether it has to be called again. */
   async read(rest: boolean): Promise<boolean> {
     const from = this.#at
     if (rest) {

@@ -41,8 +41,8 @@ export const isRemoteStyle = (css: string): boolean => isUnread(css) || looking(
 const isRemote = (plain: string): boolean => REMOTE.test(plain)
 
 /**
- * Functions that take addresses as strings are not looked into; `url()` may name what comes with the mail. The
- * blanks before an address are taken as a whole, here and below: tried in each way they would cost their square.
+ * The arguments of functions that take addresses as strings are not read. `url()` may name a part of the mail. Here and
+ * below, a pattern takes the spaces before an address as a whole, because backtracking over them takes quadratic time.
  */
 const REMOTE =
   /@import|(?<![\w-])(?:-webkit-)?(?:image-set|cross-fade|image|src)\s*\(|url\((?=(\s*["']?\s*))\1(?!["'\s)#]|$|(?:data|cid|mid|about):)/
@@ -59,8 +59,8 @@ function withoutComments(css: string): string {
 }
 
 /**
- * The style without what is active in it, the rest as it stands; undefined if that cannot be told apart.
- * What is left is judged again, whatever the patterns below have taken out.
+ * The style without active content, or undefined if active content cannot be separated. The rest stays as it is, and is
+ * checked again, whatever the patterns below have removed.
  */
 export function cleanStyle(css: string, options: SanitizeOptions): string | undefined {
   if (isUnread(css)) return undefined

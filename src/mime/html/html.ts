@@ -1,4 +1,4 @@
-/** Changes of HTML that leave everything else as it is to the byte. */
+/** Changes HTML. All bytes that a change does not touch stay as they are. */
 import { UsageError } from '../../errors.ts'
 import { decodeByTable, encodeText } from '../../protocol/text.ts'
 import { encodeCharset } from '../encodings/charset.ts'
@@ -23,7 +23,7 @@ export type { SanitizeOptions } from './sanitize-options.ts'
 
 // ---- links
 
-/** Where a link stands. */
+/** The place of a link. */
 export interface HtmlLink {
   /** in lower case */
   readonly element: string
@@ -31,7 +31,7 @@ export interface HtmlLink {
   readonly attribute: string
 }
 
-/** Gives another address, or `undefined` to leave it. */
+/** Returns another address, or `undefined` to leave it. */
 export type RewriteLink = (url: string, link: HtmlLink) => string | undefined
 
 const LINKS: ReadonlySet<string> = new Set([
@@ -48,21 +48,20 @@ const LINKS: ReadonlySet<string> = new Set([
 const isLink = (element: string, { name }: HtmlAttribute): boolean =>
   (LINKS.has(name) && element !== 'base') || (name === 'data' && element === 'object')
 
-/** In more comments and `noscript` than this, links are left: each is read by itself. */
+/** The maximum of comments and `noscript` in which links are rewritten. Each is read by itself. */
 const MAX_INNER = 1_000
 
 /**
- * Asks for each address in HTML whether it is to be another one: `href`, `src`, `srcset` (each of its
- * addresses), `action`, `formaction`, `background`, `poster` and `xlink:href` of every element but
- * `base`, and `data` of `object`; also in `noscript` and in comments with a condition
- * (`<!--[if mso]>`), which mail programs show. The callback gets the address as it is meant, character
- * references decoded; what it gives is encoded. Addresses in style sheets are not looked for.
+ * Calls a function for each address in HTML, and writes the address that it returns. These are the addresses in
+ * `href`, `src`, `srcset` (each of them), `action`, `formaction`, `background`, `poster` and `xlink:href` of every
+ * element except `base`, and in `data` of `object`. It also reads `noscript`, and comments with a condition
+ * (`<!--[if mso]>`), which mail programs show. It does not read style sheets. The function gets the address with its
+ * character references decoded. The address that it returns is encoded.
  *
- * Of a tag only the attributes that change are written anew. Without a change it is the very same
- * string. The time grows with the length; links in more than 1,000 such comments, or behind 5,000
- * `svg`, are left.
+ * Only attributes that change are written anew. Without a change, the result is the same string. The time grows with
+ * the length. Links in more than 1,000 such comments, or after 5,000 `svg`, stay as they are.
  *
- * @throws UsageError INVALID_OPTION if the callback gives something else; and what it throws itself
+ * @throws UsageError INVALID_OPTION if the function returns something else; and everything that it throws itself
  */
 export async function rewriteLinks(html: string, rewrite: RewriteLink): Promise<string> {
   if (typeof rewrite !== 'function') {
@@ -83,7 +82,7 @@ export async function rewriteLinks(html: string, rewrite: RewriteLink): Promise<
 
 interface LinkEdits {
   readonly edits: HtmlEdit[]
-  /** texts that are HTML to some programs */
+  /** texts that some programs read as HTML */
   readonly inner: { readonly start: number; readonly end: number }[]
 }
 
@@ -105,7 +104,7 @@ async function linkEdits(
         const written = `${html.slice(start, start + name.length)}="${escapeHtml(value)}"`
         edits.push({ start: offset + start, end: offset + end, text: written })
       }
-      // In a drawing it is an element like others, whose tags come by themselves.
+      // In a drawing it is an ordinary element, and its tags are reported one by one.
       noscript = tag.name === 'noscript' ? tag.end : undefined
     },
     endTag({ name, start }) {
@@ -132,14 +131,14 @@ function newValue(tag: HtmlStartTag, attribute: HtmlAttribute, rewrite: RewriteL
     if (answer === undefined || typeof answer === 'string') return answer ?? url
     throw new UsageError(
       'INVALID_OPTION',
-      `the callback of rewriteLinks gives a string or undefined, not ${typeof answer}`,
+      `the callback of rewriteLinks must return a string or undefined, not ${typeof answer}`,
     )
   }
   if (name !== 'srcset') return ask(value)
   const pieces: string[] = []
   let at = 0
   for (const { url, start, end } of srcsetUrls(value)) {
-    // A blank or a comma in the address would end it.
+    // A space or a comma in the address would end it.
     const answer = ask(url)
     pieces.push(value.slice(at, start), answer === url ? url : answer.replaceAll(/\s/g, '%20'))
     at = end
@@ -149,18 +148,18 @@ function newValue(tag: HtmlStartTag, attribute: HtmlAttribute, rewrite: RewriteL
 
 // ---- banners and footers
 
-/** Elements of the head: a body that is not marked begins with the first other one. */
+/** Elements of the head. A body without a tag begins with the first other element. */
 const HEAD: ReadonlySet<string> = new Set(
   'base basefont bgsound head html link meta noframes noscript script style title'.split(' '),
 )
 
 /**
- * Puts a piece of HTML at the top of what is shown, or at its bottom; nothing else is changed. The top is
- * behind the first `<body>`, or before the first thing that begins the body without one. The bottom is
- * before the last `</body>`, else before the last `</html>`, else at the end; never inside a comment,
- * a tag, a drawing or an element such as `style` or `textarea` that is still open there.
+ * Puts a piece of HTML at the top or the bottom of the page, and changes nothing else. The top is after the first
+ * `<body>`, or before the first element that begins the body without that tag. The bottom is before the last
+ * `</body>`, otherwise before the last `</html>`, otherwise at the end. It is never inside a comment, a tag, a drawing
+ * or an element such as `style` or `textarea` that is still open there.
  *
- * The piece is written as it is. The time grows with the length; nothing is looked for behind 5,000 `svg`.
+ * The piece is written as it is. The time grows with the length. Tags after 5,000 `svg` are not read.
  *
  * @throws UsageError INVALID_OPTION for another place
  */
@@ -170,20 +169,23 @@ export async function insertHtml(
   place: 'top' | 'bottom',
 ): Promise<string> {
   if (place !== 'top' && place !== 'bottom') {
-    throw new UsageError('INVALID_OPTION', `a place is 'top' or 'bottom', not ${String(place)}`)
+    throw new UsageError(
+      'INVALID_OPTION',
+      `the place is 'top' or 'bottom', not ${String(place)}`,
+    )
   }
   const at = await placeIn(html, place)
   return html.slice(0, at) + fragment + html.slice(at)
 }
 
-/** Where a banner or a footer belongs, as an offset. */
+/** The offset for a banner or a footer. */
 export async function placeIn(html: string, place: 'top' | 'bottom'): Promise<number> {
   return place === 'top' ? await topOf(html) : await bottomOf(html)
 }
 
 async function topOf(html: string): Promise<number> {
   let at = 0
-  /** an element of text in the head, whose end is still to come */
+  /** whether an element of text in the head is open */
   let open = false
   await readHtml(html, {
     doctype(_start, end) {
@@ -192,7 +194,7 @@ async function topOf(html: string): Promise<number> {
     startTag({ name, start, end }) {
       if (name === 'body') at = end
       if (!HEAD.has(name)) {
-        // Blanks and comments above the body stay above it.
+        // Spaces and comments above the body stay above it.
         if (name !== 'body' && name !== 'frameset') at = start
         return false
       }
@@ -259,14 +261,14 @@ const isClosed = (raw: string): boolean =>
 // ---- parts
 
 /**
- * Changes the HTML of a part, read in its own charset. It is written back only if it is another one;
- * tells whether it was. Charset, transfer encoding and line ends are kept where they can be.
+ * Changes the HTML of a part. It is decoded from the charset of the part, and written back only if the function changed
+ * it. The result says whether it did. Charset, transfer encoding and line ends stay if possible.
  *
- * Where the charset is a guess, bytes beyond ASCII come as lone surrogates (as in `decodeText`) and go
- * back as they were; other characters that are new are written as references.
+ * If the charset is a guess, bytes that are not ASCII are lone surrogates (as in `decodeText`) and are written back
+ * unchanged. Other new characters are written as references.
  *
- * @throws UsageError SEALED_PART, WRONG_STAGE; INVALID_OPTION if the function gives no string;
- * GUESSED_PART if it changes HTML that cannot be read without a guess and cannot be kept
+ * @throws UsageError SEALED_PART, WRONG_STAGE; INVALID_OPTION if the function does not return a string;
+ * GUESSED_PART if it changes HTML that cannot be read without a guess and whose bytes cannot be kept
  */
 export async function rewriteHtmlPart(
   part: MimePart,
@@ -275,7 +277,7 @@ export async function rewriteHtmlPart(
   const { html, write } = await writableHtml(part)
   const changed: unknown = await rewrite(html)
   if (typeof changed !== 'string') {
-    throw new UsageError('INVALID_OPTION', 'the function gives the new HTML as a string')
+    throw new UsageError('INVALID_OPTION', 'the function must return the new HTML as a string')
   }
   if (changed === html) return false
   await write(changed)
@@ -287,7 +289,7 @@ interface WritableHtml {
   readonly write: (changed: string) => Promise<void> | void
 }
 
-/** The HTML of a part, and how another is written so that all bytes it still has are the same. */
+/** The HTML of a part, and a function that writes changed HTML. All bytes that the change keeps stay the same. */
 async function writableHtml(part: MimePart): Promise<WritableHtml> {
   const turns = new Turns()
   const bytes = part.bytes()
@@ -299,7 +301,7 @@ async function writableHtml(part: MimePart): Promise<WritableHtml> {
   await turns.next()
   const name = part.charset ?? charsetInHtml(part.type, bytes) ?? 'us-ascii'
   if (guesses.every((guess) => guess === 'charset')) {
-    // In codes with shifts, what stands above new text would be written in another way.
+    // In charsets with shifts, the text before new text would be encoded in another way.
     const shifts = /utf-?7|^hz|2022/.test(name)
     const isText = reading.sure || (!reading.ascii && !shifts)
     const same = isText && (await encodeCharset(name, html))?.equals(bytes) === true
@@ -307,7 +309,7 @@ async function writableHtml(part: MimePart): Promise<WritableHtml> {
     if (same) {
       const write = async (changed: string): Promise<void> => {
         const next = await encodeCharset(name, changed)
-        // A text that was ASCII, and is no longer, has to say what it is.
+        // A text that was ASCII, and no longer is, needs a charset in the header.
         const said = part.charset !== undefined || isAscii(changed) || !isAscii(html)
         if (next !== undefined && said) part.setContent(next)
         else if (reading.sure) await part.setText(changed)
@@ -340,13 +342,13 @@ const guessedHtml = ({ guesses }: MimePart): UsageError =>
 
 const isAscii = (text: string): boolean => /^[\0-\x7f]*$/.test(text)
 
-/** A character for each byte: beyond ASCII the lone surrogate that stands for it. */
+/** One character for each byte. A byte that is not ASCII becomes a lone surrogate. */
 const escapedBytes = (bytes: Buffer): string => decodeByTable(bytes, ESCAPED)
 
 const ESCAPED = Uint16Array.from({ length: 256 }, (_none, byte) =>
   byte < 0x80 ? byte : 0xdc00 + byte,
 )
 
-/** Characters beyond ASCII as references; those that stand for bytes stay. */
+/** Writes characters that are not ASCII as references. Surrogates that stand for bytes stay. */
 export const withReferences = (html: string): string =>
   html.replaceAll(/[^\0-\x7f\udc80-\udcff]/gu, (one) => `&#${one.codePointAt(0)!};`)

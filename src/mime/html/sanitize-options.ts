@@ -1,12 +1,12 @@
-/** What is kept of HTML that is cleaned. */
+/** What `sanitizeHtml` keeps. */
 export interface SanitizeOptions {
-  /** @default false: `form` and `formaction` are taken out; fields stay */
+  /** @default false: `form` and `formaction` are removed, and fields stay */
   readonly keepForms?: boolean | undefined
-  /** @default false: `link` to a style sheet is taken out */
+  /** @default false: `link` to a style sheet is removed */
   readonly keepStylesheets?: boolean | undefined
   /**
-   * `false`: nothing is loaded when it is shown, so no picture, film, sound or font from elsewhere; those
-   * that come with the mail (`cid:`, `data:`) stay, and so do links. @default true
+   * `false`: the HTML loads nothing from elsewhere when it is shown: no picture, film, sound or font. Those that come
+   * with the mail (`cid:`, `data:`) stay, and so do links. @default true
    */
   readonly keepRemote?: boolean | undefined
 }

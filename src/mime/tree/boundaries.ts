@@ -1,4 +1,4 @@
-/** Boundaries that programs read in a Content-Type, as they stand in the lines of a message. */
+/** Reads the boundaries that programs find in a Content-Type, as they stand in the lines of a message. */
 import { encodeText } from '../../protocol/text.ts'
 import { fieldAt, LONGEST_FIELD } from '../fields/content-field.ts'
 import { isMediaType } from '../fields/media-type.ts'
@@ -6,31 +6,31 @@ import { readingsOf, withoutComments, type ParameterizedValue } from '../fields/
 import type { Span } from './span.ts'
 
 /**
- * More of a message are not tried. In real mail lines of another boundary than the usual one do not occur, and
- * each doubles the ways to divide it.
+ * The maximum of other boundaries that are tried for a message. Real mail has no lines of another boundary than the
+ * usual one, and each boundary doubles the ways to divide the message.
  */
 export const MAX_BOUNDARIES = 3
 
 /**
- * Bytes of fields that are read in all ways: each costs as much as a hundred others. Those of real mail that
- * are not written plainly have some hundred.
+ * The maximum of bytes in fields that are read in all ways. Each byte costs as much as a hundred others. In real mail,
+ * the fields that are not written plainly have some hundred bytes.
  */
 const MAX_READ = 262_144
 
 export interface Boundaries {
-  /** what most programs read; empty where there is none */
+  /** the one that most programs read; empty if there is none */
   readonly usual: string
-  /** it names several without any doubt */
+  /** the field clearly names several */
   readonly several: boolean
-  /** what only some programs read */
+  /** those that only some programs read */
   readonly others: readonly string[]
 }
 
 const NONE: Boundaries = { usual: '', several: false, others: [] }
 
-/** Those of one message. */
+/** The boundaries of one message. */
 export class BoundaryReader {
-  /** bytes of fields that may still be read in all ways; below zero where there were more */
+  /** the bytes of fields that may still be read in all ways; below zero if there were more */
   left: number = MAX_READ
   readonly #bytes: Buffer
 
@@ -38,12 +38,12 @@ export class BoundaryReader {
     this.#bytes = bytes
   }
 
-  /** Of a part that is no multipart: mailparser divides one of any type that has a boundary. */
+  /** For a part that is no multipart. mailparser divides a part of any type that has a boundary. */
   ofLeaf(field: Span): Boundaries {
     return namesBoundary(this.#text(field)) ? this.#all(field, NONE) : NONE
   }
 
-  /** @param value as the field is read otherwise */
+  /** @param value the field as it is read elsewhere */
   ofType(field: Span, value: ParameterizedValue): Boundaries {
     if (!isMediaType(value.value) || !value.value.startsWith('multipart/')) {
       return this.ofLeaf(field)
@@ -61,7 +61,7 @@ export class BoundaryReader {
     return plain ? usual : this.#all(field, usual)
   }
 
-  /** As much of it as is read. */
+  /** The start of the field, as far as it is read. */
   #text({ start, end }: Span): string {
     return this.#bytes.toString('latin1', start, Math.min(end, start + LONGEST_FIELD))
   }
@@ -83,15 +83,15 @@ export class BoundaryReader {
 /** The bytes of a text, as the lines of the message are read. */
 const line = (text: string): string => encodeText(text).toString('latin1')
 
-/** A multipart that is written so that all programs read the same parameters. */
+/** A Content-Type of a multipart in which all programs read the same parameters. */
 const PLAIN =
   /^[ \t\r\n]*multipart\/[\w.+-]+(?:[ \t]*;[ \t\r\n]*[a-z-]+=(?:"[\w'+,./:=-]*"|[\w+.-]+))*[ \t]*;?[ \t\r\n]*$/i
 
-/** Whether some program may read a parameter of that name; cheap, as nearly no part has one. */
+/** Whether some program may read a boundary. This is cheap, because hardly any part has one. */
 function namesBoundary(text: string): boolean {
   const name = /boundary/i
   if (name.test(text)) return true
-  // Line ends and comments may stand in it, for some.
+  // Some programs accept line ends and comments in the name.
   const bare = text.trimEnd()
   return /[\r\n\0(]/.test(bare) && name.test(withoutComments(bare).replaceAll(/[\r\n\0]/g, ''))
 }

@@ -1,4 +1,4 @@
-/** Whether content is what the header of its part says: charset and transfer encoding. */
+/** Checks whether content is in the charset and the transfer encoding that the header of its part names. */
 import { isAscii } from 'node:buffer'
 import { withoutVoidEscapes } from '../encodings/charset.ts'
 import { charsetInHtml } from '../html/html-charset.ts'
@@ -11,22 +11,22 @@ import {
 } from '../encodings/transfer-encoding.ts'
 
 export interface CharsetReading {
-  /** the bytes are text of the charset that is named, and no other reading is as good */
+  /** the bytes are text in the named charset, and no other reading is as good */
   readonly sure: boolean
-  /** bytes below 0x80 are ASCII there, whatever those above are */
+  /** bytes below 0x80 are ASCII, whatever the bytes above are */
   readonly ascii: boolean
-  /** nobody knows the charset by that name */
+  /** the name of the charset is unknown */
   readonly nameless?: true
 }
 
 const SURE: CharsetReading = { sure: true, ascii: true }
 const OPAQUE: CharsetReading = { sure: false, ascii: false }
 
-/** Escape sequences of ISO 2022, its shifts, and what stands between the letters of UTF-16. */
+/** Escape sequences of ISO 2022, its shifts, and the NUL between the letters of UTF-16. */
 // oxlint-disable-next-line eslint/no-control-regex -- bytes
 const SHIFTS = /\x1b[$%&(-/]|[\0\x0e\x0f]/
 
-/** Pages of DOS, which the Encoding Standard has not: a character for each byte. */
+/** Code pages of DOS that the Encoding Standard lacks. They have a character for each byte. */
 const DOS = /^(?:cp|ibm|oem)-?(?:437|737|775|850|852|855|857|858|86[0-5]|869)$/
 
 const ASCII_NAMES: ReadonlySet<string> = new Set(['', 'us-ascii', 'ascii', 'ansi_x3.4-1968'])
@@ -39,7 +39,7 @@ export function readingOfCharset(
 ): CharsetReading {
   const html = type === 'text/html'
   const shifted = SHIFTS.test(bytes.toString('latin1'))
-  // In HTML a mark counts more than all that is said (Encoding Standard, decode).
+  // In HTML a byte order mark overrides every declaration (Encoding Standard, decode).
   const mark = bytes.toString('latin1', 0, 2)
   if (html && (mark === '\xff\xfe' || mark === '\xfe\xff')) return OPAQUE
   const name = (label ?? charsetInHtml(type, bytes) ?? '').trim().toLowerCase()
@@ -48,9 +48,9 @@ export function readingOfCharset(
   if (DOS.test(name)) return SURE
   const decoder = decoderOf(name)
   if (decoder === undefined) {
-    // In these ASCII bytes are not ASCII text.
+    // In these charsets, ASCII bytes are not ASCII text.
     if (ownCodeOf(name) !== undefined) return OPAQUE
-    // What is ASCII is that under every other name; what is not, nobody knows.
+    // Under every other name, ASCII is ASCII. The meaning of other bytes is unknown.
     return { sure: plain && !shifted && !bytes.includes('~{'), ascii: !shifted, nameless: true }
   }
   switch (decoder.encoding) {
@@ -79,14 +79,14 @@ function decoderOf(name: string): Decoder | undefined {
 function decodes(decoder: Decoder, bytes: Buffer): boolean {
   try {
     const text = decoder.decode(bytes)
-    // ICU has characters of private use for what a charset has not.
+    // ICU uses private use characters for bytes that a charset lacks.
     return decoder.encoding.startsWith('utf-') || !/[\ufffd\ue000-\uf8ff]/.test(text)
   } catch {
     return false
   }
 }
 
-/** What a body should be that a transfer encoding is said of (RFC 2045, section 6.7 and 6.8). */
+/** Whether a body is in the transfer encoding that its header names (RFC 2045, section 6.7 and 6.8). */
 export function isEncodedAs(raw: Buffer, encoding: TransferEncoding): boolean {
   if (isIdentity(encoding)) return true
   if (encoding === 'base64') return isBase64(raw)
@@ -94,7 +94,7 @@ export function isEncodedAs(raw: Buffer, encoding: TransferEncoding): boolean {
   return !/=(?![0-9A-Fa-f]{2}|[ \t]*(?:\r?\n|$))/.test(text)
 }
 
-/** Digits, padding behind them, and blanks anywhere. Padding may be missing; where there is some it is right. */
+/** Digits, padding after them, and spaces anywhere. Padding may be missing, but it must not be wrong. */
 function isBase64(raw: Buffer): boolean {
   let digits = 0
   let padding = 0
@@ -127,17 +127,17 @@ export function readingOfPart(
   return { ...usual, sure: false, ascii: readings.every(({ ascii }) => ascii) }
 }
 
-/** What is known of a part when this is asked. */
+/** The facts of a part that this needs. */
 export interface ContentOfPart {
   readonly type: string
   readonly isMultipart: boolean
   readonly charset: string | undefined
-  /** all that are named */
+  /** every charset that the header names */
   readonly charsets: readonly string[]
   readonly encoding: TransferEncoding
   readonly raw: Buffer
   bytes(): Buffer
-  /** what stands in its fields of such a name */
+  /** everything after the colon of each field with that name */
   fields(name: 'Content-Transfer-Encoding'): readonly Buffer[]
 }
 

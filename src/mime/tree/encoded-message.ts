@@ -9,7 +9,7 @@ import {
 import type { TreeContext } from './tree-context.ts'
 import type { Turns } from '../turns.ts'
 
-/** A message in a part that says it is encoded: a tree over bytes of its own. */
+/** The message in an encoded part. It is a tree over bytes of its own. */
 export interface EncodedMessage {
   readonly bytes: Buffer
   readonly root: PartSpan
@@ -21,7 +21,7 @@ interface Holder {
   readonly depth: number
 }
 
-/** What the tree around it has left. */
+/** The rest of the limits of the tree around it. */
 const limitsIn = ({ depth }: Holder, { limits }: TreeContext): MimeLimits => ({
   ...limits,
   depth: limits.depth - depth - 1,
@@ -32,7 +32,7 @@ export function readEncoded(part: Holder, tree: TreeContext): EncodedMessage {
   return { bytes, root: parseStructure(bytes, limitsIn(part, tree), tree.reading).root }
 }
 
-/** The same, in turns with all else the process does. */
+/** The same, in turns with other work of the process. */
 export async function readEncodedInTurns(
   part: Holder,
   tree: TreeContext,

@@ -1,13 +1,13 @@
 const LF = 0x0a
 const CR = 0x0d
 
-/** The body of a multipart, as it is to be written. What was there goes out as the same bytes. */
+/** The body of a multipart to write. Everything that was there is written as the same bytes. */
 export interface MultipartBody {
   readonly preamble: Buffer
   readonly entries: readonly MultipartEntry[]
-  /** the delimiter at the end; undefined if there was none */
+  /** the closing delimiter; undefined if there was none */
   readonly closing: Buffer | undefined
-  /** behind that delimiter */
+  /** everything after that delimiter */
   readonly epilogue: Buffer
   readonly boundary: string
   readonly eol: string
@@ -18,7 +18,7 @@ export interface MultipartEntry {
   /** undefined above a new part */
   readonly delimiter: Buffer | undefined
   pieces(): Iterable<Buffer>
-  /** no line end can be lost behind it: {@link MultipartWriter.delimiter} */
+  /** whether no line end can be lost after it: see {@link MultipartWriter.delimiter} */
   endsBare(): boolean
 }
 
@@ -40,7 +40,7 @@ export function* multipartPieces(body: MultipartBody): Generator<Buffer> {
     yield* writer.delimiter(closing, above === undefined || above.endsBare())
     yield body.epilogue
   } else if (above?.delimiter === undefined) {
-    // A new part at the end would have no end.
+    // A new last part needs a delimiter to end it.
     yield Buffer.from(`${writer.lineEnd}--${boundary}--${eol}`, 'latin1')
   }
 }
@@ -58,14 +58,14 @@ class MultipartWriter {
     this.#boundary = boundary
   }
 
-  /** What ends a line here. A CR that belongs to the content must not become a part of it. */
+  /** The line end to write here. A CR that belongs to the content must not become part of it. */
   get lineEnd(): string {
     return this.#last === CR ? '\r\n' : this.#eol
   }
 
   *text(bytes: Buffer): Generator<Buffer> {
     if (bytes.length === 0) return
-    // A delimiter that was cut off at the end of the message.
+    // The message may have ended inside a delimiter.
     if (this.#last !== LF && this.#afterDelimiter) yield Buffer.from(this.#eol)
     this.#last = bytes.at(-1)
     this.#afterDelimiter = false
@@ -73,8 +73,8 @@ class MultipartWriter {
   }
 
   /**
-   * @param given one that was there; else it is a new one
-   * @param bare whether nothing stands above it that could lose its line end to it
+   * @param given the delimiter that was there; otherwise a new one is written
+   * @param bare whether nothing above it could lose its line end to it
    */
   *delimiter(given: Buffer | undefined, bare: boolean): Generator<Buffer> {
     if (given === undefined) {

@@ -14,20 +14,20 @@ import {
   type TransferEncoding,
 } from '../encodings/transfer-encoding.ts'
 
-/** A part that is to be made: its content, and what its header is to say. */
+/** The content of a new part, and what its header says. */
 export interface NewPart {
-  /** text, written as UTF-8; or bytes */
+  /** text, which is written as UTF-8, or bytes */
   readonly content: string | Uint8Array
   /** @default `text/plain` for text, `application/octet-stream` for bytes */
   readonly type?: string | undefined
   /** other parameters of the Content-Type */
   readonly parameters?: Readonly<Record<string, string>> | undefined
   readonly filename?: string | undefined
-  /** @default `attachment` where there is a file name, else none */
+  /** @default `attachment` if there is a file name, otherwise none */
   readonly disposition?: 'inline' | 'attachment' | undefined
-  /** @default the least that carries the content */
+  /** @default the simplest that can carry the content */
   readonly encoding?: TransferEncoding | undefined
-  /** further fields */
+  /** more fields */
   readonly headers?: Readonly<Record<string, string>> | undefined
 }
 
@@ -36,7 +36,7 @@ export interface BuiltPart {
   readonly body: Buffer
 }
 
-/** Header and body of a new part, in lines ended by `eol`. @throws UsageError */
+/** The header and the body of a new part, with `eol` at the end of each line. @throws UsageError */
 export function buildPart(part: NewPart, eol: string): BuiltPart {
   const { content } = part
   const text = typeof content === 'string'
@@ -47,7 +47,7 @@ export function buildPart(part: NewPart, eol: string): BuiltPart {
       `${JSON.stringify(part.type)} is not a media type such as text/plain`,
     )
   }
-  // Only in lines a line end is one; in other content it is a byte like others.
+  // Only content with lines has line ends. In other content these are ordinary bytes.
   const lines = hasLines(type)
   const given = encodeText(text && lines ? content.replaceAll(/\r?\n/g, eol) : content)
   const bytes = contentBytes(given, type, eol)
@@ -70,7 +70,7 @@ export function buildPart(part: NewPart, eol: string): BuiltPart {
     if (option !== undefined && (option !== 'disposition' || disposition !== undefined)) {
       throw new UsageError(
         'INVALID_OPTION',
-        `headers: ${name} would stand there twice; a new part gets it from the option ${option}`,
+        `headers: ${name} would be there twice; set it with the option ${option}`,
       )
     }
     headers.append(name, value)
@@ -78,14 +78,14 @@ export function buildPart(part: NewPart, eol: string): BuiltPart {
   return { headers: headers.toBytes(), body: encodeTransfer(bytes, encoding, eol, lines) }
 }
 
-/** Fields of a new part that are made of its options. */
+/** Fields of a new part that come from its options. */
 const OPTIONS: ReadonlyMap<string, string> = new Map([
   ['content-type', 'type'],
   ['content-transfer-encoding', 'encoding'],
   ['content-disposition', 'disposition'],
 ])
 
-/** @throws UsageError INVALID_OPTION for one that does not carry the content */
+/** @throws UsageError INVALID_OPTION for an encoding that cannot carry the content */
 function encodingOf(
   bytes: Buffer,
   type: string,
@@ -102,7 +102,7 @@ function encodingOf(
   if ((asked === '7bit' || asked === '8bit') && !fits(bytes, asked, eol)) {
     throw new UsageError(
       'INVALID_OPTION',
-      `${asked} cannot carry this content: it takes ${asked === '7bit' ? 'ASCII in ' : ''}lines of 998 bytes at most, ended by ${eol === '\n' ? 'LF' : 'CRLF'}; without an encoding the least that carries it is taken`,
+      `${asked} cannot carry this content: it takes ${asked === '7bit' ? 'ASCII in ' : ''}lines of at most 998 bytes that end with ${eol === '\n' ? 'LF' : 'CRLF'}; leave out the encoding, and the simplest one that can carry it is used`,
     )
   }
   if (asked !== undefined) return asked
@@ -111,13 +111,13 @@ function encodingOf(
   return plainEncoding(bytes)!
 }
 
-/** Bytes as they stand in a part of a type. */
+/** The bytes as they stand in a part of that type. */
 export const contentBytes = (content: Uint8Array, type: string, eol: string): Buffer =>
   mustNotBeEncoded(type) ? withLines(content, eol) : Buffer.from(content)
 
 /**
- * What must not be encoded, and is on its way in lines: a LF alone is none there (RFC 2045, section 2.7), and
- * a mail server makes CRLF of it.
+ * Content that must not be encoded travels in lines. A bare LF is not a line end there (RFC 2045, section 2.7), and a
+ * mail server makes CRLF of it.
  */
 function withLines(content: Uint8Array, eol: string): Buffer {
   const bytes = Buffer.from(content)
@@ -130,9 +130,9 @@ const safeName = (name: string): string =>
   // oxlint-disable-next-line eslint/no-control-regex -- they are what is taken out
   name.replaceAll(/[\0-\x1f\x7f]+/g, ' ').replaceAll(/[/\\]+/g, '_')
 
-/** A boundary that no line of the content can be mistaken for. */
+/** A boundary that does not occur in the content. */
 export function newBoundary(...contents: readonly Buffer[]): string {
-  // Most filters make none, and the module is large.
+  // Most filters need no boundary, and the module is large.
   const { randomBytes } = process.getBuiltinModule('node:crypto')
   for (;;) {
     const boundary = `----=_${randomBytes(18).toString('hex')}`
@@ -159,7 +159,7 @@ interface Wrapped {
 }
 
 export interface Wrapping {
-  /** what its Content-Type is, folded with LF */
+  /** the Content-Type of the multipart, folded with LF */
   readonly field: string
   readonly encoding: TransferEncoding
   readonly bytes: Buffer
@@ -167,7 +167,7 @@ export interface Wrapping {
 
 /** A multipart around a part, with no field but its Content-Type. */
 export function wrapping(type: string, part: Wrapped, eol: string): Wrapping {
-  // In a digest what has no type is a message; elsewhere it is text.
+  // A part without a type is a message in a digest, and text elsewhere.
   const untyped = type.toLowerCase() === 'multipart/digest' ? 'message/rfc822' : 'text/plain'
   const moved =
     part.headers.has('Content-Type') || part.type === untyped
@@ -182,7 +182,7 @@ export function wrapping(type: string, part: Wrapped, eol: string): Wrapping {
     inner,
     Buffer.from(`${inner.at(-1) === 0x0d ? '\r\n' : eol}--${boundary}--${eol}`),
   ])
-  // What is in it stays as it is labelled; a multipart has to say at least as much.
+  // The part keeps its label. The label of the multipart must be at least as wide.
   const label = isIdentity(part.encoding) ? part.encoding : '7bit'
   return { field, encoding: label === '7bit' && !isAscii(inner) ? '8bit' : label, bytes }
 }

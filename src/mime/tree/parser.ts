@@ -87,7 +87,7 @@ const MAX_FIELDS = 100
 const STEP_BYTES = 131_072
 const STEP_PARTS = 100
 
-/** More are not told of one message. */
+/** The maximum of problems that are reported for one message. */
 const MAX_PROBLEMS = 1_000
 
 const LF = 0x0a
@@ -186,7 +186,7 @@ class Parser {
     const again = last?.code === code && last.offset === start
     if (again) return
     if (this.#problems.length >= MAX_PROBLEMS) {
-      // Each code is told once in any case: other readings, and what was not looked at, hang on it.
+      // Each code is reported at least once. Other readings, and findings about what was not read, depend on it.
       if (this.#codes.has(code)) return
       const codes = this.#problems.map((one) => one.code)
       this.#problems.splice(
@@ -213,7 +213,7 @@ class Parser {
     return feed === -1 ? this.#bytes.length : feed + 1
   }
 
-  /** A line that is a delimiter of an open boundary; blanks and CR behind it do not count. */
+  /** The delimiter of an open boundary in a line. Spaces, tabs and CR at the end of the line do not count. */
   #delimiterAt(line: number, lineEnd: number): Found | undefined {
     const bytes = this.#bytes
     let end = lineEnd
@@ -305,8 +305,8 @@ class Parser {
     }
     const known = transferEncoding(encoding)
     if (known !== undefined && !isIdentity(known)) {
-      // A message that is encoded is a tree of its own. Those who say so of a multipart are wrong: no
-      // mail program decodes it, and the delimiters are there.
+      // An encoded message is a tree of its own. A multipart is not encoded, whatever its header says: no mail
+      // program decodes it, and the delimiters are there.
       if (!multipart) return 'leaf'
       this.#problem('ENCODED_MULTIPART', part)
     }
@@ -361,7 +361,7 @@ class Parser {
             return end(at, at)
         }
         field = undefined
-        // Names are told by their length before they are read.
+        // The length of a name decides first, before its bytes are compared.
         const size = name - start
         if (size === 12 && isName(bytes, start, name, 'content-type')) field = 'types'
         else if (size === 25 && isName(bytes, start, name, 'content-transfer-encoding')) {

@@ -8,22 +8,22 @@ import {
 } from '../encodings/transfer-encoding.ts'
 import { Turns } from '../turns.ts'
 
-/** What a part holds, as its header says. */
+/** The content of a part, decoded as its header says. */
 export abstract class PartContent extends PartFacts {
   /** The body as it stands in the message. */
   abstract get raw(): Buffer
 
-  /** The content, its transfer encoding undone. Of a multipart the body as it stands. */
+  /** The content without its transfer encoding. For a multipart, this is the body as it stands. */
   bytes(): Buffer {
     return this.isMultipart ? this.raw : decodeTransfer(this.raw, this.encoding)
   }
 
-  /** The content in pieces of 64 KiB at most. */
+  /** The content in pieces of at most 64 KiB. */
   *stream(): Generator<Buffer> {
     yield* decodeTransferInPieces(this.raw, this.isMultipart ? '7bit' : this.encoding)
   }
 
-  /** The content as text. A charset nobody knows is read as UTF-8, or as Latin-1 where it is none. */
+  /** The content as text. Text in an unknown charset is read as UTF-8, or as Latin-1 if it is not UTF-8. */
   async text(): Promise<string> {
     const encoding = this.isMultipart ? '7bit' : this.encoding
     const bytes = await decodeTransferInTurns(this.raw, encoding, new Turns())

@@ -94,7 +94,7 @@ function labelAround<Part extends TreePart>(node: PartNode<Part>): void {
   setVersion(node)
 }
 
-function setParameter<Part extends TreePart>(part: Part, name: string, text: string): void {
+function setParameter(part: TreePart, name: string, text: string): void {
   const [field] = part.fields('Content-Type')
   // A parameter added to a field that cannot be read would be no parameter.
   const isSure = field !== undefined && part.describing()[0]?.strict.sure === true

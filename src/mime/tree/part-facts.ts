@@ -18,20 +18,20 @@ export function fieldSpans(fields: ContentFields, name: ContentFieldName): reado
 /** What the header of a part says about its content. */
 export abstract class PartFacts {
   abstract readonly headers: PartHeaders
-  /** where the header does not tell */
+  /** the type if the header does not say it */
   protected abstract readonly defaultType: string
-  /** which of several fields count */
+  /** which field counts if there are several */
   protected abstract readonly reading: Reading
 
-  /** In lower case. `text/plain`, or in a digest `message/rfc822`, where nothing can be read. */
+  /** The media type in lower case. If it cannot be read, `text/plain`, or `message/rfc822` in a digest. */
   get type(): string {
     const value = this.#contentType?.value
     return value !== undefined && isMediaType(value) ? value : this.defaultType
   }
 
   /**
-   * All that some program takes for the type: programs disagree which of several fields Content-Type
-   * counts, and what one says that is none.
+   * Every type that some program reads. Programs disagree on which of several Content-Type fields counts, and on
+   * the meaning of one that is not valid.
    */
   get types(): string[] {
     const all = this.contentFields('Content-Type').map(
@@ -40,7 +40,7 @@ export abstract class PartFacts {
     return [...new Set([this.type, ...all.filter((type) => type !== '')])]
   }
 
-  /** What of its header could not be read for sure. */
+  /** What could not be read for sure in the header. */
   get guesses(): readonly Guess[] {
     const guesses: Guess[] = []
     if (this.typeIsGuess) guesses.push('type')
@@ -54,7 +54,7 @@ export abstract class PartFacts {
     return fields.some(({ isCut, strict }) => isCut || !strict.sure || strict.value !== value)
   }
 
-  /** The field that counts: of several the one that says what the type is. */
+  /** The Content-Type that counts. If there are several, the reading decides. */
   get #contentType(): ParameterizedValue | undefined {
     const field = this.contentFields('Content-Type').at(
       this.reading.contentType === 'first' ? 0 : -1,
@@ -65,17 +65,17 @@ export abstract class PartFacts {
       : field.lenient
   }
 
-  /** For the library: everything after the colon, of each field of a name that describes content. */
+  /** For the library: everything after the colon, of each field with that name. */
   fields(name: ContentFieldName): Buffer[] {
     return this.headers.raw(name)
   }
 
-  /** Likewise, as they are read. */
+  /** The same fields, parsed. */
   protected contentFields(name: ContentFieldName): ContentField[] {
     return this.fields(name).map((raw) => new ContentField(raw))
   }
 
-  /** For the library: its fields Content-Type and Content-Disposition. */
+  /** For the library: the Content-Type and Content-Disposition fields. */
   describing(): readonly ContentField[] {
     return [...this.contentFields('Content-Type'), ...this.contentFields('Content-Disposition')]
   }
@@ -90,18 +90,18 @@ export abstract class PartFacts {
     return value === undefined ? undefined : parameterOf(value, name.toLowerCase())
   }
 
-  /** In lower case; undefined where none is named. */
+  /** The charset in lower case, or undefined if the header names none. */
   get charset(): string | undefined {
     return this.parameter('charset')?.trim().toLowerCase() || undefined
   }
 
-  /** For the library: every charset that it names, each once; {@link charset} is one of them. */
+  /** For the library: every charset that the header names, each once. {@link charset} is one of them. */
   get charsets(): readonly string[] {
     const named = new Map<string, string>()
     for (const { strict, lenient } of this.contentFields('Content-Type')) {
       for (const value of valuesOf(strict.sure ? strict : lenient, 'charset')) {
         const label = value.trim().toLowerCase()
-        // `utf8` is said for `utf-8`.
+        // Some programs write `utf8` for `utf-8`.
         const key = label.replaceAll(/[-_]/g, '')
         if (key !== '' && !named.has(key)) named.set(key, label)
       }
@@ -110,7 +110,7 @@ export abstract class PartFacts {
   }
 
   /**
-   * `attachment`, `inline` or another word in lower case; undefined where none is said. What is neither
+   * `attachment`, `inline` or another word, in lower case. It is undefined if the header has none. Another word
    * counts as `attachment` (RFC 2183, section 2.8).
    */
   get disposition(): string | undefined {
@@ -118,7 +118,7 @@ export abstract class PartFacts {
     return /[^\s"'<>;,:=]+/.exec(value)?.[0]
   }
 
-  /** The name most programs show for it, decoded. For what is to be kept out, see {@link filenames}. */
+  /** The file name that most programs show, decoded. To block files, check {@link filenames}. */
   get filename(): string | undefined {
     const disposition = this.#contentDisposition
     const type = this.#contentType
@@ -126,7 +126,7 @@ export abstract class PartFacts {
       (disposition && parameterOf(disposition, 'filename')) ||
       (type && parameterOf(type, 'name'))
     if (name) return name
-    // Most parts have none, and nothing that could be one in another reading.
+    // Most parts have no name, and nothing that another reading could take for one.
     const bare =
       (disposition?.parameters.length ?? 0) === 0 &&
       (type?.parameters.length ?? 0) === 0 &&
@@ -135,7 +135,7 @@ export abstract class PartFacts {
     return bare ? undefined : this.filenames[0]
   }
 
-  /** Every file name some program may read, the usual one first. */
+  /** Every file name that some program may read, the usual one first. */
   get filenames(): string[] {
     const names = [
       ...this.contentFields('Content-Disposition').map((field) => field.readingsOf('filename')),
@@ -144,7 +144,7 @@ export abstract class PartFacts {
     return [...new Set(names.filter((name) => name !== ''))]
   }
 
-  /** `Content-ID` without brackets. */
+  /** The `Content-ID` without angle brackets. */
   get contentId(): string | undefined {
     return this.headers
       .get('Content-ID')
@@ -152,12 +152,12 @@ export abstract class PartFacts {
       .replace(/^<(.*)>$/s, '$1')
   }
 
-  /** `7bit` where nothing is said, or something nobody knows. */
+  /** The transfer encoding. It is `7bit` if the header names none, or an unknown one. */
   get encoding(): TransferEncoding {
     const raw = this.fields('Content-Transfer-Encoding').at(
       this.reading.encoding === 'first' ? 0 : -1,
     )
-    // As the parser reads it: no encoded words.
+    // Encoded words are not decoded; the parser does not decode them either.
     return transferEncoding(raw?.toString('latin1') ?? '') ?? '7bit'
   }
 
@@ -165,14 +165,14 @@ export abstract class PartFacts {
     return this.type.startsWith('multipart/')
   }
 
-  /** Programs show it as a file, or some do: it has a name, is marked so, or is of no type of text. */
+  /** Whether some programs show it as a file: it has a file name, is marked as one, or its type is not text. */
   get isAttachment(): boolean {
     if (this.isMultipart) return false
     const marked = this.contentFields('Content-Disposition').some(
       ({ isCut, strict: { value } }) => isCut || (value !== '' && value !== 'inline'),
     )
     if (marked || this.filename !== undefined) return true
-    // The message itself, and one in another, is no file.
+    // The message itself is not a file, and neither is a message that is shown in another one.
     return this.types.some(
       (type) =>
         !type.startsWith('text/') &&

@@ -1,45 +1,46 @@
-/** What is wrong with a message. Mail programs disagree on what such a message means. */
+/** Problems of a message. Mail programs disagree on what a message with such a problem means. */
 export const MIME_PROBLEMS = {
-  NO_BOUNDARY: 'a multipart without a boundary: it is one piece',
-  NO_DELIMITER: 'a multipart in which its boundary never comes: it is one piece',
-  NOT_CLOSED: 'a multipart whose last boundary is missing',
-  TEXT_AFTER_CLOSE: 'a boundary that comes again after the one that ends its multipart',
-  NO_EMPTY_LINE: 'a header that is not ended by an empty line',
-  NOT_A_FIELD: 'a line in a header that is no field',
-  BARE_CR: 'a CR without LF in a header, or before `--`: some programs end a line there',
-  BAD_CONTENT_TYPE: 'a Content-Type that is none: it counts as text/plain',
-  SEVERAL_TYPES: 'several fields Content-Type in one header',
-  SEVERAL_ENCODINGS: 'several fields Content-Transfer-Encoding in one header',
+  NO_BOUNDARY: 'a multipart has no boundary: it is read as one piece',
+  NO_DELIMITER: 'the boundary of a multipart does not occur in it: it is read as one piece',
+  NOT_CLOSED: 'the closing delimiter of a multipart is missing',
+  TEXT_AFTER_CLOSE: 'the boundary of a multipart occurs again after its closing delimiter',
+  NO_EMPTY_LINE: 'no empty line ends a header',
+  NOT_A_FIELD: 'a line in a header is not a field',
+  BARE_CR:
+    'a header has a CR without LF, or one is before `--`: some programs end a line there',
+  BAD_CONTENT_TYPE: 'a Content-Type is not valid: the part counts as text/plain',
+  SEVERAL_TYPES: 'a header has several Content-Type fields',
+  SEVERAL_ENCODINGS: 'a header has several Content-Transfer-Encoding fields',
   SEVERAL_BOUNDARIES:
-    'a Content-Type with several boundaries, or with one that programs read differently: lines of both came',
+    'a Content-Type has several boundaries, or one that programs read differently: the part has lines of both',
   BOUNDARY_OF_LEAF:
-    'a boundary in the Content-Type of a part that is no multipart: lines of it are in the content',
-  UNKNOWN_ENCODING: 'a Content-Transfer-Encoding that nobody knows',
-  ENCODED_MULTIPART: 'a multipart with a Content-Transfer-Encoding, which is not allowed',
-  TOO_DEEP: 'parts in parts beyond limits.depth: what is deeper is one piece',
-  TOO_MANY_PARTS: 'more parts than limits.parts: the rest belongs to the last one',
+    'the Content-Type of a part that is not a multipart has a boundary: the content has lines of it',
+  UNKNOWN_ENCODING: 'a Content-Transfer-Encoding is unknown',
+  ENCODED_MULTIPART: 'a multipart has a Content-Transfer-Encoding, which is not allowed',
+  TOO_DEEP: 'parts are nested deeper than limits.depth: what is deeper is read as one piece',
+  TOO_MANY_PARTS: 'there are more parts than limits.parts: the rest belongs to the last one',
   TOO_MANY_BOUNDARIES:
-    'more boundaries that only some programs read than are tried: they may divide the message otherwise',
+    'there are more boundaries that only some programs read than are tried: they may divide the message in another way',
   TOO_MANY_FIELDS:
-    'more than 100 fields of one name that describes content: of those above, only the last is read',
+    'a header has more than 100 fields of one name that describes content: of those above the limit, only the last is read',
   FIELD_TOO_LONG:
-    'a Content-Type or Content-Disposition of more than 16 KiB: no more of it is read',
-  HEADER_TOO_LARGE: 'a header of more than limits.headerBytes: the rest counts as content',
+    'a Content-Type or Content-Disposition is larger than 16 KiB: only that much of it is read',
+  HEADER_TOO_LARGE: 'a header is larger than limits.headerBytes: the rest counts as content',
 } as const
 
 export type MimeProblemCode = keyof typeof MIME_PROBLEMS
 
 export interface MimeProblem {
   readonly code: MimeProblemCode
-  /** where the part begins that has it, in the bytes that were parsed */
+  /** where the part with the problem begins, in the bytes that were parsed */
   readonly offset: number
 }
 
-/** Bounds of a tree; what goes beyond is kept as it is and not looked into. */
+/** The limits of a tree. Anything above them is kept as it is, but not parsed. */
 export interface MimeLimits {
-  /** parts in parts, the message itself being the first; 1,000 at most. @default 100 */
+  /** nested parts; the message itself is the first. The maximum is 1,000. @default 100 */
   readonly depth: number
-  /** parts in all. @default 10,000 */
+  /** all parts of the message. @default 10,000 */
   readonly parts: number
   /** bytes of the header of one part. @default 1 MiB */
   readonly headerBytes: number

@@ -1,6 +1,6 @@
 import { extensionOf } from '../attachments/file-names.ts'
 
-/** Parts whose content others have sealed: a change breaks the signature, or cannot be made at all. */
+/** How a part is sealed. A change breaks a signature, and makes encrypted content unreadable. */
 export type Protection = 'signed' | 'encrypted'
 
 /**
@@ -28,7 +28,7 @@ const TYPES: ReadonlyMap<string, Protection> = new Map([
   ['text/x-pgp', 'encrypted'],
 ])
 
-/** By a parameter of the S/MIME types; what is not here is encrypted (RFC 8551, section 3.2.2). */
+/** By a parameter of the S/MIME types. With other values the content is encrypted (RFC 8551, section 3.2.2). */
 const SMIME_TYPES: ReadonlyMap<string, Protection> = new Map([
   ['signed-data', 'signed'],
   ['signed-receipt', 'signed'],
@@ -41,7 +41,7 @@ const SIGNED_BY_PARAMETER: readonly (readonly [name: string, value: RegExp])[] =
   ['encapsulatedcontent', /^signed-?data$/],
 ]
 
-/** By the extension of a name, where the type tells nothing (RFC 8551, section 3.9; RFC 3156; RFC 4880 usage). */
+/** By the extension of a name, if the type says nothing (RFC 8551, section 3.9; RFC 3156; RFC 4880 usage). */
 const EXTENSIONS: ReadonlyMap<string, Protection> = new Map([
   ['p7m', 'encrypted'],
   ['p7z', 'encrypted'],
@@ -50,7 +50,7 @@ const EXTENSIONS: ReadonlyMap<string, Protection> = new Map([
   ['rpmsg', 'encrypted'],
 ])
 
-/** Types of those who do not know what a file is. */
+/** Types that say nothing about a file. */
 const NO_TYPE: ReadonlySet<string> = new Set([
   'application/octet-stream',
   'application/x-octet-stream',
@@ -77,7 +77,7 @@ const ARMOURS: readonly (readonly [start: string, Protection])[] = [
   ['-----BEGIN AGE ENCRYPTED FILE-----', 'encrypted'],
 ]
 
-/** What is asked of a part. */
+/** The facts of a part that show whether it is sealed. */
 export interface Sealable {
   readonly type: string
   readonly types: readonly string[]
@@ -106,7 +106,7 @@ export function protectionOf(part: Sealable, body: () => Buffer): Protection | u
 
 function armourIn(bytes: Buffer): Protection | undefined {
   for (let at = bytes.indexOf(BEGIN); at !== -1; at = bytes.indexOf(BEGIN, at + 1)) {
-    // One in a line that is quoted (`> -----BEGIN`) is none.
+    // In a quoted line (`> -----BEGIN`) it does not count.
     if (at > 0 && bytes[at - 1] !== 0x0a) continue
     const line = bytes.toString('latin1', at, at + 40)
     const found = ARMOURS.find(([start]) => line.startsWith(start))

@@ -1,32 +1,32 @@
-/** Where something lies in the bytes that were parsed: `[start, end)`. */
+/** A range of the bytes that were parsed: `[start, end)`. */
 export interface Span {
   readonly start: number
   readonly end: number
 }
 
-/** The fields of a header that describe content, everything after the colon; of some there are several. */
+/** The fields of a header that describe content, without name and colon. A header can have several of a name. */
 export interface ContentFields {
   readonly types: readonly Span[]
   readonly encodings: readonly Span[]
   readonly dispositions: readonly Span[]
 }
 
-/** What the header of a part says about its content, as far as the parser needs it. */
+/** The facts of a header about the content that the parser needs. */
 export interface ContentFacts {
-  /** in lower case; the default where nothing can be read */
+  /** in lower case; the default if it cannot be read */
   readonly type: string
-  /** empty where there is none */
+  /** empty if there is none */
   readonly boundary: string
-  /** in lower case; empty where there is none */
+  /** in lower case; empty if there is none */
   readonly encoding: string
-  /** lines came that other programs divide it by: of another boundary, or of one in a part of another type */
+  /** other programs divide the part by lines in it: those of another boundary, or of one in a part of another type */
   readonly divided?: true
 }
 
 /**
- * A part as offsets. Every byte of it belongs to one place: the header `[start, headerEnd)`, the empty
- * line `[headerEnd, bodyStart)`, the body `[bodyStart, end)`; the body of a multipart is what comes
- * before its first delimiter, delimiters and parts in turn, and what comes after the last.
+ * A part as offsets. Each byte belongs to one place: the header `[start, headerEnd)`, the empty line
+ * `[headerEnd, bodyStart)`, or the body `[bodyStart, end)`. The body of a multipart is the preamble, delimiters and
+ * parts in turn, and the epilogue.
  */
 export interface PartSpan {
   readonly start: number
@@ -35,10 +35,10 @@ export interface PartSpan {
   end: number
   facts: ContentFacts
   fields: ContentFields
-  /** of a multipart that was looked into: the line before each child, with the line end above it */
+  /** the line before each child, with the line end above it; only in a multipart that was parsed */
   delimiters: Span[] | undefined
-  /** the delimiter that ends it, if it came */
+  /** the closing delimiter, if there is one */
   closing: Span | undefined
-  /** parts of a multipart; or the one message that is attached */
+  /** the parts of a multipart, or the attached message */
   children: PartSpan[]
 }

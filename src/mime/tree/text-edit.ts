@@ -1,4 +1,4 @@
-/** Another text for a part: its bytes, and what the header has to say of them. */
+/** A new text for a part: its bytes, and what the header has to say about them. */
 import { UsageError } from '../../errors.ts'
 import { encodeCharset } from '../encodings/charset.ts'
 import { charsetInHtml, declaredCharset, metaCharset } from '../html/html-charset.ts'
@@ -8,7 +8,7 @@ import type { Guess } from './guesses.ts'
 import { isXmlType } from '../fields/media-type.ts'
 
 export interface EditOptions {
-  /** also where it rests on a reading that was a guess */
+  /** edit also if the new content relies on a guess */
   readonly force?: boolean
 }
 
@@ -19,13 +19,13 @@ type GuessedContent = Pick<ContentOfPart, 'type' | 'charset' | 'charsets' | 'byt
 
 export interface NewText {
   readonly bytes: Buffer
-  /** what is to be named; undefined where the header can stay */
+  /** the charset that the header has to name; undefined if the header can stay */
   readonly charset?: string
 }
 
 /**
- * In the charset the part has, or as UTF-8 where that has not all characters. What a header does not say
- * and the text is not without, it says from now on, and a meta element or an XML declaration says the same.
+ * Encodes a text in the charset of the part, or in UTF-8 if that charset lacks a character. If the header names no
+ * charset and the text needs one, the header gets it. A meta element or an XML declaration gets the same charset.
  */
 export async function newText(
   part: Pick<ContentOfPart, 'type' | 'charset' | 'charsets' | 'bytes'>,
@@ -38,7 +38,7 @@ export async function newText(
   const charset = named ?? within ?? 'us-ascii'
   const bytes = await encodeCharset(charset, lines)
   if (bytes !== undefined && (within === undefined || isAscii(lines))) {
-    // Of several the one that was written in is left.
+    // If the header names several charsets, only the one that was used stays.
     return part.charsets.length < 2 ? { bytes } : { bytes, charset }
   }
   const next = bytes === undefined ? 'utf-8' : charset
@@ -48,17 +48,17 @@ export async function newText(
 
 const isAscii = (text: string): boolean => /^[\0-\x7f]*$/.test(text)
 
-/** A text that names the charset it is written in, where it names one itself. */
+/** The text with its own declaration of the charset corrected, if it has one. */
 function withCharset(type: string, text: string, charset: string): string {
   const html = type === 'text/html'
   const declared = html || isXmlType(type) ? renamed(text, declaredCharset, charset) : text
-  // XHTML is shown as HTML, too.
+  // Some programs show XHTML as HTML.
   return html || type === 'application/xhtml+xml'
     ? renamed(declared, metaCharset, charset)
     : declared
 }
 
-/** So far the start of a text is looked through for its charset. */
+/** The declaration of a charset is looked for in so many characters at the start. */
 const LOOKED_THROUGH = 2048
 
 function renamed(text: string, find: typeof metaCharset, charset: string): string {
@@ -70,8 +70,8 @@ const LF = 0x0a
 const CR = 0x0d
 
 /**
- * Whether two texts differ in nothing but the kind of their line ends. Neither is written anew for that; and it
- * goes from the end, where a LF tells that the CRs before it mean nothing.
+ * Whether two texts are the same except for their line ends. This copies neither of them. It compares from the end,
+ * because a LF shows that the CRs before it mean nothing.
  */
 function sameText(one: string, other: string): boolean {
   if (one === other) return true
@@ -88,7 +88,7 @@ function sameText(one: string, other: string): boolean {
   return at === to
 }
 
-/** Before a character or a line end: of several CRs before a LF one belongs to it, the others mean nothing. */
+/** The offset before a character or a line end. If there are several CRs before a LF, only one belongs to it. */
 function beforeUnit(text: string, end: number): number {
   let at = end - 1
   if (text.charCodeAt(at) === LF) while (text.charCodeAt(at - 1) === CR) at--
@@ -96,14 +96,14 @@ function beforeUnit(text: string, end: number): number {
 }
 
 function withLineEnds(text: string, eol: string): string {
-  // Most are so already, and an object for each of millions of lines takes long.
+  // Most texts are right already, and an object for each of millions of lines takes long.
   if (hasLineEnds(text, eol)) return text
   return text.replaceAll(/\r+\n?|\n/g, (end) =>
     end.endsWith('\n') ? eol : eol.repeat(end.length),
   )
 }
 
-/** Whether all its line ends are of that kind. */
+/** Whether all line ends are of that kind. */
 function hasLineEnds(text: string, eol: string): boolean {
   if (eol === '\n') return !text.includes('\r')
   for (let at = 0; at < text.length; at++) {
@@ -113,7 +113,7 @@ function hasLineEnds(text: string, eol: string): boolean {
   return true
 }
 
-/** The error of an edit that would rest on a guess. */
+/** The error of an edit that would rely on a guess. */
 export const guessedPart = (what: string, guesses: readonly Guess[], how: string): UsageError =>
   new UsageError(
     'GUESSED_PART',
@@ -121,8 +121,8 @@ export const guessedPart = (what: string, guesses: readonly Guess[], how: string
   )
 
 /**
- * Whether a new text is another one.
- * @throws UsageError GUESSED_PART if it rests on a reading that was a guess
+ * Whether a new text differs from the old one.
+ * @throws UsageError GUESSED_PART if it relies on a reading that was a guess
  */
 export function checkText(
   part: GuessedContent,
@@ -139,7 +139,7 @@ export function checkText(
   throw guessedPart('setText', guesses, 'force: true puts it in its place all the same')
 }
 
-/** @throws UsageError GUESSED_PART if new content rests on a transfer encoding that was a guess */
+/** @throws UsageError GUESSED_PART if new content relies on a transfer encoding that was a guess */
 export function checkContent(
   part: GuessedContent,
   after: Buffer,
@@ -151,18 +151,18 @@ export function checkContent(
   throw guessedPart('setContent', guesses, 'force: true puts it in its place all the same')
 }
 
-/** Shorter words are in every text. */
+/** Shorter words occur in every text. */
 const SHORTEST = 4
-/** No two texts begin or end so by chance. */
+/** Two texts do not share a start or an end of this length by chance. */
 const LONG = 16
-/** ASCII that begins what is not ASCII in some charsets. */
+/** ASCII bytes that start other characters in some charsets. */
 // oxlint-disable-next-line eslint/no-control-regex -- escape sequences begin with ESC
 const SHIFTS = /\x1b|~\{/
 
 /**
- * Whether a new text rests on a reading that was a guess: its start, its end, or words of it that may be
- * others are in it again. A text that has nothing of the old one replaces it, whatever that was.
- * @param ascii whether what is ASCII in the old one is sure
+ * Whether a new text relies on a reading that was a guess: it repeats the start, the end, or a word of the old text
+ * that may be wrong. A text that repeats nothing of the old one can replace it, whatever that was.
+ * @param ascii whether the ASCII characters of the old text are sure
  */
 function restsOn(before: string, after: string, ascii: boolean): boolean {
   const isUnsure = (text: string): boolean => !ascii || !isAscii(text) || SHIFTS.test(text)
@@ -170,7 +170,7 @@ function restsOn(before: string, after: string, ascii: boolean): boolean {
   const next = after.trim()
   if (old === '') return false
   for (const shared of [commonStart(old, next), commonEnd(old, next)]) {
-    // Some letters two texts have in common by chance.
+    // Two texts can have some letters in common by chance.
     const isAll = shared === old
     if ((isAll || shared.length >= LONG) && isUnsure(shared)) return true
   }

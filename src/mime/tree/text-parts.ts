@@ -1,4 +1,4 @@
-/** What is asked of a part in a tree of such. */
+/** A part, as this needs it. */
 interface Node<Part> {
   readonly type: string
   readonly isMultipart: boolean
@@ -6,7 +6,7 @@ interface Node<Part> {
   readonly children: readonly Part[]
 }
 
-/** The parts that are the text of a message, plain and HTML; not those of attached messages. */
+/** The plain and HTML text of a message, without the text of attached messages. */
 export function textPartsOf<Part extends Node<Part>>(message: Part): Part[] {
   const parts: Part[] = []
   const waiting: Part[] = [message]

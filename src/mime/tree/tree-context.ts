@@ -1,12 +1,12 @@
 import type { Reading } from './parser.ts'
 import type { MimeLimits } from './problems.ts'
 
-/** What the parts of one tree share. */
+/** Everything that the parts of one tree share. */
 export interface TreeContext {
   readonly bytes: Buffer
   readonly eol: string
   readonly limits: MimeLimits
   readonly reading: Reading
-  /** is asked before each edit, and may throw */
+  /** called before each edit; it may throw */
   readonly permit: (what: string) => void
 }
