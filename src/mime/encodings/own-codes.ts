@@ -1,6 +1,6 @@
 /**
- * Charsets in which ASCII is something else: what is markup or text in one program is none in another that does
- * not know the name.
+ * Charsets in which ASCII bytes mean something else. Markup in one program is no markup in another one that does not
+ * know the name.
  */
 
 /**
@@ -12,7 +12,7 @@
 export type OwnCode =
   'ebcdic' | 'hz' | 'iso-2022' | 'iso-2022-jp' | 'other' | 'utf-32' | 'utf-7' | 'wide'
 
-/** By the numbers that IBM and Microsoft have given them. */
+/** Charsets by the numbers that IBM and Microsoft have given them. */
 const PAGES: ReadonlyMap<number, OwnCode> = new Map([
   ...pages(
     'ebcdic',
@@ -34,7 +34,7 @@ function pages(code: OwnCode, numbers: string): [number: number, code: OwnCode][
   return numbers.split(' ').map((one) => [Number(one), code])
 }
 
-/** Names as they are said, letters and digits of them: the first that fits counts. */
+/** Patterns for the letters and digits of a name. The first that matches counts. */
 const NAMES: readonly (readonly [RegExp, OwnCode])[] = [
   [/ebcdic/, 'ebcdic'],
   [/utf7|^u7$/, 'utf-7'],
@@ -98,7 +98,7 @@ export const hasShifts = (text: string): boolean => SHIFTED.test(text)
 // oxlint-disable-next-line eslint/no-control-regex -- escape sequences begin with ESC
 const OF_JAPAN = /\x1b(?:\$(?:[@AB]|\([@-DO-Q])|\([BHIJ])/g
 
-/** Whether it is nothing but ASCII and what those escapes lead to. */
+/** Whether it is only ASCII and the text after those escapes. */
 export function isOfJapan(text: string): boolean {
   // oxlint-disable-next-line eslint/no-control-regex -- bytes
   return !/[\x0e\x0f\x1b\x80-\xff]/.test(text.replaceAll(OF_JAPAN, ''))
@@ -114,12 +114,12 @@ const RUNS: readonly (readonly RegExp[])[] = [
 const SHIFTS = /\x1b[$(-/]{1,2}[@-~]|[\x0e\x0f]|~[{}\n]/g
 // oxlint-enable eslint/no-control-regex
 
-/** A text without its shifts; what they lead to stays, as ASCII. */
+/** A text without its shifts. The text after them stays, as ASCII. */
 export const withoutShifts = (text: string): string => text.replaceAll(SHIFTS, '')
 
 /**
- * What is ASCII in a text with shifts: programs know some of them or all, and forget them at the end of a line
- * or not. What they lead to is no markup in any.
+ * The ASCII in a text with shifts. A program knows some shifts or all, and forgets them at the end of a line or not. The
+ * text after them is not markup in any program.
  */
 export function textsOutsideShifts(text: string): string[] {
   let texts = new Set([text])

@@ -34,10 +34,10 @@ export function decodeTransfer(bytes: Buffer, encoding: TransferEncoding): Buffe
   return encoding === 'quoted-printable' ? decodeQuotedPrintable(bytes) : bytes
 }
 
-/** Encoded pieces of this size are decoded at a time. */
+/** The size of encoded pieces that are decoded at once. */
 const PIECE = 65_536
 
-/** The same piece by piece, for large parts; what is yielded is no larger than 64 KiB. */
+/** The same in pieces of at most 64 KiB, for large parts. */
 export function* decodeTransferInPieces(
   bytes: Buffer,
   encoding: TransferEncoding,
@@ -49,7 +49,7 @@ export function* decodeTransferInPieces(
   for (let start = 0; start < bytes.length;) {
     let end = Math.min(start + PIECE, bytes.length)
     if (encoding === 'quoted-printable' && end < bytes.length) {
-      // A line at a time can be decoded by itself.
+      // Each line can be decoded by itself.
       const feed = bytes.lastIndexOf(LF, end - 1)
       if (feed >= start) end = feed + 1
       else {
@@ -64,10 +64,10 @@ export function* decodeTransferInPieces(
   }
 }
 
-/** Less is decoded at one go. */
+/** Smaller content is decoded at once. */
 const AT_ONCE = 262_144
 
-/** All of it, in turns with all else the process does. */
+/** All of it, in turns with other work of the process. */
 export async function decodeTransferInTurns(
   bytes: Buffer,
   encoding: TransferEncoding,
@@ -91,8 +91,8 @@ const DOT = 0x2e
 const DASH = 0x2d
 
 /**
- * Every byte that is no digit is passed over (RFC 2045, section 6.8). Padding ends a group of digits and
- * not the content: pieces may have been joined.
+ * Bytes that are not digits are ignored (RFC 2045, section 6.8). Padding ends a group of digits, but not the content,
+ * because pieces may have been joined.
  */
 function decodeBase64(bytes: Buffer): Buffer {
   const text = bytes.toString('latin1')
@@ -116,7 +116,7 @@ function decodeBase64(bytes: Buffer): Buffer {
   return out.subarray(0, size)
 }
 
-/** Every byte that is no digit taken out. */
+/** Removes every byte that is not a digit. */
 const base64Digits = (bytes: Buffer): string =>
   bytes.toString('latin1').replaceAll(/[^A-Za-z0-9+/]+/g, '')
 
@@ -185,10 +185,10 @@ function softBreak(bytes: Buffer, at: number): number {
   return bytes[i] === CR && bytes[i + 1] === LF ? i + 2 : -1
 }
 
-/** Longest line of a text without its end (RFC 5322, section 2.1.1). */
+/** The maximum length of a line of text, without its end (RFC 5322, section 2.1.1). */
 const LONGEST_LINE = 998
 
-/** Longest encoded line without its end (RFC 2045, section 6.7 and 6.8). */
+/** The maximum length of an encoded line, without its end (RFC 2045, section 6.7 and 6.8). */
 const LINE = 76
 
 /** Bytes as they are to stand in a message. @param lines as for {@link isCanonical} */
@@ -209,16 +209,16 @@ function encodeBase64(bytes: Buffer, eol: string): Buffer {
   return Buffer.from(lines.map((line) => line + eol).join(''), 'latin1')
 }
 
-/** What stands for a byte as it is; all others are escaped. */
+/** The characters that are written as they are. All others are escaped. */
 const isPlain = (byte: number): boolean =>
   (byte >= SPACE && byte < 0x7f && byte !== EQUALS) || byte === TAB
 
 const HEX_DIGITS = Buffer.from('0123456789ABCDEF')
 
 /**
- * Line ends of the kind that is asked for stay line ends. All others are bytes of the content and are
- * escaped, so that it comes back as it was (RFC 2045, section 6.7, rule 4). `From ` at the start of a
- * line, a lone dot and `--` are escaped as well: no program on the way takes them for something else.
+ * Line ends of the given kind stay line ends. All others are bytes of the content. They are escaped, so that the content
+ * comes back as it was (RFC 2045, section 6.7, rule 4). `From ` at the start of a line, a lone dot and `--` are escaped,
+ * too, so that no program on the way takes them for something else.
  */
 function encodeQuotedPrintable(bytes: Buffer, eol: string, hasLineEnds: boolean): Buffer {
   const lines = new QuotedLines(bytes, eol)
@@ -233,7 +233,7 @@ function encodeQuotedPrintable(bytes: Buffer, eol: string, hasLineEnds: boolean)
   }
 }
 
-/** Where the next line end of a kind begins; else where the bytes end. */
+/** The offset of the next line end of that kind, or of the end of the bytes. */
 function nextLineEnd(bytes: Buffer, eol: string, from: number): number {
   // A number is found much faster than a string.
   for (let at = from; ; at++) {
@@ -352,7 +352,7 @@ export function leastEncoding(bytes: Buffer, eol = '\n', lines = true): Transfer
   return odd * 6 > bytes.length || bytes.includes(0) ? 'base64' : 'quoted-printable'
 }
 
-/** How many bytes are something else than ASCII that is shown, spaces, tabs and line ends. */
+/** The number of bytes other than printable ASCII, spaces, tabs and line ends. */
 function oddBytes(bytes: Buffer): number {
   let odd = 0
   for (let at = 0; at < bytes.length; at++) {
@@ -367,8 +367,8 @@ export const fits = (bytes: Buffer, encoding: TransferEncoding, eol: string): bo
   isText(bytes) && isCanonical(bytes, eol) && (encoding !== '7bit' || isAscii(bytes))
 
 /**
- * What is said of content that must not be encoded; undefined where neither carries it (RFC 2045, section 2.7
- * and 2.8).
+ * The label of content that must not be encoded: 7bit or 8bit, or undefined if neither can carry it (RFC 2045, section
+ * 2.7 and 2.8).
  */
 export function plainEncoding(bytes: Buffer): '7bit' | '8bit' | undefined {
   if (!isText(bytes)) return undefined
@@ -377,7 +377,7 @@ export function plainEncoding(bytes: Buffer): '7bit' | '8bit' | undefined {
 
 const WIDTH: Readonly<Partial<Record<TransferEncoding, number>>> = { '8bit': 1, binary: 2 }
 
-/** Whether what is around one has to say more than another. */
+/** Whether one encoding is wider than another. */
 export const isWider = (one: TransferEncoding, other: TransferEncoding): boolean =>
   (WIDTH[one] ?? 0) > (WIDTH[other] ?? 0)
 
@@ -409,6 +409,6 @@ export function nextEncoding(
   return carried && sameEnds ? encoding : leastEncoding(bytes, eol, lines)
 }
 
-/** @param raw what stands in the field */
+/** @param raw everything after the colon */
 export const isKnownEncoding = (raw: Buffer): boolean =>
   transferEncoding(raw.toString('latin1')) !== undefined

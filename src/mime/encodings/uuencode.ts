@@ -18,7 +18,7 @@ const BEGIN = Buffer.from('begin')
 const HEADER = /^begin(-base64)?[ \t]+[0-7]{3,6}[ \t]+(\S.*)$|^begin {2}(\S.*)$/
 const LONGEST_LINE = 2_000
 
-/** What stands before the first `begin` costs one search; nothing is decoded that is not asked for. */
+/** Text before the first `begin` costs one search. Nothing is decoded before it is needed. */
 export function* uuencodedFiles(text: Buffer): Generator<UuencodedFile> {
   for (let at = 0; at !== -1 && at < text.length;) {
     const found = text.indexOf(BEGIN, at)
@@ -35,7 +35,7 @@ export function* uuencodedFiles(text: Buffer): Generator<UuencodedFile> {
     const start = decoded(START)
     if (match[3] !== undefined && start.length === 0) continue
     yield {
-      // Nobody says which charset it is; what is no UTF-8 is shown as it is.
+      // The charset is not known. Bytes that are not UTF-8 are shown as they are.
       name: Buffer.from(match[2] ?? match[3]!, 'latin1').toString(),
       start,
       bytes: () => decoded(Infinity),
@@ -44,7 +44,7 @@ export function* uuencodedFiles(text: Buffer): Generator<UuencodedFile> {
   }
 }
 
-/** Content that is uuencoded as a whole (`Content-Transfer-Encoding: x-uuencode`), header line or not. */
+/** Decodes content that is uuencoded as a whole (`Content-Transfer-Encoding: x-uuencode`), with or without header line. */
 export function decodeUuencoded(bytes: Buffer): Buffer {
   for (const file of uuencodedFiles(bytes)) return file.bytes()
   return decodeLines(bytes, 0, false, Infinity)
@@ -80,7 +80,7 @@ function decodeLine(line: Buffer, base64: boolean): Buffer | undefined {
   }
   if (text === 'end' || text === '' || !/^[ -`]+$/.test(text)) return undefined
   const count = (text.charCodeAt(0) - 0x20) & 0x3f
-  // Blanks at the end of a line get lost.
+  // Spaces at the end of a line can get lost.
   const digits = Math.ceil(count / 3) * 4
   if (count === 0 || text.length - 1 > digits + 1) return undefined
   const out = Buffer.alloc(count)

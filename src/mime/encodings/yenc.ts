@@ -5,7 +5,7 @@ import type { UuencodedFile } from './uuencode.ts'
  * `=ybegin line=128 size=3 name=x.js`, lines of bytes, each 42 more than it was, a line `=yend`.
  */
 export interface YencFile extends UuencodedFile {
-  /** only a piece of the file is here */
+  /** whether this is only a piece of the file */
   readonly isPiece: boolean
 }
 
@@ -16,7 +16,7 @@ const START = 4_608
 const BEGIN = Buffer.from('=ybegin')
 const LONGEST_LINE = 2_000
 
-/** Nothing is decoded that is not asked for. */
+/** Nothing is decoded before it is needed. */
 export function* yencFiles(text: Buffer): Generator<YencFile> {
   for (let at = 0; ;) {
     const found = text.indexOf(BEGIN, at)

@@ -1,19 +1,19 @@
 /**
- * Text beyond ASCII in header fields: encoded words, RFC 2047. Reading forgives what real mail does
- * (charset names of all kinds, characters cut between two words, blanks inside a word); writing is
- * always UTF-8, within every limit of the RFC, and only where it must be.
+ * Encoded words (RFC 2047), which carry text that is not ASCII in header fields. The reader accepts what real mail has:
+ * charset names of all kinds, characters that are cut between two words, and spaces inside a word. The writer always
+ * uses UTF-8, keeps every limit of the RFC, and encodes only if it is necessary.
  */
 import { encodeText } from '../../protocol/text.ts'
 import { decodeCharset } from '../encodings/charset.ts'
 import { equalsDecoded } from '../encodings/hex-escapes.ts'
 
 const WORD = /=\?([^?\s*]+)(?:\*[^?\s]*)?\?([bq])\?([^?\r\n]*)\?=/gi
-/** Blanks between two encoded words are not part of the text. */
+/** Spaces between two encoded words are not part of the text. */
 const BETWEEN = /^[ \t\r\n]+$/
-/** Longest encoded word, and longest line with one in it (RFC 2047, section 2). */
+/** The maximum lengths of an encoded word, and of a line with one in it (RFC 2047, section 2). */
 const WORD_LIMIT = 75
 const LINE_LIMIT = 76
-/** Longest line of all, without its CRLF (RFC 5322, section 2.1.1). */
+/** The maximum length of any line, without its CRLF (RFC 5322, section 2.1.1). */
 const HARD_LIMIT = 998
 
 interface Word {
@@ -28,8 +28,8 @@ const same = (text: string): string => text
 /**
  * The text of an unfolded value. Words that cannot be read stay as they are.
  *
- * @param plain what becomes of text that is in no word
- * @param decoded what becomes of text that was in one
+ * @param plain changes text outside encoded words
+ * @param decoded changes text from encoded words
  */
 export function decodeEncodedWords(
   text: string,
@@ -71,37 +71,37 @@ function* readableWords(text: string): Generator<Word> {
 
 const EMPTY = Buffer.alloc(0)
 
-/** Undefined if it is no base64; missing padding is forgiven. */
+/** Undefined if it is not base64. Missing padding is accepted. */
 function fromB(content: string): Buffer | undefined {
   const digits = content.replaceAll(/[ \t]+/g, '')
   const length = /^[A-Za-z0-9+/]*(?==*$)/.exec(digits)?.[0].length
   return length === undefined || length % 4 === 1 ? undefined : Buffer.from(digits, 'base64')
 }
 
-/** Raw 8-bit bytes in a word, which are not allowed, are of its charset like the others. */
+/** Raw 8-bit bytes in a word are not allowed. They are read in the charset of the word, like the others. */
 const fromQ = (content: string): Buffer =>
   equalsDecoded(encodeText(content.replaceAll('_', ' ')))
 
 // ---- writing
 
-/** What stands for a byte that is no UTF-8 (see decodeText): such text cannot be an encoded word. */
+/** A character for a byte that is not UTF-8 (see decodeText). Such text cannot be an encoded word. */
 export const RAW_BYTE: RegExp = /[\ud800-\udfff]/u
 export const BEYOND_ASCII: RegExp = /[^\t\n\r\x20-\x7e]/
-/** ASCII that readers would take for an encoded word; there may be blanks in it. */
+/** ASCII that readers would take for an encoded word. It may have spaces in it. */
 export const LOOKS_ENCODED: RegExp = /=\?[^?\s]+\?[bq]\?[^?]*\?=/i
 export const MARK: RegExp = /=\?|\?=/
 
-/** A word of a text, or what must stay together, and the blanks before it. */
+/** A word of a text, or several that must stay together, and the spaces before it. */
 export interface Piece {
   blank: string
   text: string
-  /** it is to become an encoded word */
+  /** whether to write it as an encoded word */
   encode: boolean
 }
 
 export interface Pieces {
   readonly list: Piece[]
-  /** blanks at the end */
+  /** spaces at the end */
   end: string
 }
 
@@ -109,27 +109,26 @@ export interface Style {
   /** length of the field's name with its colon */
   readonly column: number
   /**
-   * how the words of a text with a grammar are found, also of one that is to stand before another;
-   * undefined where every word may be encoded
+   * finds the words of a text with a grammar, also of a text that comes before another one; undefined if every word
+   * may be encoded
    */
   readonly pieces?: ((text: string, before: boolean) => Pieces) | undefined
 }
 
 /**
- * A text as it stands behind the colon, with a blank before it, folded with a bare LF and a blank
- * where it must be: lines with encoded words at 76 columns, others at 998. Text with bytes that are
- * no UTF-8 is written raw.
+ * A text as it stands after the colon, with a space before it. Lines are folded with a bare LF and a space if they are
+ * too long: those with encoded words at 76 columns, others at 998. Text with bytes that are not UTF-8 is written raw.
  */
 export function encodeWords(text: string, style: Style): string {
   const { list, end } = piecesOf(text, style, LOOKS_ENCODED.test(text))
   if (list.length === 0) return ` ${text}`
   const encoded = list.some(({ encode }) => encode)
-  // Blanks at the ends are not part of the text; readable values are written as they are.
+  // Spaces at the ends are not part of the text. Readable values are written as they are.
   list[0]!.blank = encoded ? ' ' : ` ${list[0]!.blank}`
   return fold('', list, style.column) + (encoded ? '' : end)
 }
 
-/** Text, and the blanks on both sides of it. */
+/** A text, and the spaces on both sides of it. */
 export interface Core {
   readonly lead: string
   readonly text: string
@@ -137,8 +136,8 @@ export interface Core {
 }
 
 /**
- * A value whose text is `before`, that of `core`, `after`, where the bytes of `core` stay as they are.
- * Undefined if no reader would get that.
+ * A value whose text is `before`, the text of `core`, and `after`. The bytes of `core` stay as they are. It is undefined
+ * if no reader would get that text.
  */
 export function extendWords(
   before: string,
@@ -148,7 +147,7 @@ export function extendWords(
 ): string | undefined {
   const head = piecesOf(before, style, true, true)
   const tail = piecesOf(after, style, true)
-  // Blanks at the ends are not part of the text.
+  // Spaces at the ends are not part of the text.
   const first = head.list[0]
   if (first === undefined) head.end = ''
   else first.blank = ''
@@ -171,7 +170,7 @@ export function extendWords(
   return decodeEncodedWords(trimBlanks(unfold(value))) === wanted ? value : undefined
 }
 
-/** The text before a fixed part. Blanks between two encoded words vanish, so they go into the first. */
+/** The text before a fixed part. Spaces between two encoded words vanish, so they go into the first word. */
 function joinHead(head: Pieces, encodedNext: boolean, { pieces: grammar }: Style): boolean {
   const last = head.list.at(-1)
   if (last === undefined) return true
@@ -188,7 +187,7 @@ function joinHead(head: Pieces, encodedNext: boolean, { pieces: grammar }: Style
   return true
 }
 
-/** The text after a fixed part, likewise. */
+/** The text after a fixed part, in the same way. */
 function joinTail(tail: Pieces, encodedBefore: boolean, { pieces: grammar }: Style): boolean {
   const first = tail.list[0]
   if (first === undefined) return true
@@ -208,7 +207,7 @@ function joinTail(tail: Pieces, encodedBefore: boolean, { pieces: grammar }: Sty
 const plain = ({ list, end }: Pieces): string =>
   list.map(({ blank, text }) => blank + text).join('') + end
 
-/** @param marks whether ASCII that could be part of an encoded word has to be encoded too */
+/** @param marks whether ASCII that could be part of an encoded word must be encoded, too */
 function piecesOf(
   text: string,
   { pieces }: Style,
@@ -224,7 +223,7 @@ function piecesOf(
 
 function wordPieces(text: string, needed: (word: string) => boolean): Pieces {
   const list: Piece[] = []
-  // Only these are blanks in a header: a no-break space is a character like others.
+  // Only these are white space in a header. A no-break space is an ordinary character.
   const parts = text.split(/([ \t\r\n]+)/)
   for (let i = 0; i < parts.length; i += 2) {
     const word = parts[i]!
@@ -236,7 +235,7 @@ function wordPieces(text: string, needed: (word: string) => boolean): Pieces {
 
 const SPECIAL = /^[<>(),;:]$/
 
-/** The pieces one after the other behind `start`; a new line before blanks where the next does not fit. */
+/** The pieces after `start`, with a new line before the spaces of a piece that does not fit. */
 function fold(
   start: string,
   pieces: readonly Piece[],
@@ -254,7 +253,7 @@ function fold(
   for (const { blank, text: unit } of units(pieces, column + size(start))) {
     const first = blank.length + size(unit.split('\n', 1)[0]!)
     const full = used + first > limit
-    // Right after the colon only where that is of use.
+    // A line break right after the colon only if it helps.
     if (full && blank !== '' && !blank.includes('\n') && (text !== '' || first <= limit)) {
       text += '\n'
       used = 0
@@ -265,7 +264,7 @@ function fold(
   return text
 }
 
-/** What can be on a line of its own: encoded words made, and pieces without a blank between joined. */
+/** The units that can be on a line of their own. Words are encoded, and pieces without a space between are joined. */
 function units(pieces: readonly Piece[], column: number): Omit<Piece, 'encode'>[] {
   const result: { blank: string; text: string }[] = []
   const push = (blank: string, text: string): void => {
@@ -278,17 +277,17 @@ function units(pieces: readonly Piece[], column: number): Omit<Piece, 'encode'>[
       push(blank, text)
       continue
     }
-    // The blanks between two words that are encoded are so too.
+    // Spaces between two encoded words are encoded, too.
     while (pieces[i + 1]?.encode === true) {
       i++
       text += pieces[i]!.blank + pieces[i]!.text
     }
-    // Of several blanks before it all but one, so that a line of its own is not too long.
+    // All spaces before it except one go into it, so that a line of its own is not too long.
     if (!blank.includes('\n')) {
       text = blank.slice(1) + text
       blank = blank.slice(0, 1)
     }
-    // Brackets of a comment stand at it without a blank; a name that needs more is two words.
+    // The brackets of a comment have no space beside the word. A longer name becomes two words.
     const attached = (blank === '' ? 1 : 0) + (pieces[i + 1]?.blank === '' ? 1 : 0)
     const room = result.length === 0 ? LINE_LIMIT - column - 1 : WORD_LIMIT
     for (const [n, word] of encodedWords(text, room, WORD_LIMIT - attached).entries()) {
@@ -299,13 +298,13 @@ function units(pieces: readonly Piece[], column: number): Omit<Piece, 'encode'>[
 }
 
 const OVERHEAD = '=?UTF-8?Q??='.length
-/** Less than that is not worth beginning a word: it goes on a line of its own. */
+/** With less room than this, a word starts on a line of its own. */
 const LEAST = 24
 
 /**
- * A text as encoded words of UTF-8, none cut inside a character, each of `limit` bytes at most.
+ * A text as encoded words in UTF-8 of at most `limit` bytes each. No character is cut.
  *
- * @param room for the first one, which has to fit behind what stands on its line already
+ * @param room for the first word, which has to fit after the text that is on its line already
  */
 function encodedWords(text: string, room: number, limit: number): string[] {
   const line = text.replaceAll(/[\r\n]+/g, '')
@@ -335,7 +334,7 @@ const toB = (text: string): string =>
 
 const toQ = (text: string): string => `=?UTF-8?Q?${quote(text)}?=`
 
-/** Only what may stand in a phrase of an address too (RFC 2047, section 5, rule 3). */
+/** Only characters that are also allowed in the phrase of an address (RFC 2047, section 5, rule 3). */
 const quote = (text: string): string =>
   Array.from(Buffer.from(text, 'utf8'), (byte) => {
     const one = String.fromCharCode(byte)
@@ -352,10 +351,10 @@ const size = (text: string): number =>
 
 // ---- both
 
-/** A value on one line: only the line breaks of folds go, blanks stay. */
+/** A value on one line. Only the line breaks of folds are removed, and spaces stay. */
 export const unfold = (value: string): string => value.replaceAll(/\r?\n(?=[ \t])/g, '')
 
-/** Without blanks at its ends; a pattern for that would be slow where there are many in the middle. */
+/** The text without spaces at its ends. A pattern for that would be slow for many spaces in the middle. */
 export function trimBlanks(text: string, blanks = ' \t'): string {
   let start = 0
   let end = text.length

@@ -3,8 +3,8 @@ const SPACE = 0x20
 const TAB = 0x09
 
 /**
- * Where the name of a field begins. Blanks make a line part of the field above; where there is none, at the
- * start of a header, most readers pass over them.
+ * The start of the name of a field. Spaces at the start make a line part of the field above it. At the start of a
+ * header there is no such field, and most readers ignore the spaces.
  */
 export function fieldNameStart(bytes: Buffer, start: number, isFirst: boolean): number {
   let at = start
@@ -14,7 +14,7 @@ export function fieldNameStart(bytes: Buffer, start: number, isFirst: boolean): 
 
 /**
  * The end of the name of a field, without spaces before the colon, or -1 for a line that is no field.
- * The parser and the header of a part both ask here: they must see the same fields.
+ * The parser and the header of a part both use this, because they must see the same fields.
  *
  * @param lineEnd of the first line: a name and its colon stand on one (RFC 5322, section 2.2)
  */

@@ -1,4 +1,4 @@
-/** Fields as text, each by its grammar: it says where an encoded word can stand (RFC 2047, section 5). */
+/** Reads and writes fields as text. The grammar of a field says where encoded words are allowed (RFC 2047, section 5). */
 import { UsageError } from '../../errors.ts'
 import { decodeText, encodeText } from '../../protocol/text.ts'
 import { addressTokens, type Token } from './address-tokens.ts'
@@ -32,17 +32,17 @@ export type FieldGrammar =
   | 'unstructured'
   /** names may be encoded, addresses not */
   | 'addresses'
-  /** the same, but what is no address is right too: `List-Id: A name <id>` */
+  /** the same, but text that is not an address is valid, too: `List-Id: A name <id>` */
   | 'phrases'
-  /** words that may be encoded, with commas between that may not */
+  /** words that may be encoded, and commas between them that may not */
   | 'keywords'
   /** nothing may be encoded */
   | 'identifiers'
   /** comments may be encoded */
   | 'structured'
-  /** the same; what the other side has said stands there too, in UTF-8 if it was (RFC 6532, RFC 8616) */
+  /** the same; the field may also repeat text from the SMTP client, in UTF-8 if it was (RFC 6532, RFC 8616) */
   | 'trace'
-  /** parameters are written as RFC 2231 has it; programs write encoded words in quotes, which are read */
+  /** parameters are written as in RFC 2231; encoded words in quotes, which programs write, are decoded */
   | 'parameters'
 
 /** All others are unstructured. Resent- before a name changes nothing. */
@@ -121,7 +121,7 @@ function decoded(text: string, quotes: boolean): string {
     .join('')
 }
 
-/** What an encoded word says must not end the quotes around it, or the parameter. */
+/** The text of an encoded word must not end the quotes around it, or the parameter. */
 function quotedText({ kind, text, encoded }: Token): string {
   if (!encoded && kind !== 'quoted') return text
   const escape = (plain: string): string =>
@@ -133,9 +133,9 @@ function quotedText({ kind, text, encoded }: Token): string {
 export interface WriteOptions {
   /** everything after the colon as it was: names that stay are written as they were */
   readonly old?: string | undefined
-  /** the message is one of SMTPUTF8: UTF-8 may stand anywhere (RFC 6532) */
+  /** the message uses SMTPUTF8, so that UTF-8 is allowed anywhere (RFC 6532) */
   readonly utf8?: boolean | undefined
-  /** whether a word of UTF-8 came with the message: an address that did is written back */
+  /** whether a word in UTF-8 came with the message; such an address is written back */
   readonly came?: ((word: string) => boolean) | undefined
 }
 
@@ -187,13 +187,13 @@ export function writeField(
   }
 }
 
-/** Whether text that is not ASCII is refused in a field, but for its comments and parameters. */
+/** Whether a field takes text that is not ASCII only in comments and parameters. */
 export const isAsciiField = (name: string): boolean =>
   ['identifiers', 'structured', 'parameters', 'phrases'].includes(grammarOf(name))
 
 const NOT_ASCII = /[^\0-\x7f]+/
 
-/** Bytes that are no UTF-8 came with the message, and stay. */
+/** Bytes that are not UTF-8 came with the message, and stay. */
 function checkAscii(name: string, text: string): void {
   const found = NOT_ASCII.exec(text)
   if (found === null || RAW_BYTE.test(text)) return
@@ -206,7 +206,7 @@ const unplaced = (name: string, found: string): UsageError =>
     `${JSON.stringify(found.slice(0, 80))} cannot be written in ${name}, whose grammar has no place for it; write ASCII there (domains as xn--..., URIs with %C3%A9), or give bytes if the message is sent with SMTPUTF8`,
   )
 
-/** A field of addresses as it is written: names and comments are encoded, so that what is left is an address. */
+/** A field of addresses as it is written, with names and comments encoded. The rest is an address. */
 export function newWord(
   written: string,
   came: (word: string) => boolean = () => false,
@@ -228,7 +228,7 @@ const withoutComments = (text: string): string =>
 const namesOf = (old: string | undefined): ReturnType<typeof keptNames> | undefined =>
   old === undefined ? undefined : keptNames(trimBlanks(unfold(old)))
 
-/** A name with commas that is to be encoded is in quotes: else they would part it. */
+/** A name with commas that needs encoding is in quotes. Otherwise the commas would divide it. */
 function asOneName(text: string, id: number): string {
   const name = trimBlanks(text.slice(0, id), ' \t\r\n')
   const tokens = addressTokens(name, false)
@@ -241,7 +241,7 @@ function asOneName(text: string, id: number): string {
 
 const inComments = (text: string): Pieces => commentPieces(addressTokens(text, false))
 
-/** Phrases with commas between; each word of a phrase may be encoded. */
+/** Phrases with commas between them. Each word of a phrase may be encoded. */
 function keywordPieces(text: string): Pieces {
   const raw = RAW_BYTE.test(text)
   const list: Pieces['list'] = []
@@ -272,7 +272,7 @@ function keywordPieces(text: string): Pieces {
 
 const unquoted = (_all: string, inner: string): string => inner.replaceAll(/\\([^])/g, '$1')
 
-/** How parts of a new value are written beside an old one that stays. */
+/** Writes parts of a new value beside an old part that stays. */
 export function styleOf(name: string): Style {
   const column = Buffer.byteLength(name) + 1
   switch (grammarOf(name)) {
@@ -289,8 +289,8 @@ export function styleOf(name: string): Style {
 }
 
 /**
- * Whether a value that was put together of old and new parts says what the text does.
- * @throws UsageError INVALID_ADDRESS for a text that is no list of addresses
+ * Whether a value that was joined from old and new parts has the text that it should have.
+ * @throws UsageError INVALID_ADDRESS for a text that is not a list of addresses
  */
 export function isField(name: string, value: string, text: string): boolean {
   const grammar = grammarOf(name)

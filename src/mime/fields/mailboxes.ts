@@ -141,7 +141,7 @@ class Reader {
     let i = start + 1
     while (blank(this.#tokens[i])) i++
     let inner = i
-    // A source route means nothing any more (RFC 5322, section 4.4).
+    // A source route no longer has a meaning (RFC 5322, section 4.4).
     const route = routeEnd(this.#text, this.#tokens[start]!.start)
     if (route !== -1) {
       while (this.#tokens[i] !== undefined && this.#tokens[i]!.start < route) i++
@@ -199,7 +199,7 @@ class Reader {
       return
     }
     if (tokens.some(hasEncoded) && this.#encoded) {
-      // Whatever it says must not become an address with a domain when it is read as text.
+      // Its text must not become an address with a domain when it is read as text.
       const words = trimTokens(tokens)
       const local = nameOf(words, this.#text, true)
       const [start, end] = [words[0]!.start, words.at(-1)!.end]
@@ -212,7 +212,7 @@ class Reader {
     this.#add({ name: nameOf(tokens, this.#text, false), ...NO_ADDRESS })
   }
 
-  /** Encoded words may not be addresses; behind them there may be a domain, which makes them one literally. */
+  /** Encoded words cannot be addresses. With a domain after them, they are one as they stand. */
   #encodedAlone(tokens: readonly Token[]): boolean {
     return this.#encoded && tokens.some(hasEncoded) && !tokens.some((one) => special(one, '@'))
   }
@@ -282,7 +282,7 @@ function trimTokens(tokens: readonly Token[]): readonly Token[] {
 const withoutComments = (tokens: readonly Token[]): string =>
   tokens.map(({ kind, text }) => (kind === 'comment' ? ' ' : text)).join('')
 
-/** Text of what is no address: as it stands. */
+/** Text that is not an address, as it stands. */
 function unreadable(address: string): Mailbox {
   const at = address.lastIndexOf('@')
   return {
@@ -330,14 +330,14 @@ const joined = (before: Token, one: Token): boolean =>
 // oxlint-disable-next-line eslint/no-control-regex -- they are what no atom has
 const NOT_IN_ATOM = /[\0-\x20\x7f"(),:;<>@[\\\]]/
 
-/** What a token says, without its quotes. */
+/** The text of a token, without its quotes. */
 const valueOf = ({ kind, text, open }: Token): string =>
   kind === 'quoted' ? unquote(open ? text.slice(1) : text.slice(1, -1)) : text
 
 const unquote = (inner: string): string =>
   inner.includes('\\') ? inner.replaceAll(/\\([^])/g, '$1') : inner
 
-/** What the tokens say, which follow each other in the text. */
+/** The text of tokens that follow each other. */
 export function nameOf(tokens: readonly Token[], text: string, encoded: boolean): string {
   let name = ''
   let run: Token[] = []
@@ -374,14 +374,14 @@ export function nameOf(tokens: readonly Token[], text: string, encoded: boolean)
 
 // ---- as text
 
-/** What needs no quotes; a dot does (RFC 5322, section 3.2.5). */
+/** Text that needs no quotes. A dot needs them (RFC 5322, section 3.2.5). */
 const PHRASE =
   /^[!#$%&'*+\-/0-9=?A-Z^_`a-z{|}~\u0080-\uffff]+(?: [!#$%&'*+\-/0-9=?A-Z^_`a-z{|}~\u0080-\uffff]+)*$/
 const LOCAL = /^[!#$%&'*+\-./0-9=?A-Z^_`a-z{|}~\u0080-\uffff]+$/
 
 /**
- * A name as a phrase, in quotes where it needs them. What looks like an encoded word is broken by a
- * backslash, since readers decode those in quotes too.
+ * A name as a phrase, in quotes if it needs them. A backslash breaks text that looks like an encoded word, because
+ * readers decode encoded words in quotes, too.
  */
 export function phraseText(name: string, plain: RegExp = PHRASE): string {
   const looks = LOOKS_ENCODED.test(name)
@@ -390,7 +390,7 @@ export function phraseText(name: string, plain: RegExp = PHRASE): string {
   return `"${looks ? inner.replaceAll('=?', '=\\?') : inner}"`
 }
 
-/** The content of a comment with its encoded words decoded, such that it is one comment still. */
+/** The content of a comment with its encoded words decoded. It is still one comment. */
 export function commentText(comment: string): string {
   const escape = (text: string): string => {
     const safe = text.replaceAll(/[()\\]/g, '\\$&').replaceAll(/[\r\n\0]/g, ' ')
@@ -401,14 +401,14 @@ export function commentText(comment: string): string {
   return commentEnd(text, 0) === text.length ? text : comment
 }
 
-/** A backslash before an encoded word must not take away the meaning of one that what it says begins with. */
+/** A backslash before an encoded word must not escape the first character of its text. */
 export const wholeEscapes = (plain: string): string => {
   let end = plain.length
   while (plain[end - 1] === '\\') end--
   return (plain.length - end) % 2 === 1 ? `${plain}\\` : plain
 }
 
-/** The text of what stands in a message: it parses back to the same mailboxes. */
+/** The text of a value in a message. It parses back to the same mailboxes. */
 export function addressText(unfolded: string): string {
   const value = trimBlanks(unfolded)
   if (!value.includes('=?') && SIMPLE.test(value)) return value
@@ -424,7 +424,7 @@ export function addressText(unfolded: string): string {
   return text + value.slice(end)
 }
 
-/** Undefined where it is shown as it stands. */
+/** Undefined if it is shown as it stands. */
 export function stretchText(
   { kind, tokens, start, end, loose }: Stretch,
   value: string,
@@ -438,7 +438,7 @@ export function stretchText(
   return loose || name !== nameOf(tokens, value, false) ? phraseText(name) : undefined
 }
 
-/** One address, or one in brackets behind a name, with nothing that needs a closer look. */
+/** One address, or one in angle brackets after a name, with nothing that needs a closer look. */
 const SIMPLE = /^(?:[^ \t\r\n"()<>[\]:;\\,]+|[^"()<>[\]:;@\\,]*<[^"()<>[\]:;\\,]*>)$/
 
 /**
@@ -455,7 +455,7 @@ export function formatAddresses(addresses: readonly NewAddress[]): string {
     .join(', ')
 }
 
-/** Each is checked alone: what is wrong with one must not be put right by the next. */
+/** Each is checked alone, because the next one must not repair a fault of the one before. */
 function formatText(text: string): string {
   const { problem, addresses } = parseAddresses(text, false)
   if (problem === undefined && addresses.length > 0) return text

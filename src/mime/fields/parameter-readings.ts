@@ -1,6 +1,6 @@
 /**
- * All that some program makes of the parameters of a field: whoever keeps something out has to see what
- * each of them sees. Each of these readings is linear in the field, and a field is read once.
+ * Everything that some program reads as the parameters of a field. A filter that blocks something has to see what each
+ * of them sees. Each reading takes linear time, and a field is read once.
  */
 import { decodeText, encodeText } from '../../protocol/text.ts'
 import { charsetReadings } from '../encodings/charset-readings.ts'
@@ -13,7 +13,7 @@ import { wordReadings } from './word-readings.ts'
 /** A parameter as one program cuts it out, its name as it stands: `filename*0*`. */
 type Cut = readonly [name: string, value: string]
 
-/** What is known of the parameters of one name. */
+/** The parameters of one name. */
 interface Named {
   /** those whose texts were made */
   readonly values: Set<string>
@@ -27,7 +27,7 @@ export function parameterReadings(raw: Buffer): ReadonlyMap<string, readonly str
     let named = all.get(name)
     if (named === undefined) all.set(name, (named = { values: new Set(), texts: new Set() }))
     for (const value of values) {
-      // Of most values all programs make the same.
+      // All programs read most values in the same way.
       if (named.values.has(value)) continue
       named.values.add(value)
       addTexts(value, named.texts)
@@ -81,7 +81,7 @@ function cutsOf(raw: Buffer): Cut[][] {
   return cuts
 }
 
-/** As this package cuts it, and what it knows of others. The first semicolon is missing in some mail. */
+/** Cuts as this package does, and as other programs do. The first semicolon is missing in some mail. */
 function usualCuts(raw: Buffer): Cut[] {
   const { parameters } = parseParameters(Buffer.concat([NO_VALUE, raw]))
   return parameters.flatMap(({ name, value, others }) =>
@@ -92,15 +92,13 @@ function usualCuts(raw: Buffer): Cut[] {
 const NO_VALUE = Buffer.from(';')
 
 /**
- * As postal-mime and mailparser cut it: a quote begins and ends what is quoted wherever it stands, and
- * what comes behind it is junk.
+ * Cuts as postal-mime and mailparser do: a quote begins and ends quoted text wherever it is, and text after it is junk.
  *
- * @param mailparser a backslash takes away the meaning of what follows outside quotes too, and a quote in
- * the junk has none
+ * @param mailparser a backslash is an escape outside quotes, too, and a quote in the junk has no meaning
  */
 function toggled(text: string, mailparser: boolean): Cut[] {
   const cuts: Cut[] = []
-  // The value of the field may be quoted too.
+  // The value of the field may be quoted, too.
   let name: string | undefined = ''
   let start = 0
   let value = ''
@@ -128,7 +126,7 @@ function toggled(text: string, mailparser: boolean): Cut[] {
     if (mailparser && isClosed && one !== ';') continue
     else if (one === '\\' && (isQuoted || mailparser)) {
       at++
-      // postal-mime takes it behind a closing quote too.
+      // postal-mime also takes it after a closing quote.
       if (value !== '') value += blank
       blank = ''
       value += text[at] ?? ''
@@ -143,7 +141,7 @@ function toggled(text: string, mailparser: boolean): Cut[] {
     else {
       if (value !== '') value += blank
       blank = ''
-      // As much as means nothing.
+      // Takes all characters without a meaning at once.
       const from = at
       while (at + 1 < text.length && !MEANS[text.charCodeAt(at + 1)]) at++
       value += text.slice(from, at + 1)
@@ -153,7 +151,7 @@ function toggled(text: string, mailparser: boolean): Cut[] {
   return cuts
 }
 
-/** What may mean something in a value. */
+/** Characters that may have a meaning in a value. */
 const MEANS: Readonly<Record<number, true>> = Object.fromEntries(
   Array.from('\\"; \t', (one) => [one.charCodeAt(0), true]),
 )
@@ -166,9 +164,9 @@ function indexOfEither(text: string, one: string, other: string, from: number): 
 }
 
 /**
- * As Python's email cuts it: at a semicolon with an even number of quotes before it.
+ * Cuts as Python's email does: at a semicolon with an even number of quotes before it.
  *
- * @param blind quotes mean nothing: one that is never closed hides nothing
+ * @param blind quotes have no meaning, so that one that is never closed hides nothing
  */
 function pythonCuts(text: string, blind: boolean): Cut[][] {
   const cuts: Cut[] = []
@@ -190,14 +188,14 @@ function pythonCuts(text: string, blind: boolean): Cut[][] {
     start = at + 1
     quotes = 0
   }
-  // What stands before the first semicolon is no parameter to it.
+  // Python does not take the text before the first semicolon for a parameter.
   return isValueCut ? [cuts, cuts.slice(1)] : [cuts]
 }
 
 const QUOTE = 0x22
 const SEMICOLON = 0x3b
 
-/** As its newer policies do, which write a field anew and read that. */
+/** Cuts as the newer policies of Python do, which write a field anew and read that. */
 function newerPythonCuts(text: string): Cut[][] {
   const { start, values } = pythonReading(text)
   const cuts: Cut[] = []

@@ -1,9 +1,9 @@
-/** What is active in HTML: it runs code, loads a page into this one, or leads away from it. */
+/** Finds active content in HTML: it runs code, loads a page into this one, or leads away from it. */
 import { cleanStyle, isActiveStyle, isRemoteStyle } from './html-style.ts'
 import type { HtmlAttribute, HtmlStartTag } from './html-tokens.ts'
 import type { SanitizeOptions } from './sanitize-options.ts'
 
-/** Taken out with all that is in them. Programs without scripts read `noscript` in another way. */
+/** Elements that are removed with their content. Programs without scripts read `noscript` in another way. */
 export const REMOVED_WHOLE: ReadonlySet<string> = new Set([
   'iframe',
   'noembed',
@@ -14,7 +14,7 @@ export const REMOVED_WHOLE: ReadonlySet<string> = new Set([
   'xmp',
 ])
 
-/** Their tags go; what is between stays, as it is shown where the element is not known. */
+/** Elements whose tags are removed. Their content stays; programs that do not know the element show it. */
 const REMOVED_TAGS: ReadonlySet<string> = new Set([
   'applet',
   'base',
@@ -27,7 +27,7 @@ const REMOVED_TAGS: ReadonlySet<string> = new Set([
   'track',
 ])
 
-/** Whether a tag is taken out, its content not. */
+/** Whether a tag is removed without its content. */
 export function isActiveTag(
   { name, attributes }: HtmlStartTag,
   options: SanitizeOptions,
@@ -82,7 +82,7 @@ const WORD_FILES: ReadonlySet<string> = new Set(
 const valueOf = (attributes: readonly HtmlAttribute[], name: string): string =>
   attributes.find((one) => one.name === name)?.value ?? ''
 
-/** Attributes whose value is an address; programs of mail know more than browsers. */
+/** Attributes whose value is an address. Mail programs know more of them than browsers. */
 const ADDRESSES: ReadonlySet<string> = new Set([
   'action',
   'background',
@@ -105,13 +105,13 @@ const ADDRESSES: ReadonlySet<string> = new Set([
   'xlink:href',
 ])
 
-/** What is wrong with an attribute, in words, and what it is to be; without a value it goes. */
+/** What is wrong with an attribute, in words, and its new value. An attribute without a new value is removed. */
 export interface ActiveAttribute {
   readonly what: string
   readonly value?: string | undefined
 }
 
-/** What of an attribute is active; undefined if nothing is. */
+/** What is active in an attribute, or undefined if nothing is. */
 export function activeAttribute(
   element: string,
   { name, value }: HtmlAttribute,
@@ -187,8 +187,8 @@ function isLocal(name: string, value: string): boolean {
 }
 
 /**
- * Blanks and controls do not count, wherever they are: browsers pass over line ends and tabs in a
- * scheme (URL Standard, section 4.4), others over more. An SVG in an `img` runs no scripts.
+ * White space and control characters do not count, wherever they are: browsers ignore line ends and tabs in a scheme
+ * (URL Standard, section 4.4), and other programs ignore more. An SVG in an `img` runs no scripts.
  */
 function isActiveUrl(url: string, image: boolean): boolean {
   // oxlint-disable-next-line eslint/no-control-regex -- they are what is taken out
@@ -200,8 +200,8 @@ function isActiveUrl(url: string, image: boolean): boolean {
 }
 
 /**
- * Whether a text that is hidden now, as a comment, would be active were it read: some programs do read
- * it (`<!--[if mso]>`). Asks for no proof.
+ * Whether hidden text, such as a comment, would be active if a program read it. Some programs do
+ * (`<!--[if mso]>`). This does not need proof.
  */
 export const isActiveSource = (source: string): boolean =>
   source.includes('<') && ACTIVE_SOURCE.test(source)
@@ -221,7 +221,7 @@ export const PLAIN_FOREIGN: ReadonlySet<string> = new Set(
   ).split(' '),
 )
 
-/** In them HTML is read again (HTML, section 13.2.6): nothing but text is kept there. */
+/** Elements in which HTML is read again (HTML, section 13.2.6). Only text is kept in them. */
 export const INTEGRATION_POINTS: ReadonlySet<string> = new Set([
   'desc',
   'title',

@@ -19,7 +19,7 @@ import {
 } from './html-tokens.ts'
 
 export interface SanitizedHtml {
-  /** The very same string where nothing was taken out. */
+  /** The cleaned HTML. If nothing was removed, it is the same string. */
   readonly html: string
   /** What was removed, in words, each once: `element script`, `attribute onclick of a`. */
   readonly removed: readonly string[]
@@ -198,7 +198,7 @@ class Sanitizer {
     } else if (name === 'svg' || name === 'math') {
       this.#foreign = { name, start, contentStart: end }
       this.#inner = []
-      // Empty for some, open for others.
+      // It is empty for some programs, and open for others.
       if (selfClosing) this.#cutForeign()
     } else if (TEXT_ELEMENTS.has(name)) {
       this.#text = { name, start, contentStart: end }
@@ -220,7 +220,7 @@ class Sanitizer {
       this.#tell(`${shown(what)} ${where}`)
       return value === undefined ? [] : [{ ...attribute, value }]
     })
-    // One of several attributes of a name counts: taken out in its place, it would give way to the next.
+    // Only the first attribute of a name counts. If it were removed, the next one would count.
     if (kept.some((one, i) => one !== attributes[i]) || kept.length < attributes.length) {
       this.edits.push({ start, end, text: writeTag(name, kept, selfClosing) })
     }
@@ -245,7 +245,7 @@ class Sanitizer {
     }
   }
 
-  /** What is under a condition goes as a whole where something of it would go: it may end in the next one. */
+  /** Text under a condition is removed as a whole if a part of it would be. It may end in the next condition. */
   async readComments(depth: number): Promise<void> {
     for (const [i, { start, end }] of this.#comments.entries()) {
       const inner = this.#html.slice(start + 4, end).replace(/(?:<!)?-->$/, '')
@@ -258,7 +258,7 @@ class Sanitizer {
     this.edits.sort((one, other) => one.start - other.start)
   }
 
-  /** An element of text is over; it may have been edited in its start tag. */
+  /** Ends an element of text, which may have been edited in its start tag. */
   #endText({ name, start, contentStart }: Open, contentEnd: number, end: number): void {
     this.#text = undefined
     const content = this.#html.slice(contentStart, contentEnd)
@@ -277,7 +277,7 @@ class Sanitizer {
       }
     } else if (/<[a-z/!?]/i.test(content)) {
       this.#tell(`tags in ${name}`)
-      // No title is as long.
+      // No title is that long.
       if (content.length > MAX_TEXT)
         return this.#remove(contentStart, contentEnd, `text of ${name}`)
       // Shown as it is here, and read as tags where the element is not known.
@@ -287,8 +287,8 @@ class Sanitizer {
   }
 
   /**
-   * Takes out the drawing that is open, up to the first end tag that may be its own, or its start tag
-   * where there is none. What follows is read anew, as what stands there then.
+   * Removes the open drawing up to the first end tag that may be its own, or only its start tag if there is no end tag.
+   * The text after it is read anew, as it stands then.
    */
   #cutForeign(): void {
     const { name, start, contentStart } = this.#foreign!

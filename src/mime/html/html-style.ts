@@ -1,7 +1,7 @@
-/** Style sheets: what in them runs code or loads something, and how it is taken out. */
+/** Finds and removes the parts of style sheets that run code or load something. */
 import type { SanitizeOptions } from './sanitize-options.ts'
 
-/** Escapes undone, in lower case: only to look at. */
+/** The style without escapes and in lower case, only for a check. */
 const plainOf = (css: string): string =>
   css
     .replaceAll(/\\([0-9a-f]{1,6})[ \t\r\n\f]?/gi, (_all, hex: string) =>
@@ -15,14 +15,14 @@ const character = (code: number): string => (code < 0x80 ? String.fromCharCode(c
 /** Whether a reading of a style is like that. */
 type Look = (matches: (plain: string) => boolean) => boolean
 
-/** Comments are both kept and passed over: an escape may have made one. A style is read once for all looks. */
+/** It is read with and without comments, because an escape may have made one. One reading serves all checks. */
 function looking(css: string): Look {
   const plain = plainOf(css)
   const bare = withoutComments(plain)
   return (matches) => matches(plain) || (bare !== plain && matches(bare))
 }
 
-/** A longer style with escapes is not read: to undo them takes long, and no real one is like that. */
+/** A longer style with escapes is not read. Decoding them takes long, and no real style is like that. */
 const LONGEST_ESCAPED = 1_048_576
 
 const isUnread = (css: string): boolean => css.length > LONGEST_ESCAPED && css.includes('\\')

@@ -1,5 +1,5 @@
 /**
- * HTML as tokens with their offsets, by the tokenizer of parse5. Changes are edits of the source: what no
+ * Reads HTML as tokens with their offsets, with the tokenizer of parse5. Changes are edits of the source. Text that no
  * edit covers stays as it is.
  */
 import { Turns } from '../turns.ts'
@@ -7,9 +7,9 @@ import { Turns } from '../turns.ts'
 export interface HtmlAttribute {
   /** in lower case, with its prefix: `xlink:href` */
   readonly name: string
-  /** its character references decoded */
+  /** with its character references decoded */
   readonly value: string
-  /** where it stands, its name and value */
+  /** the place of its name and value */
   readonly start: number
   readonly end: number
 }
@@ -26,7 +26,7 @@ export interface HtmlStartTag extends HtmlTag {
   readonly selfClosing: boolean
 }
 
-/** What is called for each token, in order. `false` ends the reading. */
+/** Functions that are called for each token, in order. `false` ends the reading. */
 export interface HtmlVisitor {
   startTag?(tag: HtmlStartTag): boolean | void
   endTag?(tag: HtmlTag): boolean | void
@@ -50,7 +50,7 @@ const MAX_ATTRIBUTES = 10_000
 type Parse5 = typeof import('parse5-html-rewriting-stream')
 let parse5: Promise<Parse5> | undefined
 
-/** So much is read at one go, in characters; then others have a turn. */
+/** The number of characters that are read before other work has a turn. */
 const PIECE = 32_768
 
 /**
@@ -177,7 +177,7 @@ export interface HtmlEdit {
   readonly text: string
 }
 
-/** Applies edits that are in order and do not overlap; without any it is the same string. */
+/** Applies edits that are in order and do not overlap. Without edits, the result is the same string. */
 export function applyEdits(html: string, edits: readonly HtmlEdit[]): string {
   if (edits.length === 0) return html
   const pieces: string[] = []

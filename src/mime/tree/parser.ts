@@ -12,22 +12,22 @@ import type { ContentFacts, ContentFields, PartSpan, Span } from './span.ts'
 import { isIdentity, transferEncoding } from '../encodings/transfer-encoding.ts'
 import type { Turns } from '../turns.ts'
 
-/** What may be read in more than one way. The defaults are what most mail programs do. */
+/** The choices of a reader where programs differ. The defaults are what most mail programs do. */
 export interface Reading {
-  /** which of several fields Content-Type counts */
+  /** which of several Content-Type fields counts */
   readonly contentType: 'first' | 'last'
-  /** what is read where a Content-Type is none: nothing (RFC 2045, section 5.2), or what lenient programs do */
+  /** how to read a Content-Type that is not valid: as none (RFC 2045, section 5.2), or as lenient programs do */
   readonly badType: 'default' | 'lenient'
-  /** which of several fields Content-Transfer-Encoding counts */
+  /** which of several Content-Transfer-Encoding fields counts */
   readonly encoding: 'first' | 'last'
   /**
-   * Boundaries that only some programs read in a Content-Type: each counts before all others where it is read,
-   * and makes a multipart of a part of any type
+   * boundaries that only some programs read in a Content-Type; each of them takes precedence over all others there,
+   * and makes a part of any type a multipart
    */
   readonly boundaries: readonly string[]
-  /** a boundary that is empty or not said is one: lines of `--` alone are delimiters (Python's email) */
+  /** an empty or missing boundary counts: lines with only `--` are delimiters (Python's email) */
   readonly emptyBoundary: boolean
-  /** a delimiter behind the closing one begins a part */
+  /** a delimiter after the closing one begins a part */
   readonly reopens: boolean
   /** a line that is no field ends the header and belongs to the body */
   readonly junkEndsHeader: boolean
@@ -46,7 +46,7 @@ export const USUAL: Reading = {
 export interface ParsedMessage {
   readonly root: PartSpan
   readonly problems: readonly MimeProblem[]
-  /** boundaries of which lines came, and which count only in another reading */
+  /** boundaries with lines in the message that count only in another reading */
   readonly boundaries: readonly string[]
 }
 
@@ -64,7 +64,7 @@ export function parseStructure(
   }
 }
 
-/** The same, in turns with all else the process does. */
+/** The same, in turns with other work of the process. */
 export async function parseStructureInTurns(
   bytes: Buffer,
   limits: MimeLimits,
@@ -80,10 +80,10 @@ export async function parseStructureInTurns(
   }
 }
 
-/** Fields of one name that describe a part. */
+/** The maximum of fields of one name that describe a part. */
 const MAX_FIELDS = 100
 
-/** So many bytes or parts are read at one go. */
+/** The number of bytes or parts that are read at once. */
 const STEP_BYTES = 131_072
 const STEP_PARTS = 100
 
@@ -101,13 +101,13 @@ const DELIMITER = Buffer.from('\n--')
 /** A type without comments or folds in it. */
 const PLAIN_TYPE = /^[ \t]*([a-z0-9!#$&^_.+-]+\/[a-z0-9!#$&^_.+-]+)[ \t]*(?:;|\r?\n?$)/i
 
-/** Of a field no more is looked at for such a one. */
+/** Only so many bytes of a field are searched for such a type. */
 const LONGEST_PLAIN = 200
 
-/** An open part: a multipart whose delimiters are looked for, or a message that holds one. */
+/** An open part: a multipart that is not at its end, or a message that holds one. */
 interface Level {
   readonly part: PartSpan
-  /** undefined when it was closed */
+  /** undefined after the closing delimiter */
   boundary: string | undefined
 }
 
@@ -117,7 +117,7 @@ interface FieldSpans {
   dispositions: Span[]
 }
 
-/** Of most parts; they are not added to. */
+/** The lists of most parts. Nothing is added to them. */
 const NO_SPANS: Span[] = []
 const NO_PARTS: PartSpan[] = []
 const NO_FIELDS: ContentFields = {
@@ -137,12 +137,12 @@ class Parser {
   readonly #open = new Map<string, number[]>()
   readonly #closed = new Set<string>()
   readonly #boundaries: BoundaryReader
-  /** the parts that some programs divide by a boundary that has not come yet */
+  /** the parts that some programs divide by a boundary with no line so far */
   readonly #watched = new Map<string, PartSpan[]>()
   readonly #others = new Set<string>()
   #longest = 0
   #parts = 0
-  /** what is before belongs to a header, or to a delimiter that has come */
+  /** everything before this offset belongs to a header, or to a delimiter */
   #assigned = 0
   #leaf!: PartSpan
 
@@ -153,13 +153,13 @@ class Parser {
     this.#boundaries = new BoundaryReader(bytes)
   }
 
-  /** Yields where it may be interrupted. */
+  /** Yields at each place where it may be interrupted. */
   *steps(headerEnd: number | undefined): Generator<undefined, ParsedMessage> {
     const root = this.#begin(0, 'text/plain')
     let at = yield* this.#enter(root, headerEnd)
     let since = at
     let parts = this.#parts
-    // Where all are closed, a delimiter may still come that others take for one.
+    // After all are closed, a line may follow that other programs take for a delimiter.
     while (this.#open.size > 0 || this.#closed.size > 0 || this.#watched.size > 0) {
       const line = this.#nextDashes(at)
       if (line === -1) break
@@ -200,14 +200,14 @@ class Parser {
 
   // ---- lines
 
-  /** Where the next line begins with `--`, from the start of a line on; -1 if none does. */
+  /** The offset of the next line that begins with `--`, from the start of a line on, or -1. */
   #nextDashes(at: number): number {
     if (this.#bytes[at] === DASH && this.#bytes[at + 1] === DASH) return at
     const found = this.#bytes.indexOf(DELIMITER, Math.max(0, at - 1))
     return found === -1 ? -1 : found + 1
   }
 
-  /** Behind the line end. */
+  /** The offset after the line end. */
   #lineEnd(at: number): number {
     const feed = this.#bytes.indexOf(LF, at)
     return feed === -1 ? this.#bytes.length : feed + 1
@@ -236,8 +236,8 @@ class Parser {
   }
 
   /**
-   * Where the line end above a delimiter begins, which is part of it. Two CR belong to it only where the
-   * line of the delimiter ends in that way too.
+   * The offset of the line end above a delimiter, which is part of the delimiter. Two CRs belong to it only if the
+   * line of the delimiter also ends in that way.
    */
   #startOfDelimiter(line: number, lineEnd: number): number {
     const bytes = this.#bytes
@@ -267,7 +267,7 @@ class Parser {
     }
   }
 
-  /** Reads the header of a part, and of the messages in it; gives where its content goes on. */
+  /** Reads the header of a part, and of the messages in it, and returns the offset where the content continues. */
   *#enter(first: PartSpan, headerEnd?: number): Generator<undefined, number> {
     let part = first
     for (;;) {
@@ -403,10 +403,10 @@ class Parser {
     if (transferEncoding(encoding) === undefined) this.#problem('UNKNOWN_ENCODING', part)
     const field = this.#reading.contentType === 'first' ? types[0] : types.at(-1)
     if (field === undefined) return { type: part.facts.type, boundary: '', encoding }
-    // Of most parts only the type is wanted here.
+    // Most parts need only the type here.
     const isLong = field.end - field.start > LONGEST_PLAIN
     const end = isLong ? field.start + LONGEST_PLAIN : field.end
-    // Where it goes on the pattern must not see an end.
+    // If the field continues, the pattern must not see an end here.
     const start = this.#text({ start: field.start, end }) + (isLong ? '?' : '')
     const plain = PLAIN_TYPE.exec(start)?.[1]?.toLowerCase()
     if (plain !== undefined && !plain.startsWith('multipart/')) {
@@ -423,7 +423,7 @@ class Parser {
     return this.#divided(part, { type, boundary: boundaries.usual, encoding }, boundaries)
   }
 
-  /** What divides it in this reading. */
+  /** The boundary that divides the part in this reading. */
   #divided(part: PartSpan, facts: ContentFacts, { others }: Boundaries): ContentFacts {
     if (this.#boundaries.left < 0) this.#problem('TOO_MANY_BOUNDARIES', part)
     if (others.length === 0) return facts
@@ -477,7 +477,7 @@ class Parser {
     if (levels.length === 0) this.#open.delete(boundary)
   }
 
-  /** Takes a delimiter; gives the part that begins there, if one does and there is room for it. */
+  /** Handles a delimiter, and returns the part that begins there, if there is one within the limits. */
   #delimit(
     { level, closes }: Found,
     line: number,
@@ -502,7 +502,7 @@ class Parser {
       this.#problem('TOO_MANY_PARTS', part)
       return 'full'
     }
-    // Where a delimiter behind the closing one counts, that one was none.
+    // If a delimiter after the closing one counts, the closing one was none.
     part.closing = undefined
     const digest = part.facts.type === 'multipart/digest'
     const child = this.#begin(lineEnd, digest ? 'message/rfc822' : 'text/plain')
@@ -511,7 +511,7 @@ class Parser {
     return child
   }
 
-  /** All levels from one on are over, and what is in them. */
+  /** Ends all levels from this one on, and everything in them. */
   #endAll(level: number, end: number): void {
     while (this.#levels.length > level) {
       const last = this.#levels.pop()!
@@ -526,7 +526,7 @@ class Parser {
   }
 }
 
-/** CR that stand before no LF. */
+/** A CR that no LF follows. */
 function hasBareCr(bytes: Buffer, start: number, end: number): boolean {
   for (let at = start; at < end; at++) {
     if (bytes[at] !== CR) continue
@@ -544,7 +544,7 @@ interface Found {
 const isBlank = (byte: number): boolean =>
   byte === LF || byte === CR || byte === SPACE || byte === TAB
 
-/** Nothing but CR before the LF; or before the end of the message, where it was cut off. */
+/** Only CRs before the LF, or before the end of a message that was cut off. */
 function isEmptyLine(bytes: Buffer, start: number, end: number): boolean {
   let at = start
   while (bytes[at] === CR) at++
