@@ -266,5 +266,5 @@ function copyOf(bytes: Buffer): Buffer {
 export const bodyGone = (): MilterError =>
   new MilterError(
     'BODY_GONE',
-    'the handler is over, and the body with it; read what is needed before the handler ends, and wait for it there',
+    'the body is gone because the handler is over; read the body before the handler ends, and await it there',
   )

@@ -54,7 +54,7 @@ export class MailTree {
     if (body.store !== this.#store) {
       throw new UsageError(
         'INVALID_OPTION',
-        'the tree of mail.mime() was edited and mail.body was replaced after it was made: only one of them can be the body',
+        'the tree of mail.mime() was edited, and mail.body was replaced after the tree was made; only one of them can be the body',
       )
     }
     const { raw } = this.message

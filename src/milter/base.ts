@@ -240,7 +240,7 @@ export class Base extends Editing implements FilterObjectSource {
     return new Base.#Calls(this, handlers)
   }
 
-  /** A class rather than closures for each connection, which stay in memory longer than it does. */
+  /** It is a class because closures for each connection would stay in memory longer than the connection. */
   static readonly #Calls = class Calls implements FilterObject {
     readonly handlers: HandlerTable
     readonly #object: Base

@@ -96,6 +96,7 @@ export abstract class Editing implements MessageEdits {
   }
 }
 
+/** The limits of an {@link EditList}. */
 export interface EditLimits {
   /** edits of one message */
   readonly maxEdits: number
@@ -318,7 +319,7 @@ export class EditList {
     if (++this.#count > this.#limits.maxEdits) {
       throw new UsageError(
         'TOO_MANY_EDITS',
-        `more than ${this.#limits.maxEdits} edits of one message; raise the option "maxEdits" if that is meant`,
+        `more than ${this.#limits.maxEdits} edits of one message; raise the option "maxEdits" if that is intended`,
       )
     }
   }

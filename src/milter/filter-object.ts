@@ -58,7 +58,7 @@ export function filterObject(filter: Filter, settings: FilterSettings): FilterOb
   if ('then' in filter) {
     throw new UsageError(
       'INVALID_HANDLER',
-      'the factory of a filter returned a promise; it must be synchronous, so do what takes time in a handler',
+      'the factory of a filter returned a promise; it must be synchronous, so do asynchronous work in a handler',
     )
   }
   return 'toFilterObject' in filter ? filter.toFilterObject(settings) : fromHandlers(filter)

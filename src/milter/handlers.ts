@@ -22,8 +22,11 @@ import type {
 export type Answer<Kinds extends VerdictKind> =
   Verdict<Kinds> | undefined | void | Promise<Verdict<Kinds> | undefined | void>
 
+/** What a handler of the SMTP session may return. */
 export type ConnectionAnswer = Answer<SessionVerdictKind>
+/** What a handler of a message may return. */
 export type MessageAnswer = Answer<MessageVerdictKind>
+/** What the handler of body may return. */
 export type BodyAnswer = Answer<BodyVerdictKind>
 
 /** What a filter wants to negotiate. Anything you leave out follows from the handlers and their marks. */

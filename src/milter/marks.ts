@@ -213,14 +213,14 @@ export function borrowed<This, Args extends unknown[], Result extends Verdict | 
 export const keptTooLong = (): UsageError =>
   new UsageError(
     'INVALID_HANDLER',
-    'a body handler marked borrowed has given a promise; its chunk is overwritten as soon as it returns, so it must be synchronous',
+    'a body handler marked borrowed returned a promise; its chunk is overwritten as soon as it returns, so it must be synchronous',
   )
 
 /** The error of a `noReply` handler that returns a verdict. */
 export const answeredUnasked = (stage: Stage, verdict: Verdict): UsageError =>
   new UsageError(
     'INVALID_VERDICT',
-    `the handler of ${stage} is marked noReply and returned ${verdict.kind.toUpperCase()}; its event has no reply, so return nothing, or take the mark away`,
+    `the handler of ${stage} is marked noReply and returned ${verdict.kind.toUpperCase()}; its event has no reply, so return nothing, or remove the mark`,
   )
 
 /** The type that a handler with bytes has for the rest of the library: its bytes are text again. */

@@ -114,7 +114,7 @@ function checkedRequest(given: unknown): CheckedRequest | undefined {
     if (!STAGE_NUMBERS.has(number)) {
       throw new UsageError(
         'INVALID_OPTION',
-        `macros of the stage ${describe(stage)} cannot be asked for; the keys of "macros" are those of MacroStage, such as [MacroStage.MAIL]`,
+        `you cannot ask for macros of the stage ${describe(stage)}; the keys of "macros" are those of MacroStage, such as [MacroStage.MAIL]`,
       )
     }
     const list = [...names]

@@ -7,9 +7,8 @@ import { isStage, STAGE_NAMES, type Stage } from '../protocol/stages.ts'
 import { wishesOf } from './subscription.ts'
 
 /**
- * Makes one object of a filter before there is mail: a factory that throws, a callback with a name that is none, or
- * a mark on the wrong one would be found by the first session otherwise. Filters of `defineFilter` were checked when
- * they were made.
+ * Makes one object of a filter before there is mail. Otherwise only the first session would find a factory that throws,
+ * a misspelt callback, or a mark on the wrong callback. Filters of `defineFilter` were checked when they were made.
  *
  * @throws MilterError FACTORY_FAILED, with what was thrown as its cause
  * @throws UsageError INVALID_HANDLER
@@ -44,8 +43,8 @@ const isClass = (factory: FilterFactory): boolean =>
   /^class\b/.test(Function.prototype.toString.call(factory))
 
 /**
- * A method of a class that is nearly called as a callback the class does not have: it would never be called. Other
- * methods are its own affair.
+ * Refuses a method whose name is nearly that of a callback that the class does not have: it would never be called.
+ * Other methods are allowed.
  */
 function refuseMisspelt(filter: object, has: (stage: Stage) => boolean): void {
   for (const [name, owner] of methodsOf(filter)) {

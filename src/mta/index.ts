@@ -1,6 +1,6 @@
 /**
- * `tsmilter/mta`: the mail server's side. A client for any milter in any language, and models of what
- * Postfix and Sendmail do with its edits.
+ * `tsmilter/mta`: the mail server's side. It has a client for milters in any language, and models of how Postfix and
+ * Sendmail apply their edits.
  */
 import '../node-version.ts'
 

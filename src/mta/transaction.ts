@@ -186,7 +186,7 @@ function withoutMark(message: Uint8Array): Uint8Array {
   if (message[0] !== 0xef || message[1] !== 0xbb || message[2] !== 0xbf) return message
   throw new UsageError(
     'INVALID_OPTION',
-    'message begins with a byte order mark: mail servers find no field there, and take all of it for the body; save the file without one',
+    'message begins with a byte order mark: mail servers find no field there, and take the whole message for the body; save the file without it',
   )
 }
 

@@ -83,6 +83,7 @@ function plainAddress(raw: string): string {
   return new SocketAddress({ address, family: 'ipv6' }).address
 }
 
+/** The frame of CONNECT. */
 export function encodeConnect(client: {
   readonly hostname: string | Uint8Array
   readonly family: AddressFamily

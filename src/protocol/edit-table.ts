@@ -53,6 +53,7 @@ export interface EditField {
  */
 type FieldForm = 'uint32' | 'string' | 'optional string' | 'string or nothing' | 'bytes'
 
+/** The row of one edit. */
 export interface EditFacts {
   readonly type: EditType
   /** the letter of its frame */

@@ -51,6 +51,7 @@ export function decodeMacroPairs(payload: Payload, skip = 0): [string, string][]
   return pairs
 }
 
+/** The frame with the macros of a command. */
 export function encodeMacros(
   command: Command,
   pairs: Iterable<readonly [name: string, value: string]>,
@@ -82,7 +83,7 @@ function checkedMacroList(names: readonly string[]): string {
   if (names.length > MAX_MACROS_PER_STAGE) {
     throw new UsageError(
       'INVALID_OPTION',
-      `${names.length} macros were requested for one stage; Sendmail keeps ${MAX_MACROS_PER_STAGE} and drops the rest without a word`,
+      `${names.length} macros were requested for one stage; Sendmail keeps ${MAX_MACROS_PER_STAGE} and silently drops the rest`,
     )
   }
   return names
@@ -90,7 +91,7 @@ function checkedMacroList(names: readonly string[]): string {
       if (!/^(?:[!-z|~]|\{[!-z|~]+\}|[!-z|~]+)$/.test(name) || name.includes(',')) {
         throw new UsageError(
           'INVALID_OPTION',
-          `${JSON.stringify(name)} is not a macro name; write one name a string, such as 'i' or '{auth_authen}'`,
+          `${JSON.stringify(name)} is not a macro name; write one name in each string, such as 'i' or '{auth_authen}'`,
         )
       }
       return wireMacroName(name)

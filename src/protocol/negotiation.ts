@@ -68,6 +68,7 @@ export function* macroLists(payload: Payload): Generator<[MacroStage, readonly s
   }
 }
 
+/** The frame of the mail server's offer. */
 export function encodeOffer(offer: Offer): Buffer {
   return encodeFrame(Command.OPTNEG, numbers(offer))
 }

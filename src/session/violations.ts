@@ -12,7 +12,7 @@ export function notNegotiated(command: number): ProtocolError {
 export function negotiatedTwice(): ProtocolError {
   return new ProtocolError(
     'NEGOTIATED_TWICE',
-    'a second option negotiation came; one connection has one',
+    'a second option negotiation came; a connection has only one',
   )
 }
 

@@ -95,6 +95,7 @@ export interface MailServerModel {
 /** The actions after a filter's failure that do not let mail pass. */
 export type RefusingAction = Exclude<FailureAction, 'accept' | 'quarantine'>
 
+/** The facts about a filter's failure that the reply to the client can depend on. */
 export interface FilterFailure {
   readonly at: MacroCommand
   /** Postfix takes some failures of filters for an error in its own configuration */
@@ -168,6 +169,7 @@ export interface QueuedMessage {
   result(received?: Field): MessageResult
 }
 
+/** A message after the edits, as the server would send it. */
 export interface MessageResult {
   readonly sender: QueuedAddress
   readonly recipients: readonly QueuedAddress[]

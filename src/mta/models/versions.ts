@@ -6,6 +6,7 @@ export type PostfixVersion = '3.7' | '3.10' | '3.11'
 /** The versions of Sendmail whose behaviour is known. */
 export type SendmailVersion = '8.17' | '8.18.1' | '8.18.2'
 
+/** The mail servers that are modelled. */
 export type MailServerName = 'postfix' | 'sendmail'
 
 /** A mail server: a name alone means the version of Debian stable; `{ postfix: '3.7' }` has a version too. */
