@@ -152,7 +152,7 @@ describe('options of tsmilter run', () => {
         /there is no such option; did you mean limits\.headers\? The options are: limits\./,
       ],
       [{ listen: 'inet:127.0.0.1:8890' }, /listen.*'inet:8890@127\.0\.0\.1'/],
-      [{ listen: [] }, /listen.*several times/],
+      [{ listen: [] }, /listen.*more than once/],
       [
         { stop: { deadlin: 1 } },
         /stop\.deadlin of config\.ts: there is no such option; did you mean stop\.deadline\? The options are: stop\.delay, stop\.deadline, stop\.quiet/,

@@ -129,7 +129,7 @@ describe('the user of the workers', { skip: why }, () => {
     assert.equal(await running.ended, 2)
     assert.match(
       running.said,
-      /^[^\n]*the option user: .*cannot change the user.*setpriv.*ENOENT.*User= of a systemd unit\n$/,
+      /^[^\n]*the option user: .*cannot change the user.*setpriv.*ENOENT.*User= in a systemd unit\n$/,
     )
   })
 })

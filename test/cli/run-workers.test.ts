@@ -184,7 +184,7 @@ describe('a reload', () => {
     const cases = [
       ['export default {{', /SyntaxError/],
       ["throw new TypeError('broken')", /TypeError: broken/],
-      ['export default 7', /must have a filter/],
+      ['export default 7', /must be a filter/],
       ['export default { filters: [() => ({})], nix: 1 }', /the option nix of filter\.mjs/],
       ['process.exit(3)', /the worker ended while it was loading: exit code 3/],
       ['await new Promise((resolve) => setTimeout(resolve, 600_000))', /within 6000 ms/],

@@ -618,7 +618,7 @@ describe('the option tls', () => {
       [true, /tls takes an object with key and cert/],
       [{}, /tls\.key is missing/],
       [{ key: SERVER.key }, /tls\.cert is missing/],
-      [{ ...SERVER, key: '/etc/ssl/key.pem' }, /tls\.key takes .* and not its path/],
+      [{ ...SERVER, key: '/etc/ssl/key.pem' }, /tls\.key takes .*, not its path/],
       [{ ...SERVER, key: SERVER.cert }, /tls\.key: it does not hold a private key/],
       [{ ...SERVER, cert: SERVER.key }, /tls\.cert: it does not hold a certificate/],
       [{ ...SERVER, cert: Buffer.from(CLIENT.cert) }, /do not match: key values mismatch/],
