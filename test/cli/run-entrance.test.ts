@@ -164,7 +164,7 @@ import { observe } from 'tsmilter/telemetry'
       ],
       [
         ['--tls-cert', 'key.pem', '--tls-key', 'key.pem'],
-        /tls\.cert: it does not hold a certificate/,
+        /tls\.cert: cannot read a certificate from it/,
       ],
       [['--tls-cert', 'cert.pem', '--tls-key', 'other.pem'], /key values mismatch/],
       [[...TLS, '--tls-ca', 'empty.pem'], /tls\.ca: there is no PEM text in empty\.pem/],

@@ -169,7 +169,7 @@ describe('options of tsmilter run', () => {
       [{ overload: 'reject' }, /tempfail or accept; it got "reject"$/],
       [{ maxMemory: '1K' }, /bytes \(1M or more\), or a size such as 64K.*; it got "1K"$/],
       [{ maxMemory: '1 MiB' }, /it got "1 MiB"$/],
-      [{ limits: { body: 1 } }, /limits\.body of config\.ts: there is none/],
+      [{ limits: { body: 1 } }, /limits\.body of config\.ts: there is no such option/],
       [{ limits: { bodySize: '-1' } }, /limits\.bodySize/],
       [{ actions: 'ADDHDRS,SING' }, /actions .*some of ADDHDRS, .*; it got "ADDHDRS,SING"$/],
       [{ actions: 0x200 }, /actions/],
