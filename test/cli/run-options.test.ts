@@ -190,7 +190,7 @@ describe('options of tsmilter run', () => {
       [{ tls: { ca: 5 } }, /tls\.ca.*the path of a file; it got 5$/],
       [{ tls: { certificate: 'a' } }, /The options are: tls\.cert, tls\.key, tls\.ca$/],
       [{ onError: 'discard' }, /tempfail, reject, continue or accept; it got "discard"$/],
-      [{ user: 'filter' }, /before the configuration is loaded; give --user or TSMILTER_USER$/],
+      [{ user: 'filter' }, /before the configuration is loaded; use --user or TSMILTER_USER$/],
     ]
     for (const [config, reason] of cases) {
       assert.throws(() => settings({ filters, ...config }), refused(reason))

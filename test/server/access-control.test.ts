@@ -624,7 +624,7 @@ describe('the option tls', () => {
       [{ ...SERVER, cert: Buffer.from(CLIENT.cert) }, /do not match: key values mismatch/],
       [{ ...SERVER, ca: '' }, /tls\.ca takes/],
       [{ ...SERVER, ca: [] }, /tls\.ca takes/],
-      [{ ...SERVER, ca: [CA, SERVER.key] }, /tls\.ca: it does not hold a certificate/],
+      [{ ...SERVER, ca: [CA, SERVER.key] }, /tls\.ca: cannot read a certificate from it/],
       [{ ...SERVER, ciphers: 'none' }, /do not match/],
       [{ ...SERVER, minVersion: 'TLSv1' }, /tls\.minVersion takes TLSv1\.2 or TLSv1\.3/],
       [{ ...SERVER, requestCert: true }, /tls takes key, cert, ca/],
