@@ -151,7 +151,7 @@ export class MailBody implements AsyncIterable<Buffer> {
     this.#writing = undefined
   }
 
-  /** For the library: the body at the end of the handler. Rejects if it failed and the filter did not wait for it. */
+  /** @internal The body at the end of the handler. Rejects if it failed and the filter did not wait for it. */
   async settled(): Promise<BodyStore> {
     const pending = this.#pending
     await pending?.work.catch((error: unknown) => {
@@ -163,7 +163,7 @@ export class MailBody implements AsyncIterable<Buffer> {
     return this.#store
   }
 
-  /** For the library: the handler is over, and nothing is read any more. */
+  /** @internal The handler is over, and nothing is read any more. */
   close(): void {
     this.#over = true
   }

@@ -22,7 +22,7 @@ function recipientOf(address: string, parameters?: EsmtpParameters): EnvelopeAdd
 
 /** The sender of a mail, MAIL FROM: an address that can be replaced. */
 export class MailSender extends EnvelopeAddress {
-  /** For the library. */
+  /** @internal */
   declare words: EnvelopeWords
   readonly #guard: EditGuard
   #current: EnvelopeAddress
@@ -46,7 +46,7 @@ export class MailSender extends EnvelopeAddress {
     this.words = this.#current.words
   }
 
-  /** For the library. */
+  /** @internal */
   get current(): EnvelopeAddress {
     return this.#current
   }
@@ -143,7 +143,7 @@ export class Recipients implements Iterable<EnvelopeAddress> {
     this.#byMailbox = next
   }
 
-  /** For the library: the list as it is; the given one, itself, if nothing was edited. */
+  /** @internal The list as it is; the given one, itself, if nothing was edited. */
   get current(): readonly EnvelopeAddress[] {
     return this.#edited ? [...this.#all.values()] : this.#given
   }

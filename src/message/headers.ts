@@ -252,7 +252,7 @@ export class MailHeaders implements Iterable<HeaderField> {
     return this.#guard.permit(what, Action.CHGHDRS)
   }
 
-  /** For the library: the current fields; the same array that was given if nothing was edited. */
+  /** @internal The current fields; the same array that was given if nothing was edited. */
   records(given: readonly FieldRecord[]): readonly FieldRecord[] {
     const fields = this.#present()
     const same =
@@ -263,7 +263,7 @@ export class MailHeaders implements Iterable<HeaderField> {
 
 /** One field of a header. */
 export class HeaderField {
-  /** For the library: it is not in the header any more, or never was. */
+  /** @internal It is not in the header any more, or never was. */
   gone = false
   #record: FieldRecord
   readonly #headers: MailHeaders
@@ -273,12 +273,12 @@ export class HeaderField {
     this.#headers = headers
   }
 
-  /** For the library. */
+  /** @internal */
   isOf(headers: MailHeaders): boolean {
     return headers === this.#headers
   }
 
-  /** For the library: its bytes. */
+  /** @internal Its bytes. */
   get record(): FieldRecord {
     return this.#record
   }

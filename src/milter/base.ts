@@ -215,7 +215,7 @@ export class Base extends Editing implements FilterObjectSource {
     this.#editor('progress').progress()
   }
 
-  /** For the library: where the edits go. */
+  /** @internal Where the edits go. */
   override toEditList(what: string): EditList {
     return this.#editor(what).toEditList(what)
   }

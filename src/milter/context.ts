@@ -207,7 +207,7 @@ export class LiveConnectionContext extends Editing implements ConnectionContext 
     return this.state.log
   }
 
-  /** For the library. */
+  /** @internal */
   get mailServer(): ServerAtHand {
     return this.state.mailServer
   }
@@ -341,12 +341,12 @@ export class LiveMessageContext
     return this.over ? this.#lastQueueId : super.queueId
   }
 
-  /** For the library: a body in pieces, which need not be joined. */
+  /** @internal A body in pieces, which need not be joined. */
   replaceBodyWith(pieces: readonly Buffer[]): void {
     this.toEditList('replaceBody').replaceBodyWith(pieces)
   }
 
-  /** For the library: a body that is not in memory. */
+  /** @internal A body that is not in memory. */
   replaceBodyFrom(source: AsyncIterable<Buffer>): void {
     this.toEditList('replaceBody').replaceBodyFrom(source)
   }

@@ -53,7 +53,7 @@ export interface MessageEdits {
 /** The methods that edit a message. Contexts and `Base` give the list that the edits go to. */
 export abstract class Editing implements MessageEdits {
   /**
-   * For the library: the list that edits go to.
+   * @internal The list that edits go to.
    * @param what the method that was called
    * @throws UsageError WRONG_STAGE if edits are not allowed now
    */

@@ -29,7 +29,7 @@ export class MimeMessage extends MimePart {
   readonly #boundaries: readonly string[]
   #readingsLeft = false
 
-  /** For the library: see {@link parseMime}. */
+  /** @internal See {@link parseMime}. */
   constructor(
     bytes: Buffer,
     limits: MimeLimits,
@@ -47,7 +47,7 @@ export class MimeMessage extends MimePart {
     this.#boundaries = boundaries
   }
 
-  /** For the library: {@link eachReading} has reached its limit, and there are more readings. */
+  /** @internal {@link eachReading} has reached its limit, and there are more readings. */
   get readingsLeft(): boolean {
     return this.#readingsLeft
   }
@@ -56,14 +56,14 @@ export class MimeMessage extends MimePart {
     return this.#given ?? super.toBytes()
   }
 
-  /** For the library. @throws UsageError as {@link parseMime} */
+  /** @internal @throws UsageError as {@link parseMime} */
   static of(bytes: Buffer, options: MimeOptions, source: MessageSource): MimeMessage {
     const limits = checkedLimits(options.limits)
     const parsed = parseStructure(bytes, limits, USUAL, source.headerEnd)
     return new MimeMessage(bytes, limits, USUAL, source, parsed)
   }
 
-  /** For the library: the same, in turns with other work of the process. */
+  /** @internal The same, in turns with other work of the process. */
   static async read(
     bytes: Buffer,
     options: MimeOptions = {},
@@ -101,7 +101,7 @@ export class MimeMessage extends MimePart {
     return readings
   }
 
-  /** For the library: the same one by one, in turns with other work of the process. */
+  /** @internal The same one by one, in turns with other work of the process. */
   async *eachReading(turns: Turns): AsyncGenerator<MimeMessage> {
     const differences = this.#differences()
     for (let next = differences.next(); next.done !== true;) {

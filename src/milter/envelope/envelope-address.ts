@@ -20,7 +20,7 @@ const WORD = 32
  * change.
  */
 export class EnvelopeAddress {
-  /** For the library. */
+  /** @internal */
   readonly words: EnvelopeWords
 
   constructor(words: EnvelopeWords) {
@@ -28,7 +28,7 @@ export class EnvelopeAddress {
   }
 
   /**
-   * For the library: an address that a filter gives.
+   * @internal An address that a filter gives.
    * @param what decides which parameters are allowed
    * @throws UsageError INVALID_ADDRESS
    */
@@ -45,12 +45,12 @@ export class EnvelopeAddress {
     return new EnvelopeAddress([raw, ...words])
   }
 
-  /** For the library. */
+  /** @internal */
   withParameters(parameters: readonly string[]): EnvelopeAddress {
     return new EnvelopeAddress([this.raw, ...parameters])
   }
 
-  /** For the library: roughly the bytes of memory it takes; a character takes one or two. */
+  /** @internal Roughly the bytes of memory it takes; a character takes one or two. */
   get held(): number {
     let held = OBJECTS
     for (const word of this.words) held += WORD + 2 * word.length

@@ -47,7 +47,7 @@ export abstract class PartFacts {
     return guesses
   }
 
-  /** For the library: whether the first of {@link guesses} is `type`. */
+  /** @internal Whether the first of {@link guesses} is `type`. */
   get typeIsGuess(): boolean {
     const fields = this.contentFields('Content-Type')
     const value = fields[0]?.strict.value
@@ -65,7 +65,7 @@ export abstract class PartFacts {
       : field.lenient
   }
 
-  /** For the library: everything after the colon, of each field with that name. */
+  /** @internal Everything after the colon, of each field with that name. */
   fields(name: ContentFieldName): Buffer[] {
     return this.headers.raw(name)
   }
@@ -75,7 +75,7 @@ export abstract class PartFacts {
     return this.fields(name).map((raw) => new ContentField(raw))
   }
 
-  /** For the library: the Content-Type and Content-Disposition fields. */
+  /** @internal The Content-Type and Content-Disposition fields. */
   describing(): readonly ContentField[] {
     return [...this.contentFields('Content-Type'), ...this.contentFields('Content-Disposition')]
   }
@@ -95,7 +95,7 @@ export abstract class PartFacts {
     return this.parameter('charset')?.trim().toLowerCase() || undefined
   }
 
-  /** For the library: every charset that the header names, each once. {@link charset} is one of them. */
+  /** @internal Every charset that the header names, each once. {@link charset} is one of them. */
   get charsets(): readonly string[] {
     const named = new Map<string, string>()
     for (const { strict, lenient } of this.contentFields('Content-Type')) {

@@ -24,7 +24,7 @@ import type { Turns } from '../turns.ts'
 export class MimePart extends PartContent {
   readonly #node: PartNode<MimePart>
 
-  /** For the library: parts come from `parseMime`. */
+  /** @internal Parts come from `parseMime`. */
   constructor(tree: TreeContext, span: PartSpan, parent?: MimePart) {
     super()
     const above = parent === undefined ? undefined : parent.#node
@@ -52,7 +52,7 @@ export class MimePart extends PartContent {
     return this.#node.children
   }
 
-  /** For the library: parses an encoded message in turns, before {@link children} does it at once. */
+  /** @internal Parses an encoded message in turns, before {@link children} does it at once. */
   readInTurns(turns: Turns): Promise<void> {
     return this.#node.readInTurns(turns)
   }
