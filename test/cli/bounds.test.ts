@@ -316,7 +316,7 @@ const ELSEWHERE: Readonly<Record<string, readonly [file: string, text: string]>>
   backlog: ['test/server/server.test.ts', '{ backlog: 0 }'],
   startTimeout: [
     'test/cli/run.test.ts',
-    "'--start-timeout', '0.3s'], 1, /not loaded within 300 ms/",
+    "'--start-timeout', '0.3s'], 1, /did not load within 300 ms/",
   ],
   hangTimeout: ['test/cli/run-workers.test.ts', 'that hang are replaced'],
 }
