@@ -154,7 +154,7 @@ describe('sender and recipients of a context', () => {
       { deadlines: { envrcpt: 30 }, onError: 'continue' },
     )
     wire.send(mail('<a@x>'), rcpt('<b@x>'), rcpt('<slow@x>'), rcpt('<c@x>'), eom())
-    await new Promise((resolve) => setTimeout(resolve, 150))
+    while (seen.length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
     assert.deepEqual(seen, ['a@x b@x slow@x c@x'])
   })
 
