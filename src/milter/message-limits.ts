@@ -6,14 +6,15 @@ import { firstUnknown, invalidOption, readOptions } from '../options/validate.ts
 const LIMITS = optionsIn('limits')
 const NAMES = LIMITS.map(({ name }) => name)
 
-const DEFAULTS = {
+/** The limits that hold where none are given. */
+export const DEFAULT_LIMITS: MessageLimits = {
   ...(readOptions(LIMITS, {})['limits'] as object),
   temporaryDirectory: tmpdir(),
 } as MessageLimits
 
 /** All of them, with nothing left out. @throws UsageError INVALID_OPTION */
 export function messageLimits(given?: Partial<MessageLimits>): MessageLimits {
-  return { ...DEFAULTS, ...givenLimits(given) }
+  return { ...DEFAULT_LIMITS, ...givenLimits(given) }
 }
 
 /** Those that are given, checked. @throws UsageError INVALID_OPTION */
@@ -23,8 +24,8 @@ export function givenLimits(limits: Partial<MessageLimits> = {}): Partial<Messag
     throw invalidOption(
       'limits',
       'value' in unknown ? unknown.value : unknown.name.slice('limits.'.length),
-      Object.keys(DEFAULTS).join(', '),
-      Object.keys(DEFAULTS),
+      Object.keys(DEFAULT_LIMITS).join(', '),
+      Object.keys(DEFAULT_LIMITS),
     )
   }
   const given = readOptions(LIMITS, { limits }, () => undefined)
@@ -33,13 +34,13 @@ export function givenLimits(limits: Partial<MessageLimits> = {}): Partial<Messag
 
 /** With what a message for several filters is collected: the largest of each. */
 export function largestLimits(all: readonly MessageLimits[]): MessageLimits {
-  const [first = DEFAULTS, ...others] = all
+  const [first = DEFAULT_LIMITS, ...others] = all
   return others.reduce((largest, one) => {
     const entries = Object.entries(largest).map(([name, value]): [string, unknown] => {
       const other = one[name as keyof MessageLimits]
       if (typeof value === 'number') return [name, Math.max(value, other as number)]
       // A directory that was configured counts more than the default.
-      return [name, value === DEFAULTS.temporaryDirectory ? other : value]
+      return [name, value === DEFAULT_LIMITS.temporaryDirectory ? other : value]
     })
     return Object.fromEntries(entries) as unknown as MessageLimits
   }, first)

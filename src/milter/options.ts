@@ -6,7 +6,7 @@ import type { FilterValues } from '../options/settings.ts'
 import type { ErrorPolicy, FilterFields } from '../options/types.ts'
 import { readOption, readOptions } from '../options/validate.ts'
 import { guardedLogger, textLogger, type Logger } from '../diagnostics/log.ts'
-import { givenLimits, messageLimits } from './message-limits.ts'
+import { DEFAULT_LIMITS, givenLimits } from './message-limits.ts'
 import { OVERLOADS, type Overload } from './overload.ts'
 import { ServersMet } from './mail-server/servers-met.ts'
 import { RateLimitedLog } from '../diagnostics/rate-limited-log.ts'
@@ -51,6 +51,7 @@ const OPTIONS = optionsOf('filter').filter(({ name }) => !name.startsWith('limit
 export function filterSettings(options: FilterOptions = {}): FilterSettings {
   const read = readOptions(OPTIONS, options) as unknown as FilterValues
   const { deadlines, maxMemory, onError, overload, ...values } = read
+  const limits = givenLimits(options.limits)
   return {
     ...values,
     onError: POLICIES[onError],
@@ -58,11 +59,11 @@ export function filterSettings(options: FilterOptions = {}): FilterSettings {
     memory: new MemoryBudget(maxMemory),
     overload: OVERLOADS[overload],
     // Those that were given: for the others filters have their own.
-    limits: givenLimits(options.limits),
+    limits,
     logger: guardedLogger(options.logger ?? textLogger()),
     limitedLog: new RateLimitedLog(),
     servers: new ServersMet(),
-    keptRecipients: messageLimits(options.limits).recipients,
+    keptRecipients: limits.recipients ?? DEFAULT_LIMITS.recipients,
   }
 }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { after, before, it } from 'node:test'
+import { it } from 'node:test'
 import { inspect, isDeepStrictEqual } from 'node:util'
 import { createTwoFilesPatch } from 'diff'
 import fc from 'fast-check'
@@ -16,7 +16,8 @@ import {
 import { editCase, type EditCase } from '../support/edit-cases.ts'
 import { installedModel } from './support/installed.ts'
 import type { MailServer } from './support/mail-server.ts'
-import { RawFilter } from './support/raw-filter.ts'
+import type { RawFilter } from './support/raw-filter.ts'
+import { rawServer } from './support/raw-server.ts'
 import { SmtpClient } from './support/smtp.ts'
 import type { Delivered } from './support/sink.ts'
 import { eachServer, withReceived } from './support/stack.ts'
@@ -33,22 +34,13 @@ const RECEIVED = `${OWN_RECEIVED.raw.toString('latin1')}\r\n`
  * byte for byte.
  */
 eachServer('random edits', (kind) => {
-  let filter: RawFilter
-  let server: MailServer
+  const behind = rawServer(kind)
   const model = mailServerModel(installedModel(kind.name))
-  before(async () => {
-    filter = await RawFilter.start()
-    server = await kind.start({ milters: [filter.address] })
-  })
-  after(async () => {
-    await server.stop()
-    filter.close()
-  })
 
   it(`${CASES} cases, seed ${SEED}`, async () => {
     await fc.assert(
       fc.asyncProperty(editCase, async (one) => {
-        const real = await sendThrough(server, filter, one)
+        const real = await sendThrough(behind.server, behind.filter, one)
         const expected = await modelled(model, one, real.delivered)
         const difference = differences(real.outcome, expected)
         if (difference !== '') throw new Error(`${describeCase(one)}\n${difference}`)

@@ -1,34 +1,25 @@
 import assert from 'node:assert/strict'
-import { after, before, it } from 'node:test'
+import { it } from 'node:test'
 import { envelopeParameters } from '../../src/milter/envelope/parameters.ts'
 import { mailServerModel } from '../../src/mta/models/mail-server-model.ts'
 import type { QueuedAddress } from '../../src/mta/models/model.ts'
 import type { EditMessage } from '../../src/protocol/index.ts'
 import { installedModel } from './support/installed.ts'
-import type { MailServer } from './support/mail-server.ts'
 import { afterRawEdits } from './support/raw-edits.ts'
 import { RawFilter } from './support/raw-filter.ts'
+import { rawServer } from './support/raw-server.ts'
 import { eachServer } from './support/stack.ts'
 
 const ADDED = '<dave@example.test>'
 
 /** What becomes of the ESMTP parameters of a recipient that a filter adds: the real server and its model. */
 eachServer('a recipient added with', (kind) => {
-  let filter: RawFilter
-  let server: MailServer
+  const behind = rawServer(kind)
   const model = mailServerModel(installedModel(kind.name))
-  before(async () => {
-    filter = await RawFilter.start()
-    server = await kind.start({ milters: [filter.address] })
-  })
-  after(async () => {
-    await server.stop()
-    filter.close()
-  })
 
   /** The recipient as it is handed on, undefined if it is not there; or how the server fails. */
   async function real(edits: readonly EditMessage[]): Promise<string | undefined> {
-    const arrived = await afterRawEdits(server, filter, edits)
+    const arrived = await afterRawEdits(behind.server, behind.filter, edits)
     if (typeof arrived === 'string') return arrived
     return arrived.recipients.find((one) => one.startsWith(ADDED))
   }

@@ -1,33 +1,23 @@
 import assert from 'node:assert/strict'
-import { after, before, it } from 'node:test'
+import { it } from 'node:test'
 import { envelopeParameters } from '../../src/milter/envelope/parameters.ts'
 import { mailServerModel } from '../../src/mta/models/mail-server-model.ts'
 import type { EditMessage } from '../../src/protocol/index.ts'
 import { installedModel } from './support/installed.ts'
-import type { MailServer } from './support/mail-server.ts'
 import { afterRawEdits } from './support/raw-edits.ts'
-import { RawFilter } from './support/raw-filter.ts'
+import { rawServer } from './support/raw-server.ts'
 import { eachServer } from './support/stack.ts'
 
 const CHANGED = 'new@example.test'
 
 /** What becomes of the ESMTP parameters of a sender that a filter changes: the real server and its model. */
 eachServer('a sender changed with', (kind) => {
-  let filter: RawFilter
-  let server: MailServer
+  const behind = rawServer(kind)
   const model = mailServerModel(installedModel(kind.name))
-  before(async () => {
-    filter = await RawFilter.start()
-    server = await kind.start({ milters: [filter.address] })
-  })
-  after(async () => {
-    await server.stop()
-    filter.close()
-  })
 
   /** The sender as it is handed on, or how the server fails. */
   async function real(edit: EditMessage, client: string): Promise<string> {
-    const arrived = await afterRawEdits(server, filter, [edit], client)
+    const arrived = await afterRawEdits(behind.server, behind.filter, [edit], client)
     return typeof arrived === 'string' ? arrived : shown(arrived.sender.split(' '))
   }
 

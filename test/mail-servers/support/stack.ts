@@ -20,7 +20,7 @@ import type { Delivered } from './sink.ts'
 
 export type ServerName = MailServer['name']
 
-interface Kind {
+export interface Kind {
   readonly name: ServerName
   missing(): string | undefined
   start(options: StartOptions): Promise<MailServer>
