@@ -55,6 +55,13 @@ const SENDER: Readonly<Record<string, Rule>> = {
   },
 }
 
+/** A word as name and value: names in upper case, as case means nothing in them; null for one without `=`. */
+export function nameAndValue(word: string): readonly [name: string, value: string | null] {
+  const equals = word.indexOf('=')
+  if (equals === -1) return [word.toUpperCase(), null]
+  return [word.slice(0, equals).toUpperCase(), word.slice(equals + 1)]
+}
+
 /**
  * @param words each an ESMTP parameter, one character for each byte
  * @throws UsageError INVALID_ADDRESS
@@ -66,8 +73,7 @@ export function checkEditParameters(
   const rules = what === 'sender' ? SENDER : RECIPIENT
   const seen = new Set<string>()
   for (const word of words) {
-    const equals = word.indexOf('=')
-    const name = (equals === -1 ? word : word.slice(0, equals)).toUpperCase()
+    const [name, value] = nameAndValue(word)
     const rule = Object.hasOwn(rules, name) ? rules[name] : undefined
     if (rule === undefined) {
       if (what === 'sender') continue
@@ -76,7 +82,7 @@ export function checkEditParameters(
         'is not for a recipient that a filter adds; give NOTIFY and ORCPT and leave out others: Postfix ignores them, and Sendmail adds no recipient and gets out of step with its client',
       )
     }
-    if (equals === -1 || !rule.form.test(word.slice(equals + 1))) {
+    if (value === null || !rule.form.test(value)) {
       throw wrong(
         word,
         `is not what ${name} can be; ${rule.write}: Postfix ignores others, and Sendmail can crash or spoil the mail`,

@@ -1,6 +1,6 @@
 import { UsageError } from '../../errors.ts'
 import { decodeText, encodeText } from '../../protocol/text.ts'
-import { checkEditParameters } from './edit-parameters.ts'
+import { checkEditParameters, nameAndValue } from './edit-parameters.ts'
 import { checkParameter } from './envelope-path.ts'
 
 /**
@@ -16,13 +16,7 @@ export type EsmtpParameters =
  * in upper case, as they mean the same in either (RFC 5321, 4.1.1.11); values are left alone.
  */
 export function esmtpParameters(words: Iterable<string>): Map<string, string | null> {
-  const parameters = new Map<string, string | null>()
-  for (const word of words) {
-    const equals = word.indexOf('=')
-    if (equals === -1) parameters.set(word.toUpperCase(), null)
-    else parameters.set(word.slice(0, equals).toUpperCase(), word.slice(equals + 1))
-  }
-  return parameters
+  return new Map(Array.from(words, nameAndValue))
 }
 
 /**
