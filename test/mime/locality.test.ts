@@ -135,7 +135,8 @@ function withoutLabels(
       const isMessage = i === 0 || old[i - 1]?.delimiters === undefined
       const name = field?.[1] ?? (isMessage ? field?.[2] : undefined)
       if (field === null || name === undefined) break
-      if (new RegExp(`^[ \\t]*${name}[ \\t]*:`, 'im').test(header)) break
+      // A lone CR ends no line, and the flag `m` thinks it does.
+      if (new RegExp(`(?:^|\\n)[ \\t]*${name}[ \\t]*:`, 'i').test(header)) break
       rest = Buffer.concat([rest.subarray(0, field.index), rest.subarray(end)])
       end = field.index
     }
