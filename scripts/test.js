@@ -47,7 +47,7 @@ const files = ['test', 'examples']
     if (!existsSync(source)) return false
     if (options.has('--fast')) {
       if (!FAST.some((folder) => path.startsWith(folder))) return false
-      if (readFileSync(source, 'utf8').includes("from 'fast-check'")) return false
+      if (readFileSync(source, 'utf8').includes("support/property.ts'")) return false
     }
     if (options.has('--unit') && withOthers(file)) return false
     if (options.has('--mail-servers') && !withMailServer(file)) return false

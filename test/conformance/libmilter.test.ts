@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../support/property.ts'
 import {
   ACCEPT,
   CONTINUE,
@@ -24,6 +24,7 @@ import {
   startFilter,
   temporaryDirectory,
 } from './support/program.ts'
+import { SEED } from '../support/seed.ts'
 
 /** The same as fixtures/libmilter_filter.c. */
 const filter = (steps: number) => (): Handlers => {
@@ -173,7 +174,6 @@ const VARIANTS: Readonly<Record<string, number>> = {
 /** Versions without defects that are worked around here, and not by libmilter. */
 const FAULTLESS = { postfix: 'Postfix 3.11.6', sendmail: '8.18.1' } as const
 
-const SEED = Number(process.env['TSMILTER_SEED'] ?? Date.now() % 1_000_000)
 const CASES = Number(process.env['TSMILTER_CONVERSATIONS'] ?? 150)
 
 /** libmilter sends edits as they are made; here none are sent for a message that is not to pass. */

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../support/property.ts'
 import { defineFilter, REJECT, reply } from '../../src/index.ts'
 import { edit, mailEdits, randomMessage, type View } from '../support/mail-edits.ts'
 import type { Delivered } from './support/sink.ts'
 import { eachServer, FROM, message, Stack, TO, withoutReceived } from './support/stack.ts'
+import { SEED } from '../support/seed.ts'
 
 /** How many cases; TSMILTER_MAIL_CASES asks for more, TSMILTER_SEED repeats a run. */
 const CASES = Number(process.env['TSMILTER_MAIL_CASES'] ?? 100)
-const SEED = Number(process.env['TSMILTER_SEED'] ?? Date.now() % 1_000_000)
 
 function shown(delivered: Delivered): View {
   const text = withoutReceived(delivered).toString('latin1')

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { inspect, isDeepStrictEqual } from 'node:util'
 import { createTwoFilesPatch } from 'diff'
-import fc from 'fast-check'
+import { fc } from '../support/property.ts'
 import { parseMessage } from '../../src/mta/message.ts'
 import { envelopeAddress } from '../../src/mta/models/envelope.ts'
 import { mailServerModel } from '../../src/mta/models/mail-server-model.ts'
@@ -21,10 +21,10 @@ import { rawServer } from './support/raw-server.ts'
 import { SmtpClient } from './support/smtp.ts'
 import type { Delivered } from './support/sink.ts'
 import { eachServer, withReceived } from './support/stack.ts'
+import { SEED } from '../support/seed.ts'
 
 /** How many cases; TSMILTER_EDIT_CASES asks for more (or fewer), TSMILTER_SEED repeats a run. */
 const CASES = Number(process.env['TSMILTER_EDIT_CASES'] ?? 500)
-const SEED = Number(process.env['TSMILTER_SEED'] ?? Date.now() % 1_000_000)
 
 /** In the place of the server's own, so that its place is compared too. */
 const RECEIVED = `${OWN_RECEIVED.raw.toString('latin1')}\r\n`

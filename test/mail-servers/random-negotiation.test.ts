@@ -1,5 +1,5 @@
 import { after, before, it } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../support/property.ts'
 import {
   encodeFrame,
   encodeReply,
@@ -10,11 +10,11 @@ import {
 } from '../../src/protocol/index.ts'
 import { BothSides } from './support/both-sides.ts'
 import { eachServer, message } from './support/stack.ts'
+import { SEED } from '../support/seed.ts'
 
 /** How many cases; TSMILTER_NEGOTIATION_CASES asks for more, `all` for 1,000 with each version Postfix can offer. */
 const ASKED = process.env['TSMILTER_NEGOTIATION_CASES'] ?? '60'
 const CASES = ASKED === 'all' ? 1_000 : Number(ASKED)
-const SEED = Number(process.env['TSMILTER_SEED'] ?? Date.now() % 1_000_000)
 
 const SHORT = message(['X-A: b', 'X-Two:  v'], 'line\r\n')
 

@@ -1,12 +1,12 @@
 import { after, before, it } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../support/property.ts'
 import { encodeFrame, Reply } from '../../src/protocol/index.ts'
 import { BothSides } from './support/both-sides.ts'
 import { eachServer, message } from './support/stack.ts'
+import { SEED } from '../support/seed.ts'
 
 /** How many cases; TSMILTER_REPLY_CASES asks for more, `all` for each code at each stage. */
 const CASES = process.env['TSMILTER_REPLY_CASES'] ?? '100'
-const SEED = Number(process.env['TSMILTER_SEED'] ?? Date.now() % 1_000_000)
 
 const SHORT = message(['X-A: b'], 'line\r\n')
 const UNKNOWN = ['XFOO bar']

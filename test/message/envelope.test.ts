@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../support/property.ts'
 import type { UsageError } from '../../src/errors.ts'
 import type { EditGuard } from '../../src/message/edit-guard.ts'
 import { MailSender, Recipients } from '../../src/message/envelope.ts'

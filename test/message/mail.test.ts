@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../support/property.ts'
 import { compose, defineFilter, type MessageFilter } from '../../src/index.ts'
 import { deliver, type TestOutcome } from '../../src/testing/index.ts'
 import {

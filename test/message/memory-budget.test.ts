@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../support/property.ts'
 import { BodyStore } from '../../src/message/body-store.ts'
 import {
   compose,

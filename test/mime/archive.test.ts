@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { deflateRawSync } from 'node:zlib'
-import fc from 'fast-check'
+import { fc } from '../support/property.ts'
 import { zipEntries, type ZipListing } from '../../src/mime/attachments/archive.ts'
 import { zip } from '../support/zip.ts'
 import { assertGrowth } from '../support/growth.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../support/property.ts'
 import { checkAttachments } from '../../src/mime/attachments/attachment-findings.ts'
 import { defang, type AttachmentPolicy } from '../../src/mime/attachments/attachment-policy.ts'
 import { parseMime, type MimeMessage } from '../../src/mime/message.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../support/property.ts'
 import { detectType } from '../../src/mime/attachments/content-kind.ts'
 import { PROGRAM } from '../support/attachments.ts'
 import { zip } from '../support/zip.ts'

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../support/property.ts'
 import { parseMime, type MimePart } from '../../src/mime/index.ts'
 import { parseStructure } from '../../src/mime/tree/parser.ts'
 import { MIME_LIMITS } from '../../src/mime/tree/problems.ts'
 import { CORPUS } from './corpus.ts'
 import { applies, EDITS, isMessage, type Edit } from './edits.ts'
-import { mutant, SEED } from './mutations.ts'
+import { mutant } from './mutations.ts'
 import { partAt, pathOf, see, spansAt, without, type Seen } from './tree.ts'
 
 const startsWith = (bytes: Buffer, start: Buffer): boolean =>
@@ -175,7 +175,7 @@ describe('an edit touches its own part', () => {
     })
   }
 
-  it(`in 1,500 damaged messages, TSMILTER_SEED=${SEED}`, async () => {
+  it('in 1,500 damaged messages', async () => {
     await fc.assert(
       fc.asyncProperty(
         mutant,
@@ -187,7 +187,7 @@ describe('an edit touches its own part', () => {
           await assertLocal(bytes, pathOf(parts[n % parts.length]!), edit, walked)
         },
       ),
-      { numRuns: 1_500, seed: SEED },
+      { numRuns: 1_500 },
     )
   })
 })

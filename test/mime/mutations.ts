@@ -1,10 +1,7 @@
-import fc from 'fast-check'
+import { fc } from '../support/property.ts'
 import { CORPUS } from './corpus.ts'
 
 /** Seeded damage to the messages of the corpus. */
-
-/** Repeat a run with TSMILTER_SEED=... */
-export const SEED = Number(process.env['TSMILTER_SEED'] ?? Date.now() % 1_000_000_007)
 
 /** What the lines of a message are made of. */
 const SHARDS = [

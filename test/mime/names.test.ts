@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../support/property.ts'
 import { parseMime } from '../../src/mime/index.ts'
 import { parsePostal } from './postal.ts'
 
@@ -65,6 +65,8 @@ describe('file names that programs read in their own way', () => {
     ['filename=(c)a.js', 'a.js'],
     ['filename=a.js (c)', 'a.js'],
     ['filename="a.js" (c; d)', 'a.js'],
+    ['filename=a.js (c)(d)', 'a.js'],
+    ['filename=a.js (c)(d', 'a.js'],
     ['x=y filename=a.js', 'a.js'],
     ['x=y, filename=a.js', 'a.js'],
   ]
@@ -82,9 +84,6 @@ describe('file names that programs read in their own way', () => {
     assert.deepEqual(disposition("filename*=utf-8''a%20b.txt"), ['a b.txt'])
   })
 })
-
-/** A run that failed is repeated with the seed that it tells. */
-const SEED = process.env['TSMILTER_SEED'] ? { seed: Number(process.env['TSMILTER_SEED']) } : {}
 
 const token = fc.constantFrom(
   ...(
@@ -152,7 +151,7 @@ describe('every name in a random odd field', () => {
         const { attachments } = await parsePostal(whole(fields))
         for (const { filename } of attachments) assertSeen(fields, filename, 'postal-mime')
       }),
-      { numRuns: 2_000, ...SEED },
+      { numRuns: 2_000 },
     )
   })
 
@@ -165,13 +164,13 @@ describe('every name in a random odd field', () => {
           if (filename !== false) assertSeen(fields, filename, 'mailparser')
         }
       }),
-      { numRuns: 1_000, ...SEED },
+      { numRuns: 1_000 },
     )
   })
 
   // It reads bytes beyond ASCII as an escape in one of its policies.
   const samples = fc
-    .sample(fieldsOf, { numRuns: 2_000, ...SEED })
+    .sample(fieldsOf, { numRuns: 2_000 })
     .map((fields) => fields.replaceAll('é', 'e'))
   const python = spawnSync('python3', ['-c', PYTHON()], {
     input: JSON.stringify(samples),

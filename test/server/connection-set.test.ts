@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../support/property.ts'
 import { ConnectionSet, type Listed } from '../../src/server/connection-set.ts'
 
 class Member implements Listed {

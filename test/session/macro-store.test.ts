@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../support/property.ts'
 import { Command } from '../../src/protocol/constants.ts'
 import { bareMacroName, encodeMacros } from '../../src/protocol/macros.ts'
 import { decodeText } from '../../src/protocol/text.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../support/property.ts'
 import { EnvelopeAddress } from '../../src/milter/envelope/envelope-address.ts'
 import type { FilterFactory } from '../../src/milter/filter-object.ts'
 import { filterSettings, type FilterOptions } from '../../src/milter/options.ts'

@@ -1,7 +1,7 @@
 import { MESSAGE_STAGES } from '../support/message-stages.ts'
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../support/property.ts'
 import type { Handlers } from '../../src/milter/handlers.ts'
 import { noReply } from '../../src/milter/marks.ts'
 import { encodeCommand, type CommandMessage } from '../../src/protocol/commands.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../support/property.ts'
 import { ProtocolError } from '../../src/errors.ts'
 import { Action, ALL_ACTIONS, ALL_STEPS, DataSize, Step } from '../../src/protocol/constants.ts'
 import { agree, type Wishes } from '../../src/session/terms.ts'

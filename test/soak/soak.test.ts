@@ -28,9 +28,9 @@ import { SOAK_FILTER } from './filter.ts'
 import { Journal } from './journal.ts'
 import { Load } from './load.ts'
 import { Random } from './random.ts'
+import { SEED } from '../support/seed.ts'
 
 const MINUTES = Number(process.env['TSMILTER_SOAK_MINUTES'] ?? 2)
-const SEED = Number(process.env['TSMILTER_SEED'] ?? Date.now() % 1_000_000)
 const CLIENTS = 6
 const WORKERS = 2
 /** The last quarter of the time nobody is killed and nothing reloaded. */

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { fc } from './property.ts'
 import type { EditMessage } from '../../src/protocol/index.ts'
 
 /** Random messages and edits, of what filters and mail servers find hard. */

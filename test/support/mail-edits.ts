@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { fc } from './property.ts'
 import type { Mail } from '../../src/index.ts'
 
 /** Random messages, and what filters do to them through the API of whole messages. */

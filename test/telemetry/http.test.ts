@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { describe, it, mock } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../support/property.ts'
 import {
   hostAndPort,
   serveTelemetry,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { fstatSync } from 'node:fs'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../support/property.ts'
 import { defineFilter } from '../../src/message/define-filter.ts'
 import { CONTINUE, REJECT, reply } from '../../src/session/verdict.ts'
 import { createLogger, formatOf } from '../../src/telemetry/logger.ts'

@@ -233,6 +233,8 @@ function withoutComments(text: string): string {
   let depth = 0
   let isQuoted = false
   let inValue = false
+  /** index of the bracket that closed a comment: another one may follow */
+  let closed = -1
   for (let at = 0; at < text.length; at++) {
     const one = text[at]!
     if (one === '\\') {
@@ -242,13 +244,15 @@ function withoutComments(text: string): string {
     }
     if (depth > 0) {
       if (one === '(') depth++
-      else if (one === ')') depth--
+      else if (one === ')' && --depth === 0) closed = at
       continue
     }
     if (one === '"') isQuoted = !isQuoted
     else if (!isQuoted) {
       const last = text[at - 1]
-      if (one === '(' && (!inValue || last === ' ' || last === '\t' || last === '"')) {
+      const mayBegin =
+        !inValue || closed === at - 1 || last === ' ' || last === '\t' || last === '"'
+      if (one === '(' && mayBegin) {
         depth = 1
         continue
       }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../../support/property.ts'
 import { MailSender, Recipients } from '../../../src/message/envelope.ts'
 import { EnvelopeAddress } from '../../../src/milter/envelope/envelope-address.ts'
 import { planEnvelope, type EnvelopeEdit } from '../../../src/message/plan/envelope-plan.ts'

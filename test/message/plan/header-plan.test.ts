@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../../support/property.ts'
 import { FieldRecord } from '../../../src/message/field-record.ts'
 import { planHeaders, type HeaderEdit } from '../../../src/message/plan/header-plan.ts'
 import type { MailServerKind } from '../../../src/milter/mail-server/mail-server.ts'

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { fc } from '../../support/property.ts'
 import type { EnvelopeEdit } from '../../../src/message/plan/envelope-plan.ts'
 import type { HeaderEdit } from '../../../src/message/plan/header-plan.ts'
 import { FieldRecord } from '../../../src/message/field-record.ts'
