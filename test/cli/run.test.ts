@@ -43,6 +43,24 @@ export default () => ({
 `
 const TCP = ['--listen', 'inet:0@127.0.0.1']
 
+/** Starts it as systemd does with a socket unit: descriptor 3 is a socket that listens on the port. */
+async function underSystemd(
+  args: readonly string[],
+): Promise<{ running: Running; port: number }> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await until('the port', () => server.listening)
+  const { port } = server.address() as { port: number }
+  const { fd } = (server as unknown as { _handle: { fd: number } })._handle
+  const script = 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"'
+  const run = [process.execPath, COMMAND, 'run', 'tag.mjs', '--log-format', 'text', ...args]
+  const child = spawn('sh', ['-c', script, 'sh', ...run], {
+    cwd: project({ 'tag.mjs': TAG }),
+    stdio: ['ignore', 'pipe', 'pipe', fd],
+  })
+  server.close()
+  return { running: new Running(child), port }
+}
+
 describe('tsmilter run', () => {
   it('serves a filter on both kinds of sockets, and stops', async () => {
     const directory = project({ 'tag.mjs': TAG })
@@ -232,32 +250,29 @@ describe('tsmilter run', () => {
   })
 
   it('takes the sockets of systemd', async () => {
-    const directory = project({ 'tag.mjs': TAG })
-    const server = createServer().listen(0, '127.0.0.1')
-    await until('the port', () => server.listening)
-    const { port } = server.address() as { port: number }
-    const { fd } = (server as unknown as { _handle: { fd: number } })._handle
-    await using running = new Running(
-      spawn(
-        'sh',
-        [
-          '-c',
-          'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"',
-          'sh',
-          process.execPath,
-          COMMAND,
-          'run',
-          'tag.mjs',
-          '--log-format',
-          'text',
-        ],
-        { cwd: directory, stdio: ['ignore', 'pipe', 'pipe', fd] },
-      ),
-    )
-    server.close()
+    const { running, port } = await underSystemd([])
+    await using _ = running
     await running.says(/INFO  ready addresses=fd:3/)
     assert.equal(field(await send(`inet:${port}@127.0.0.1`), 'X-Seen'), 'tag')
     assert.equal(await running.stop(), 0)
+    assert.equal(running.count(/WARN/), 0)
+  })
+
+  // The kernel accepts connections to it, and nobody answers them: the mail server waits for its timeout.
+  it('warns of a socket of systemd that no address names', async () => {
+    const { running } = await underSystemd(TCP)
+    await using _ = running
+    await running.says(/INFO  ready addresses=inet/)
+    await running.says(/WARN  systemd has opened .*no answer.*addresses=fd:3/)
+    assert.equal(await running.stop(), 0)
+  })
+
+  it('does not warn of a socket of systemd that an address names', async () => {
+    const { running } = await underSystemd([...TCP, '--listen', 'fd:3'])
+    await using _ = running
+    await running.says(/INFO  ready addresses="inet\S* fd:3"/)
+    assert.equal(await running.stop(), 0)
+    assert.equal(running.count(/WARN/), 0)
   })
 
   it('tells systemd how it is', async () => {

@@ -202,6 +202,7 @@ export class Supervisor {
       this.#settings = settings
       if (old !== undefined) this.#drain(old, settings)
       this.#handWaiting()
+      this.#checkInherited(listen)
       await this.#closeListeners(
         [...this.#listeners.keys()].filter((address) => !listen.includes(address)),
       )
@@ -259,6 +260,18 @@ export class Supervisor {
         true,
       )
     }
+  }
+
+  /** The kernel accepts connections to a listening socket even if no program takes them from it. */
+  #checkInherited(listen: readonly string[]): void {
+    const unused = this.#launch.inherited.filter(
+      (address) => address.startsWith('fd:') && !listen.includes(address),
+    )
+    if (unused.length === 0) return
+    this.#log.warn(
+      { addresses: unused.join(' ') },
+      'systemd has opened a socket that is not in listen: a mail server that connects to it gets no answer; leave out listen, or add the socket to it',
+    )
   }
 
   #checkDescriptors({ maxConnections }: RunSettings): void {
