@@ -4,7 +4,7 @@ import { project } from './command.ts'
 
 /** The filter of tests that mistreat the command. Its fields say what has become of it. */
 const FILTER = `
-import { defineFilter } from 'tsmilter'
+import { defineFilter, reply } from 'tsmilter'
 import v8 from 'node:v8'
 import vm from 'node:vm'
 
@@ -22,6 +22,9 @@ export default defineFilter({
   name: 'test',
   limits: { bodyMemory: 20_000, temporaryDirectory: 'spill' },
   connect({ hostname }) {
+    // A long answer, so that few of them are more than a socket holds.
+    if (hostname === 'talkative.example.org')
+      return reply(450, '4.7.0', ...Array(32).fill('x'.repeat(900)))
     if (hostname !== 'mail.example.org') strangers++
   },
   async message(mail) {
