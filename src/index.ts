@@ -49,7 +49,11 @@ export { Milter } from './milter/milter.ts'
 // Messages
 export { compose, defineFilter, shadow, type MessageFilter } from './message/define-filter.ts'
 export type { FilterDefinition } from './message/definition.ts'
-export type { RecipientStage, SenderStage, StageContext } from './message/stage-context.ts'
+export type {
+  RecipientStageContext,
+  SenderStageContext,
+  StageContext,
+} from './message/stage-context.ts'
 export type { MailBody } from './message/body.ts'
 export type { MailSender, Recipients } from './message/envelope.ts'
 export type { EnvelopeAddress } from './milter/envelope/envelope-address.ts'

@@ -81,7 +81,7 @@ function answers(address) {
   })
 }
 
-/** Fields of /proc/PID/stat from the third on; the second may have blanks in it. */
+/** Fields of /proc/PID/stat from the third on; the second may have spaces in it. */
 function stat(pid) {
   const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
   return text.slice(text.lastIndexOf(')') + 2).split(' ')

@@ -723,13 +723,13 @@ static const char usage[] =
 	"                              for a generator with a core of its own\n"
 	"      --like-postfix          Nagle's algorithm, small writes: as Postfix uses its sockets\n";
 
-static double number(const char *text, double least, double most)
+static double number(const char *text, double minimum, double maximum)
 {
 	char *end;
 	double value = strtod(text, &end);
 
-	if (end == text || *end != '\0' || !(value >= least && value <= most))
-		fail("%s is not a number from %g to %g", text, least, most);
+	if (end == text || *end != '\0' || !(value >= minimum && value <= maximum))
+		fail("%s is not a number from %g to %g", text, minimum, maximum);
 	return value;
 }
 

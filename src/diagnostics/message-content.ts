@@ -10,7 +10,7 @@ import { invalidOption } from '../options/validate.ts'
 export type MessageContent = Readonly<Record<string, readonly string[]>>
 
 /** Maximum number of values of one name. */
-const MOST = 20
+const MAX_VALUES = 20
 /** Bytes of memory for a value, and the maximum for each of its characters. */
 const STRING = 32
 const CHARACTER = 2
@@ -78,7 +78,7 @@ export class ContentRecord {
 
   #add(key: string, value: string): void {
     const values = this.told[key]
-    if (values === undefined || values.length >= MOST) return
+    if (values === undefined || values.length >= MAX_VALUES) return
     // An address may be part of a long RCPT. Without a copy, all of it would stay in memory.
     const kept = copied(bounded(value))
     const bytes = STRING + CHARACTER * kept.length

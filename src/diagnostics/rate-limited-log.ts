@@ -24,9 +24,15 @@ export class RateLimitedLog {
 
   /**
    * @param message the kind of the line, together with its level; must be a constant, because each kind is remembered
-   * @param most maximum number of lines in a minute
+   * @param maximum the maximum number of lines in a minute
    */
-  write(log: Logger, level: LogLevel, fields: object, message: string, most: number = 1): void {
+  write(
+    log: Logger,
+    level: LogLevel,
+    fields: object,
+    message: string,
+    maximum: number = 1,
+  ): void {
     const name = `${level} ${message}`
     const now = this.#clock()
     let kind = this.#kinds.get(name)
@@ -37,7 +43,7 @@ export class RateLimitedLog {
       kind.began = now
       kind.written = 0
     }
-    if (kind.written >= most) {
+    if (kind.written >= maximum) {
       kind.leftOut++
       return
     }

@@ -3,7 +3,7 @@ import { MilterError } from '../errors.ts'
 import { channels } from '../diagnostics/channels.ts'
 import type { MessageLimits } from '../options/types.ts'
 import type { MemoryBudget } from '../session/memory-budget.ts'
-import { openNameless } from './unlinked-file.ts'
+import { openUnlinked } from './unlinked-file.ts'
 
 /** Bytes that are read from the file at a time; also the size of a frame of a new body. */
 const PIECE = 65_535
@@ -132,7 +132,7 @@ export class BodyStore implements AsyncIterable<Buffer> {
     try {
       if (this.#disposed) throw bodyGone()
       if (this.#file === undefined) {
-        this.#file = await openNameless(this.#limits.temporaryDirectory)
+        this.#file = await openUnlinked(this.#limits.temporaryDirectory)
         this.#tell(reason, false)
       }
       const chunks = this.#chunks

@@ -16,8 +16,8 @@ import {
   type FilterFacts,
   type FilterStage,
   type ReadKind,
-  type RecipientStage,
-  type SenderStage,
+  type RecipientStageContext,
+  type SenderStageContext,
   type StageContext,
 } from './stage-context.ts'
 
@@ -41,10 +41,11 @@ export interface FilterDefinition<State = undefined> {
   readonly helo?: ((name: string, ctx: StageContext) => ConnectionAnswer) | undefined
   /** A message begins: the sender, from MAIL. */
   readonly sender?:
-    ((sender: EnvelopeAddress, ctx: SenderStage<State>) => MessageAnswer) | undefined
+    ((sender: EnvelopeAddress, ctx: SenderStageContext<State>) => MessageAnswer) | undefined
   /** One recipient, from RCPT. REJECT and TEMPFAIL are for this recipient only. */
   readonly recipient?:
-    ((recipient: EnvelopeAddress, ctx: RecipientStage<State>) => MessageAnswer) | undefined
+    | ((recipient: EnvelopeAddress, ctx: RecipientStageContext<State>) => MessageAnswer)
+    | undefined
   /** The header is complete. If you reject the message here, the mail server does not send the body. */
   readonly headers?: ((mail: HeadersMail<State>) => MessageAnswer) | undefined
   /** The message is complete. */

@@ -10,7 +10,7 @@ import type { MaybePromise } from '../session/events.ts'
 import { CONTINUE, type Verdict } from '../session/verdict.ts'
 import type { ComposedFilter } from './definition.ts'
 import type { FilterStage } from './stage-context.ts'
-import type { CallSubject } from './stage-view.ts'
+import type { CallSubject } from './live-stage-context.ts'
 
 /** The event of each stage, which decides its verdicts and its deadline. */
 const EVENTS: Readonly<Record<FilterStage, Stage>> = {

@@ -3,7 +3,7 @@ import { foldWithLf, headerName } from '../milter/edit-checks.ts'
 import { Action, DataSize } from '../protocol/constants.ts'
 import { lfToCrlf, withoutBlankLines } from '../protocol/line-ends.ts'
 import { decodeText, encodeText } from '../protocol/text.ts'
-import { extendWords, trimBlanks } from '../mime/fields/encoded-words.ts'
+import { extendWords, trimSpaces } from '../mime/fields/encoded-words.ts'
 import {
   grammarOf,
   isAsciiField,
@@ -405,7 +405,7 @@ function extended(name: Buffer, value: Buffer, text: string): Buffer | undefined
   // The field may not allow it.
   if (/[^\0-\x7f]/.test(before + after) && isAsciiField(label)) return undefined
   const given = decodeText(value)
-  const core = trimBlanks(given, ' \t\n')
+  const core = trimSpaces(given, ' \t\n')
   const start = given.indexOf(core)
   const written = extendWords(
     before,

@@ -15,7 +15,7 @@ import { EMPTY_LINE, formatHeader } from './field-record.ts'
 import { MailHeaders } from './headers.ts'
 import type { MailState } from './plan/plan.ts'
 import { MailTree } from './mail-tree.ts'
-import { CallContext, type MessageSupply } from './stage-view.ts'
+import { CallContext, type MessageSupply } from './live-stage-context.ts'
 
 /** A mail whose header is complete. The body may still be on its way. */
 export interface HeadersMail<State = undefined> extends StageContext {

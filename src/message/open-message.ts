@@ -6,7 +6,7 @@ import { NOBODY, type EnvelopeAddress } from '../milter/envelope/envelope-addres
 import { UNREAD_HEADER, type FieldRecord } from './field-record.ts'
 import type { MailState } from './plan/plan.ts'
 import type { FilterFacts } from './stage-context.ts'
-import type { EarlyMessage } from './stage-view.ts'
+import type { EarlyMessage } from './live-stage-context.ts'
 
 /** Roughly the bytes that a message takes before any part of it has come. */
 const OBJECTS = 1_024

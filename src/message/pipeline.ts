@@ -23,7 +23,7 @@ import { FilterCalls } from './filter-calls.ts'
 import { LiveMail } from './mail.ts'
 import { OpenMessage } from './open-message.ts'
 import { describePlan, planMail, sendPlan } from './plan/plan.ts'
-import { StageView } from './stage-view.ts'
+import { LiveStageContext } from './live-stage-context.ts'
 
 /**
  * Runs whole-message filters on one SMTP session. It collects the message, calls each filter at its stages with the
@@ -200,7 +200,7 @@ export class Pipeline implements FilterObject, PipelineEvents {
     for (const member of this.#filterSet.members) {
       const { close } = member.definition
       if (close === undefined) continue
-      const view = new StageView(ctx, member, undefined)
+      const view = new LiveStageContext(ctx, member, undefined)
       const done = this.#calls.run(member, 'close', ctx, view, () => close(view))
       if (done instanceof Promise) pending.push(done)
     }
@@ -248,7 +248,7 @@ export class Pipeline implements FilterObject, PipelineEvents {
     for (let i = from; i < members.length; i++) {
       const member = members[i]!
       if (member.definition[stage] === undefined || this.#hasAccepted(member, message)) continue
-      const view = new StageView(context, member, message)
+      const view = new LiveStageContext(context, member, message)
       const answer = this.#calls.run(member, stage, context, view, () =>
         question.invoke(member.definition, view),
       )
@@ -470,7 +470,7 @@ interface Question {
   readonly stage: 'connect' | 'helo' | 'sender' | 'recipient'
   readonly context: LiveConnectionContext
   readonly message: OpenMessage | undefined
-  invoke(definition: ComposedFilter['definition'], view: StageView): unknown
+  invoke(definition: ComposedFilter['definition'], view: LiveStageContext): unknown
 }
 
 /** A handler is done when the body it has given is there too. */

@@ -42,13 +42,13 @@ export interface StageContext {
 }
 
 /** The context of the stage `sender`. */
-export interface SenderStage<State = undefined> extends StageContext {
+export interface SenderStageContext<State = undefined> extends StageContext {
   /** the object that the option `state` has made for this message */
   readonly state: State
 }
 
 /** The context of the stage `recipient`. */
-export interface RecipientStage<State = undefined> extends SenderStage<State> {
+export interface RecipientStageContext<State = undefined> extends SenderStageContext<State> {
   /** the sender, from MAIL */
   readonly sender: EnvelopeAddress
   /** the recipients before this one that were not refused */

@@ -11,7 +11,7 @@ const UNKNOWN = new Set(['EISDIR', 'EINVAL', 'ENOENT', 'ENOTSUP', 'EOPNOTSUPP'])
  * A file that is gone when it is closed, however the process ends. Where there is no better way it has a
  * name for a moment, before anything is in it.
  */
-export async function openNameless(directory: string): Promise<FileHandle> {
+export async function openUnlinked(directory: string): Promise<FileHandle> {
   if (process.platform === 'linux') {
     try {
       return await open(directory, O_TMPFILE | constants.O_RDWR, 0o600)

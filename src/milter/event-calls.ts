@@ -27,7 +27,7 @@ export interface Contexts {
 
 /**
  * Calls the handlers of one filter object for the session's events, one at a time, and turns whatever they do
- * (answer, throw, hang, return nonsense) into an answer.
+ * (answer, throw, hang, return an invalid value) into an answer.
  */
 export class EventCalls {
   readonly filter: FilterObject

@@ -445,7 +445,7 @@ async function insertionPlan(
   await turns.next()
   // There is no encoder for ISO-2022-JP here. Its decoder accepts nothing that is wrong.
   const exact = encoded === undefined ? charset === 'iso-2022-jp' : encoded.equals(bytes)
-  if (!exact || reading.nameless === true) {
+  if (!exact || reading.unnamed === true) {
     return { reason: `its charset (${charset}) does not take the footer` }
   }
   return { write: () => part.setText(above + lines + text.slice(at)) }

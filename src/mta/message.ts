@@ -29,7 +29,7 @@ export class Field {
   /** without white space before the colon */
   get name(): Buffer {
     let end = this.#colon
-    while (end > 0 && isBlank(this.raw[end - 1])) end--
+    while (end > 0 && isSpace(this.raw[end - 1])) end--
     return this.raw.subarray(0, end)
   }
 
@@ -51,7 +51,7 @@ export interface ParsedMessage {
   readonly body: Buffer
 }
 
-const isBlank = (byte: number | undefined): boolean => byte === 0x20 || byte === 0x09
+const isSpace = (byte: number | undefined): boolean => byte === 0x20 || byte === 0x09
 
 /**
  * Splits a message. Lines may end with CRLF or LF. If the first line ends with a bare LF, all line ends become CRLF,
@@ -104,7 +104,7 @@ function endOfField(bytes: Buffer, start: number): number {
     if (feed === -1) return bytes.length
     const empty = feed === start || (feed === start + 1 && bytes[start] === CR)
     end = feed + 1
-    if (empty || !isBlank(bytes[end])) return end
+    if (empty || !isSpace(bytes[end])) return end
   }
 }
 

@@ -69,7 +69,7 @@ export class FrameDecoder implements Payload {
 
   /**
    * Bytes of memory that are kept for the next call: those of an incomplete frame, and of chunks and frames that are
-   * still in use. A lent chunk does not count.
+   * still in use. A borrowed chunk does not count.
    */
   get held(): number {
     const frame =
@@ -83,12 +83,12 @@ export class FrameDecoder implements Payload {
 
   /** The next piece of the stream; every frame of the piece before must have been read. */
   push(chunk: Buffer): void {
-    this.pushLent(chunk, chunk.length)
+    this.pushBorrowed(chunk, chunk.length)
     this.#borrowed = false
   }
 
   /** The same with `memory[0..size)`. The owner may reuse the memory after {@link hold}. */
-  pushLent(memory: Buffer, size: number): void {
+  pushBorrowed(memory: Buffer, size: number): void {
     this.#chunk = memory
     this.#offset = 0
     this.#end = size
@@ -160,7 +160,7 @@ export class FrameDecoder implements Payload {
     return payload
   }
 
-  /** Copies the part of lent memory that is still needed, before its owner reuses it. */
+  /** Copies the part of borrowed memory that is still needed, before its owner reuses it. */
   hold(): void {
     // Nearly always all of it has been read, and two objects need not be made (15 of 190 us at `noop`).
     if (!this.#borrowed || this.#chunk === EMPTY) return

@@ -12,7 +12,7 @@ export function decodeText(bytes: Buffer, start = 0, end: number = bytes.length)
   // Nearly everything in mail is ASCII, where Latin-1 is the same and much the fastest.
   return isAscii(bytes, start, end)
     ? decodeLatin1(bytes, start, end)
-    : decodeBeyondAscii(bytes, start, end)
+    : decodeNonAscii(bytes, start, end)
 }
 
 /** Four bytes a step: of a field of 80 bytes that is 50 of 185 ns with Node 20. */
@@ -55,7 +55,7 @@ export function latin1Decoder(methods: object): Latin1Decoder {
 /** The text of `bytes[start..end)`, a character for each byte. */
 export const decodeLatin1: Latin1Decoder = latin1Decoder(Buffer.prototype)
 
-function decodeBeyondAscii(bytes: Buffer, start: number, end: number): string {
+function decodeNonAscii(bytes: Buffer, start: number, end: number): string {
   let i = start
   let length = 1
   while (i < end && length > 0) {

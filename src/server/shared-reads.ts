@@ -40,25 +40,25 @@ export function readShared(socket: Socket, reader: Reader): void {
   // A socket that another process has accepted is already reading when it arrives, and only the stream has bytes that
   // came before. The same is true after a PROXY header. Bytes that TLS has decrypted always come from a stream.
   const untouched = ALLOWED && socket.readableLength === 0 && !('encrypted' in socket)
-  const innards = socket as unknown as SocketInternals
-  innards[READER] = reader
-  if (!untouched || !setOnRead(innards)) socket.on('data', whenData)
+  const internals = socket as unknown as SocketInternals
+  internals[READER] = reader
+  if (!untouched || !setOnRead(internals)) socket.on('data', whenData)
   socket.resume()
 }
 
 /** Removes the reader of a closed socket. */
 export function stopReading(socket: Socket): void {
-  const innards = socket as unknown as SocketInternals
-  innards[READER] = undefined
+  const internals = socket as unknown as SocketInternals
+  internals[READER] = undefined
 }
 
 /** Sets `onread`. False if this version of Node has other names for it. */
-function setOnRead(innards: SocketInternals): boolean {
-  const handle = innards._handle
-  const names = ON_READ ?? prepare(innards)
+function setOnRead(internals: SocketInternals): boolean {
+  const handle = internals._handle
+  const names = ON_READ ?? prepare(internals)
   if (names.length !== 2 || typeof handle?.useUserBuffer !== 'function') return false
-  innards[names[0]!] = BUFFER
-  innards[names[1]!] = onRead
+  internals[names[0]!] = BUFFER
+  internals[names[1]!] = onRead
   handle.useUserBuffer(BUFFER)
   return true
 }

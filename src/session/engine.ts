@@ -235,7 +235,7 @@ export class Engine {
     const answer =
       command === Command.BODY ? this.#body() : callFor(this.#events, command, this.#frame)
     if (answer instanceof Promise) {
-      // The handler may look at the field later, and the chunk may be lent.
+      // The handler may look at the field later, and the chunk may be borrowed.
       if (command === Command.HEADER) leaveField()
       this.#host.after(answer, (verdict) => this.#conclude(event, verdict))
     } else {

@@ -60,8 +60,8 @@ export class Inbox {
   }
 
   /** The same in `memory[0..size)`, which is its owner's again after `frame.hold()`. */
-  readLent(memory: Buffer, size: number): void {
-    this.frame.pushLent(memory, size)
+  readBorrowed(memory: Buffer, size: number): void {
+    this.frame.pushBorrowed(memory, size)
     this.#scanned = false
   }
 

@@ -97,7 +97,7 @@ export class MacroStore {
   /** The value of a macro, with or without braces; undefined when it is not defined now. */
   get(name: string): string | undefined {
     const bare = bareMacroName(name)
-    if (BEYOND_ASCII.test(bare)) return this.all().get(bare)
+    if (NON_ASCII.test(bare)) return this.all().get(bare)
     for (let slot = this.#slots.length - 1; slot >= 0; slot--) {
       const pairs = this.#slots[slot]!
       if (pairs === '') continue
@@ -172,9 +172,9 @@ function isName(pairs: string, start: number, end: number, bare: string): boolea
   return end - start - 2 * braces === bare.length && pairs.startsWith(bare, start + braces)
 }
 
-const BEYOND_ASCII = /[^\0-\x7f]/
+const NON_ASCII = /[^\0-\x7f]/
 
 /** A value with a character for each byte, as text. */
 function textOf(value: string): string {
-  return BEYOND_ASCII.test(value) ? decodeText(Buffer.from(value, 'latin1')) : value
+  return NON_ASCII.test(value) ? decodeText(Buffer.from(value, 'latin1')) : value
 }

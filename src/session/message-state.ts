@@ -148,7 +148,7 @@ function inMessage(state: MessageState, input: number): MessageState | undefined
   }
 }
 
-/** A debt to the next message is paid with it. */
+/** The state in which a message begins. Its `settles: 'next'` is used up with it. */
 function begun({ code, settles }: MessageState): MessageState {
   return STATES[(settles === 'nothing' ? OPEN : SETTLED) | (code & SETTLES_ALL)]!
 }

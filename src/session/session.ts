@@ -119,7 +119,7 @@ export class Session implements EngineHost {
   receiveBorrowed(memory: Buffer, size: number): void {
     if (this.#closed || this.#ending !== undefined) return
     if (this.#busy) return this.#postpone(memory, size)
-    this.#inbox.readLent(memory, size)
+    this.#inbox.readBorrowed(memory, size)
     this.#run()
     // A handler is still looking at this chunk, or its rest waits for one.
     if (!this.#closed) this.#frame.hold()

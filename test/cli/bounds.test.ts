@@ -1,5 +1,5 @@
 // The table of bounds in docs/running.md, row by row: each is an option, and what it says of what lies
-// beyond is true.
+// above it is true.
 import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -45,11 +45,11 @@ const rows = section!
       .split('|')
       .map((cell) => cell.trim().replaceAll('`', '')),
   )
-  .map(([name, usual, , beyond, code]) => ({ name, usual, beyond, code }) as Row)
+  .map(([name, usual, , above, code]) => ({ name, usual, above, code }) as Row)
 interface Row {
   readonly name: string
   readonly usual: string
-  readonly beyond: string
+  readonly above: string
   readonly code: string
 }
 
@@ -116,8 +116,8 @@ async function last(wire: Wire, ...more: Parameters<Wire['send']>): Promise<stri
   return wire.take().at(-1)!.type
 }
 
-/** By option, in the order of the table: what happens beyond it, with its error. */
-const BEYOND: Readonly<Record<string, () => unknown>> = {
+/** By option, in the order of the table: what happens above it, with its error. */
+const ABOVE: Readonly<Record<string, () => unknown>> = {
   maxConnections: async () => {
     const server = await serverWith({ maxConnections: '1' }, () => ({ connect: () => {} }))
     await client(server)
@@ -323,12 +323,12 @@ const ELSEWHERE: Readonly<Record<string, readonly [file: string, text: string]>>
 
 describe('the bounds', () => {
   it('are those of the documentation', () => {
-    const shown = [...Object.keys(BEYOND), ...Object.keys(ELSEWHERE)]
+    const shown = [...Object.keys(ABOVE), ...Object.keys(ELSEWHERE)]
     assert.deepEqual(rows.map(({ name }) => name).toSorted(), shown.toSorted())
   })
 
-  for (const { name, usual, beyond, code } of rows) {
-    it(`${name}: ${beyond}`, async () => {
+  for (const { name, usual, above, code } of rows) {
+    it(`${name}: ${above}`, async () => {
       const row = OPTIONS.find((one) => one.name === name)
       assert.ok(row !== undefined, 'an option')
       // Where the default is that of filters, the help has it in brackets.
@@ -343,7 +343,7 @@ describe('the bounds', () => {
       }
       const elsewhere = ELSEWHERE[name]
       if (elsewhere === undefined) {
-        const shows = BEYOND[name]!
+        const shows = ABOVE[name]!
         if (code !== '') assert.ok(String(shows).includes(code), `${code} is shown`)
         await shows()
       } else {

@@ -116,12 +116,12 @@ describe('without descriptors', { skip: notLinux }, () => {
     const { directory } = abusedFilter()
     await using running = await start(ARGS, directory)
     const [worker] = childrenOf(running.pid) as [number]
-    const most = descriptorsOf(running.pid) + 20
-    limit(running.pid, 'nofile', most)
+    const maximum = descriptorsOf(running.pid) + 20
+    limit(running.pid, 'nofile', maximum)
     // A worker that takes nothing: all wait in the primary before another is to be started.
     process.kill(worker, 'SIGSTOP')
     const crowd = new Crowd(running, 300)
-    await until('a full primary', () => descriptorsOf(running.pid) >= most - 2)
+    await until('a full primary', () => descriptorsOf(running.pid) >= maximum - 2)
     process.kill(worker, 'SIGKILL')
     await running.says(/ERROR a worker has died/)
     await running.says(/ERROR cannot start a process: connections that wait are closed/)

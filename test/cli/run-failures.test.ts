@@ -161,14 +161,14 @@ describe('a slow peer', () => {
         await traffic.goesOn()
         // Of what is in use: how much of the rest an allocator keeps is another question in each
         // version of Node. A peer knows of its end before the worker has given its memory back.
-        const most = before + 16 * MEBIBYTE
-        await until('its memory', async () => (await memoryOf(running.address)) < most)
+        const maximum = before + 16 * MEBIBYTE
+        await until('its memory', async () => (await memoryOf(running.address)) < maximum)
       }
       await traffic.stop()
       await until('the end of all', () => descriptorsOf(worker) === descriptors)
       // Less than one of the answers.
-      const most = before + 6 * MEBIBYTE
-      await until('its memory', async () => (await memoryOf(running.address)) < most)
+      const maximum = before + 6 * MEBIBYTE
+      await until('its memory', async () => (await memoryOf(running.address)) < maximum)
       assert.equal(running.count(/WARN|ERROR/), 0)
       assert.equal(await running.stop(), 0)
     },

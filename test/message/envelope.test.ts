@@ -45,7 +45,7 @@ describe('an address of the envelope', () => {
       ['a source route', '<@a.org,@b.org:c@d.org>', 'c@d.org', 'd.org', 'c@d.org'],
       ['a source route to quotes', '<@a:"x:@y"@z>', '"x:@y"@z', 'z', 'x:@y@z'],
       ['an @ in quotes', '<"a@b"@C>', '"a@b"@C', 'c', 'a@b@c'],
-      ['a blank in quotes', '<"a b"@c>', '"a b"@c', 'c', 'a b@c'],
+      ['a space in quotes', '<"a b"@c>', '"a b"@c', 'c', 'a b@c'],
       ['a bracket in quotes', '<"a>b<"@c>', '"a>b<"@c', 'c', 'a>b<@c'],
       ['escapes in quotes', '<"a\\"\\\\b"@c>', '"a\\"\\\\b"@c', 'c', 'a"\\b@c'],
       ['quotes that are not needed', '<"bob"@c>', '"bob"@c', 'c', 'bob@c'],

@@ -376,7 +376,7 @@ describe('editing a header', () => {
 })
 
 describe('the text of a field', () => {
-  it('is read without folds, blanks around it and encoded words', () => {
+  it('is read without folds, spaces around it and encoded words', () => {
     for (const [raw, text] of [
       ['', ''],
       [' ', ''],
@@ -406,7 +406,7 @@ describe('the text of a field', () => {
     )
   })
 
-  it('is written with one blank before it', () => {
+  it('is written with one space before it', () => {
     assert.equal(written('a'), ' a')
     assert.equal(written(''), ' ')
     assert.equal(written('é'), ' =?UTF-8?B?w6k=?=')
@@ -452,16 +452,16 @@ describe('the text of a field', () => {
   })
 
   it('fits into a frame or is an error', () => {
-    const most = 65_535 - 'Subject'.length - 6
-    assert.equal(written('x'.repeat(most - 1)).length, most)
-    assert.throws(() => written('x'.repeat(most)), code('TOO_LONG'))
+    const maximum = 65_535 - 'Subject'.length - 6
+    assert.equal(written('x'.repeat(maximum - 1)).length, maximum)
+    assert.throws(() => written('x'.repeat(maximum)), code('TOO_LONG'))
     assert.throws(() => written('é'.repeat(30_000)), code('TOO_LONG'))
     assert.throws(() => written('é'.repeat(5_000_000)), code('TOO_LONG'))
     const field = fieldOf('')
-    field.raw = Buffer.alloc(most, 'x')
-    assert.throws(() => (field.raw = Buffer.alloc(most + 1, 'x')), code('TOO_LONG'))
+    field.raw = Buffer.alloc(maximum, 'x')
+    assert.throws(() => (field.raw = Buffer.alloc(maximum + 1, 'x')), code('TOO_LONG'))
     assert.throws(() => (field.value = `x ${field.value}`), code('TOO_LONG'))
-    assert.equal(field.record.value.length, most)
+    assert.equal(field.record.value.length, maximum)
   })
 
   it('is written in time that grows with its length', () => {
@@ -489,13 +489,13 @@ describe('a field with its old text in the new one', () => {
   const cases: [what: string, old: string, before: string, after: string, now: string][] = [
     ['ASCII', ' Hello', '[EXT] ', '', ' [EXT] Hello'],
     ['ASCII, folded', ' Hello\n\tworld', '[EXT] ', ' (x)', ' [EXT] Hello\n\tworld (x)'],
-    ['no blank after the colon', 'Hello', '[EXT] ', '', ' [EXT] Hello'],
+    ['no space after the colon', 'Hello', '[EXT] ', '', ' [EXT] Hello'],
     ['a fold after the colon', '\n Hello', '[EXT] ', '', ' [EXT] Hello'],
     ['a suffix only', '\tHello  ', '', ' (x)', '\tHello (x)'],
     ['nothing at the end', '\tHello \n ', 'a ', '', ' a Hello \n '],
     ['long ASCII', ` ${'x'.repeat(100)}`, '[EXT] ', '', ` [EXT] ${'x'.repeat(100)}`],
-    ['several blanks', ' Hello', 'a  b   ', '   c', ' a  b   Hello   c'],
-    ['no blank', ' Hello', 'Re:', '!', ' Re:Hello!'],
+    ['several spaces', ' Hello', 'a  b   ', '   c', ' a  b   Hello   c'],
+    ['no space', ' Hello', 'Re:', '!', ' Re:Hello!'],
 
     ['B words', ` ${B}`, '[EXT] ', '', ` [EXT] ${B}`],
     ['Q words', ` ${Q}`, '[EXT] ', ' (x)', ` [EXT] ${Q} (x)`],
@@ -511,15 +511,15 @@ describe('a field with its old text in the new one', () => {
       ' é',
       ' =?UTF-8?B?w6k=?= Hello =?UTF-8?B?w6k=?=',
     ],
-    // Blanks between two encoded words are not seen, so they have to be in one.
+    // Spaces between two encoded words are not seen, so they have to be in one.
     ['a tag beyond ASCII, a word', ` ${B}`, 'é ', '', ` =?UTF-8?B?w6kg?= ${B}`],
     ['the same behind', ` ${B}`, '', ' é', ` ${B} =?UTF-8?B?IMOp?=`],
     ['both', ` ${JP}`, 'é ', ' é', ` =?UTF-8?B?w6kg?= ${JP} =?UTF-8?B?IMOp?=`],
     ['a tag beyond ASCII, raw', ` ${RAW}`, 'é ', '', ` =?UTF-8?B?w6k=?= ${RAW}`],
     ['a tag that ends in ASCII', ` ${B}`, 'é: x ', '', ` =?UTF-8?B?w6k6?= x ${B}`],
     ['a tag of bytes', ' Hello', '\udcff ', '', ' \udcff Hello'],
-    ['no blank before a word', ` ${B}`, 'Re:', '', ` =?UTF-8?B?UmU6?= ${B}`],
-    ['no blank behind a word', ` ${B}`, '', '!', ` ${B} =?UTF-8?Q?!?=`],
+    ['no space before a word', ` ${B}`, 'Re:', '', ` =?UTF-8?B?UmU6?= ${B}`],
+    ['no space behind a word', ` ${B}`, '', '!', ` ${B} =?UTF-8?Q?!?=`],
     [
       'a tag that looks like a word',
       ` ${B}`,
@@ -527,7 +527,7 @@ describe('a field with its old text in the new one', () => {
       '',
       ` =?UTF-8?B?PT94P3E/YT89IA==?= ${B}`,
     ],
-    ['a tag with blanks before it', ' Hello', '  x ', ' y  ', ' x Hello y'],
+    ['a tag with spaces before it', ' Hello', '  x ', ' y  ', ' x Hello y'],
 
     [
       'a line break in a word, which does no harm there',
@@ -699,7 +699,7 @@ describe('a field with its old text in the new one', () => {
     )
   })
 
-  it('reads as it was set, with or without blanks (property)', () => {
+  it('reads as it was set, with or without spaces (property)', () => {
     fc.assert(
       fc.property(OLD, TAG, TAG, (old, before, after) => {
         const field = fieldOf(old)

@@ -545,12 +545,12 @@ describe('the budget after random conversations', () => {
           const filter = filterOf(plans)
           const wires = connections.map(() => open(filter))
           const longest = Math.max(...connections.map(([commands]) => commands.length))
-          const most = limit + wires.length * 400_000
+          const maximum = limit + wires.length * 400_000
           for (let i = 0; i < longest; i++) {
             for (const [n, [commands]] of connections.entries()) {
               const command = commands[i]
               if (command !== undefined) wires[n]!.send(command)
-              assert.ok(memory.used >= 0 && memory.used <= most, String(memory.used))
+              assert.ok(memory.used >= 0 && memory.used <= maximum, String(memory.used))
             }
             if (i % 3 === 0) await new Promise((resolve) => setImmediate(resolve))
           }

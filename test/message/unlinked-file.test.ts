@@ -3,13 +3,13 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { it } from 'node:test'
-import { openNameless } from '../../src/message/unlinked-file.ts'
+import { openUnlinked } from '../../src/message/unlinked-file.ts'
 import { atEnd } from '../support/resources.ts'
 
 it('a file without a name can be written and read, and nobody else sees it', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'tsmilter-'))
   atEnd(() => rmSync(directory, { recursive: true }))
-  await using file = await openNameless(directory)
+  await using file = await openUnlinked(directory)
   await file.write('bytes')
   assert.equal(
     (await file.read({ buffer: Buffer.alloc(5), position: 0 })).buffer.toString(),
@@ -21,7 +21,7 @@ it('a file without a name can be written and read, and nobody else sees it', asy
 })
 
 it('a file that cannot be is an error of the system', async () => {
-  await assert.rejects(openNameless('/nowhere'), { code: 'ENOENT', path: /^\/nowhere/ })
+  await assert.rejects(openUnlinked('/nowhere'), { code: 'ENOENT', path: /^\/nowhere/ })
   // No file of either kind can be there.
-  await assert.rejects(openNameless('/proc'), { code: /^E/ })
+  await assert.rejects(openUnlinked('/proc'), { code: /^E/ })
 })

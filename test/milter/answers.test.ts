@@ -74,7 +74,7 @@ const BROKEN: [string, () => unknown][] = [
   ['returns 99', () => 99],
   ['returns text', () => 'accept'],
   ['returns a look-alike', () => ({ kind: 'accept', frame: Buffer.from('x') })],
-  ['resolves to nonsense', async () => 3],
+  ['resolves to an invalid value', async () => 3],
 ]
 
 describe('a handler that fails', () => {
@@ -249,7 +249,7 @@ describe('noReply', () => {
     })
   }
 
-  it('owes the failure of a handler to the next answer of the message, and only to it', () => {
+  it('gives the failure of a handler to the next answer of the message, and only to it', () => {
     let fail = true
     const calls: string[] = []
     const wire = Wire.negotiated(() => ({
@@ -267,7 +267,7 @@ describe('noReply', () => {
     assert.equal(wire.answers(), 'continue continue continue')
   })
 
-  it('owes the failure at connect to every message of the connection', () => {
+  it('gives the failure at connect to every message of the connection', () => {
     const wire = Wire.negotiated(() => ({
       connect: noReply(() => {
         throw new Error('broken')
@@ -283,7 +283,7 @@ describe('noReply', () => {
     ['helo', helo()],
     ['unknown', unknown()],
   ] as const) {
-    it(`owes one failure at ${stage} to one message`, () => {
+    it(`gives one failure at ${stage} to one message`, () => {
       let fail = true
       const wire = Wire.negotiated(() => ({
         [stage]: noReply(() => {
@@ -298,7 +298,7 @@ describe('noReply', () => {
     })
   }
 
-  it('owes the failure at unknown in a message to this one', () => {
+  it('gives the failure at unknown in a message to this one', () => {
     let fail = true
     const wire = Wire.negotiated(() => ({
       unknown: noReply(() => {
@@ -312,7 +312,7 @@ describe('noReply', () => {
     assert.equal(wire.answers(), 'continue tempfail continue continue')
   })
 
-  it('owes nothing further for a message that has had the last word', () => {
+  it('gives nothing more to a message that has had the last word', () => {
     const wire = Wire.negotiated(() => ({
       envfrom: () => ACCEPT,
       unknown: noReply(() => {

@@ -314,7 +314,7 @@ describe('header values', () => {
     assert.equal(wired('a\n'), 'a')
   })
 
-  it('have no line of blanks only, where some programs end the header', () => {
+  it('have no line of spaces only, where some programs end the header', () => {
     const values: [value: string, sent: string][] = [
       ['a\n \n b', 'a\n b'],
       ['a\r\n\t \r\n \r\n\tb', 'a\n\tb'],

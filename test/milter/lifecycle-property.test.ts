@@ -372,9 +372,9 @@ describe('whatever handlers do, and whenever they are cut off', () => {
               await turn()
               for (const { ends } of world.sessions) {
                 for (const [mark, count] of ends) {
-                  const most = 1
-                  const least = onError === 'continue' && style !== 'defineFilter' ? 1 : 0
-                  if (count > most || count < least) {
+                  const maximum = 1
+                  const minimum = onError === 'continue' && style !== 'defineFilter' ? 1 : 0
+                  if (count > maximum || count < minimum) {
                     world.wrong(`${mark} has ended ${count} times`)
                   }
                 }

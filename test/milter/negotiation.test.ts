@@ -205,7 +205,7 @@ describe('the negotiate handler', () => {
     assert.equal(rest.length, 2, 'what was pipelined behind it is answered after it')
   })
 
-  it('that fails or answers nonsense refuses the connection, and says so', async () => {
+  it('that fails or returns an invalid value refuses the connection, and says so', async () => {
     const bad: (() => unknown)[] = [
       () => {
         throw new Error('not today')
@@ -232,7 +232,7 @@ describe('marks', () => {
     ['noCallback on close', () => ({ close: noCallback(() => {}) })],
     ['symlist on header', () => ({ header: symlist('i')(() => {}) })],
     ['rejectedRecipients on envfrom', () => ({ envfrom: rejectedRecipients(() => {}) })],
-    ['lent on header', () => ({ header: borrowed(() => {}) })],
+    ['borrowed on header', () => ({ header: borrowed(() => {}) })],
     ['headerLeadingSpace on body', () => ({ body: headerLeadingSpace(() => {}) })],
   ]
   for (const [name, filter] of misplaced) {

@@ -118,7 +118,7 @@ describe('a field of addresses as text', () => {
     ],
     ['what the RFC forbids in one', '=?utf-8?Q?a, b@c?= <j@x>', '"a, b@c" <j@x>', 'a, b@c|j@x'],
     ['a line break', `${q('a\r\nBcc: x@y')} <j@x>`, '"a  Bcc: x@y" <j@x>', 'a  Bcc: x@y|j@x'],
-    ['no blank', `${q('é')}<j@x>`, 'é<j@x>', 'é|j@x'],
+    ['no space', `${q('é')}<j@x>`, 'é<j@x>', 'é|j@x'],
     [
       'an unknown charset',
       '=?x-unknown?q?=2c?= <j@x>',
@@ -159,7 +159,7 @@ describe('a field of addresses as text', () => {
     ['a literal', 'a@[IPv6:::1], b@x', 'a@[IPv6:::1], b@x', '|a@[IPv6:::1] |b@x'],
     ['a route', '<@r,@s:a@x>, b@x', '<@r,@s:a@x>, b@x', '|a@x |b@x'],
     [
-      'blanks and comments in an address',
+      'spaces and comments in an address',
       'joe . smith (c) @ x . org',
       'joe . smith (c) @ x . org',
       '|joe.smith@x.org',
@@ -290,8 +290,8 @@ describe('whatever a field holds', () => {
           return
         }
         written++
-        const blanks = (all: string): string => all.replaceAll(/[ \t]+/g, ' ')
-        assert.equal(blanks(show(inMessage(value))), blanks(show(inText(text))))
+        const spaces = (all: string): string => all.replaceAll(/[ \t]+/g, ' ')
+        assert.equal(spaces(show(inMessage(value))), spaces(show(inText(text))))
       }),
       { numRuns: 20_000 },
     )
@@ -337,7 +337,7 @@ const NAME = fc
   .map((name) =>
     name
       .toWellFormed()
-      // oxlint-disable-next-line eslint/no-control-regex -- they become blanks
+      // oxlint-disable-next-line eslint/no-control-regex -- they become spaces
       .replaceAll(/[\0-\x20\x7f\ufffd]+/g, ' ')
       .replaceAll(/^ | $/g, ''),
   )
@@ -419,7 +419,7 @@ for line in sys.stdin:
         (line) => JSON.parse(line) as [string, string][],
       )
       const wanted = list.map(({ name, address }) => [name, address])
-      // Python 3.11 leaves the blank between two encoded words in a name.
+      // Python 3.11 leaves the space between two encoded words in a name.
       const bare = (all: string[][]): string => JSON.stringify(all).replaceAll(/\s/g, '')
       assert.equal(bare(bytes!), bare(wanted), fields[2 * i])
       assert.equal(bare(text!), bare(wanted), fields[2 * i + 1])
@@ -507,8 +507,8 @@ describe('writing addresses', () => {
     ['ASCII in quotes', '"M, J" <j@example.org>', '"M, J" <j@example.org>'],
     ['a name in quotes', '"Jörg Müller" <j@example.org>', `${JOERG} <j@example.org>`],
     ['a name without quotes', 'Jörg Müller <j@example.org>', `${JOERG} <j@example.org>`],
-    ['no blank before the bracket', '"Jörg Müller"<j@example.org>', `${JOERG} <j@example.org>`],
-    ['neither quotes nor blank', 'Jörg<j@x>', `${word('Jörg')} <j@x>`],
+    ['no space before the bracket', '"Jörg Müller"<j@example.org>', `${JOERG} <j@example.org>`],
+    ['neither quotes nor space', 'Jörg<j@x>', `${word('Jörg')} <j@x>`],
     [
       'a comma in a name, which must not part it',
       '"Hans, Jörg" <j@x>',
@@ -526,7 +526,7 @@ describe('writing addresses', () => {
       `"M, J" ${word('Jörg')} <j@x>`,
     ],
     ['what looks like a word', '"=?x?q?a?=" <j@x>', `${word('=?x?q?a?=')} <j@x>`],
-    // With the comma: in a comment blanks have to part an encoded word from what else there is.
+    // With the comma: in a comment spaces have to part an encoded word from what else there is.
     ['a comment', 'j@x (Jörg Müller, home)', `j@x (${word('Jörg Müller,')} home)`],
     [
       'a group',

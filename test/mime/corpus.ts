@@ -111,7 +111,7 @@ const ODD: [name: string, bytes: Buffer][] = [
       '--b1--',
     ),
   ],
-  ['blanks behind a delimiter', mixed('--b1 \t', '', 'one', '--b1  ', '', 'two', '--b1-- ')],
+  ['spaces behind a delimiter', mixed('--b1 \t', '', 'one', '--b1  ', '', 'two', '--b1-- ')],
   [
     'header of a part without an empty line',
     mixed('--b1', 'Content-Type: text/html', '--b1--'),
@@ -143,7 +143,7 @@ const ODD: [name: string, bytes: Buffer][] = [
   ['line without a colon', crlf(...HEAD, 'this is no field', 'X-After: yes', '', 'body')],
   ['mbox line', crlf('From a@example.org Mon Jan  1 00:00:00 2024', ...HEAD, '', 'body')],
   [
-    'blank before the colon',
+    'space before the colon',
     crlf('Subject : test', 'Content-Type : text/html', '', '<b>x</b>'),
   ],
   ['name and colon on two lines', crlf('Content-Type', ' : text/html', '', 'body')],
@@ -217,7 +217,7 @@ const ODD: [name: string, bytes: Buffer][] = [
   ],
   ['multipart without a delimiter', mixed('only text')],
   [
-    'boundary in quotes with blanks',
+    'boundary in quotes with spaces',
     crlf(
       ...HEAD,
       'Content-Type: multipart/mixed; boundary="a b "',

@@ -14,7 +14,7 @@ interface View {
   readonly files: readonly File[]
 }
 
-/** Readers differ in line ends, and in blanks between the texts they join. */
+/** Readers differ in line ends, and in spaces between the texts they join. */
 const words = (text: string | false | undefined): string =>
   (text || '').replaceAll(/\s+/g, ' ').trim()
 const lines = (bytes: Uint8Array): string =>
@@ -73,8 +73,8 @@ const LATIN = 'shows a replacement character; we keep the byte'
 const DIFFERENCES: Record<string, Record<string, string>> = {
   postal: {
     'name and colon on two lines': 'reads a field whose name and colon are on two lines',
-    'boundary in quotes with blanks':
-      'compares a boundary with its last blank, which must not be there (RFC 2046, section 5.1.1)',
+    'boundary in quotes with spaces':
+      'compares a boundary with its last space, which must not be there (RFC 2046, section 5.1.1)',
     'attached message': INNER_TEXT,
     'attached message in base64': INNER_TEXT,
     'message in message': INNER_TEXT,

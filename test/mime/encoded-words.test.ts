@@ -4,7 +4,7 @@ import { fc } from '../support/property.ts'
 import {
   decodeEncodedWords,
   encodeWords,
-  trimBlanks,
+  trimSpaces,
   unfold,
   type Style,
 } from '../../src/mime/fields/encoded-words.ts'
@@ -31,7 +31,7 @@ function word(text: string): string {
 }
 
 /** What a reader of mail makes of a value. */
-const read = (value: string): string => decodeEncodedWords(trimBlanks(unfold(value)))
+const read = (value: string): string => decodeEncodedWords(trimSpaces(unfold(value)))
 
 describe('reading encoded words of a charset', () => {
   const cases: [charset: string, bytes: number[], text: string][] = [
@@ -81,11 +81,11 @@ describe('reading', () => {
     ['an empty word', 'a =?utf-8?q??= b', 'a  b'],
     ['a language (RFC 2231)', '=?US-ASCII*EN?Q?Keith_Moore?=', 'Keith Moore'],
 
-    ['blanks between two words', '=?utf-8?q?a?=  \t =?utf-8?q?b?=', 'ab'],
+    ['spaces between two words', '=?utf-8?q?a?=  \t =?utf-8?q?b?=', 'ab'],
     ['a fold between two words', '=?utf-8?q?a?=\n =?utf-8?b?Yg==?=', 'ab'],
-    ['blanks between words of two charsets', '=?utf-8?q?a?= =?koi8-r?q?=F0?=', 'aП'],
-    ['no blank between two words', '=?utf-8?q?a?==?utf-8?q?b?=', 'ab'],
-    ['a blank between word and text', '=?utf-8?q?a?= b =?utf-8?q?c?=', 'a b c'],
+    ['spaces between words of two charsets', '=?utf-8?q?a?= =?koi8-r?q?=F0?=', 'aП'],
+    ['no space between two words', '=?utf-8?q?a?==?utf-8?q?b?=', 'ab'],
+    ['a space between word and text', '=?utf-8?q?a?= b =?utf-8?q?c?=', 'a b c'],
     ['a fold between word and text', '=?utf-8?q?a?=\n b\n\t=?utf-8?q?c?=', 'a b\tc'],
     ['a word in the middle of text', 'a(=?utf-8?q?b?=)c', 'a(b)c'],
     ['a word in quotes', '"=?utf-8?q?b?=" <a@b>', '"b" <a@b>'],
@@ -104,8 +104,8 @@ describe('reading', () => {
       'テスト',
     ],
 
-    ['blanks in a Q word', '=?utf-8?q?a b?=', 'a b'],
-    ['blanks in a B word', '=?utf-8?b?YW Jj?=', 'abc'],
+    ['spaces in a Q word', '=?utf-8?q?a b?=', 'a b'],
+    ['spaces in a B word', '=?utf-8?b?YW Jj?=', 'abc'],
     ['a B word without padding', '=?utf-8?b?YQ?=', 'a'],
     ['a B word with too much padding', '=?utf-8?b?YQ====?=', 'a'],
     ['a broken escape in a Q word', '=?utf-8?q?100=ZZ=?=', '100=ZZ='],
@@ -138,7 +138,7 @@ describe('reading', () => {
       assert.equal(
         read(`=?utf-8?q?=C3=A9?= ${value} =?utf-8?q?=C3=A9?= `),
         `é ${value} é`,
-        'with the blanks around it',
+        'with the spaces around it',
       )
     })
   }
@@ -205,8 +205,8 @@ describe('reading', () => {
     ['a content without an end', `=?utf-8?q?${'a'.repeat(MEGABYTE)}`],
     ['padding', `=?utf-8?b?${'='.repeat(MEGABYTE)}!?=`],
     ['base64 with an error at its end', `=?utf-8?b?${'A'.repeat(MEGABYTE)}!?=`],
-    ['blanks', `a${' '.repeat(MEGABYTE)}b`],
-    ['blanks before what is no word', `=?utf-8?q?a?=${' '.repeat(MEGABYTE)}b`],
+    ['spaces', `a${' '.repeat(MEGABYTE)}b`],
+    ['spaces before what is no word', `=?utf-8?q?a?=${' '.repeat(MEGABYTE)}b`],
     ['folds', `a${'\n '.repeat(MEGABYTE / 2)}b`],
     ['line breaks', `a${'\r\n'.repeat(MEGABYTE / 2)}b`],
   ]
@@ -306,13 +306,13 @@ describe('writing', () => {
   const cases: [what: string, text: string, value: string][] = [
     ['nothing', '', ' '],
     ['ASCII', 'Hello, world', ' Hello, world'],
-    ['ASCII with many blanks', ' a  b\tc ', '  a  b\tc '],
+    ['ASCII with many spaces', ' a  b\tc ', '  a  b\tc '],
     ['question marks', 'a=?b ?= http://x/?=?', ' a=?b ?= http://x/?=?'],
     ['Q where that is shorter', 'Mönchengladbach', ' =?UTF-8?Q?M=C3=B6nchengladbach?='],
     ['B where that is shorter', 'テスト', ' =?UTF-8?B?44OG44K544OI?='],
     ['only the words that need it', 'Hi Jörg, hello', ` Hi ${word('Jörg,')} hello`],
     ['words beside each other as one', 'é ü x', ` ${word('é ü')} x`],
-    ['blanks at the ends not at all', ' é ', ` ${word('é')}`],
+    ['spaces at the ends not at all', ' é ', ` ${word('é')}`],
     ['a no-break space', 'a\u00a0b', ` ${word('a\u00a0b')}`],
     ['a control character', 'a\x01b', ` ${word('a\x01b')}`],
     ['what looks like a word', '=?utf-8?q?a?=', ` ${word('=?utf-8?q?a?=')}`],
@@ -322,9 +322,9 @@ describe('writing', () => {
   ]
   for (const [what, text, value] of cases) it(what, () => assert.equal(write(text), value))
 
-  it('comes back as it was, but for blanks at its ends', () => {
+  it('comes back as it was, but for spaces at its ends', () => {
     fc.assert(
-      fc.property(TEXT, (text) => assert.equal(read(write(text)), trimBlanks(text))),
+      fc.property(TEXT, (text) => assert.equal(read(write(text)), trimSpaces(text))),
       { numRuns: 3000 },
     )
   })
@@ -350,7 +350,7 @@ describe('writing', () => {
     fc.assert(
       fc.property(fc.array(MARK, { maxLength: 20 }), (parts) => {
         const text = parts.join('')
-        assert.equal(read(write(text)), trimBlanks(text))
+        assert.equal(read(write(text)), trimSpaces(text))
       }),
       { numRuns: 3000 },
     )
@@ -366,7 +366,7 @@ describe('writing', () => {
     )
   })
 
-  it('is ASCII, with blanks after every line break', () => {
+  it('is ASCII, with spaces after every line break', () => {
     fc.assert(
       fc.property(TEXT, (text) => assert.match(write(text), /^(?:[\t\x20-\x7e]|\n[ \t])*$/)),
     )
@@ -381,7 +381,7 @@ describe('writing', () => {
     )
   })
 
-  it('folds ASCII beyond 998 bytes of a line, at blanks', () => {
+  it('folds ASCII beyond 998 bytes of a line, at spaces', () => {
     const text = `${'word '.repeat(400)}end`
     const lines = `Subject:${write(text)}`.split('\n')
     assert.deepEqual(
@@ -426,7 +426,7 @@ describe('writing', () => {
       '😀'.repeat(3),
     ]) {
       const text = `${unit.repeat(200_000 / unit.length)}é`
-      assert.equal(read(write(text)), trimBlanks(text))
+      assert.equal(read(write(text)), trimSpaces(text))
     }
   })
 })

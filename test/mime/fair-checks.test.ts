@@ -129,7 +129,7 @@ describe('work grows with the size of the mail', () => {
 describe('unpacked bytes', () => {
   it('are in memory for one message at a time', async (t) => {
     let inside = 0
-    let most = 0
+    let maximum = 0
     let entered = 0
     // oxlint-disable-next-line typescript/unbound-method -- called with the budget at hand
     const { enter, leave } = ZipBudget.prototype
@@ -139,7 +139,7 @@ describe('unpacked bytes', () => {
       if (within.has(this)) return
       within.add(this)
       entered++
-      most = Math.max(most, ++inside)
+      maximum = Math.max(maximum, ++inside)
     })
     t.mock.method(ZipBudget.prototype, 'leave', function (this: ZipBudget) {
       if (within.delete(this)) inside--
@@ -152,10 +152,10 @@ describe('unpacked bytes', () => {
         limits: { ratio: 10_000 },
       })
     for (const n of [4, 16]) {
-      entered = most = 0
+      entered = maximum = 0
       await Promise.all(Array.from({ length: n }, check))
       assert.equal(entered, n)
-      assert.equal(most, 1)
+      assert.equal(maximum, 1)
       assert.equal(inside, 0)
     }
   })

@@ -57,7 +57,7 @@ async function costOf(run: () => Promise<unknown>): Promise<Cost> {
 type Make = (size: number) => Buffer
 type Use = (bytes: Buffer) => Promise<unknown>
 
-const leastOf = (one: Cost, other: Cost): Cost => ({
+const minimumOf = (one: Cost, other: Cost): Cost => ({
   all: Math.min(one.all, other.all),
   longest: Math.min(one.longest, other.longest),
 })
@@ -70,8 +70,8 @@ async function assertFair(make: Make, use: Use): Promise<void> {
   const grows = (): boolean => many.all > Math.max(NOISE_IN_ALL, LINEAR * few.all)
   const holds = (): boolean => many.longest > Math.max(NOISE_AT_ONE_GO, SAME * few.longest)
   for (let round = 0; round < 5 && (round === 0 || grows() || holds()); round++) {
-    few = leastOf(few, await costOf(() => use(small)))
-    many = leastOf(many, await costOf(() => use(large)))
+    few = minimumOf(few, await costOf(() => use(small)))
+    many = minimumOf(many, await costOf(() => use(large)))
   }
   const told = `${JSON.stringify(few)} of n, ${JSON.stringify(many)} of 4n`
   assert.ok(!grows(), `takes more than its share: ${told}`)
@@ -80,11 +80,11 @@ async function assertFair(make: Make, use: Use): Promise<void> {
 
 async function assertBound(make: Make, use: Use): Promise<void> {
   const bytes = make(10_000_000)
-  let least = Infinity
-  for (let round = 0; round < 3 && least > BOUND; round++) {
-    least = Math.min(least, (await costOf(() => use(bytes))).longest)
+  let minimum = Infinity
+  for (let round = 0; round < 3 && minimum > BOUND; round++) {
+    minimum = Math.min(minimum, (await costOf(() => use(bytes))).longest)
   }
-  assert.ok(least <= SLOWER * BOUND, `${least} ms at one go`)
+  assert.ok(minimum <= SLOWER * BOUND, `${minimum} ms at one go`)
 }
 
 // ---- messages

@@ -67,7 +67,7 @@ const CASES: [name: string, n: number, make: (n: number) => Buffer][] = [
   ['lines of two dashes', 125_000, (n) => mixed('boundary=b', '--\r\n'.repeat(n))],
   ['lines of dashes', 25_000, (n) => mixed('boundary=-', `${'-'.repeat(20)}\n`.repeat(n))],
   [
-    'a line of blanks behind two dashes',
+    'a line of spaces behind two dashes',
     500_000,
     (n) => mixed('boundary=b', `--${' '.repeat(n)}\n`),
   ],
@@ -118,7 +118,7 @@ describe('eight times the parameters take about eight times as long', () => {
     ['backslashes', 125_000, (n) => 'a/b; name="' + '\\'.repeat(n)],
     ['open comments', 125_000, (n) => 'a/b; name=' + '('.repeat(n)],
     ['comments', 50_000, (n) => 'a/b; name=x' + ' ()'.repeat(n)],
-    ['blanks', 125_000, (n) => `a/b;${' '.repeat(n)}name${' '.repeat(n)}=${' '.repeat(n)}x`],
+    ['spaces', 125_000, (n) => `a/b;${' '.repeat(n)}name${' '.repeat(n)}=${' '.repeat(n)}x`],
     ['quotes in the extended form', 125_000, (n) => `a/b; name*=${"'".repeat(n)}`],
     ['percent signs', 125_000, (n) => `a/b; name*=''${'%'.repeat(n)}`],
     ['encoded words', 12_500, (n) => `a/b; name="${'=?utf-8?Q?a?= '.repeat(n)}"`],

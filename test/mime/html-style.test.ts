@@ -72,7 +72,7 @@ describe('style sheets', () => {
     ['without an address', 'p{b:url(', ')}'],
     ['without an end', 'p{b:url(', ''],
   ] as const) {
-    it(`are read once where there are many blanks: ${what}`, () =>
+    it(`are read once where there are many spaces: ${what}`, () =>
       assertGrowth(
         (n) => start + ' '.repeat(n) + end,
         4_000,

@@ -59,7 +59,7 @@ describe('sanitizing HTML', () => {
       '<a href="" =javascript:1="">',
     ],
     ['javascript', '<a href="javascript:1">x</a>', '<a>x</a>'],
-    ['javascript with blanks', '<a href=" \u0001jaVa\tScr\nipt\r:1">x</a>', '<a>x</a>'],
+    ['javascript with spaces', '<a href=" \u0001jaVa\tScr\nipt\r:1">x</a>', '<a>x</a>'],
     ['javascript in references', '<a href="&#106;ava&Tab;script&colon;1">x</a>', '<a>x</a>'],
     ['javascript behind another', '<a href=javascript:1 href=javascript:2>x</a>', '<a>x</a>'],
     ['vbscript', '<img src=vbscript:x>', '<img>'],

@@ -116,7 +116,7 @@ const fieldsOf = fc
   )
 
 /**
- * What is no text to any of them is another thing to each, blanks are theirs, and Python may write a
+ * What is no text to any of them is another thing to each, spaces are theirs, and Python may write a
  * header anew before it reads it, with other quotes, backslashes and brackets.
  */
 const plain = (name: string): string =>

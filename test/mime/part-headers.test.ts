@@ -17,14 +17,14 @@ describe('fields of a header', () => {
     ['A : 1\r\n', ['A']],
     ['A:\r\n', ['A']],
     ['A:1', ['A']],
-    // No fields: no colon, no name, blanks in a name, a fold above all, a colon on the next line.
+    // No fields: no colon, no name, spaces in a name, a fold above all, a colon on the next line.
     ['no field\r\nA: 1\r\n', ['A']],
     [': x\r\nA: 1\r\n', ['A']],
     ['two words: x\r\nA: 1\r\n', ['A']],
     [' fold: x\r\nA: 1\r\n', ['fold', 'A']],
     ['B\r\n : x\r\nA: 1\r\n', ['A']],
     ['From a@b Mon Jan 1 00:00:00 2024\r\nA: 1\r\n', ['A']],
-    // A name may have any byte but blanks and controls.
+    // A name may have any byte but spaces and controls.
     ['\xc3\xa9: 1\r\n', ['é']],
     ['A\xa0: 1\r\n', ['A\udca0']],
   ]

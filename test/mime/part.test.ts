@@ -118,7 +118,7 @@ describe('looking at a part', () => {
   })
 })
 
-describe('a header that begins with a blank', () => {
+describe('a header that begins with a space', () => {
   it('has the field all the same, as most programs read it', () => {
     const message = parse(
       `Content-Type: multipart/mixed; boundary=b\n\n--b\n Content-Disposition: attachment;\n\tfilename=x.exe\nContent-Type: text/plain\n\nMZ\n--b\n \t\n no field\n\nx\n--b--\n`,

@@ -157,7 +157,7 @@ describe('names', () => {
     ['RFC 2231 in the Content-Type', mixed(attachment("name*=utf-8''x%2Eexe"))],
     ['an encoded word', mixed(attachment('name="=?iso-8859-1?Q?x=2Eexe?="'))],
     ['a dot at the end', mixed(attachment('name="a.exe."'))],
-    ['a blank at the end', mixed(attachment('name="a.exe "'))],
+    ['a space at the end', mixed(attachment('name="a.exe "'))],
     ['junk behind the quotes', mixed(attachment('name="a.exe" (what)'))],
     ['a semicolon in quotes', mixed(attachment('name="a;b.exe"'))],
     [
@@ -266,7 +266,7 @@ describe('what pymilter gets wrong', () => {
         'Action: failed',
       ) +
       '\r\n--=_x\r\n' +
-      lines('Content-Type: message/rfc822', '', 'Subject:  two  blanks', '', 'text')
+      lines('Content-Type: message/rfc822', '', 'Subject:  two  spaces', '', 'text')
     const { before, after } = await outcomeOf(mixed(TEXT, report, attachment('name=x.exe')))
     const untouched = before.slice(0, before.indexOf('--=_x\r\nContent-Type: application'))
     assert.ok(after.startsWith(untouched))

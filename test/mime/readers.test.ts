@@ -25,8 +25,8 @@ const APART: Record<string, string[]> = {
   mailsplit: [],
   // It takes two delimiters in a row for one.
   python: ['delimiter without a line end at the end', 'empty part'],
-  // It reads a field whose name and colon are on two lines, and keeps a blank at the end of a boundary.
-  postal: ['name and colon on two lines', 'boundary in quotes with blanks'],
+  // It reads a field whose name and colon are on two lines, and keeps a space at the end of a boundary.
+  postal: ['name and colon on two lines', 'boundary in quotes with spaces'],
 }
 
 async function allCases(reader: string): Promise<Case[]> {

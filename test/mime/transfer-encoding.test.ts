@@ -6,7 +6,7 @@ import {
   decodeTransferInPieces,
   encodeTransfer,
   isText,
-  leastEncoding,
+  simplestEncoding,
   transferEncoding,
 } from '../../src/mime/encodings/transfer-encoding.ts'
 
@@ -42,7 +42,7 @@ describe('decoding quoted-printable', () => {
     ['a= \t\r\nb', 'ab'],
     ['a=', 'a'],
     ['a= ', 'a'],
-    // Blanks at the end of a line were added on the way.
+    // Spaces at the end of a line were added on the way.
     ['a \t\r\nb  ', 'a\r\nb'],
     ['a=20\r\n', 'a \r\n'],
     ['a =\r\nb', 'a b'],
@@ -180,10 +180,10 @@ describe('laws', () => {
     )
   })
 
-  it('the least encoding carries the content in lines of 998 bytes of ASCII', () => {
+  it('the simplest encoding carries the content in lines of 998 bytes of ASCII', () => {
     fc.assert(
       fc.property(content, (bytes) => {
-        const name = leastEncoding(bytes)
+        const name = simplestEncoding(bytes)
         const encoded = encodeTransfer(bytes, name, '\r\n')
         assert.ok(isText(encoded))
         assert.match(encoded.toString('latin1'), /^[\t\r\n -~]*$/)

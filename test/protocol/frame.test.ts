@@ -9,15 +9,15 @@ type Frame = [command: number, payload: string]
 /** All frames of a stream that comes in these chunks. */
 function frames(
   chunks: readonly Buffer[],
-  lent: (i: number) => boolean = () => false,
+  borrowed: (i: number) => boolean = () => false,
 ): Frame[] {
   const decoder = new FrameDecoder(1_048_576)
   const found: Frame[] = []
   const kept: { command: number; payload: Buffer }[] = []
   chunks.forEach((chunk, i) => {
-    // Lent memory has something else behind the bytes.
+    // Borrowed memory has something else behind the bytes.
     const own = Buffer.concat([chunk, encodeFrame(0x51)])
-    if (lent(i)) decoder.pushLent(own, chunk.length)
+    if (borrowed(i)) decoder.pushBorrowed(own, chunk.length)
     else decoder.push(chunk)
     while (decoder.next()) {
       found.push([
@@ -26,7 +26,7 @@ function frames(
       ])
       kept.push({ command: decoder.command, payload: decoder.take() })
     }
-    if (lent(i)) {
+    if (borrowed(i)) {
       decoder.hold()
       own.fill(0xee)
     }
@@ -77,7 +77,7 @@ describe('frames', () => {
     }
   })
 
-  it('of any list, cut into any chunks, lent or given, come out as they went in', () => {
+  it('of any list, cut into any chunks, borrowed or given, come out as they went in', () => {
     fc.assert(
       fc.property(
         fc.array(
@@ -92,7 +92,7 @@ describe('frames', () => {
         ),
         fc.array(fc.nat(4000), { minLength: 1, maxLength: 20 }),
         fc.nat(),
-        (list, sizes, lent) => {
+        (list, sizes, borrowed) => {
           const stream = Buffer.concat(
             list.map(([code, payload]) => encodeFrame(code, payload)),
           )
@@ -103,7 +103,7 @@ describe('frames', () => {
             at += size
           }
           assert.deepEqual(
-            frames(chunks, (i) => ((lent >> (i % 30)) & 1) === 1),
+            frames(chunks, (i) => ((borrowed >> (i % 30)) & 1) === 1),
             list.map(([code, payload]) => [code, Buffer.from(payload).toString('hex')]),
           )
         },
@@ -210,8 +210,8 @@ describe('what a decoder holds', () => {
     assert.equal(decoder.held, 0)
   })
 
-  it('is of a chunk that was lent only what was kept', () => {
-    decoder.pushLent(Buffer.concat([frame, frame, frame]), 2 * frame.length)
+  it('keeps only what is needed of a borrowed chunk', () => {
+    decoder.pushBorrowed(Buffer.concat([frame, frame, frame]), 2 * frame.length)
     assert.equal(decoder.next(), true)
     assert.equal(decoder.held, 0)
     decoder.hold()

@@ -171,7 +171,7 @@ describe('the negotiation', () => {
     )
   })
 
-  it('asks for macros in the spelling of Sendmail, and for no nonsense', () => {
+  it('asks for macros in the spelling of Sendmail, and for nothing else', () => {
     assert.equal(
       formatMacroList(['i', '{j}', 'auth_authen', '{rcpt_addr}']),
       'i j {auth_authen} {rcpt_addr}',

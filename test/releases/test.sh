@@ -19,7 +19,7 @@ files=(
   mail-servers/{bytes,conformance,default-action,dialects,early-accept,edits,failures,merged-fields,messages,random-,recipient-parameters,same-outcome,sender-parameters,verdicts}
   test/{diagnostics,message,milter,mime,mta,options,protocol,server,session,telemetry,testing}/ examples/
   # What lasts and what is measured under load is tested on the official builds: two releases share this machine.
-  test/cli/{check,run-entrance,run-options,run-telemetry,run-user,run-workers,run.test}
+  test/cli/{check,run-access-control,run-options,run-telemetry,run-user,run-workers,run.test}
 )
 
 work=$(mktemp -d)

@@ -342,7 +342,10 @@ describe('the option proxies', () => {
 
   for (const [what, send] of [
     ['speaks the milter protocol at once', (socket: Socket) => void socket.write(NEGOTIATION)],
-    ['sends nonsense', (socket: Socket) => void socket.write(lineHeader('TCP4 a b c d'))],
+    [
+      'sends an invalid header',
+      (socket: Socket) => void socket.write(lineHeader('TCP4 a b c d')),
+    ],
     ['leaves within its header', (socket: Socket) => void socket.end(FROM.subarray(0, 20))],
     ['stops within its header', (socket: Socket) => void socket.write(FROM.subarray(0, 20))],
     ['says nothing', () => {}],

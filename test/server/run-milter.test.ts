@@ -65,7 +65,7 @@ describe('runMilter', { timeout: 120_000 }, () => {
     })
   }
 
-  it('stops at once at SIGINT: what is owed is deferred', async () => {
+  it('stops at once at SIGINT: what waits for an answer is deferred', async () => {
     await start('600000')
     const { answer } = await inMessage()
     child.kill('SIGINT')

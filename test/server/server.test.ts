@@ -95,7 +95,7 @@ describe('a server', () => {
     await two.close({ deadline: 0 })
   })
 
-  it('reads on, though a handler gives away the memory of a chunk it was lent', async () => {
+  it('reads on, though a handler gives away the memory of a chunk that was borrowed', async () => {
     const seen: string[] = []
     const server = await start(() => ({
       body: borrowed((_ctx, chunk: Buffer) => {
@@ -281,7 +281,7 @@ describe('closing', () => {
     assert.deepEqual(await mta.command(mail()), { type: 'continue' })
   })
 
-  it('at its deadline answers what is owed and aborts', async () => {
+  it('at its deadline answers what waits and aborts', async () => {
     let signal: AbortSignal | undefined
     const server = await start(() => ({
       envfrom: (ctx) => {

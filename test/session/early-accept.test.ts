@@ -182,7 +182,7 @@ describe('ACCEPT in answer to an unknown command', () => {
     })
   }
 
-  it('is not owed to the message by one that gets no reply', () => {
+  it('is not left to the message by one that gets no reply', () => {
     const calls: string[] = []
     const made = filter(calls)
     const wire = Wire.negotiated(

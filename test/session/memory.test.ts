@@ -117,7 +117,7 @@ describe('what a connection holds', () => {
     assert.equal(memory.used, SENDER)
   })
 
-  it('is the rest of a read, though the memory was lent', async () => {
+  it('is the rest of a read, though the memory was borrowed', async () => {
     let done = (): void => {}
     const { wire, memory } = wireOf(() => ({
       envfrom: () => new Promise<void>((resolve) => (done = resolve)),
@@ -256,7 +256,7 @@ describe('what a connection holds', () => {
         fc.array(fc.integer({ min: 1, max: 20_000 }), { minLength: 1, maxLength: 10 }),
         fc.boolean(),
         fc.boolean(),
-        async (commands, cuts, async, lent) => {
+        async (commands, cuts, async, borrowed) => {
           const answer = async
             ? () => new Promise<void>((resolve) => setImmediate(resolve))
             : () => {}
@@ -269,7 +269,7 @@ describe('what a connection holds', () => {
           for (let at = 0, i = 0; at < bytes.length; i++) {
             const end = at + cuts[i % cuts.length]!
             const piece = Buffer.from(bytes.subarray(at, end))
-            if (lent) wire.borrowed(piece)
+            if (borrowed) wire.borrowed(piece)
             else wire.raw(piece)
             assert.ok(memory.used >= 0)
             at = end

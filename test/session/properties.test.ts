@@ -52,7 +52,7 @@ type Behaviour =
   | 'absent'
   | 'silent'
   | 'throws'
-  | 'nonsense'
+  | 'invalid'
   | Lowercase<'CONTINUE' | 'ACCEPT' | 'REJECT' | 'TEMPFAIL' | 'DISCARD' | 'SKIP'>
   | 'reply'
 interface Plan {
@@ -73,7 +73,7 @@ const plan: fc.Arbitrary<Plan> = fc.record({
         'skip',
         'reply',
         'throws',
-        'nonsense',
+        'invalid',
       ),
     },
   ),
@@ -99,7 +99,7 @@ function verdictOf(behaviour: Behaviour): unknown {
   switch (behaviour) {
     case 'throws':
       throw new Error('on purpose')
-    case 'nonsense':
+    case 'invalid':
       return { kind: 'accept' }
     case 'reply':
       return verdicts.reply(450, '4.7.1', '100% busy')
@@ -121,7 +121,7 @@ function verdictOf(behaviour: Behaviour): unknown {
 function filterOf(
   plans: Record<string, Plan>,
   forceSync: boolean,
-  running: { now: number; most: number },
+  running: { now: number; maximum: number },
 ): Handlers {
   const handlers: Record<string, unknown> = {}
   for (const [stage, { behaviour, async }] of Object.entries(plans)) {
@@ -129,7 +129,7 @@ function filterOf(
     const handler =
       async && !forceSync
         ? async (): Promise<unknown> => {
-            running.most = Math.max(running.most, ++running.now)
+            running.maximum = Math.max(running.maximum, ++running.now)
             await null
             running.now--
             return verdictOf(behaviour)
@@ -168,7 +168,7 @@ describe('any conversation', () => {
   it('gets exactly one answer for each command that wants one', async () => {
     await fc.assert(
       fc.asyncProperty(offer, filterPlan, conversation, async (offered, plans, commands) => {
-        const running = { now: 0, most: 0 }
+        const running = { now: 0, maximum: 0 }
         const wire = new Wire(() => filterOf(plans, false, running))
         wire.send({ type: 'optneg', offer: offered })
         await wire.settle()
@@ -181,7 +181,7 @@ describe('any conversation', () => {
         )
         assert.equal(wire.take().filter(({ type }) => !NOT_FINAL.has(type)).length, due.length)
         assert.equal(wire.transport.closed, false)
-        assert.ok(running.most <= 1, 'one handler at a time')
+        assert.ok(running.maximum <= 1, 'one handler at a time')
       }),
       { numRuns: 300 },
     )
@@ -195,19 +195,19 @@ describe('any conversation', () => {
         fc.array(fc.nat(60), { minLength: 1, maxLength: 30 }),
         fc.boolean(),
         fc.boolean(),
-        async (plans, drawn, sizes, lent, sync) => {
+        async (plans, drawn, sizes, borrowed, sync) => {
           // ABORT and QUIT cut off an asynchronous handler before them: there, time matters.
           const commands = sync ? drawn : drawn.filter(({ type }) => !CUTTING.has(type))
           const bytes = Buffer.concat(commands.map(encodeCommand))
-          const whole = Wire.negotiated(() => filterOf(plans, true, { now: 0, most: 0 }))
+          const whole = Wire.negotiated(() => filterOf(plans, true, { now: 0, maximum: 0 }))
           whole.raw(bytes)
-          const cut = Wire.negotiated(() => filterOf(plans, sync, { now: 0, most: 0 }))
+          const cut = Wire.negotiated(() => filterOf(plans, sync, { now: 0, maximum: 0 }))
           cut.transport.writes.length = 0
           whole.transport.writes.shift()
           for (let at = 0, i = 0; at < bytes.length; i++) {
             const end = at + Math.max(1, sizes[i % sizes.length]!)
             const chunk = Buffer.from(bytes.subarray(at, end))
-            if (lent) cut.borrowed(chunk)
+            if (borrowed) cut.borrowed(chunk)
             else cut.raw(chunk)
             at = end
           }

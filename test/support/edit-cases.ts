@@ -51,9 +51,9 @@ const word = fc.constantFrom(
   '\x80\x9f',
   'x'.repeat(300),
 )
-const blank = fc.constantFrom(' ', '  ', '\t', ' \t ')
+const space = fc.constantFrom(' ', '  ', '\t', ' \t ')
 const line = fc
-  .array(fc.oneof({ weight: 3, arbitrary: word }, blank), { minLength: 1, maxLength: 5 })
+  .array(fc.oneof({ weight: 3, arbitrary: word }, space), { minLength: 1, maxLength: 5 })
   .map((parts) => parts.join(''))
 
 /** What stands after the colon in a message: with its leading space, folds as CRLF and white space. */
@@ -71,7 +71,7 @@ const bodyLine = fc.constantFrom(
   '.',
   '..x',
   'From here',
-  ' blank',
+  ' space',
   '\xe9\x00\xff',
   'trail  ',
   'y'.repeat(998),

@@ -24,14 +24,14 @@ export async function assertGrowth<Input>(
   make: (n: number) => Input,
   n: number,
   use: (input: Input) => unknown,
-  most: number = LINEAR,
+  maximum: number = LINEAR,
 ): Promise<void> {
   const [small, large] = [make(n), make(8 * n)]
   let ratio = Infinity
-  for (let i = 0; i < 5 && ratio > most; i++) {
+  for (let i = 0; i < 5 && ratio > maximum; i++) {
     const short = await milliseconds(() => use(small))
     const long = await milliseconds(() => use(large))
     ratio = Math.min(ratio, long < TOO_SHORT ? 1 : long / Math.max(short, 1))
   }
-  assert.ok(ratio <= most, `eight times the size takes ${ratio.toFixed(1)} times as long`)
+  assert.ok(ratio <= maximum, `eight times the size takes ${ratio.toFixed(1)} times as long`)
 }

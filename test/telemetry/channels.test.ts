@@ -200,7 +200,7 @@ describe('the message channel', () => {
     )
   })
 
-  it('tells of a failure: exception, deadline, nonsense', async () => {
+  it('tells of a failure: exception, deadline, invalid value', async () => {
     const cases: readonly [() => unknown, string | undefined, string, string][] = [
       [
         () => Promise.reject(new TypeError('secret content')),
@@ -308,7 +308,7 @@ describe('the message channel', () => {
     }
   })
 
-  it('tells what a stage without replies owes to the next message', () => {
+  it('tells of the failure that a stage without replies leaves to the next message', () => {
     const kept = keep()
     const connect = noReply(() => {
       throw new Error('broken')

@@ -134,7 +134,7 @@ export class Supervisor {
     const stop = (signal.aborted ? undefined : this.#settings?.stop) ?? AT_ONCE
     await this.#closeListeners([...this.#listeners.keys()])
     for (const socket of this.#waiting.splice(0)) socket.destroy()
-    await Promise.all(this.#crews.map((pool) => pool.retire(stop)))
+    await Promise.all(this.#pools.map((pool) => pool.retire(stop)))
     await this.#reloading
     // A reload may have opened one meanwhile.
     await this.#closeListeners([...this.#listeners.keys()])
@@ -143,7 +143,7 @@ export class Supervisor {
 
   /** The metrics of all workers, including those of earlier versions, for `/metrics`. */
   async metrics(): Promise<string> {
-    const counted = Promise.all(this.#crews.map((pool) => pool.metrics()))
+    const counted = Promise.all(this.#pools.map((pool) => pool.metrics()))
     return await this.#past.with(counted.then((all) => all.flat()))
   }
 
@@ -294,7 +294,7 @@ export class Supervisor {
   }
 
   /** The pool that gets connections, and those that finish their sessions. */
-  get #crews(): WorkerPool[] {
+  get #pools(): WorkerPool[] {
     return this.#pool === undefined ? [...this.#draining] : [this.#pool, ...this.#draining]
   }
 

@@ -18,7 +18,7 @@ const LOOK_EVERY = 1_000
 const GRACE = 5_000
 
 /** What a pool needs from the supervisor. */
-export interface CrewContext {
+export interface WorkerPoolContext {
   /** starts a worker, which loads the current filters; throws StartError */
   readonly spawn: () => WorkerProcess
   readonly log: Logger
@@ -32,7 +32,7 @@ export interface CrewContext {
 
 /** The workers of one version of the filters. They start and end together. A worker that dies is replaced. */
 export class WorkerPool {
-  readonly #context: CrewContext
+  readonly #context: WorkerPoolContext
   readonly #startTimeout: number
   readonly #workers = new Set<WorkerProcess>()
   readonly #retired = new AbortController()
@@ -42,7 +42,7 @@ export class WorkerPool {
   #deadline: NodeJS.Timeout | undefined
 
   /** @param startTimeout for the first worker, whose configuration is not known yet */
-  constructor(context: CrewContext, startTimeout: number) {
+  constructor(context: WorkerPoolContext, startTimeout: number) {
     this.#context = context
     this.#startTimeout = startTimeout
   }

@@ -85,7 +85,7 @@ export function checkEditParameters(
     if (value === null || !rule.form.test(value)) {
       throw wrong(
         word,
-        `is not what ${name} can be; ${rule.write}: Postfix ignores others, and Sendmail can crash or spoil the mail`,
+        `is not what ${name} can be; ${rule.write}: Postfix ignores others, and Sendmail can crash or damage the mail`,
       )
     }
     if (seen.has(name)) {

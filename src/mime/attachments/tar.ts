@@ -72,11 +72,11 @@ function text(bytes: Buffer, at: number, size: number): string {
 function paxPath(content: Buffer): string | undefined {
   let path: string | undefined
   for (let at = 0; at < content.length;) {
-    const blank = content.indexOf(0x20, at)
+    const space = content.indexOf(0x20, at)
     const size =
-      blank === -1 ? 0 : Number(content.toString('latin1', at, Math.min(blank, at + 12)))
-    if (!Number.isSafeInteger(size) || size <= blank - at) break
-    const record = content.toString('utf8', blank + 1, at + size - 1)
+      space === -1 ? 0 : Number(content.toString('latin1', at, Math.min(space, at + 12)))
+    if (!Number.isSafeInteger(size) || size <= space - at) break
+    const record = content.toString('utf8', space + 1, at + size - 1)
     if (record.startsWith('path=')) path = record.slice(5)
     at += size
   }

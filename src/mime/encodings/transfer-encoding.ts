@@ -269,8 +269,8 @@ class QuotedLines {
     for (let at = from; at < to; at++) {
       const byte = bytes[at]!
       const last = at === to - 1
-      const isBlankAtEnd = last && (byte === SPACE || byte === TAB)
-      const plain = isPlain(byte) && !isBlankAtEnd
+      const isSpaceAtEnd = last && (byte === SPACE || byte === TAB)
+      const plain = isPlain(byte) && !isSpaceAtEnd
       let isEscaped = !plain || (column === 0 && risky(bytes, at, to))
       // The `=` of a soft break needs room, except behind the last one.
       if (column + (isEscaped ? 3 : 1) > (last ? LINE : LINE - 1)) {
@@ -346,7 +346,7 @@ export function isCanonical(bytes: Buffer, eol: string, lines = true): boolean {
  * The simplest encoding that carries the bytes through any mail server, in a message with these line ends.
  * @param lines as for {@link isCanonical}
  */
-export function leastEncoding(bytes: Buffer, eol = '\n', lines = true): TransferEncoding {
+export function simplestEncoding(bytes: Buffer, eol = '\n', lines = true): TransferEncoding {
   const odd = oddBytes(bytes)
   if (odd === 0 && isText(bytes) && isCanonical(bytes, eol, lines)) return '7bit'
   return odd * 6 > bytes.length || bytes.includes(0) ? 'base64' : 'quoted-printable'
@@ -406,7 +406,7 @@ export function nextEncoding(
       : encoding === '7bit'
         ? isText(bytes) && oddBytes(bytes) === 0
         : isText(bytes)
-  return carried && sameEnds ? encoding : leastEncoding(bytes, eol, lines)
+  return carried && sameEnds ? encoding : simplestEncoding(bytes, eol, lines)
 }
 
 /** @param raw everything after the colon */

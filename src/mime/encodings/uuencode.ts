@@ -31,7 +31,7 @@ export function* uuencodedFiles(text: Buffer): Generator<UuencodedFile> {
     if (match === null) continue
     const data = lineEnd
     const base64 = match[1] !== undefined
-    const decoded = (most: number): Buffer => decodeLines(text, data, base64, most)
+    const decoded = (maximum: number): Buffer => decodeLines(text, data, base64, maximum)
     const start = decoded(START)
     if (match[3] !== undefined && start.length === 0) continue
     yield {
@@ -57,10 +57,10 @@ function endOfLine(text: Buffer, at: number): number {
   return feed === -1 ? text.length : feed + 1
 }
 
-function decodeLines(text: Buffer, from: number, base64: boolean, most: number): Buffer {
+function decodeLines(text: Buffer, from: number, base64: boolean, maximum: number): Buffer {
   const pieces: Buffer[] = []
   let size = 0
-  for (let at = from; at < text.length && size < most;) {
+  for (let at = from; at < text.length && size < maximum;) {
     const end = endOfLine(text, at)
     const piece =
       end - at > LONGEST_LINE ? undefined : decodeLine(text.subarray(at, end), base64)

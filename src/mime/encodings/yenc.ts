@@ -44,11 +44,11 @@ function endOfLine(text: Buffer, at: number): number {
   return feed === -1 ? text.length : feed + 1
 }
 
-/** Decodes up to the line that ends the file, or until there are `most` bytes. */
-function decoded(text: Buffer, from: number, most: number): Buffer {
+/** Decodes up to the line that ends the file, or until there are `maximum` bytes. */
+function decoded(text: Buffer, from: number, maximum: number): Buffer {
   const pieces: Buffer[] = []
   let size = 0
-  for (let at = from; at < text.length && size < most;) {
+  for (let at = from; at < text.length && size < maximum;) {
     const end = endOfLine(text, at)
     const keyword = text.toString('latin1', at, at + BEGIN.length)
     if (/^=y(?:end|begin)/.test(keyword)) break

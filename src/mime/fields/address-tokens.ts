@@ -1,7 +1,7 @@
 /** The words of an address field (RFC 5322, section 3.2). */
 
 export interface Token {
-  readonly kind: 'blank' | 'word' | 'quoted' | 'comment' | 'literal' | 'special'
+  readonly kind: 'space' | 'word' | 'quoted' | 'comment' | 'literal' | 'special'
   readonly text: string
   readonly start: number
   readonly end: number
@@ -75,7 +75,7 @@ export function addressTokens(text: string, encoded: boolean): Token[] {
     const one = text[at]!
     const kind = kindAt(text, at)
     let end: number
-    if (kind === 1) push('blank', run(1))
+    if (kind === 1) push('space', run(1))
     else if (kind === 0) {
       if (encoded && !angle && one === '=' && (end = match(ENCODED)) !== -1) {
         push('word', end, false, true)

@@ -5,7 +5,7 @@
 import { UsageError } from '../../errors.ts'
 import type { Token } from './address-tokens.ts'
 import {
-  BEYOND_ASCII,
+  NON_ASCII,
   decodeEncodedWords,
   encodeWords,
   LOOKS_ENCODED,
@@ -130,7 +130,7 @@ class PieceWriter {
   readonly #text: string
   readonly #kept: KeptNames
   readonly #list: Piece[] = []
-  #blank = ''
+  #space = ''
   /** the last piece is an encoded name, which needs a space after it */
   #afterName = false
 
@@ -140,27 +140,27 @@ class PieceWriter {
   }
 
   pieces(): Pieces {
-    return { list: this.#list, end: this.#blank }
+    return { list: this.#list, end: this.#space }
   }
 
   #push(text: string, encode = false): void {
-    let blank = this.#blank
-    if (this.#afterName && blank === '') blank = ' '
-    if (encode && !blank.includes('\n')) blank = blank.slice(0, 1)
-    this.#list.push({ blank, text, encode })
-    this.#blank = ''
+    let space = this.#space
+    if (this.#afterName && space === '') space = ' '
+    if (encode && !space.includes('\n')) space = space.slice(0, 1)
+    this.#list.push({ space, text, encode })
+    this.#space = ''
     this.#afterName = false
   }
 
   token({ kind, text }: Token): void {
-    if (kind === 'blank') this.#blank += text
+    if (kind === 'space') this.#space += text
     else this.#push(text)
   }
 
   #encodedName(text: string): void {
     const before = this.#list.at(-1)?.text
-    if (this.#blank === '' && before !== undefined && !/^[,:;]$/.test(before)) {
-      this.#blank = ' '
+    if (this.#space === '' && before !== undefined && !/^[,:;]$/.test(before)) {
+      this.#space = ' '
     }
     this.#push(text, true)
     this.#afterName = true
@@ -171,7 +171,7 @@ class PieceWriter {
     const kept = this.#kept.get(unfold(source))
     if (kept !== undefined) {
       for (const word of kept.split(/([ \t]+)/)) {
-        if (/^[ \t]+$/.test(word)) this.#blank = word
+        if (/^[ \t]+$/.test(word)) this.#space = word
         else if (word !== '') this.#push(word)
       }
       this.#afterName = true
@@ -201,9 +201,9 @@ class PieceWriter {
       run = []
     }
     for (const one of tokens) {
-      if (one.kind === 'blank') {
+      if (one.kind === 'space') {
         end()
-        this.#blank += one.text
+        this.#space += one.text
       } else run.push(one)
     }
     end()
@@ -212,7 +212,7 @@ class PieceWriter {
   comment(text: string): void {
     const raw = RAW_BYTE.test(text)
     for (const [word] of text.matchAll(/[ \t\r\n]+|[()]|(?:[^ \t\r\n()\\]|\\[^])+/g)) {
-      if (/^[ \t\r\n]/.test(word)) this.#blank += word
+      if (/^[ \t\r\n]/.test(word)) this.#space += word
       else if (!raw && word.length > 1 && needed(word)) {
         this.#push(word.replaceAll(/\\([^])/g, '$1'), true)
       } else if (!raw && needed(word)) this.#push(word, true)
@@ -223,4 +223,4 @@ class PieceWriter {
 
 const UNREAD = /^=\?[!#$%&'*+\-/0-9A-Z^_`a-z{|}~]+\?[bq]\?[!#$%&'*+\-/0-9=A-Z^_`a-z{|}~]*\?=$/i
 
-const needed = (text: string): boolean => BEYOND_ASCII.test(text) || MARK.test(text)
+const needed = (text: string): boolean => NON_ASCII.test(text) || MARK.test(text)

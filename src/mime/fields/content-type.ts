@@ -98,8 +98,8 @@ export function withParameter(raw: Buffer, name: string, text: string): Buffer {
     changed += value.slice(end, one.start)
     if (!done) {
       const whole = value.slice(one.start, one.end)
-      const blanks = /^;([ \t\r\n]*)/.exec(whole)![1]!
-      changed += `;${blanks || ' '}${written}${whole.slice(whole.trimEnd().length)}`
+      const spaces = /^;([ \t\r\n]*)/.exec(whole)![1]!
+      changed += `;${spaces || ' '}${written}${whole.slice(whole.trimEnd().length)}`
     }
     done = true
     end = one.end

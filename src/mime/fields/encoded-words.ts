@@ -86,14 +86,14 @@ const fromQ = (content: string): Buffer =>
 
 /** A character for a byte that is not UTF-8 (see decodeText). Such text cannot be an encoded word. */
 export const RAW_BYTE: RegExp = /[\ud800-\udfff]/u
-export const BEYOND_ASCII: RegExp = /[^\t\n\r\x20-\x7e]/
+export const NON_ASCII: RegExp = /[^\t\n\r\x20-\x7e]/
 /** ASCII that readers would take for an encoded word. It may have spaces in it. */
 export const LOOKS_ENCODED: RegExp = /=\?[^?\s]+\?[bq]\?[^?]*\?=/i
 export const MARK: RegExp = /=\?|\?=/
 
 /** A word of a text, or several that must stay together, and the spaces before it. */
 export interface Piece {
-  blank: string
+  space: string
   text: string
   /** whether to write it as an encoded word */
   encode: boolean
@@ -124,7 +124,7 @@ export function encodeWords(text: string, style: Style): string {
   if (list.length === 0) return ` ${text}`
   const encoded = list.some(({ encode }) => encode)
   // Spaces at the ends are not part of the text. Readable values are written as they are.
-  list[0]!.blank = encoded ? ' ' : ` ${list[0]!.blank}`
+  list[0]!.space = encoded ? ' ' : ` ${list[0]!.space}`
   return fold('', list, style.column) + (encoded ? '' : end)
 }
 
@@ -150,7 +150,7 @@ export function extendWords(
   // Spaces at the ends are not part of the text.
   const first = head.list[0]
   if (first === undefined) head.end = ''
-  else first.blank = ''
+  else first.space = ''
   tail.end = ''
   const kept = unfold(core.text)
   const wanted = plain(head) + decodeEncodedWords(kept) + plain(tail)
@@ -162,12 +162,12 @@ export function extendWords(
   let rest = tail.list
   if (first === undefined) start = core.lead + core.text
   else {
-    first.blank = ' '
-    rest = [...head.list, { blank: head.end, text: core.text, encode: false }, ...rest]
+    first.space = ' '
+    rest = [...head.list, { space: head.end, text: core.text, encode: false }, ...rest]
   }
   const end = tail.list.length === 0 ? core.trail : ''
   const value = fold(start, rest, style.column, core.text.includes('=?')) + end
-  return decodeEncodedWords(trimBlanks(unfold(value))) === wanted ? value : undefined
+  return decodeEncodedWords(trimSpaces(unfold(value))) === wanted ? value : undefined
 }
 
 /** The text before a fixed part. Spaces between two encoded words vanish, so they go into the first word. */
@@ -191,21 +191,21 @@ function joinHead(head: Pieces, encodedNext: boolean, { pieces: grammar }: Style
 function joinTail(tail: Pieces, encodedBefore: boolean, { pieces: grammar }: Style): boolean {
   const first = tail.list[0]
   if (first === undefined) return true
-  if (!encodedBefore) return first.blank !== '' || !first.encode
-  if (first.blank === '') {
+  if (!encodedBefore) return first.space !== '' || !first.encode
+  if (first.space === '') {
     if (grammar !== undefined) return SPECIAL.test(first.text)
     if (RAW_BYTE.test(first.text)) return false
     first.encode = true
   }
   if (first.encode) {
-    first.text = first.blank + first.text
-    first.blank = ' '
+    first.text = first.space + first.text
+    first.space = ' '
   }
   return true
 }
 
 const plain = ({ list, end }: Pieces): string =>
-  list.map(({ blank, text }) => blank + text).join('') + end
+  list.map(({ space, text }) => space + text).join('') + end
 
 /** @param marks whether ASCII that could be part of an encoded word must be encoded, too */
 function piecesOf(
@@ -217,7 +217,7 @@ function piecesOf(
   if (pieces !== undefined) return pieces(text, before)
   const raw = RAW_BYTE.test(text)
   const needed = (word: string): boolean =>
-    !raw && (BEYOND_ASCII.test(word) || (marks && MARK.test(word)))
+    !raw && (NON_ASCII.test(word) || (marks && MARK.test(word)))
   return wordPieces(text, needed)
 }
 
@@ -228,7 +228,7 @@ function wordPieces(text: string, needed: (word: string) => boolean): Pieces {
   for (let i = 0; i < parts.length; i += 2) {
     const word = parts[i]!
     if (word === '') continue
-    list.push({ blank: parts[i - 1] ?? '', text: word, encode: needed(word) })
+    list.push({ space: parts[i - 1] ?? '', text: word, encode: needed(word) })
   }
   return { list, end: parts.length > 1 && parts.at(-1) === '' ? parts.at(-2)! : '' }
 }
@@ -250,48 +250,48 @@ function fold(
     used = feed === -1 ? used + size(part) : size(part.slice(feed + 1))
   }
   advance(start)
-  for (const { blank, text: unit } of units(pieces, column + size(start))) {
-    const first = blank.length + size(unit.split('\n', 1)[0]!)
+  for (const { space, text: unit } of units(pieces, column + size(start))) {
+    const first = space.length + size(unit.split('\n', 1)[0]!)
     const full = used + first > limit
     // A line break right after the colon only if it helps.
-    if (full && blank !== '' && !blank.includes('\n') && (text !== '' || first <= limit)) {
+    if (full && space !== '' && !space.includes('\n') && (text !== '' || first <= limit)) {
       text += '\n'
       used = 0
     }
-    text += blank + unit
-    advance(blank + unit)
+    text += space + unit
+    advance(space + unit)
   }
   return text
 }
 
 /** The units that can be on a line of their own. Words are encoded, and pieces without a space between are joined. */
 function units(pieces: readonly Piece[], column: number): Omit<Piece, 'encode'>[] {
-  const result: { blank: string; text: string }[] = []
-  const push = (blank: string, text: string): void => {
-    if (blank === '' && result.length > 0) result.at(-1)!.text += text
-    else result.push({ blank, text })
+  const result: { space: string; text: string }[] = []
+  const push = (space: string, text: string): void => {
+    if (space === '' && result.length > 0) result.at(-1)!.text += text
+    else result.push({ space, text })
   }
   for (let i = 0; i < pieces.length; i++) {
-    let { blank, text } = pieces[i]!
+    let { space, text } = pieces[i]!
     if (!pieces[i]!.encode) {
-      push(blank, text)
+      push(space, text)
       continue
     }
     // Spaces between two encoded words are encoded, too.
     while (pieces[i + 1]?.encode === true) {
       i++
-      text += pieces[i]!.blank + pieces[i]!.text
+      text += pieces[i]!.space + pieces[i]!.text
     }
     // All spaces before it except one go into it, so that a line of its own is not too long.
-    if (!blank.includes('\n')) {
-      text = blank.slice(1) + text
-      blank = blank.slice(0, 1)
+    if (!space.includes('\n')) {
+      text = space.slice(1) + text
+      space = space.slice(0, 1)
     }
     // The brackets of a comment have no space beside the word. A longer name becomes two words.
-    const attached = (blank === '' ? 1 : 0) + (pieces[i + 1]?.blank === '' ? 1 : 0)
+    const attached = (space === '' ? 1 : 0) + (pieces[i + 1]?.space === '' ? 1 : 0)
     const room = result.length === 0 ? LINE_LIMIT - column - 1 : WORD_LIMIT
     for (const [n, word] of encodedWords(text, room, WORD_LIMIT - attached).entries()) {
-      push(n === 0 ? blank : ' ', word)
+      push(n === 0 ? space : ' ', word)
     }
   }
   return result
@@ -299,7 +299,7 @@ function units(pieces: readonly Piece[], column: number): Omit<Piece, 'encode'>[
 
 const OVERHEAD = '=?UTF-8?Q??='.length
 /** With less room than this, a word starts on a line of its own. */
-const LEAST = 24
+const MIN_ROOM = 24
 
 /**
  * A text as encoded words in UTF-8 of at most `limit` bytes each. No character is cut.
@@ -310,17 +310,17 @@ function encodedWords(text: string, room: number, limit: number): string[] {
   const line = text.replaceAll(/[\r\n]+/g, '')
   const quoted = quotedSize(line) <= Math.ceil(size(line) / 3) * 4
   const words: string[] = []
-  let most = room < LEAST ? limit : Math.min(room, limit)
+  let maximum = room < MIN_ROOM ? limit : Math.min(room, limit)
   let part = ''
   let used = 0
   const end = (): void => void words.push(quoted ? toQ(part) : toB(part))
   for (const one of line) {
     const more = used + (quoted ? quotedSize(one) : size(one))
-    if (part !== '' && OVERHEAD + (quoted ? more : Math.ceil(more / 3) * 4) > most) {
+    if (part !== '' && OVERHEAD + (quoted ? more : Math.ceil(more / 3) * 4) > maximum) {
       end()
       part = ''
       used = 0
-      most = limit
+      maximum = limit
     }
     part += one
     used += quoted ? quotedSize(one) : size(one)
@@ -355,10 +355,10 @@ const size = (text: string): number =>
 export const unfold = (value: string): string => value.replaceAll(/\r?\n(?=[ \t])/g, '')
 
 /** The text without spaces at its ends. A pattern for that would be slow for many spaces in the middle. */
-export function trimBlanks(text: string, blanks = ' \t'): string {
+export function trimSpaces(text: string, spaces = ' \t'): string {
   let start = 0
   let end = text.length
-  while (start < end && blanks.includes(text[start]!)) start++
-  while (end > start && blanks.includes(text[end - 1]!)) end--
+  while (start < end && spaces.includes(text[start]!)) start++
+  while (end > start && spaces.includes(text[end - 1]!)) end--
   return text.slice(start, end)
 }

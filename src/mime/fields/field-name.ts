@@ -23,9 +23,9 @@ export function fieldNameEnd(bytes: Buffer, start: number, lineEnd: number): num
   while (at < lineEnd && bytes[at] !== COLON) {
     if (bytes[at]! <= SPACE) {
       // All programs read `Subject :`, but none reads a name with a space in it.
-      let blank = at
-      while (bytes[blank] === SPACE || bytes[blank] === TAB) blank++
-      return bytes[blank] === COLON && at > start ? at : -1
+      let space = at
+      while (bytes[space] === SPACE || bytes[space] === TAB) space++
+      return bytes[space] === COLON && at > start ? at : -1
     }
     at++
   }

@@ -13,13 +13,13 @@ import {
 } from './address-writing.ts'
 import { withParameter } from './content-type.ts'
 import {
-  BEYOND_ASCII,
+  NON_ASCII,
   decodeEncodedWords,
   encodeWords,
   LOOKS_ENCODED,
   MARK,
   RAW_BYTE,
-  trimBlanks,
+  trimSpaces,
   unfold,
   type Pieces,
   type Style,
@@ -90,7 +90,7 @@ export const grammarOf = (name: string): FieldGrammar =>
 
 /** @param value everything after the colon, folds as they are */
 export function readField(name: string, value: string): string {
-  const text = trimBlanks(unfold(value), ' \t\r\n')
+  const text = trimSpaces(unfold(value), ' \t\r\n')
   switch (grammarOf(name)) {
     case 'addresses':
     case 'phrases':
@@ -179,7 +179,7 @@ export function writeField(
     case 'parameters': {
       const written = writtenParameters(text)
       if (!utf8) checkAscii(name, withoutComments(written))
-      const pieces = BEYOND_ASCII.test(written) ? inComments : verbatim
+      const pieces = NON_ASCII.test(written) ? inComments : verbatim
       return encodeWords(written, { ...style, pieces })
     }
     case 'unstructured':
@@ -226,14 +226,14 @@ const withoutComments = (text: string): string =>
     : ''
 
 const namesOf = (old: string | undefined): ReturnType<typeof keptNames> | undefined =>
-  old === undefined ? undefined : keptNames(trimBlanks(unfold(old)))
+  old === undefined ? undefined : keptNames(trimSpaces(unfold(old)))
 
 /** A name with commas that needs encoding is in quotes. Otherwise the commas would divide it. */
 function asOneName(text: string, id: number): string {
-  const name = trimBlanks(text.slice(0, id), ' \t\r\n')
+  const name = trimSpaces(text.slice(0, id), ' \t\r\n')
   const tokens = addressTokens(name, false)
   const loose = tokens.some(({ kind }) => kind === 'special')
-  const whole = tokens.every(({ kind }) => ['word', 'blank', 'special'].includes(kind))
+  const whole = tokens.every(({ kind }) => ['word', 'space', 'special'].includes(kind))
   return loose && whole && NOT_ASCII.test(name)
     ? `"${unfold(name).replaceAll('\\', '\\\\')}" ${text.slice(id)}`
     : text
@@ -245,29 +245,29 @@ const inComments = (text: string): Pieces => commentPieces(addressTokens(text, f
 function keywordPieces(text: string): Pieces {
   const raw = RAW_BYTE.test(text)
   const list: Pieces['list'] = []
-  let blank = ''
+  let space = ''
   let word = ''
   const end = (): void => {
     if (word === '') return
-    const encode = !raw && (BEYOND_ASCII.test(word) || MARK.test(word))
+    const encode = !raw && (NON_ASCII.test(word) || MARK.test(word))
     const value = encode ? word.replaceAll(/"((?:[^"\\]|\\[^])*)"/g, unquoted) : word
-    list.push({ blank, text: value, encode })
-    blank = ''
+    list.push({ space, text: value, encode })
+    space = ''
     word = ''
   }
   for (const token of addressTokens(text, false)) {
-    if (token.kind === 'blank') {
+    if (token.kind === 'space') {
       end()
-      blank += token.text
+      space += token.text
     } else if (token.text === ',') {
       end()
-      if (blank === '' && list.at(-1)?.encode === true) blank = ' '
-      list.push({ blank, text: ',', encode: false })
-      blank = ''
+      if (space === '' && list.at(-1)?.encode === true) space = ' '
+      list.push({ space, text: ',', encode: false })
+      space = ''
     } else word += token.text
   }
   end()
-  return { list, end: blank }
+  return { list, end: space }
 }
 
 const unquoted = (_all: string, inner: string): string => inner.replaceAll(/\\([^])/g, '$1')
@@ -305,27 +305,27 @@ export function isField(name: string, value: string, text: string): boolean {
 
 function verbatim(text: string): Pieces {
   const list = []
-  let blank = ''
+  let space = ''
   for (const part of text.split(/([ \t\r\n]+)/)) {
     if (part === '') continue
-    if (/^[ \t\r\n]/.test(part)) blank = part
+    if (/^[ \t\r\n]/.test(part)) space = part
     else {
-      list.push({ blank, text: part, encode: false })
-      blank = ''
+      list.push({ space, text: part, encode: false })
+      space = ''
     }
   }
-  return { list, end: blank }
+  return { list, end: space }
 }
 
 /** Parameters that are not ASCII become `name*=utf-8''...`. All others stay as they are. */
 function writtenParameters(text: string): string {
-  if (!BEYOND_ASCII.test(text) && !LOOKS_ENCODED.test(text)) return text
+  if (!NON_ASCII.test(text) && !LOOKS_ENCODED.test(text)) return text
   let raw = encodeText(text)
   const parsed = parseParameters(raw)
   for (const name of new Set(parsed.parameters.map((one) => one.name.replace(/\*.*$/, '')))) {
     const plain = parsed.parameters.find((one) => one.name === name)?.value
     if (plain === undefined || RAW_BYTE.test(plain)) continue
-    if (!BEYOND_ASCII.test(plain) && !LOOKS_ENCODED.test(plain)) continue
+    if (!NON_ASCII.test(plain) && !LOOKS_ENCODED.test(plain)) continue
     const extended = parsed.parameters.some((one) => one.name.startsWith(`${name}*`))
     raw = withParameter(raw, name, extended ? (parameterOf(parsed, name) ?? plain) : plain)
   }

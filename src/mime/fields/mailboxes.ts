@@ -4,7 +4,7 @@
  * Python's email and mailparser decode it. Decoded text has no encoded words.
  */
 import { UsageError } from '../../errors.ts'
-import { decodeEncodedWords, LOOKS_ENCODED, trimBlanks } from './encoded-words.ts'
+import { decodeEncodedWords, LOOKS_ENCODED, trimSpaces } from './encoded-words.ts'
 import { addressTokens, commentEnd, routeEnd, type Token } from './address-tokens.ts'
 
 /** One mailbox of an address field. */
@@ -71,11 +71,11 @@ export const sameAddresses = (a: readonly Address[], b: readonly Address[]): boo
 const comparable = (addresses: readonly Address[]): unknown[] =>
   addresses.map((one) =>
     'group' in one
-      ? [oneBlank(one.group), comparable(one.mailboxes)]
-      : [oneBlank(one.name ?? ''), one.address, one.local],
+      ? [oneSpace(one.group), comparable(one.mailboxes)]
+      : [oneSpace(one.name ?? ''), one.address, one.local],
   )
 
-const oneBlank = (text: string): string => trimBlanks(text.replaceAll(/[ \t]+/g, ' '))
+const oneSpace = (text: string): string => trimSpaces(text.replaceAll(/[ \t]+/g, ' '))
 
 class Reader {
   readonly #text: string
@@ -139,7 +139,7 @@ class Reader {
     const name = this.#name(this.#pending)
     this.#pending = []
     let i = start + 1
-    while (blank(this.#tokens[i])) i++
+    while (space(this.#tokens[i])) i++
     let inner = i
     // A source route no longer has a meaning (RFC 5322, section 4.4).
     const route = routeEnd(this.#text, this.#tokens[start]!.start)
@@ -155,10 +155,10 @@ class Reader {
     const closed = special(this.#tokens[i], '>')
     if (!closed) this.#wrong('a "<" has no ">"')
     for (const one of tokens) this.#comment(one)
-    const empty = tokens.every(blank)
+    const empty = tokens.every(space)
     const address = empty ? NO_ADDRESS : addressOf(tokens)
     if (address === undefined) this.#wrong('the text in "<>" is not an address')
-    const as = address ?? unreadable(trimBlanks(withoutComments(tokens)))
+    const as = address ?? unreadable(trimSpaces(withoutComments(tokens)))
     this.#add(name === '' ? as : { name, ...as })
     this.#done = true
     return closed ? i : i - 1
@@ -169,7 +169,7 @@ class Reader {
       this.#group === undefined &&
       !this.#done &&
       !this.#pending.some((one) => special(one, '@')) &&
-      !this.#pending.every(blank)
+      !this.#pending.every(space)
     if (!legal) {
       this.#pending.push(token)
       return
@@ -185,10 +185,10 @@ class Reader {
     if (this.#done) {
       this.#done = false
       this.#parts(tokens, false)
-      if (!tokens.every(blank)) this.#wrong('there is text after an address')
+      if (!tokens.every(space)) this.#wrong('there is text after an address')
       return
     }
-    if (tokens.every(blank)) {
+    if (tokens.every(space)) {
       for (const one of tokens) this.#comment(one)
       return
     }
@@ -235,7 +235,7 @@ class Reader {
   #parts(tokens: readonly Token[], quotes: boolean): void {
     let part: Token[] = []
     const end = (): void => {
-      while (part.length > 0 && part.at(-1)!.kind === 'blank') part.pop()
+      while (part.length > 0 && part.at(-1)!.kind === 'space') part.pop()
       if (part.length > 0) {
         this.#stretches.push({
           kind: 'name',
@@ -253,7 +253,7 @@ class Reader {
       if (one.kind === 'comment') {
         end()
         this.#comment(one)
-      } else if (one.kind !== 'blank' || part.length > 0) part.push(one)
+      } else if (one.kind !== 'space' || part.length > 0) part.push(one)
     }
     end()
   }
@@ -265,8 +265,8 @@ const SPECIALS = /[ \t"()<>[\]:;@\\,]/
 
 const NO_ADDRESS = { address: '', local: '', domain: '' } as const
 
-const blank = (token: Token | undefined): boolean =>
-  token?.kind === 'blank' || token?.kind === 'comment'
+const space = (token: Token | undefined): boolean =>
+  token?.kind === 'space' || token?.kind === 'comment'
 
 const special = (token: Token | undefined, which: string): boolean =>
   token?.kind === 'special' && which.includes(token.text)
@@ -275,8 +275,8 @@ const hasEncoded = (token: Token): boolean =>
   token.encoded || (token.kind === 'quoted' && !token.open && LOOKS_ENCODED.test(token.text))
 
 function trimTokens(tokens: readonly Token[]): readonly Token[] {
-  const first = tokens.findIndex((one) => !blank(one))
-  return tokens.slice(first, tokens.findLastIndex((one) => !blank(one)) + 1)
+  const first = tokens.findIndex((one) => !space(one))
+  return tokens.slice(first, tokens.findLastIndex((one) => !space(one)) + 1)
 }
 
 const withoutComments = (tokens: readonly Token[]): string =>
@@ -294,7 +294,7 @@ function unreadable(address: string): Mailbox {
 
 /** Undefined if it is no `addr-spec`: words joined by dots, `@`, a domain. Alone it may have no domain. */
 function addressOf(tokens: readonly Token[]): Mailbox | undefined {
-  const parts = tokens.filter((one) => !blank(one))
+  const parts = tokens.filter((one) => !space(one))
   const at = parts.findIndex((one) => special(one, '@'))
   const localParts = at === -1 ? parts : parts.slice(0, at)
   const domainParts = at === -1 ? [] : parts.slice(at + 1)
@@ -360,7 +360,7 @@ export function nameOf(tokens: readonly Token[], text: string, encoded: boolean)
     if (one.kind === 'comment') {
       endRun()
       // One space for it and the spaces around it.
-      name = `${trimBlanks(name)} `
+      name = `${trimSpaces(name)} `
       afterComment = true
     } else if (one.kind === 'quoted') {
       endRun()
@@ -369,7 +369,7 @@ export function nameOf(tokens: readonly Token[], text: string, encoded: boolean)
     } else run.push(one)
   }
   endRun()
-  return trimBlanks(name)
+  return trimSpaces(name)
 }
 
 // ---- as text
@@ -410,7 +410,7 @@ export const wholeEscapes = (plain: string): string => {
 
 /** The text of a value in a message. It parses back to the same mailboxes. */
 export function addressText(unfolded: string): string {
-  const value = trimBlanks(unfolded)
+  const value = trimSpaces(unfolded)
   if (!value.includes('=?') && SIMPLE.test(value)) return value
   const { stretches } = parseAddresses(value, true)
   let text = ''
@@ -480,4 +480,4 @@ const notAddress = (address: string, why: string): UsageError =>
   )
 
 // oxlint-disable-next-line eslint/no-control-regex -- they are what is taken out
-const clean = (name: string): string => trimBlanks(name.replaceAll(/[\0-\x1f\x7f]/g, ' '))
+const clean = (name: string): string => trimSpaces(name.replaceAll(/[\0-\x1f\x7f]/g, ' '))

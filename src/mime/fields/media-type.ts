@@ -46,16 +46,16 @@ export function lenientType(text: string): LenientType {
   const start = text.slice(0, LONGEST)
   const isToken = (at: number): boolean =>
     at >= 0 && at < start.length && TOKEN.test(start[at]!)
-  const isBlank = (at: number): boolean => start[at] === ' ' || start[at] === '\t'
+  const isSpace = (at: number): boolean => start[at] === ' ' || start[at] === '\t'
   let from = 0
   for (let slash = 0; slash < start.length; slash++) {
     if (start[slash] !== '/' && start[slash] !== '\\') continue
     let left = slash
-    while (left > from && isBlank(left - 1)) left--
+    while (left > from && isSpace(left - 1)) left--
     let first = left
     while (first > from && isToken(first - 1)) first--
     let right = slash + 1
-    while (isBlank(right) || start[right] === '/') right++
+    while (isSpace(right) || start[right] === '/') right++
     let end = right
     while (isToken(end)) end++
     if (first < left && end > right) {

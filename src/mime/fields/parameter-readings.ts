@@ -112,13 +112,13 @@ function toggled(text: string, mailparser: boolean): Cut[] {
     isClosed = false
     start = at + 1
   }
-  let blank = ''
+  let space = ''
   for (let at = 0; at < text.length; at++) {
     if (name === undefined) {
       at = indexOfEither(text, '=', ';', at)
       if (text[at] === '=') {
         name = text.slice(start, at).trim().toLowerCase()
-        blank = ''
+        space = ''
       } else if (at < text.length) end(at)
       continue
     }
@@ -127,20 +127,20 @@ function toggled(text: string, mailparser: boolean): Cut[] {
     else if (one === '\\' && (isQuoted || mailparser)) {
       at++
       // postal-mime also takes it after a closing quote.
-      if (value !== '') value += blank
-      blank = ''
+      if (value !== '') value += space
+      space = ''
       value += text[at] ?? ''
     } else if (one === '"') {
       if (isQuoted) isClosed = true
-      else if (value !== '') value += blank
-      blank = ''
+      else if (value !== '') value += space
+      space = ''
       isQuoted = !isQuoted
     } else if (!isQuoted && one === ';') end(at)
     else if (isClosed) continue
-    else if (!isQuoted && (one === ' ' || one === '\t')) blank += one
+    else if (!isQuoted && (one === ' ' || one === '\t')) space += one
     else {
-      if (value !== '') value += blank
-      blank = ''
+      if (value !== '') value += space
+      space = ''
       // Takes all characters without a meaning at once.
       const from = at
       while (at + 1 < text.length && !MEANS[text.charCodeAt(at + 1)]) at++

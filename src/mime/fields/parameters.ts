@@ -68,12 +68,12 @@ export function looseParameters(text: string): Parameter[] {
     const equals = text.indexOf('=', from)
     if (equals === -1) return parameters
     let end = equals
-    while (end > from && BLANK.test(text[end - 1]!)) end--
+    while (end > from && SPACE.test(text[end - 1]!)) end--
     let start = end
     while (start > from && !SEPARATOR.test(text[start - 1]!)) start--
     const name = text.slice(start, end).toLowerCase()
     let at = equals + 1
-    while (at < text.length && BLANK.test(text[at]!)) at++
+    while (at < text.length && SPACE.test(text[at]!)) at++
     const reader = new Reader(text, at)
     const parameter = text[at] === '"' ? reader.quoted(name) : reader.bare(name)
     if (name !== '') parameters.push(parameter)
@@ -81,7 +81,7 @@ export function looseParameters(text: string): Parameter[] {
   }
 }
 
-const BLANK = /[ \t]/
+const SPACE = /[ \t]/
 const SEPARATOR = /[\s,:;"/\\=]/
 
 /** Folds become what stands in them; other line ends and NUL go. */
@@ -218,7 +218,7 @@ class Reader {
     const value = all.endsWith('"') && !all.slice(0, -1).includes('"') ? all.slice(0, -1) : all
     const bare = withoutComments(value).trim()
     // A strict reader stops at the first space.
-    const token = BLANK.test(bare) ? /^[^ \t]*/.exec(bare)![0] : bare
+    const token = SPACE.test(bare) ? /^[^ \t]*/.exec(bare)![0] : bare
     return { name, value, others: beside(value, [bare, token]) }
   }
 }

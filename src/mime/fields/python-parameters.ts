@@ -78,7 +78,7 @@ class PythonReader {
     return this.#text[this.#at] === one
   }
 
-  #isBlank(): boolean {
+  #isSpace(): boolean {
     return /\s/.test(this.#text[this.#at] ?? '')
   }
 
@@ -244,7 +244,7 @@ class PythonReader {
   /** get_cfws */
   #cfws(): void {
     for (;;) {
-      while (this.#isBlank()) this.#at++
+      while (this.#isSpace()) this.#at++
       if (!this.#is('(')) return
       let depth = 0
       while (this.#more) {
@@ -262,7 +262,7 @@ class PythonReader {
   #invalid(): void {
     while (this.#more && !this.#is(';')) {
       if (this.#is('"')) this.#quotedString()
-      else if (this.#is('(') || this.#isBlank()) this.#cfws()
+      else if (this.#is('(') || this.#isSpace()) this.#cfws()
       else if (this.#encodedWord() === '') {
         ATOM.lastIndex = this.#at
         this.#at = ATOM.test(this.#text) ? ATOM.lastIndex : this.#at + 1

@@ -162,7 +162,7 @@ export function metaCharset(text: string): MetaCharset | undefined {
   return take(declared) ?? unknown
 }
 
-/** The charset that an XML declaration names. Blanks before it are an error that some programs pass over. */
+/** The charset that an XML declaration names. Spaces before it are an error that some programs pass over. */
 export function declaredCharset(text: string): MetaCharset | undefined {
   const found = /^(\ufeff?\s*<\?xml[^>]*?\sencoding\s*=\s*["'])([\w.:-]+)/.exec(text)
   if (found === null) return undefined

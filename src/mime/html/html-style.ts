@@ -80,7 +80,7 @@ export function cleanStyle(css: string, options: SanitizeOptions): string | unde
 }
 
 const withoutAddresses = (css: string): string =>
-  css.replaceAll(ADDRESS, (all, _blanks, address: string) =>
+  css.replaceAll(ADDRESS, (all, _spaces, address: string) =>
     /^(?:$|""|''|["']?\s*(?:#|(?:data|cid|mid|about):))/i.test(address) ? all : 'none',
   )
 

@@ -16,7 +16,7 @@ export interface CharsetReading {
   /** bytes below 0x80 are ASCII, whatever the bytes above are */
   readonly ascii: boolean
   /** the name of the charset is unknown */
-  readonly nameless?: true
+  readonly unnamed?: true
 }
 
 const SURE: CharsetReading = { sure: true, ascii: true }
@@ -51,7 +51,7 @@ export function readingOfCharset(
     // In these charsets, ASCII bytes are not ASCII text.
     if (ownCodeOf(name) !== undefined) return OPAQUE
     // Under every other name, ASCII is ASCII. The meaning of other bytes is unknown.
-    return { sure: plain && !shifted && !bytes.includes('~{'), ascii: !shifted, nameless: true }
+    return { sure: plain && !shifted && !bytes.includes('~{'), ascii: !shifted, unnamed: true }
   }
   switch (decoder.encoding) {
     case 'x-user-defined':
@@ -102,18 +102,18 @@ function isBase64(raw: Buffer): boolean {
     const kind = BASE64[byte]!
     if (kind === DIGIT && padding === 0) digits++
     else if (kind === PADDING && padding < 2) padding++
-    else if (kind !== BLANK) return false
+    else if (kind !== SPACE) return false
   }
   return digits % 4 !== 1 && (padding === 0 || (digits + padding) % 4 === 0)
 }
 
 const DIGIT = 1
 const PADDING = 2
-const BLANK = 3
+const SPACE = 3
 const BASE64 = Uint8Array.from({ length: 256 }, (_none, byte) => {
   const one = String.fromCharCode(byte)
   if (/[A-Za-z0-9+/]/.test(one)) return DIGIT
-  return one === '=' ? PADDING : /[\r\n \t]/.test(one) ? BLANK : 0
+  return one === '=' ? PADDING : /[\r\n \t]/.test(one) ? SPACE : 0
 })
 
 /** The same of a part, which may name several charsets: programs disagree which of them counts. */

@@ -9,7 +9,7 @@ import {
   encodeTransfer,
   fits,
   isIdentity,
-  leastEncoding,
+  simplestEncoding,
   plainEncoding,
   type TransferEncoding,
 } from '../encodings/transfer-encoding.ts'
@@ -106,7 +106,7 @@ function encodingOf(
     )
   }
   if (asked !== undefined) return asked
-  if (!plain) return leastEncoding(bytes, eol, hasLines(type))
+  if (!plain) return simplestEncoding(bytes, eol, hasLines(type))
   checkPlain(bytes, type)
   return plainEncoding(bytes)!
 }

@@ -217,7 +217,7 @@ class Parser {
   #delimiterAt(line: number, lineEnd: number): Found | undefined {
     const bytes = this.#bytes
     let end = lineEnd
-    while (end > line && isBlank(bytes[end - 1]!)) end--
+    while (end > line && isSpace(bytes[end - 1]!)) end--
     const size = end - line - 2
     if (size < 0 || size > this.#longest + 2) return undefined
     const label = bytes.toString('latin1', line + 2, end)
@@ -541,7 +541,7 @@ interface Found {
   readonly closes: boolean
 }
 
-const isBlank = (byte: number): boolean =>
+const isSpace = (byte: number): boolean =>
   byte === LF || byte === CR || byte === SPACE || byte === TAB
 
 /** Only CRs before the LF, or before the end of a message that was cut off. */

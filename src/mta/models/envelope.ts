@@ -49,7 +49,7 @@ export const withoutFinalDot = (address: string): string =>
   address.replace(/(@[^@"]*[^@".])\.$/, '$1')
 
 /** The local part in as few quotes as it can do with: Postfix keeps it unquoted (`quote_822_local.c`). */
-export function leastQuoted(address: string): string {
+export function minimallyQuoted(address: string): string {
   const found = new RegExp(`^(${QUOTED})(@.*|)$`, 's').exec(address)
   if (found === null) return address
   const local = found[1]!.slice(1, -1).replaceAll(/\\(.)/gs, '$1')

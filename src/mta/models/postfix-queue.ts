@@ -3,7 +3,7 @@ import { decodeText, encodeText } from '../../protocol/text.ts'
 import { Field, formatFields, isField } from '../message.ts'
 import {
   addressIn,
-  leastQuoted,
+  minimallyQuoted,
   splitAddresses,
   withoutFinalDot,
   withoutRoute,
@@ -63,14 +63,14 @@ export class PostfixQueuedMessage implements QueuedMessage {
 
   constructor(message: ReceivedMessage) {
     this.body = withoutFinalCRs(message.body)
-    this.#sender = { ...message.sender, address: leastQuoted(message.sender.address) }
+    this.#sender = { ...message.sender, address: minimallyQuoted(message.sender.address) }
     const fields = message.fields.filter(({ key }) => !DROPPED.has(key))
     this.#headers = [
       { field: new Field(Buffer.from('Received: ')), own: true },
       ...fields.map(({ raw }) => ({ field: new Field(headerLines(raw)), own: false })),
     ]
     for (const { address, parameters } of message.recipients) {
-      this.#addRecipient(leastQuoted(address), parameters, 'client')
+      this.#addRecipient(minimallyQuoted(address), parameters, 'client')
     }
   }
 
@@ -200,11 +200,12 @@ export class PostfixQueuedMessage implements QueuedMessage {
 }
 
 /** The first address of a text (cleanup_milter.c: tok822_parse), as it is looked for among the recipients. */
-const internal = (text: string): string => leastQuoted(addressIn(splitAddresses(text)[0] ?? ''))
+const internal = (text: string): string =>
+  minimallyQuoted(addressIn(splitAddresses(text)[0] ?? ''))
 
 /** An address as it is added: without a route, and without a dot at its end (trivial-rewrite). */
 const rewritten = (text: string): string =>
-  leastQuoted(withoutFinalDot(withoutRoute(internal(text))))
+  minimallyQuoted(withoutFinalDot(withoutRoute(internal(text))))
 
 const COLON = Buffer.from(':')
 const CRLF = Buffer.from('\r\n')

@@ -132,7 +132,7 @@ function withAddress(text: string, at: MacroCommand, address: string | undefined
 function withEnhancedCode(text: string): string {
   return text.replace(
     /^(([45])\d\d)([ -])(?![245]\.\d{1,3}\.\d{1,3} )/,
-    (_all, code: string, kind: string, blank: string) => `${code}${blank}${kind}.0.0 `,
+    (_all, code: string, kind: string, space: string) => `${code}${space}${kind}.0.0 `,
   )
 }
 

@@ -37,8 +37,8 @@ export function residentSizeOf(pid: number): number {
  * @param value a number, or 'max' for all that is allowed
  */
 export function limit(pid: number, what: 'nofile' | 'fsize', value: number | 'max'): void {
-  const most = value === 'max' ? hardLimit(pid, what) : value
-  const { status, stderr } = spawnSync('prlimit', ['--pid', `${pid}`, `--${what}=${most}:`])
+  const maximum = value === 'max' ? hardLimit(pid, what) : value
+  const { status, stderr } = spawnSync('prlimit', ['--pid', `${pid}`, `--${what}=${maximum}:`])
   if (status !== 0) throw new Error(`prlimit: ${String(stderr)}`)
 }
 

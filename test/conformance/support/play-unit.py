@@ -298,9 +298,9 @@ def play(unit, options, notify):
     if 'LimitNOFILE' in one:
         # Not above what this place allows.
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        most = int(one['LimitNOFILE'])
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        maximum = int(one['LimitNOFILE'])
+        maximum = maximum if hard == resource.RLIM_INFINITY else min(maximum, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))
     environment = {
         'PATH': '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin',
         'LANG': 'C.UTF-8',

@@ -5,8 +5,8 @@ import { dirname, join } from 'node:path'
 /** Makes the directory of one server, which every user of the machine may enter. */
 export function makeDirectory(name: string): string {
   const parent = realpathSync(tmpdir())
-  // Both servers cut configuration values at blanks.
-  if (/\s/.test(parent)) throw new Error(`no blanks allowed in the path ${parent}`)
+  // Both servers cut configuration values at spaces.
+  if (/\s/.test(parent)) throw new Error(`no spaces allowed in the path ${parent}`)
   for (let path = parent; path !== '/'; path = dirname(path)) {
     // The servers give up root; not to reach their own queue is a failure that is hard to read.
     if ((statSync(path).mode & 0o001) === 0) {

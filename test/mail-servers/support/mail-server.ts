@@ -22,7 +22,7 @@ export interface StartOptions {
   readonly config?: readonly string[]
   /** The version Postfix offers (default 6). Sendmail always offers 6. */
   readonly milterProtocol?: 2 | 3 | 4 | 6
-  /** Macros sent at a stage instead of the default ones: names between blanks or commas. */
+  /** Macros sent at a stage instead of the default ones: names between spaces or commas. */
   readonly macros?: Readonly<Partial<Record<MacroStage, string>>>
   /** Names with several addresses: more lines of /etc/hosts, which this server alone sees. */
   readonly hosts?: readonly string[]

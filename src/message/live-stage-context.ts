@@ -6,7 +6,7 @@ import { NOBODY, type EnvelopeAddress } from '../milter/envelope/envelope-addres
 import { childLogger, type Logger } from '../diagnostics/log.ts'
 import { Scope } from '../milter/scope.ts'
 import type { ServerFacts } from '../milter/mail-server/server-facts.ts'
-import type { FilterFacts, RecipientStage, StageContext } from './stage-context.ts'
+import type { FilterFacts, RecipientStageContext, StageContext } from './stage-context.ts'
 import { MailConnection } from './mail-connection.ts'
 import type { BodyStore } from './body-store.ts'
 
@@ -99,9 +99,9 @@ export class CallContext<Context extends LiveConnectionContext>
 }
 
 /** The context of one call of one filter before there is a mail. */
-export class StageView
+export class LiveStageContext
   extends CallContext<LiveConnectionContext>
-  implements RecipientStage<unknown>
+  implements RecipientStageContext<unknown>
 {
   readonly #message: EarlyMessage | undefined
 
