@@ -1,13 +1,16 @@
 // config.schema.json: what a configuration takes, for editors and other programs.
 import { sentences } from './types.js'
 
+/** Without the links of TSDoc. */
+const plain = (said) => sentences(said).replaceAll(/\{@link (\w+)\}/g, '$1')
+
 export function schemaOf({ OPTIONS, GROUPS }) {
   const properties = {}
   for (const option of OPTIONS) {
     const { name, scope, kind, default: usual } = option
     if (scope === 'process') continue
     const said = {
-      description: sentences(option),
+      description: plain(option),
       ...(usual === undefined || typeof usual === 'object' ? {} : { default: usual }),
       ...kind.schema,
     }
@@ -15,7 +18,7 @@ export function schemaOf({ OPTIONS, GROUPS }) {
     if (member === undefined) properties[name] = said
     else {
       properties[group] ??= {
-        description: sentences(GROUPS[group]),
+        description: plain(GROUPS[group]),
         type: 'object',
         properties: {},
         additionalProperties: false,

@@ -171,7 +171,7 @@ function asConfigured(option) {
 
 function asValue(option) {
   const sure = option.default !== undefined
-  return `readonly ${last(option)}${sure ? '' : '?'}: ${option.kind.type}`
+  return `readonly ${last(option)}${sure ? '' : '?'}: ${option.kind.settingType ?? option.kind.type}`
 }
 
 function asSetting(option) {
@@ -182,7 +182,7 @@ function asSetting(option) {
 /** What stands for another value is that value. */
 const resolved = ({ name, kind }) => {
   if (name === 'workers') return 'number'
-  return kind.list ? 'readonly string[]' : kind.type
+  return kind.list ? 'readonly string[]' : (kind.settingType ?? kind.type)
 }
 
 const last = ({ name }) => name.slice(name.indexOf('.') + 1)
@@ -205,7 +205,7 @@ function programDefault({ default: value, kind }) {
   if (value === undefined) return undefined
   if (typeof value === 'string') return `'${value}'`
   if (typeof value === 'number')
-    return kind.type === 'number' && kind.show(value) === 'all' ? 'all' : String(value)
+    return ['all', 'none'].includes(kind.show(value)) ? kind.show(value) : String(value)
   return Object.entries(value)
     .map(([name, one]) => (name === 'others' ? one : `${name} ${one}`))
     .join(', ')

@@ -1,5 +1,5 @@
 import type { AddressFamily } from '../protocol/commands.ts'
-import type { MacroStage } from '../protocol/constants.ts'
+import type { Action, MacroStage, Step } from '../protocol/constants.ts'
 import type {
   BodyVerdictKind,
   MessageVerdictKind,
@@ -31,10 +31,10 @@ export type BodyAnswer = Answer<BodyVerdictKind>
 
 /** What a filter wants to negotiate. Anything you leave out follows from the handlers and their marks. */
 export interface NegotiationRequest {
-  /** {@link Action} bits to ask for */
-  readonly actions?: number | undefined
-  /** {@link Step} bits to ask for, instead of those that follow from the handlers */
-  readonly steps?: number | undefined
+  /** what to ask for: names, such as `['ADDHDRS']`, or {@link Action} bits */
+  readonly actions?: number | readonly (keyof typeof Action)[] | undefined
+  /** what to ask for instead of what follows from the handlers: names, such as `['NOHELO']`, or {@link Step} bits */
+  readonly steps?: number | readonly (keyof typeof Step)[] | undefined
   /** macros to ask for at a stage, in addition to those of `symlist` marks */
   readonly macros?: Partial<Record<MacroStage, readonly string[]>> | undefined
 }

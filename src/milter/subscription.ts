@@ -1,5 +1,5 @@
 import { UsageError } from '../errors.ts'
-import { ALL_ACTIONS, MacroStage, Step } from '../protocol/constants.ts'
+import { Action, ALL_ACTIONS, bitsOf, MacroStage, Step } from '../protocol/constants.ts'
 import { EVENTS } from '../protocol/event-table.ts'
 import { formatMacroList, NO_MACRO_LISTS } from '../protocol/macros.ts'
 import type { Wishes } from '../session/terms.ts'
@@ -122,16 +122,22 @@ function checkedRequest(given: unknown): CheckedRequest | undefined {
     macros.set(number as MacroStage, list)
   }
   return {
-    actions: checkedBits('actions', request.actions),
-    steps: checkedBits('steps', request.steps),
+    actions: checkedBits('actions', Action, request.actions),
+    steps: checkedBits('steps', Step, request.steps),
     macros,
   }
 }
 
 const STAGE_NUMBERS: ReadonlySet<number> = new Set(Object.values(MacroStage))
 
-function checkedBits(name: string, bits: unknown): number | undefined {
-  if (bits === undefined) return undefined
+/** @param given names or bits */
+function checkedBits(
+  name: string,
+  table: Readonly<Record<string, number>>,
+  given: unknown,
+): number | undefined {
+  if (given === undefined) return undefined
+  const bits: unknown = Array.isArray(given) ? bitsOf(table, given) : given
   if (
     typeof bits === 'number' &&
     Number.isInteger(bits) &&
@@ -142,6 +148,6 @@ function checkedBits(name: string, bits: unknown): number | undefined {
   }
   throw new UsageError(
     'INVALID_OPTION',
-    `"${name}" of what negotiate returned is ${describe(bits)}; it is a number of bits, such as ${name === 'actions' ? 'Action.ADDHDRS' : 'Step.NOHELO'}`,
+    `"${name}" of what negotiate returned is ${describe(given)}; it is bits, or a list of some of ${Object.keys(table).join(', ')}`,
   )
 }

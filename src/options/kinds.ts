@@ -4,7 +4,7 @@ import { parseHostAndPort } from '../net/host-port.ts'
 import { parseListenAddress } from '../net/listen-address.ts'
 import { parseNetwork } from '../net/network.ts'
 import { STAGE_NAMES } from '../protocol/stages.ts'
-import { Action, ALL_ACTIONS, DataSize } from '../protocol/constants.ts'
+import { Action, ALL_ACTIONS, bitsOf, DataSize } from '../protocol/constants.ts'
 import {
   DURATION_PATTERN,
   durationText,
@@ -31,11 +31,14 @@ export interface Kind {
   wrong(value: unknown): Wrong | undefined
   /** Converts text to its value. Other values are returned unchanged, and `wrong` refuses them. */
   read(given: unknown): unknown
+  /** The setting that a valid value stands for. Without it, that is the value itself. */
+  setting?(value: unknown): unknown
   /** Formats a default as you would write it. */
   show(value: unknown): string
-  /** the TypeScript type in a program, and in a configuration if that takes more */
+  /** the TypeScript type in a program, in a configuration if that takes more, and of the setting if that is another */
   readonly type: string
   readonly configType?: string
+  readonly settingType?: string
   /** JSON Schema of what a configuration takes */
   readonly schema: object
 }
@@ -222,31 +225,36 @@ export const dataSize: Kind = {
   schema: { enum: [...dataSizes, ...Object.keys(DATA_SIZES)] },
 }
 
-const ACTION_BITS: ReadonlyMap<string, number> = new Map([
-  ['ALL', ALL_ACTIONS],
-  ['NONE', 0],
-  ...Object.entries(Action),
-])
+const ACTION_NAMES: readonly string[] = Object.keys(Action)
+const ACTION_WORDS: Readonly<Record<string, number>> = { ALL: ALL_ACTIONS, NONE: 0, ...Action }
+const actionNames = `some of ${ACTION_NAMES.join(', ')}`
+const bitsOfActions = (given: unknown): unknown =>
+  (Array.isArray(given) ? bitsOf(ACTION_WORDS, given) : undefined) ?? given
 
-/** What a filter may do to a message, as bits or names. */
+/** What a filter may do to a message, as names or bits. */
 export const actions: Kind = {
   ...count({ to: ALL_ACTIONS }),
-  takesText: `all, none, or some of ${Object.keys(Action).join(', ')}, with commas between them`,
+  takes: `${wholeNumberForm({ to: ALL_ACTIONS })}, or a list of ${actionNames}`,
+  takesText: `all, none, or ${actionNames}, with commas between them`,
   placeholder: 'list',
-  read(given) {
-    const names = typeof given === 'string' ? given.split(/[\s,]+/) : given
-    if (!Array.isArray(names)) return given
-    const bits = names.map((name) =>
-      typeof name === 'string' ? ACTION_BITS.get(name.toUpperCase()) : undefined,
-    )
-    return bits.includes(undefined) ? given : bits.reduce<number>((all, bit) => all | bit!, 0)
+  wrong(value) {
+    if (isWhole(bitsOfActions(value), { to: ALL_ACTIONS })) return undefined
+    if (!Array.isArray(value)) return NOTHING_MORE
+    const unknown: unknown = value.find((name) => bitsOf(Action, [name]) === undefined)
+    return { value: unknown, known: ACTION_NAMES }
   },
+  read: (given) => {
+    const bits = bitsOfActions(typeof given === 'string' ? given.split(/[\s,]+/) : given)
+    return typeof bits === 'number' ? bits : given
+  },
+  setting: bitsOfActions,
   show: (value) => (value === ALL_ACTIONS ? 'all' : 'none'),
-  configType: 'number | readonly (keyof typeof Action)[]',
+  type: 'number | readonly (keyof typeof Action)[]',
+  settingType: 'number',
   schema: {
     anyOf: [
       integer({ to: ALL_ACTIONS }),
-      { type: 'array', items: { enum: Object.keys(Action) } },
+      { type: 'array', items: { enum: ACTION_NAMES } },
       { type: 'string' },
     ],
   },

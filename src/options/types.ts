@@ -154,17 +154,17 @@ export interface FilterFields {
    */
   readonly limits?: Partial<MessageLimits> | undefined
   /**
-   * What filters may do to mail. {@link Action} bits. Other actions are not negotiated, and their edits
-   * throw ACTION_NOT_NEGOTIATED.
+   * What filters may do to mail. Names, such as `ADDHDRS`, or {@link Action} bits. Other actions are not
+   * negotiated, and their edits throw ACTION_NOT_NEGOTIATED.
    * @default all
    */
-  readonly actions?: number | undefined
+  readonly actions?: number | readonly (keyof typeof Action)[] | undefined
   /**
-   * What filters must be able to do to mail. {@link Action} bits. A mail server that does not offer them
-   * is refused (ACTIONS_NOT_OFFERED).
-   * @default 0
+   * What filters must be able to do to mail. Names, such as `ADDHDRS`, or {@link Action} bits. A mail
+   * server that does not offer them is refused (ACTIONS_NOT_OFFERED).
+   * @default none
    */
-  readonly requiredActions?: number | undefined
+  readonly requiredActions?: number | readonly (keyof typeof Action)[] | undefined
   /**
    * Maximum frame data to negotiate with a mail server that offers more. Only a Sendmail that is built
    * for it offers more. When it is exceeded: an edit that needs more throws (TOO_LONG).
@@ -389,14 +389,14 @@ export interface ConfigFields {
       }
     | undefined
   /**
-   * What filters may do to mail. {@link Action} bits. Other actions are not negotiated, and their edits
-   * throw ACTION_NOT_NEGOTIATED.
+   * What filters may do to mail. Names, such as `ADDHDRS`, or {@link Action} bits. Other actions are not
+   * negotiated, and their edits throw ACTION_NOT_NEGOTIATED.
    * @default all
    */
   readonly actions?: number | readonly (keyof typeof Action)[] | undefined
   /**
-   * What filters must be able to do to mail. {@link Action} bits. A mail server that does not offer them
-   * is refused (ACTIONS_NOT_OFFERED).
+   * What filters must be able to do to mail. Names, such as `ADDHDRS`, or {@link Action} bits. A mail
+   * server that does not offer them is refused (ACTIONS_NOT_OFFERED).
    * @default none
    */
   readonly requiredActions?: number | readonly (keyof typeof Action)[] | undefined

@@ -17,7 +17,7 @@ export function readOption(option: Option, given: unknown, source?: Source): unk
   const { kind, name } = option
   const value = source === undefined ? given : kind.read(given)
   const wrong = kind.wrong(value)
-  if (wrong === undefined) return value
+  if (wrong === undefined) return kind.setting === undefined ? value : kind.setting(value)
   throw source === undefined
     ? invalidOption(
         wrong.at === undefined ? name : `${name}.${wrong.at}`,

@@ -130,6 +130,20 @@ export function letter(code: number): string {
     : `0x${code.toString(16).padStart(2, '0')}`
 }
 
+/** The bits of a list of names, in any case; undefined if one of them is not in the table. */
+export function bitsOf(
+  table: Readonly<Record<string, number>>,
+  names: readonly unknown[],
+): number | undefined {
+  let bits = 0
+  for (const name of names) {
+    const key = typeof name === 'string' ? name.toUpperCase() : ''
+    if (!Object.hasOwn(table, key)) return undefined
+    bits |= table[key]!
+  }
+  return bits
+}
+
 /** The names of the bits that are set, for logs: `ADDHDRS|CHGBODY`, unknown bits as a number. */
 export function bitNames(table: Readonly<Record<string, number>>, bits: number): string {
   const names: string[] = []

@@ -149,6 +149,9 @@ describe('whatever a handler does is answered', () => {
     { steps: 1n },
     { actions: Symbol('a') },
     { actions: 1.5 },
+    { actions: ['SING'] },
+    { steps: ['constructor'] },
+    { steps: [1] },
   ]) {
     it(`negotiate with ${Object.keys(request).join()} that mean nothing`, () => {
       const wire = new Wire(() => ({ negotiate: () => request }) as unknown as Handlers)

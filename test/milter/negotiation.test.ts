@@ -137,6 +137,10 @@ describe('actions', () => {
   it('are all that are offered, unless the option says less (pymilter D16)', () => {
     assert.equal(negotiate(() => ({})).actions, 0x1ff)
     assert.equal(negotiate(() => ({}), FULL_OFFER, { actions: Action.ADDHDRS }).actions, 1)
+    assert.equal(
+      negotiate(() => ({}), FULL_OFFER, { actions: ['ADDHDRS', 'CHGBODY'] }).actions,
+      3,
+    )
     assert.equal(negotiate(() => ({}), V2_OFFER).actions, 0x3f)
   })
 
@@ -203,6 +207,23 @@ describe('the negotiate handler', () => {
     assert.equal(answer?.type === 'optneg' && hex(answer.choice.steps), '0x90')
     assert.equal(answer?.type === 'optneg' && answer.choice.actions, 1)
     assert.equal(rest.length, 2, 'what was pipelined behind it is answered after it')
+  })
+
+  it('may ask by name', () => {
+    const choice = negotiate(() => ({
+      negotiate: () => ({ actions: ['ADDHDRS', 'CHGFROM'], steps: ['NOBODY', 'NR_HDR'] }),
+    }))
+    assert.deepEqual([choice.actions, hex(choice.steps)], [0x41, '0x90'])
+  })
+
+  it('that asks by a wrong name is told the right ones', () => {
+    const wire = new Wire(() => ({ negotiate: () => ({ steps: ['NOBOD'] }) as object }))
+    wire.send({ type: 'optneg', offer: FULL_OFFER })
+    assert.equal(wire.transport.closed, true)
+    assert.match(
+      String((wire.errors()[0]!.fields['err'] as Error).message),
+      /^"steps" of what negotiate returned is .*; it is bits, or a list of some of NOCONNECT, /,
+    )
   })
 
   it('that fails or returns an invalid value refuses the connection, and says so', async () => {

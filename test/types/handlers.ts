@@ -37,6 +37,13 @@ const complete: Handlers = {
   close: (_ctx, reason) => void (reason === 'quit'),
   unknown: () => REJECT,
 }
+const named: Handlers = { negotiate: () => ({ actions: ['ADDHDRS'], steps: ['NOHELO'] }) }
+export const servedWithNames: Promise<MilterServer> = serve(() => named, {
+  listen,
+  actions: ['CHGBODY'],
+})
+// @ts-expect-error -- not a name
+export const misspeltAction: Handlers = { negotiate: () => ({ actions: ['ADDHDR'] }) }
 export const served: Promise<MilterServer> = serve(() => complete, { listen })
 export const served2: Promise<MilterServer> = serve(() => new Base(), { listen })
 export const served3: Promise<MilterServer> = serve(
