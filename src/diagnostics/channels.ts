@@ -115,8 +115,8 @@ export interface MessageStarted {
 export type MessageVerdict = 'accept' | 'reject' | 'tempfail' | 'discard' | 'abort'
 
 /**
- * The filter has decided about a message, or the mail server has aborted it. If a filter accepts or rejects at MAIL, the
- * message ends there for the filter, even if the client sends more.
+ * The filter has decided about a message, or the mail server has aborted it. If a filter accepts or rejects at MAIL,
+ * the message ends there for the filter, even if the client sends more.
  */
 export interface MessageDone extends MessageStarted, Client, Decision {
   /** undefined if the mail server has not sent it */

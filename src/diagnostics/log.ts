@@ -47,8 +47,8 @@ export function silentLogger(): Logger {
 }
 
 /**
- * A logger that never throws. If the given logger throws, only the line is lost. This matters after a handler has failed,
- * because mail must get its answer anyway. The first failure emits a process warning.
+ * A logger that never throws. If the given logger throws, only the line is lost. This matters after a handler has
+ * failed, because mail must get its answer anyway. The first failure emits a process warning.
  */
 export function guardedLogger(logger: Logger): Logger {
   let told = false

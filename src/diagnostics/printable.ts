@@ -1,7 +1,7 @@
 /**
- * Makes text from the network safe for a log line. It cannot start a new line, colour a terminal or change the direction
- * of text. Control characters (C0, DEL, C1), line and paragraph separators and the bidi controls of Unicode (UAX 9)
- * become escapes such as `\u001b`.
+ * Makes text from the network safe for a log line. It cannot start a new line, colour a terminal or change the
+ * direction of text. Control characters (C0, DEL, C1), line and paragraph separators and the bidi controls of Unicode
+ * (UAX 9) become escapes such as `\u001b`.
  */
 export function printable(text: string): string {
   return text.replaceAll(

@@ -10,8 +10,8 @@ interface Kind {
 }
 
 /**
- * A log for lines that any client of the port can cause as often as it likes. It writes a limited number of lines of each
- * kind in a minute. The next line has the number of lines that were left out.
+ * A log for lines that any client of the port can cause as often as it likes. It writes a limited number of lines of
+ * each kind in a minute. The next line has the number of lines that were left out.
  */
 export class RateLimitedLog {
   readonly #kinds = new Map<string, Kind>()

@@ -11,8 +11,8 @@ export const EMPTY_LINE: Buffer = CRLF
 const OBJECT = 128
 
 /**
- * A header field as bytes that do not change: `name:value`, with everything after the colon as it stands in the message.
- * Folds have a bare LF, as in the protocol.
+ * A header field as bytes that do not change: `name:value`, with everything after the colon as it stands in the
+ * message. Folds have a bare LF, as in the protocol.
  *
  * A changed field is another record. `origin` is the one it came from, across filters.
  */

@@ -29,8 +29,8 @@ import { LiveStageContext } from './live-stage-context.ts'
  * Runs whole-message filters on one SMTP session. It collects the message, calls each filter at its stages with the
  * mail as the filters before have left it, and sends the edits of all of them at the end.
  *
- * The result is the same as if the mail server called the filters one after the other: the first refusal wins, ACCEPT is
- * for its own filter only, and each filter sees the edits of those before.
+ * The result is the same as if the mail server called the filters one after the other: the first refusal wins, ACCEPT
+ * is for its own filter only, and each filter sees the edits of those before.
  */
 export class Pipeline implements FilterObject, PipelineEvents {
   readonly handlers: HandlerTable

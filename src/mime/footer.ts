@@ -76,10 +76,10 @@ export interface FooterReport {
  * With `once`, a version that shows the footer already gets no second one. A reply can show it, for example. The
  * comparison ignores spaces, line breaks and `>`. Signed or encrypted content is never changed.
  *
- * Text with format=flowed (RFC 3676) keeps that format. Charset and transfer encoding stay if they can carry the footer,
- * and the bytes of the text stay the same. If the charset is unknown, missing or wrong, the header stays as it is: an
- * ASCII footer is added as bytes, and HTML gets any footer as references. Every change breaks DKIM signatures that came
- * with the message.
+ * Text with format=flowed (RFC 3676) keeps that format. Charset and transfer encoding stay if they can carry the
+ * footer, and the bytes of the text stay the same. If the charset is unknown, missing or wrong, the header stays as it
+ * is: an ASCII footer is added as bytes, and HTML gets any footer as references. Every change breaks DKIM signatures
+ * that came with the message.
  *
  * @throws UsageError INVALID_OPTION; WRONG_STAGE
  */
@@ -385,8 +385,8 @@ const htmlOf = (footer: Footer): string =>
   `<div${footer.mark === undefined ? '' : ` data-footer="${footer.mark}"`} style="${SHOWN}">${contentOf(footer)}</div>`
 
 /**
- * No style sheet of the message overrides these (CSS Cascade, section 6.1). The first one undoes all of them in programs
- * that know it. The others undo the most common ways to hide something, also in programs that do not.
+ * No style sheet of the message overrides these (CSS Cascade, section 6.1). The first one undoes all of them in
+ * programs that know it. The others undo the most common ways to hide something, also in programs that do not.
  */
 const SHOWN = [
   'all:revert',

@@ -107,7 +107,7 @@ export class MessageDelivery {
     this.#session.messageEnds()
     const passes = last === undefined || last.kind === 'accept'
     if (this.#failedEdit?.effect === 'crash') return this.#crashed(this.#failedEdit.reason)
-    // Sendmail fails only a message that would pass; Postfix does not read on to the verdict.
+    // Sendmail fails only a message that would otherwise pass. Postfix does not read on up to the verdict.
     if (
       this.#failedEdit !== undefined &&
       (passes || this.#connection.model.failsFilterForEdits)
@@ -327,7 +327,7 @@ export class MessageDelivery {
     return this.#outcome(verdict, this.#macros.acceptance, stage, result)
   }
 
-  /** Postfix gives the filter up for it, Sendmail only the message. */
+  /** Postfix gives up the filter, and Sendmail only the message. */
   #refusedEdit(reason: string): Outcome {
     const { model } = this.#connection
     if (model.failsFilterForEdits) throw this.#connection.fail('EDIT_REFUSED', reason)

@@ -6,7 +6,9 @@ export interface HostAndPort {
   readonly port: number
 }
 
-/** Parses `host:port`, `[address]:port`, or a port alone, which means the loopback address. Undefined for other text. */
+/**
+ * Parses `host:port`, `[address]:port`, or a port alone, which means the loopback address. Undefined for other text.
+ */
 export function parseHostAndPort(text: string): HostAndPort | undefined {
   const match = /^(?:(?:\[([^\]]+)\]|([^:[\]/\s]+)):)?(\d{1,5})$/.exec(text)
   const port = Number(match?.[3])

@@ -1,6 +1,6 @@
 /**
- * `tsmilter/protocol`: the milter protocol as data, in both directions and without I/O. It is for tools and mail servers;
- * a filter does not need it.
+ * `tsmilter/protocol`: the milter protocol as data, in both directions and without I/O. It is for tools and mail
+ * servers; a filter does not need it.
  */
 import '../node-version.ts'
 

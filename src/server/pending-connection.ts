@@ -221,8 +221,8 @@ interface SocketInternals {
 }
 
 /**
- * The handle of a unix socket has no `getpeername`. A missing address is not sufficient: a TCP connection that was reset
- * has lost its address, but its bytes can still be read.
+ * The handle of a unix socket has no `getpeername`. A missing address is not sufficient: a TCP connection that was
+ * reset has lost its address, but its bytes can still be read.
  */
 function isUnix(socket: Socket): boolean {
   const handle = (socket as unknown as SocketInternals)._handle

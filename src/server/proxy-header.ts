@@ -36,8 +36,8 @@ const PROTOCOLS = 3
 
 /**
  * Reads the PROXY header at the start of a connection from a load balancer, version 1 or 2 ("The PROXY protocol
- * Versions 1 & 2", haproxy). Undefined while the header is incomplete. The first wrong byte throws, so that a connection
- * without a header does not wait for more bytes.
+ * Versions 1 & 2", haproxy). Undefined while the header is incomplete. The first wrong byte throws, so that a
+ * connection without a header does not wait for more bytes.
  *
  * @param bytes all bytes received so far
  * @throws ProtocolError INVALID_PROXY_HEADER

@@ -190,14 +190,14 @@ export class MilterServer implements AsyncDisposable {
   }
 
   /**
-   * Stops the server. It accepts no more connections. Sessions may finish within the deadline. A session without an open
-   * message ends once it is quiet, and its connection is closed at most a second later, whether the mail server closes
-   * its side or not. After the deadline, or at once if it is 0, the error policy answers all open commands, and all
-   * connections are closed. A second call can shorten the deadline.
+   * Stops the server. It accepts no more connections. Sessions may finish within the deadline. A session without an
+   * open message ends once it is quiet, and its connection is closed at most a second later, whether the mail server
+   * closes its side or not. After the deadline, or at once if it is 0, the error policy answers all open commands, and
+   * all connections are closed. A second call can shorten the deadline.
    *
-   * When the promise resolves, no handler is called any more. Handlers of `abort` and `close` have ended or missed their
-   * own deadlines (option `deadlines`). They can take longer than the deadline of the server. Without a deadline they
-   * have 8 seconds then.
+   * When the promise resolves, no handler is called any more. Handlers of `abort` and `close` have ended or missed
+   * their own deadlines (option `deadlines`). They can take longer than the deadline of the server. Without a deadline
+   * they have 8 seconds then.
    *
    *     process.once('SIGTERM', () => void server.close({ deadline: 10_000 }))
    */

@@ -25,8 +25,8 @@ import { EVENT_BY_COMMAND } from '../protocol/event-table.ts'
  *   and no handler is called.
  * - **cut**: a handler was cut off. The mail server gets the same answers, and the filter gets `abort` at the end.
  *
- * The state also has the verdicts for messages to come. If a handler of the session fails and its event gets no reply (SETTLE_NEXT,
- * SETTLE_ALL), the next message, or each message of the session, is settled when it begins.
+ * The state also has the verdicts for messages to come. If a handler of the session fails and its event gets no reply
+ * (SETTLE_NEXT, SETTLE_ALL), the next message, or each message of the session, is settled when it begins.
  */
 export interface MessageState {
   /** the state as a number: the index in the list of all states */

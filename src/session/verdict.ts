@@ -66,7 +66,9 @@ export function reply(
   return new Verdict(smtp.code < 500 ? 'tempfail' : 'reject', smtp)
 }
 
-/** Whether a verdict ends the filter's part in a message. (At RCPT, REJECT and TEMPFAIL are for that recipient only.) */
+/**
+ * Whether a verdict ends the filter's part in a message. (At RCPT, REJECT and TEMPFAIL are for that recipient only.)
+ */
 export function endsMessage(verdict: Verdict): boolean {
   return verdict.kind !== 'continue' && verdict.kind !== 'skip'
 }

@@ -46,12 +46,12 @@ const PROMETHEUS_TEXT = 'text/plain; version=0.0.4; charset=utf-8'
 
 /**
  * Starts an HTTP server with `/metrics`, `/healthz` and `/readyz`, for GET and HEAD. Other paths get 404. The health
- * pages answer 200 `ok`, or 503 and the reason in one word: `error` if `healthy` or `ready` throws, and `timeout` if they
- * take longer than 5 seconds. The pages never show content of mail. The server does not keep the process alive.
+ * pages answer 200 `ok`, or 503 and the reason in one word: `error` if `healthy` or `ready` throws, and `timeout` if
+ * they take longer than 5 seconds. The pages never show content of mail. The server does not keep the process alive.
  *
- * The head of a request has at most 8 KiB, and a request must arrive within 10 seconds. There are at most 50 connections
- * at a time. If another one comes, the server closes the connection that has waited longest without a complete request,
- * so that incomplete requests cannot block others.
+ * The head of a request has at most 8 KiB, and a request must arrive within 10 seconds. There are at most 50
+ * connections at a time. If another one comes, the server closes the connection that has waited longest without a
+ * complete request, so that incomplete requests cannot block others.
  *
  *     const metrics = await collectMetrics()
  *     const telemetry = await serveTelemetry({ metrics, healthy: () => server.healthy })

@@ -18,8 +18,9 @@ export function journalLine(line: string): string {
 }
 
 /**
- * Makes a line of JSON readable: `12:34:56.789 INFO  message accepted queueId=4F2K1 ...`. The stack of an error follows,
- * indented. Text from the network cannot start a new line or colour a terminal. A line that is not JSON stays as it is.
+ * Makes a line of JSON readable: `12:34:56.789 INFO  message accepted queueId=4F2K1 ...`. The stack of an error
+ * follows, indented. Text from the network cannot start a new line or colour a terminal. A line that is not JSON stays
+ * as it is.
  */
 export function readableLine(line: string, colors: boolean): string {
   let entry: Record<string, unknown>

@@ -34,8 +34,8 @@ export interface LoggerOptions {
 }
 
 /**
- * Creates a pino logger, for the option `logger` of a server and for {@link logMessages}. A field `err` is written as an
- * error. Text in fields cannot start a new line.
+ * Creates a pino logger, for the option `logger` of a server and for {@link logMessages}. A field `err` is written as
+ * an error. Text in fields cannot start a new line.
  *
  * It needs the package `pino`, which it loads when you call it.
  *

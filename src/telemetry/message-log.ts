@@ -8,8 +8,8 @@ import { decodeEncodedWords, unfold } from '../mime/fields/encoded-words.ts'
 export interface MessageLogOptions {
   /**
    * Content to log as `content` in the line of each message: `recipients` for the recipients that were not refused, and
-   * names of header fields. At most 20 values of each name are logged, with at most 1,000 characters each. Encoded words
-   * are decoded. Header fields are logged only if a filter asks the mail server for them.
+   * names of header fields. At most 20 values of each name are logged, with at most 1,000 characters each. Encoded
+   * words are decoded. Header fields are logged only if a filter asks the mail server for them.
    * @default none
    */
   readonly content?: readonly string[] | undefined
@@ -17,8 +17,8 @@ export interface MessageLogOptions {
 
 /**
  * Logs one line for each message when it ends, and one for each client that the filter refuses before a message. The
- * level is info for all verdicts. The fields are those of {@link MessageDone} and {@link ClientRefused}. `connection` and
- * `queueId` are the same as in the lines of `ctx.log`. Returns a function that stops it.
+ * level is info for all verdicts. The fields are those of {@link MessageDone} and {@link ClientRefused}. `connection`
+ * and `queueId` are the same as in the lines of `ctx.log`. Returns a function that stops it.
  *
  * The line contains the address of the sender, the login name, and the first line of the filter's SMTP reply. Subject,
  * recipients and other content are left out unless you ask for them. The body is never logged.

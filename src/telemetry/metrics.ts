@@ -29,8 +29,8 @@ export interface MetricsOptions {
    */
   readonly stages?: boolean | undefined
   /**
-   * Whether to collect memory, CPU, descriptors and garbage collection of the process with prom-client. Use it only once
-   * in a process, because what it installs stays after `close`.
+   * Whether to collect memory, CPU, descriptors and garbage collection of the process with prom-client. Use it only
+   * once in a process, because what it installs stays after `close`.
    * @default false
    */
   readonly process?: boolean | undefined
@@ -52,8 +52,8 @@ const OVERLOAD_ANSWERS = { tempfail: 'deferred', accept: 'accepted' } as const
 const LAG_INTERVAL = 50
 
 /**
- * Collects metrics of the filters of this process, from the call on. It uses a registry of its own. All labels are words
- * of this package, such as verdicts, stages and codes, so that mail cannot create new time series.
+ * Collects metrics of the filters of this process, from the call on. It uses a registry of its own. All labels are
+ * words of this package, such as verdicts, stages and codes, so that mail cannot create new time series.
  *
  * It needs the package `prom-client` (`npm install prom-client@15`), which it loads when you call it.
  *
@@ -315,8 +315,8 @@ function observeStages(prom: Prom, registry: Registry, logger?: Logger): () => v
 }
 
 /**
- * Measures the longest delay of the event loop since the metrics were last read, which is how late a timer fires. Node's
- * own monitor misses delays right after a reset.
+ * Measures the longest delay of the event loop since the metrics were last read, which is how late a timer fires.
+ * Node's own monitor misses delays right after a reset.
  */
 function watchLoop(prom: Prom, registry: Registry): () => void {
   let longest = 0

@@ -44,8 +44,8 @@ const PATIENCE = 5_000
  *     const outcome = await deliver(filter, { mta: 'sendmail', message: 'Subject: x\n\nhello\n' })
  *     assert.equal(outcome.verdict, 'accept', outcome.trace.toString())
  *
- * If the filter fails, `deliver` does not throw. `outcome.failure` has the reason, and `outcome.errors` the errors of its
- * handlers.
+ * If the filter fails, `deliver` does not throw. `outcome.failure` has the reason, and `outcome.errors` the errors of
+ * its handlers.
  *
  * @throws UsageError INVALID_OPTION, also for an unknown field; INVALID_HANDLER
  */

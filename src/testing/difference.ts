@@ -7,10 +7,10 @@ const CONTEXT = 2
 const MAX_LINES = 2_000
 
 /**
- * Shows what a filter changed in a message, line by line: `-` marks a removed line, `+` a new one. The result is empty if
- * nothing changed. Control characters, bytes that are not UTF-8 and spaces at the end of a line are made visible. Line
- * ends are shown if they are not CRLF. If `before` has only bare LF, as a file of a test does, and `after` has CRLF, the
- * line ends of `before` are read as CRLF, because `deliver` sends them so.
+ * Shows what a filter changed in a message, line by line: `-` marks a removed line, `+` a new one. The result is empty
+ * if nothing changed. Control characters, bytes that are not UTF-8 and spaces at the end of a line are made visible.
+ * Line ends are shown if they are not CRLF. If `before` has only bare LF, as a file of a test does, and `after` has
+ * CRLF, the line ends of `before` are read as CRLF, because `deliver` sends them so.
  *
  *     assert.equal(difference(message, outcome.message!), '')
  */

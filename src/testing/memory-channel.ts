@@ -5,8 +5,8 @@ import type { ChannelListener, OpenChannel } from '../mta/channel.ts'
 import type { Transport } from '../session/events.ts'
 
 /**
- * A channel in memory with a filter at its other end, in the same session as behind a server. Bytes arrive in a separate
- * microtask, because bytes from a socket do not arrive during the write either.
+ * A channel in memory with a filter at its other end, in the same session as behind a server. Bytes arrive in a
+ * separate microtask, because bytes from a socket do not arrive during the write either.
  */
 export function memoryChannel(factory: FilterFactory, settings: FilterSettings): OpenChannel {
   return (listener) => {

@@ -7,7 +7,8 @@ import { nodeChangesUsers, setprivCommand } from './setpriv.ts'
 /**
  * The identity of the workers: the user with all its groups. The option `group` replaces the user's own group.
  *
- * @throws UsageError INVALID_OPTION if a name does not exist, if this process is not root, or if neither Node nor setpriv
+ * @throws UsageError INVALID_OPTION if a name does not exist, if this process is not root, or if neither Node nor
+ * setpriv
  *   can change the user
  */
 export async function identityOf({

@@ -149,8 +149,9 @@ function position(
 
 /**
  * Sendmail's own Date, From and the like would stand next to new ones. A new field in the place of Sendmail's replaces
- * it if it is added (milter.c milter_addheader); it is removed from `inserts`. For the others, "delete the first of that
- * name" deletes Sendmail's field if the filter sees no such field (milter_chgheader). It has no effect on other servers.
+ * it if it is added (milter.c milter_addheader); it is removed from `inserts`. For the others, "delete the first of
+ * that name" deletes Sendmail's field if the filter sees no such field (milter_chgheader). It has no effect on other
+ * servers.
  */
 function defaultEdits(
   server: MailServerKind,

@@ -59,8 +59,8 @@ export interface ZipListing {
 
 /**
  * Lists the entries of a zip and of all zips in it, whatever their names are. Other data may come before the zip, as in
- * a file that unpacks itself. It accepts an empty zip, and also no bytes at all, and does not reject because of content.
- * It unpacks only zips in the zip. It looks at the first bytes of other entries.
+ * a file that unpacks itself. It accepts an empty zip, and also no bytes at all, and does not reject because of
+ * content. It unpacks only zips in the zip. It looks at the first bytes of other entries.
  *
  * @throws UsageError INVALID_OPTION for a limit that is not a positive integer
  */

@@ -27,24 +27,24 @@ import { extensionOfType } from './type-extensions.ts'
 import { decodeTransferInTurns, isIdentity } from '../encodings/transfer-encoding.ts'
 import { Turns } from '../turns.ts'
 
-/** The maximum of findings that are reported for one part. */
+/** Maximum number of findings that are reported for one part. */
 const MAX_FINDINGS = 100
 
 /**
- * At most so many bytes are read for each byte of the message. A message is read in several ways, and its parts are
- * decoded. The same happens with the messages in it, which get smaller. Only a message made for that needs more.
+ * Bytes that may be read for each byte of the message. A message is read in several ways, and its parts are decoded.
+ * The same happens to the messages in it, which are smaller. Only a message that was made for it needs more.
  */
 const READ_AGAIN = 24
 const READ_IN_ANY_CASE = 1_048_576
 
 /**
- * The share of the message that may be Content-Type and Content-Disposition fields which are read in all ways. A byte of
- * them costs as much as a hundred other bytes. In real mail, these fields are less than a tenth.
+ * Content-Type and Content-Disposition fields that may be read in all ways, as a share of the message. A byte of them
+ * costs as much as a hundred other bytes. In real mail, these fields are less than a tenth.
  */
 const FIELDS = 0.5
 const FIELDS_IN_ANY_CASE = 262_144
 
-/** What a part belongs to. */
+/** Where a part is. */
 interface Place {
   /** the part of the finding, or undefined if only another reading of the message has it */
   readonly part: MimePart | undefined
@@ -53,29 +53,29 @@ interface Place {
   readonly attached: boolean
   /** the place of the message in the one around it */
   readonly id: string
-  /** another reading of the message, or of one around it */
+  /** whether it is in another reading of the message, or of a message around it */
   readonly other: boolean
 }
 
-/** Looks at one message, in all ways it may be read. */
+/** Checks one message, in all ways in which programs can read it. */
 export class Checks {
   readonly #findings: Finding[] = []
   readonly #message: MimeMessage
   readonly #policy: AttachmentChecks
   readonly #extensions: ReadonlySet<string>
-  /** without those of HTML */
+  /** without the extensions of HTML */
   readonly #otherExtensions: ReadonlySet<string>
-  /** files of HTML are cleaned where they can be */
+  /** whether HTML files are cleaned if possible */
   readonly #cleans: boolean
-  /** how HTML is cleaned; undefined where it is not */
+  /** how HTML is cleaned; undefined if it is not */
   readonly #html: SanitizeOptions | undefined
   readonly #budget: ZipBudget
   readonly #turns = new Turns()
   readonly #rules: ContentRules
   readonly #counts = new Map<Finding['part'], number>()
-  /** parts that were looked at, as they were read */
+  /** parts that were checked, with their readings */
   readonly #seen = new Set<string>()
-  /** findings and where they are */
+  /** findings that were reported, with their places */
   readonly #told = new Set<string>()
   #left: number
   #fieldsLeft: number
@@ -115,7 +115,7 @@ export class Checks {
     return this.#findings
   }
 
-  /** A message, and then the other ways it may be read. */
+  /** Checks a message, and then its other readings. */
   async #readings(message: MimeMessage, place: Place, own = false): Promise<void> {
     await this.#tree(message, place, own)
     await this.#others(message, place)
@@ -129,11 +129,11 @@ export class Checks {
     if (message.readingsLeft) this.#tooMany()
   }
 
-  /** @param own the message itself: its parts can be taken out */
+  /** @param own whether this is the message itself, so that its parts can be removed */
   async #tree(message: MimeMessage, place: Place, own: boolean): Promise<void> {
     if (!this.#spend(sizeOf(message))) return
     this.#limits(message, place)
-    /** Where a message begins that part and others are in, and its name. */
+    /** For each part, the start and the id of the message that it is in. */
     const origins = new Map<MimePart, { start: number; id: string }>()
     // From the top down, so that a part in an attached message is known as one.
     const attached = new Set<MimePart>()
@@ -168,11 +168,11 @@ export class Checks {
       await this.#part(part, names, named)
       if (isEncodedMessage(part)) encoded.push([part, named])
     }
-    // Behind all that can be taken out by itself.
+    // These come after all parts that can be removed on their own.
     for (const [part, here] of encoded) await this.#encoded(part, here)
   }
 
-  /** Reads its fields in turns, each once for all readings; whether there was room for it. */
+  /** Reads the fields of a part in turns, each once for all readings. Returns whether the limit allowed it. */
   async #readFields(part: MimePart): Promise<boolean> {
     for (const field of part.describing()) {
       if (field.isRead) continue
@@ -185,7 +185,7 @@ export class Checks {
     return true
   }
 
-  /** Whether a part was looked at before, in another reading of the message. */
+  /** Whether a part has not been checked yet in another reading of the message. */
   #isNew(part: MimePart, { id, other }: Place): boolean {
     const { raw } = part
     const size = `${raw.byteOffset - startOf(part)}:${raw.length}`
@@ -195,7 +195,7 @@ export class Checks {
     return true
   }
 
-  /** What keeps parts from being looked at; the part that has it is not known in every case. */
+  /** Reports the limits that keep parts from being checked. It is not always known which part is concerned. */
   #limits(message: MimeMessage, place: Place): void {
     const codes = new Set<string>(message.problems.map(({ code }) => code))
     for (const reason of NOT_LOOKED_AT) if (codes.has(reason)) this.#limit(reason, place)
@@ -206,7 +206,7 @@ export class Checks {
     this.#add({ name, reason, where: 'structure', path: place.path }, place)
   }
 
-  /** Whether there is room for going through so many bytes. */
+  /** Whether so many more bytes may be read. */
   #spend(count: number): boolean {
     this.#left -= count
     if (this.#left < 0) this.#tooMany()
@@ -230,7 +230,7 @@ export class Checks {
   async #part(part: MimePart, names: readonly string[], place: Place): Promise<void> {
     this.#names(part, names, place)
     this.#types(part, names, place)
-    // What is encoded is a tree of its own, looked at with its readings; and what is not is in this one.
+    // An encoded message is a tree of its own, and is checked with its readings. Other messages are in this tree.
     const isTree = part.children.length > 0
     if (part.isMultipart && isTree) return await this.#around(part, place)
     if (isEncodedMessage(part) && !isTree) this.#limit('TOO_DEEP', place)
@@ -259,7 +259,7 @@ export class Checks {
       message: async (content, path) => await this.#file(content, place, path),
     }
     await new ContentChecks(rules, tell).file({
-      // A message in a part of its own type is no file in a file.
+      // A message in a part of type message/rfc822 is not a file in a file.
       names: isMessageType(part.type)
         ? names.filter((name) => extensionOf(name) !== 'eml')
         : names,
@@ -271,7 +271,7 @@ export class Checks {
     })
   }
 
-  /** Active HTML that is not cleaned, or that programs read in another charset. */
+  /** Reports active HTML that is not cleaned, or that programs read in another charset. */
   async #activeHtml(
     part: MimePart,
     names: readonly string[],
@@ -299,14 +299,14 @@ export class Checks {
     this.#add({ name, reason: 'HTML_NOT_CLEANED', where: 'content', path }, place)
   }
 
-  /** What stands before and behind the parts of a multipart; programs that do not know parts show it. */
+  /** Checks the text before and after the parts of a multipart. Programs that do not know parts show it. */
   async #around(part: MimePart, place: Place): Promise<void> {
     if (part.edited) return
     const { raw, children } = part
     const first = startOf(children[0]!) - raw.byteOffset
     const last = children.at(-1)!
     const end = startOf(last) + last.toBytes().length - raw.byteOffset
-    // Taking out the multipart would take its parts, too.
+    // Removing the multipart would remove its parts too.
     const message = { ...place, part: undefined }
     for (const bytes of [raw.subarray(0, first), raw.subarray(end)]) {
       const html = bytes.includes('<') ? this.#html : undefined
@@ -321,7 +321,7 @@ export class Checks {
     }
   }
 
-  /** A text that programs show, and files in it. */
+  /** Checks a text that programs show, and the files in it. */
   async #text(bytes: Buffer, place: Place): Promise<void> {
     await new ContentChecks(this.#rules, (finding) => this.#add(finding, place)).file({
       names: [],
@@ -333,18 +333,18 @@ export class Checks {
     })
   }
 
-  /** A message that is encoded, read in all ways; what is usual of it was in the tree around it. */
+  /** Checks an encoded message, in all its readings. Its usual reading was in the tree around it. */
   async #encoded(part: MimePart, place: Place): Promise<void> {
     if (part.children.length === 0 || this.#policy.messages === false) return
     if (!this.#spend(part.raw.length)) return
     const bytes = await decodeTransferInTurns(part.raw, part.encoding, this.#turns)
     const message = await MimeMessage.read(bytes, {}, {}, this.#turns)
-    // The tree of the message around it has less room left than a message of its own; what both have is
-    // looked at once.
+    // In the tree around it, the limits leave less room than for a message of its own. Parts in both trees are checked
+    // once.
     await this.#readings(message, { ...place, id: `${place.id}>`, attached: true, other: true })
   }
 
-  /** A message in a file, as mail programs open it. */
+  /** Checks a message in a file, as mail programs open it. */
   async #file(bytes: Buffer, place: Place, path: readonly string[]): Promise<void> {
     if (this.#policy.messages === false) return
     await this.#turns.next()
@@ -381,9 +381,9 @@ export class Checks {
       const reason = dangerousName(name, extensions)
       if (reason !== undefined) add(name, reason)
     }
-    // The parameters of a multipart may hold addresses, and no program shows it as a file.
+    // The parameters of a multipart can contain addresses, and no program shows a multipart as a file.
     if (part.isMultipart) return
-    // Programs make a name from the type.
+    // Programs make a name from the type if there is none.
     if (names.every((name) => extensionOf(name) === '')) {
       for (const type of part.types) {
         const extension = extensionOfType(type)
@@ -404,7 +404,7 @@ export class Checks {
     return (this.#cleans && isHtmlPart(part)) || isBodyText(part)
   }
 
-  /** Content that is not in the message (RFC 2046, sections 5.2.2 and 5.2.3). */
+  /** Reports content that is not in the message (RFC 2046, sections 5.2.2 and 5.2.3). */
   #types(part: MimePart, names: readonly string[], place: Place): void {
     const { types } = part
     const name = names[0] ?? ''
@@ -421,17 +421,17 @@ const ELSEWHERE = [
   ['message/external-body', 'EXTERNAL_BODY'],
 ] as const
 
-/** Views of what was parsed tell where they are; of what was edited nothing counts. */
+/** The position of a part in memory. Parsed parts are views of the message. An edited part has no position. */
 const startOf = (part: MimePart): number => (part.edited ? 0 : part.toBytes().byteOffset)
 const sizeOf = (message: MimeMessage): number => message.toBytes().length
 
 const isEncodedMessage = (part: MimePart): boolean =>
   isMessageType(part.type) && !isIdentity(part.encoding)
 
-/** HTML that programs show as the text of the message, or as one version of it: it may have a name. */
+/** Whether programs show this HTML as the text of the message, or as one version of it. It can have a name. */
 function isBodyText(part: MimePart): boolean {
   if (part.type !== 'text/html') return false
-  // What is not `inline` counts as a file (RFC 2183, section 2.8).
+  // A part with another disposition than `inline` counts as a file (RFC 2183, section 2.8).
   const fields = part.fields('Content-Disposition').map((raw) => decodeText(raw))
   if (!fields.every((one) => /^\s*(?:inline\b|$)/i.test(one))) return false
   for (let one = part; one.parent !== undefined; one = one.parent) {

@@ -19,7 +19,7 @@ export interface FileToCheck {
   readonly type: string
   /** the first bytes, as many as decoding gives at once */
   readonly start: Buffer
-  /** undefined above the limits, which was reported then */
+  /** undefined if it is above a limit, which was then reported */
   readonly whole: () => Promise<Buffer | undefined>
   /** the files around it */
   readonly path: readonly string[]
@@ -43,7 +43,7 @@ export interface ContentRules {
   readonly message: (bytes: Buffer, path: readonly string[], tell: Tell) => Promise<void>
 }
 
-/** Looks at the content of files, and of files in them. */
+/** Checks the content of files, and of the files in them. */
 export class ContentChecks {
   readonly #rules: ContentRules
   readonly #tell: Tell
@@ -58,7 +58,7 @@ export class ContentChecks {
     await turns.next()
     const kind = await detectType(file.start)
     if (kind !== undefined) this.#kind(file, kind)
-    // What begins with a tag is a text like others.
+    // Content that begins with a tag is text too.
     const mayHoldFiles = kind === undefined || kind.ext === 'html'
     if (mayHoldFiles && file.part === 'text') {
       await this.#inText(file)
@@ -121,7 +121,7 @@ export class ContentChecks {
 
   async #zip({ names, type, start, path, whole, part }: FileToCheck): Promise<void> {
     const says = ZIP_TYPES.has(type) || names.some((name) => extensionOf(name) === 'zip')
-    // In an archive only what begins as one: `listZip` has looked for those by name.
+    // In an archive, only files that begin as a zip are checked. `listZip` has checked those with the name of one.
     if (part === undefined && !says && !beginsAsZip(start)) return
     const bytes = await whole()
     if (bytes === undefined) return
@@ -153,7 +153,7 @@ export class ContentChecks {
     path: readonly string[],
     says: boolean,
   ): void {
-    // What does not say that it is a zip need not be a sound one.
+    // A file that does not claim to be a zip need not be valid.
     const damaged = code === 'NOT_A_ZIP' || code === 'ZIP_CORRUPT'
     if (damaged && !says && inside.length === 0) return
     const unread = code === 'ZIP_ENCRYPTED' || code === 'ZIP_UNSUPPORTED'
@@ -178,7 +178,7 @@ export class ContentChecks {
   ): { name: string; reason: FindingReason } | undefined {
     for (const name of names) {
       const reason = dangerousName(name, this.#rules.extensions)
-      // A directory may be called anything, but where it leads counts.
+      // A directory can have any name, but its path must not lead out.
       if (reason !== undefined && (!directory || reason === 'PATH_STEPS_UP')) {
         return { name, reason }
       }
@@ -186,14 +186,14 @@ export class ContentChecks {
     return undefined
   }
 
-  /** Whether there is room for what is in an archive: it may not be too deep. */
+  /** Whether an archive may be opened at this depth. */
   #fits(name: string, path: readonly string[]): boolean {
     if (path.length <= this.#rules.budget.limits.depth) return true
     this.#tell({ name, reason: 'ZIP_TOO_DEEP', where: 'archive', path })
     return false
   }
 
-  /** A file in an archive other than a zip: its name, and what it is. */
+  /** Checks the name and the content of a file in an archive other than a zip. */
   async #inner(file: Omit<FileToCheck, 'type' | 'part'>, outer: string): Promise<boolean> {
     const { names, path } = file
     if (!this.#rules.budget.takeEntry()) {
@@ -279,9 +279,9 @@ export class ContentChecks {
     }
   }
 
-  /** Files that are uuencoded in a text, or in yEnc; whether there was one. */
+  /** Checks files in a text: uuencoded, or in yEnc. Returns whether there was one. */
   async #inText({ names, start, whole, path, part }: FileToCheck): Promise<boolean> {
-    // Programs look for it in the text of messages, and open files of that kind.
+    // Programs look for such files in the text of messages, and in files of that kind.
     if (part === undefined && !start.includes('begin')) return false
     const bytes = await whole()
     if (bytes === undefined) return true
@@ -307,10 +307,10 @@ export class ContentChecks {
   }
 }
 
-/** Messages attached as files, one in another. */
+/** Maximum number of messages as files, one in another. */
 const MAX_MESSAGES = 5
 
-/** The name in the header (RFC 1952, section 2.3), where there is one. */
+/** The name in the header (RFC 1952, section 2.3), if there is one. */
 function gzipNames(packed: Buffer): string[] {
   const flags = packed[3] ?? 0
   if ((flags & 8) === 0) return []
@@ -336,7 +336,7 @@ const UNLISTED = words(
     'xar xz zst applesingle onenote',
 )
 
-/** The same, known only by a name. Parts of sets have numbers. */
+/** The same, recognised only by a name. Parts of sets have numbers. */
 const UNLISTED_NAMES = words(
   '7zip b64 bhx bz cpgz dbx emlx gz lrz lzma mbox mbx mim msg oft ost r00 r01 001 rev rz sea tar taz tbz tbz2 tgz ' +
     'tlz txz tz tzst xxe z z01 zipx zoo zpaq',
@@ -357,12 +357,15 @@ const UNLISTED_TYPES: ReadonlyMap<string, string> = new Map([
   ['application/mbox', 'mbox'],
 ])
 
-/** Extensions of what programs show and do not run. Office documents of one kind often have the name of another. */
+/** Extensions of files that programs only show. Office documents of one kind often have the name of another. */
 const SHOWN: ReadonlySet<string> = words(
   'pdf jpg jpeg jpe png gif bmp tif tiff webp heic mp3 mp4 m4a wav avi mov',
 )
 
-/** What can carry something else, or is more than shown. Pictures of another kind are common and harmless. */
+/**
+ * Content that can carry other content, or does more than being shown. Pictures with the name of another kind are
+ * common and harmless.
+ */
 const CARRIERS: ReadonlySet<string> = words(
   'html sh rtf cfb tnef swf zip jar apk docx docm xlsx xlsm pptx pptm odt ods odp ' +
     '7z rar cab ace arj lz lzh gz bz2 xz zst tar iso deb rpm',

@@ -33,7 +33,8 @@ const GMAIL = words(
 
 /**
  * More extensions of the filter for common attachments of Exchange Online (Set-MalwareFilterPolicy, FileTypes) and of
- * the filter that comes with MIMEDefang. Archives in their lists that this library cannot list are reported as archives.
+ * the filter that comes with MIMEDefang. Archives in their lists that this library cannot list are reported as
+ * archives.
  */
 const FILTERS = words('ani hto library macho wmd wms wmz')
 
@@ -82,8 +83,8 @@ const OTHERS = [
 ]
 
 /**
- * Files that a browser opens and runs scripts in. "HTML smuggling" puts a program together there. Ordinary mail has such
- * files, too. {@link AttachmentChecks.htmlFiles} says what to do with them.
+ * Files that a browser opens and runs scripts in. "HTML smuggling" puts a program together there. Ordinary mail has
+ * such files, too. {@link AttachmentChecks.htmlFiles} says what to do with them.
  */
 export const HTML_EXTENSIONS: readonly string[] = words(
   'htm html shtm shtml xht xhtm xhtml svg svgz mht mhtml',

@@ -1,6 +1,6 @@
 /**
- * Where things lie in a zip (APPNOTE.TXT of PKWARE, section 4.3): what is read before and beside the
- * central directory, which programs do not agree on.
+ * Where the records of a zip are (APPNOTE.TXT of PKWARE, section 4.3). Some programs read what is before the central
+ * directory, or beside it, and they do not agree on it.
  */
 import type { Span } from '../tree/span.ts'
 
@@ -11,17 +11,17 @@ const LOCATOR_64 = Buffer.from('PK\x06\x07', 'latin1')
 
 const END_SIZE = 22
 const LOCAL_SIZE = 30
-/** Signatures of an end that are tried, from the last one up. */
+/** How many signatures of an end record are tried, beginning with the last one. */
 const TRIES = 16
 
-/** The archive in bytes that may have other data before and after it. */
+/** An archive. There may be other data before and after it. */
 export interface FoundArchive {
   readonly bytes: Buffer
-  /** how much is before it */
+  /** the number of bytes before it */
   readonly start: number
 }
 
-/** Undefined where no end of a central directory fits what is before it. */
+/** Undefined if no end record fits the bytes before it. */
 export function archiveIn(bytes: Buffer): FoundArchive | undefined {
   let at = bytes.length
   for (let tries = 0; tries < TRIES && at > 0; tries++) {
@@ -33,7 +33,7 @@ export function archiveIn(bytes: Buffer): FoundArchive | undefined {
   return undefined
 }
 
-/** Offsets count from the start of the archive, or from that of the file it was appended to. */
+/** Offsets count from the start of the archive, or from the start of the file that the archive was appended to. */
 function startOf(bytes: Buffer, end: number): number | undefined {
   const count = bytes.readUInt16LE(end + 10)
   const size = bytes.readUInt32LE(end + 12)
@@ -46,7 +46,7 @@ function startOf(bytes: Buffer, end: number): number | undefined {
   return has(bytes, offset, CENTRAL) ? 0 : undefined
 }
 
-/** A comment that is cut off, or that has a signature in it, is left out. */
+/** The archive without a comment that is cut off, or that contains a signature. */
 function endedAt(bytes: Buffer, start: number, at: number): Buffer {
   const end = at + END_SIZE + bytes.readUInt16LE(at + 20)
   if (end <= bytes.length && bytes.lastIndexOf(END) === at) return bytes.subarray(start, end)
@@ -60,7 +60,7 @@ const has = (bytes: Buffer, at: number, signature: Buffer): boolean =>
   at + signature.length <= bytes.length &&
   bytes.readUInt32LE(at) === signature.readUInt32LE(0)
 
-/** Bytes that begin as a zip does, an empty one or a part of a set too. */
+/** Whether bytes begin as a zip does. An empty zip and one part of a split zip count too. */
 export const beginsAsZip = (bytes: Buffer): boolean =>
   has(bytes, 0, LOCAL) || has(bytes, 0, END) || has(bytes, 0, Buffer.from('PK\x07\x08'))
 
@@ -68,14 +68,14 @@ export interface LocalHeader {
   readonly start: number
   readonly flags: number
   readonly method: number
-  /** 0 where it comes behind the data */
+  /** 0 if the size comes after the data */
   readonly compressedSize: number
   readonly size: number
   readonly name: Buffer
   readonly dataStart: number
 }
 
-/** Undefined for bytes that are none. */
+/** Undefined if the bytes are not a local header. */
 export function localHeaderAt(bytes: Buffer, start: number): LocalHeader | undefined {
   if (!has(bytes, start, LOCAL) || start + LOCAL_SIZE > bytes.length) return undefined
   const nameStart = start + LOCAL_SIZE
@@ -93,13 +93,13 @@ export function localHeaderAt(bytes: Buffer, start: number): LocalHeader | undef
   }
 }
 
-/** Signatures in a row that begin nothing, before the caller gets a turn. */
+/** The caller gets a turn after this number of signatures in a row that do not begin a header. */
 const PER_TURN = 1_000
 
 /**
- * Local headers the central directory does not tell of: programs that read a zip from its start show
- * them. What lies in the spans of the entries that are known is their content. Undefined now and then, where
- * nothing was found for long.
+ * Local headers that are not in the central directory. Programs that read a zip from its start show them. Signatures
+ * inside the spans of known entries are part of their content. Yields undefined now and then if nothing is found for a
+ * long time.
  */
 export function* otherLocalHeaders(
   bytes: Buffer,
@@ -128,7 +128,7 @@ export function* otherLocalHeaders(
   }
 }
 
-/** The four bytes of the signature also stand in programs that read or write zips. */
+/** Whether a header is likely here. Programs that read or write zips contain the four bytes of the signature too. */
 function isLikely(bytes: Buffer, at: number): boolean {
   if (at + LOCAL_SIZE > bytes.length) return false
   const method = bytes.readUInt16LE(at + 8)

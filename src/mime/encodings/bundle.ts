@@ -1,10 +1,10 @@
 import { UsageError } from '../../errors.ts'
 
 /**
- * Bundlers that write ES modules break the `require` of CommonJS packages, unless you configure them otherwise (esbuild:
- * "Dynamic require of "buffer" is not supported"). These packages are loaded when a message first needs one, so the
- * mistake would show only when mail arrives. Therefore a bundle loads one of them at once, and the program ends if that
- * fails.
+ * Bundlers that write ES modules break the `require` of CommonJS packages, unless you configure them otherwise
+ * (esbuild: "Dynamic require of "buffer" is not supported"). These packages are loaded when a message first needs one,
+ * so the mistake would show only when mail arrives. Therefore a bundle loads one of them at once, and the program ends
+ * if that fails.
  *
  * @param url of the module that loads the package; undefined in a CommonJS bundle, where `require` works
  * @param file the path of that module in this package

@@ -118,8 +118,8 @@ const SHIFTS = /\x1b[$(-/]{1,2}[@-~]|[\x0e\x0f]|~[{}\n]/g
 export const withoutShifts = (text: string): string => text.replaceAll(SHIFTS, '')
 
 /**
- * The ASCII in a text with shifts. A program knows some shifts or all, and forgets them at the end of a line or not. The
- * text after them is not markup in any program.
+ * The ASCII in a text with shifts. A program knows some shifts or all, and forgets them at the end of a line or not.
+ * The text after them is not markup in any program.
  */
 export function textsOutsideShifts(text: string): string[] {
   let texts = new Set([text])

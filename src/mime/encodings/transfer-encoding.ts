@@ -216,9 +216,9 @@ const isPlain = (byte: number): boolean =>
 const HEX_DIGITS = Buffer.from('0123456789ABCDEF')
 
 /**
- * Line ends of the given kind stay line ends. All others are bytes of the content. They are escaped, so that the content
- * comes back as it was (RFC 2045, section 6.7, rule 4). `From ` at the start of a line, a lone dot and `--` are escaped,
- * too, so that no program on the way takes them for something else.
+ * Line ends of the given kind stay line ends. All others are bytes of the content. They are escaped, so that the
+ * content comes back as it was (RFC 2045, section 6.7, rule 4). `From ` at the start of a line, a lone dot and `--` are
+ * escaped, too, so that no program on the way takes them for something else.
  */
 function encodeQuotedPrintable(bytes: Buffer, eol: string, hasLineEnds: boolean): Buffer {
   const lines = new QuotedLines(bytes, eol)
@@ -330,8 +330,9 @@ export function isText(bytes: Buffer): boolean {
 }
 
 /**
- * Whether each line ends like the lines of the message. A mail server makes CRLF of a bare LF (RFC 2045, section 2.7 and
- * 2.8), so content with one has to be encoded. In a message with LF line ends, that is right for content with lines.
+ * Whether each line ends like the lines of the message. A mail server makes CRLF of a bare LF (RFC 2045, section 2.7
+ * and 2.8), so content with one has to be encoded. In a message with LF line ends, that is right for content with
+ * lines.
  * @param lines whether the content has lines ({@link hasLines})
  */
 export function isCanonical(bytes: Buffer, eol: string, lines = true): boolean {

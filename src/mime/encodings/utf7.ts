@@ -1,6 +1,6 @@
 /**
- * UTF-7 (RFC 2152), and its variant in IMAP (RFC 3501, section 5.1.3). iconv-lite knows them, too, but makes three objects
- * for each sequence. For a megabyte of short ones, this takes most of a second without a pause.
+ * UTF-7 (RFC 2152), and its variant in IMAP (RFC 3501, section 5.1.3). iconv-lite knows them, too, but makes three
+ * objects for each sequence. For a megabyte of short ones, this takes most of a second without a pause.
  */
 import { BASE64_VALUES } from './digits.ts'
 

@@ -44,7 +44,9 @@ export function* uuencodedFiles(text: Buffer): Generator<UuencodedFile> {
   }
 }
 
-/** Decodes content that is uuencoded as a whole (`Content-Transfer-Encoding: x-uuencode`), with or without header line. */
+/**
+ * Decodes content that is uuencoded as a whole (`Content-Transfer-Encoding: x-uuencode`), with or without header line.
+ */
 export function decodeUuencoded(bytes: Buffer): Buffer {
   for (const file of uuencodedFiles(bytes)) return file.bytes()
   return decodeLines(bytes, 0, false, Infinity)

@@ -1,17 +1,17 @@
-/** Writing of fields with parameters. */
+/** Writes fields with parameters. */
 import { decodeText, encodeText } from '../../protocol/text.ts'
 import { parameterSpans } from './parameters.ts'
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 
-/** Longest line of a field this writes, where it can be (RFC 5322, section 2.1.1). */
+/** Maximum length of a line that is written, if the field can be folded (RFC 5322, section 2.1.1). */
 const LINE = 76
-/** Before the first line stands the name of the field, such as `Content-Type:`. */
+/** Room in the first line for the name of the field, such as `Content-Type:`. */
 const NAME = 14
 
 /**
- * `value; name=text; ...` as it stands after the colon, folded with LF. Text that is not ASCII, or too
- * long for a line, is written as RFC 2231 has it.
+ * Formats `value; name=text; ...` as it comes after the colon, folded with LF. Text that is not ASCII, or too long for
+ * a line, is written as in RFC 2231.
  */
 export function formatParameters(
   value: string,
@@ -42,7 +42,7 @@ function formatParameter(name: string, text: string): string[] {
   return extended(name, text)
 }
 
-/** Pieces that fit on a line each: `name*0*=utf-8''...`. */
+/** Pieces that each fit on a line: `name*0*=utf-8''...`. */
 function extended(name: string, text: string): string[] {
   const room = LINE - name.length - "*00*=utf-8''".length - 2
   const pieces: string[] = []
@@ -61,8 +61,8 @@ function extended(name: string, text: string): string[] {
 }
 
 /**
- * What is not cut: characters, as some programs decode each piece by itself. Bytes that are no UTF-8 stand alone,
- * or behind a byte that might begin a character, three at most.
+ * Units that must stay in one piece: characters, because some programs decode each piece by itself. Bytes that are not
+ * UTF-8 are units of their own. Up to three of them stay with a byte that could begin a character.
  */
 function unitsOf(bytes: Buffer): string[] {
   const units: string[] = []
@@ -81,9 +81,9 @@ function unitsOf(bytes: Buffer): string[] {
 }
 
 /**
- * A field with one parameter changed in place, or added at its end. All forms of it go (`name*=`,
- * `name*0=`, a second one): readers disagree on which of them counts. Nothing else is touched, but bytes
- * that cannot be written in a field.
+ * Changes one parameter of a field in place, or adds it at the end. All other forms of the parameter (`name*=`,
+ * `name*0=`, a second one) are removed, because readers disagree on which of them counts. Nothing else changes, except
+ * bytes that cannot be written in a field.
  */
 export function withParameter(raw: Buffer, name: string, text: string): Buffer {
   const written = formatParameter(name, text).join('; ')

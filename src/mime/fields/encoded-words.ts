@@ -136,8 +136,8 @@ export interface Core {
 }
 
 /**
- * A value whose text is `before`, the text of `core`, and `after`. The bytes of `core` stay as they are. It is undefined
- * if no reader would get that text.
+ * A value whose text is `before`, the text of `core`, and `after`. The bytes of `core` stay as they are. It is
+ * undefined if no reader would get that text.
  */
 export function extendWords(
   before: string,

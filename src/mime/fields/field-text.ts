@@ -1,4 +1,6 @@
-/** Reads and writes fields as text. The grammar of a field says where encoded words are allowed (RFC 2047, section 5). */
+/**
+ * Reads and writes fields as text. The grammar of a field says where encoded words are allowed (RFC 2047, section 5).
+ */
 import { UsageError } from '../../errors.ts'
 import { decodeText, encodeText } from '../../protocol/text.ts'
 import { addressTokens, type Token } from './address-tokens.ts'

@@ -2,13 +2,16 @@
 export const isMessageType = (type: string): boolean =>
   type === 'message/rfc822' || type === 'message/global' || type === 'message/news'
 
-/** What is in it is encoded instead (RFC 2045, section 6.4). */
+/** Whether content of this type must not be encoded. The parts in it are encoded instead (RFC 2045, section 6.4). */
 export const mustNotBeEncoded = (type: string): boolean => /^(?:multipart|message)\//.test(type)
 
-/** Whether its line ends are those of lines; in other content they are bytes like all others. */
+/** Whether content of this type has lines. In other content, line ends are bytes like all others. */
 export const hasLines = (type: string): boolean => /^(?:text|multipart|message)\//.test(type)
 
-/** Types that a browser reads as XML (MIME Sniffing, section 4.6); Chromium and others that of XSLT, too. */
+/**
+ * Whether a browser reads this type as XML (MIME Sniffing, section 4.6). Chromium and others also read the type of XSLT
+ * as XML.
+ */
 export const isXmlType = (type: string): boolean =>
   /^(?:text|application)\/(?:xml|xsl)$|\+xml$|^image\/svg$/.test(type)
 
@@ -16,13 +19,15 @@ export const isXmlType = (type: string): boolean =>
 const TOKEN = /^[!#$%&'*+\-.^_`{|}~0-9a-z]$/
 const MEDIA_TYPE = /^[!#$%&'*+\-.^_`{|}~0-9a-z]+\/[!#$%&'*+\-.^_`{|}~0-9a-z]+$/
 
-/** Whether a value in lower case is a type: what is none counts as none (RFC 2045, section 5.2). */
+/**
+ * Whether a value in lower case is a media type. A field with another value counts as absent (RFC 2045, section 5.2).
+ */
 export const isMediaType = (value: string): boolean => MEDIA_TYPE.test(value)
 
-/** More is not looked through: before a type stands little, even in the worst field. */
+/** Characters that are searched for a type. Even in the worst field, only a few come before it. */
 const LONGEST = 1_000
 
-/** What is said by a kind alone. */
+/** The type that a single word means. */
 const KINDS: ReadonlyMap<string, string> = new Map([
   ['text', 'text/plain'],
   ['html', 'text/html'],
@@ -37,10 +42,10 @@ export interface LenientType {
 }
 
 /**
- * What lenient programs take for the type in a value that is none: `application/pdf name="x"`,
- * `multipart/multipart/mixed`, `"text/html"`, `text / html`, `image`.
+ * The type that lenient programs read in an invalid value: `application/pdf name="x"`, `multipart/multipart/mixed`,
+ * `"text/html"`, `text / html`, `image`.
  *
- * @param text in lower case, from the colon on
+ * @param text in lower case, everything after the colon
  */
 export function lenientType(text: string): LenientType {
   const start = text.slice(0, LONGEST)

@@ -1,6 +1,6 @@
 /**
- * Everything that some program reads as the parameters of a field. A filter that blocks something has to see what each
- * of them sees. Each reading takes linear time, and a field is read once.
+ * All readings of the parameters of a field. A filter that blocks something has to see what each program sees. Each
+ * reading takes linear time, and a field is read once.
  */
 import { decodeText, encodeText } from '../../protocol/text.ts'
 import { charsetReadings } from '../encodings/charset-readings.ts'
@@ -10,17 +10,17 @@ import { looseParameters, parseParameters } from './parameters.ts'
 import { pythonReading } from './python-parameters.ts'
 import { wordReadings } from './word-readings.ts'
 
-/** A parameter as one program cuts it out, its name as it stands: `filename*0*`. */
+/** A parameter as one program cuts it out, with its name as written: `filename*0*`. */
 type Cut = readonly [name: string, value: string]
 
 /** The parameters of one name. */
 interface Named {
-  /** those whose texts were made */
+  /** values whose texts are in `texts` */
   readonly values: Set<string>
   readonly texts: Set<string>
 }
 
-/** By name without what RFC 2231 adds to it. @param raw everything after the colon */
+/** All readings, by name without the numbers and stars of RFC 2231. @param raw everything after the colon */
 export function parameterReadings(raw: Buffer): ReadonlyMap<string, readonly string[]> {
   const all = new Map<string, Named>()
   const add = (name: string, values: Iterable<string>): void => {
@@ -65,7 +65,7 @@ function cutsOf(raw: Buffer): Cut[][] {
   const texts = new Set(
     ['', ' ']
       .map((lineEnd) => unfolded.replaceAll(/[\r\n]+/g, lineEnd))
-      // In quotes that are never closed, spaces at the end may belong to the value or not.
+      // If a quote is never closed, spaces at the end may or may not belong to the value.
       .flatMap((text) => [text.trimStart(), text.trim()]),
   )
   const cuts: Cut[][] = [usualCuts(raw)]
@@ -98,7 +98,7 @@ const NO_VALUE = Buffer.from(';')
  */
 function toggled(text: string, mailparser: boolean): Cut[] {
   const cuts: Cut[] = []
-  // The value of the field may be quoted, too.
+  // The value of the field can be in quotes too.
   let name: string | undefined = ''
   let start = 0
   let value = ''
@@ -212,7 +212,8 @@ function newerPythonCuts(text: string): Cut[][] {
     for (const one of texts) cuts.push([name, one])
     written += `; ${name}="${texts[0]!.replaceAll(/["\\]/g, '\\$&')}"`
   }
-  // It may not mean what was meant: where a quote has no end, or what was in an encoded word is no longer.
+  // The written field can have another meaning than the original: if a quote has no end, or after encoded words were
+  // decoded.
   if (start.includes('=?')) return [cuts, ...pythonCuts(decodeEncodedWords(written), false)]
   return start.includes('"') ? [cuts, ...pythonCuts(written, false)] : [cuts]
 }
@@ -226,7 +227,7 @@ function unquoted(value: string): string {
   return value.startsWith('<') && value.endsWith('>') ? value.slice(1, -1) : value
 }
 
-/** Comments, where they may stand: not in quotes, and not in the middle of a value (`x(1).txt`). */
+/** Removes comments, but not in quotes, and not in the middle of a value (`x(1).txt`). */
 function withoutComments(text: string): string {
   if (!text.includes('(')) return text
   let result = ''
@@ -284,7 +285,7 @@ function valuesOf(cuts: readonly Cut[]): Set<string> {
       const number = Number(match[1])
       const encoded = match[2] === '*' || match[1] === ''
       sections.push({ full, number, encoded, value })
-      // Alone, too: it may stand beside `filename*0`.
+      // Read it alone too, because it can come together with `filename*0`.
       if (match[1] === '') addJoined([sections.at(-1)!], values)
     }
   }
@@ -293,12 +294,12 @@ function valuesOf(cuts: readonly Cut[]): Set<string> {
   const first = firstOf(byNumber, ({ number }) => number)
   const last = firstOf(byNumber.toReversed(), ({ number }) => number).toReversed()
   const gap = first.findIndex(({ number }, i) => number !== i)
-  // Programs stop at a gap, or do not; they take the first or the last of two with one number, the first of
-  // each name (`filename*0`, `filename*0*`), or all of them.
+  // Some programs stop at a gap, and others do not. Of two sections with one number, they take the first, the last, the
+  // first of each name (`filename*0`, `filename*0*`), or all.
   const lists = [first, last, firstOf(byNumber, ({ full }) => full), byNumber, sections]
   if (gap > 0) lists.push(first.slice(0, gap), last.slice(0, gap))
   if (first.length < sections.length) {
-    // Python sorts those of one number by their text.
+    // Python sorts sections of one number by their text.
     lists.push(sections.toSorted((a, b) => a.number - b.number || (a.value < b.value ? -1 : 1)))
   }
   const seen = new Set<string>()
@@ -310,7 +311,7 @@ function valuesOf(cuts: readonly Cut[]): Set<string> {
   return values
 }
 
-/** Of a name in pieces that says several. */
+/** Maximum number of charsets that are tried for a name in pieces. */
 const MAX_CHARSETS = 4
 
 function firstOf(sections: readonly Section[], key: (one: Section) => unknown): Section[] {
@@ -328,7 +329,7 @@ function addJoined(sections: readonly Section[], values: Set<string>): void {
   if (!sections.some(({ encoded }) => encoded)) return
   const charsets = new Set<string>()
   const rest = sections.map((section) => {
-    // The first says what it is in, or of several first ones each.
+    // The first section names the charset. If there are several first sections, each does.
     const parts = section.number === 0 && section.encoded ? EXTENDED.exec(section.value) : null
     if (parts !== null) charsets.add(parts[1]!)
     return parts === null ? section : { ...section, value: parts[2]! }
@@ -336,15 +337,16 @@ function addJoined(sections: readonly Section[], values: Set<string>): void {
   const decoded = Buffer.concat(
     rest.map(({ encoded, value }) => (encoded ? percentDecoded(value) : encodeText(value))),
   )
-  // Percent signs of what is not marked as encoded; and quotes that are behind them.
+  // Percent signs in sections that are not marked as encoded. This also decodes quotes after them.
   const all = Buffer.concat(rest.map(({ value }) => percentDecoded(value)))
   if (charsets.size === 0) charsets.add('')
-  // Each costs as much as all the rest.
+  // Each charset costs as much as all the rest.
   for (const charset of [...charsets].slice(0, MAX_CHARSETS)) {
     add(charset, decoded)
     if (!all.equals(decoded)) add(charset, all)
   }
-  // Some look for the charset when they have the whole; Python where only what is marked was decoded.
+  // Some programs look for the charset in the whole value. Python does so after it has decoded only the marked
+  // sections.
   const marked = sections.map(({ encoded, value }) =>
     encoded ? percentDecoded(value) : encodeText(value),
   )
@@ -361,7 +363,7 @@ function addJoined(sections: readonly Section[], values: Set<string>): void {
   }
 }
 
-// ---- RFC 2047, and what ends a name
+// ---- RFC 2047, and characters that end a name
 
 function addTexts(value: string, texts: Set<string>): void {
   const words = value.includes('=?') ? [decodeEncodedWords(value), ...wordReadings(value)] : []
@@ -369,7 +371,7 @@ function addTexts(value: string, texts: Set<string>): void {
     texts.add(text)
     texts.add(unquoted(text.trim()))
     if (!text.includes('\0')) continue
-    // Programs in C end it there, others pass over it.
+    // Programs in C end the name at NUL. Others skip it.
     texts.add(text.slice(0, text.indexOf('\0')))
     texts.add(text.replaceAll('\0', ''))
   }

@@ -1,7 +1,7 @@
 /**
- * Values with parameters (`text/plain; charset=utf-8`), as real mail has them: quoted or not, cut in
- * pieces (RFC 2231), with encoded words in quotes, twice, without an end. Where programs disagree,
- * `readings` has all that some of them make of it.
+ * Reads values with parameters (`text/plain; charset=utf-8`) as real mail has them: with or without quotes, in pieces
+ * (RFC 2231), with encoded words in quotes, given twice, or never closed. If programs disagree, `readingsOf` has the
+ * readings of some of them.
  */
 import { decodeText } from '../../protocol/text.ts'
 import { decodeCharsetNow } from '../encodings/charset.ts'
@@ -10,16 +10,16 @@ import { percentDecoded } from '../encodings/hex-escapes.ts'
 import { isMediaType, lenientType } from './media-type.ts'
 
 export interface Parameter {
-  /** in lower case, as it stands: `filename*0*` */
+  /** in lower case, as written: `filename*0*` */
   readonly name: string
-  /** quotes and backslashes taken out */
+  /** without quotes and backslashes */
   readonly value: string
-  /** what other programs take for the value */
+  /** what other programs read as the value */
   readonly others: readonly string[]
 }
 
 export interface ParameterizedValue {
-  /** what comes before the first semicolon, in lower case, comments taken out */
+  /** the text before the first semicolon, in lower case, without comments */
   readonly value: string
   readonly parameters: readonly Parameter[]
 }
@@ -42,7 +42,10 @@ export function parseParameters(raw: Buffer): ParameterizedValue {
 
 /** A field Content-Type. */
 export interface TypeField extends ParameterizedValue {
-  /** Whether its value is a type, or nothing at all: else it counts as none (RFC 2045, section 5.2). */
+  /**
+   * Whether its value is a media type, or the field is empty. Otherwise the field counts as absent (RFC 2045, section
+   * 5.2).
+   */
   readonly sure: boolean
 }
 
@@ -53,7 +56,7 @@ export function parseTypeField(raw: Buffer): TypeField {
   return { ...field, sure: isEmpty || isMediaType(field.value) }
 }
 
-/** A Content-Type as lenient programs read it, where its value is no type. */
+/** Reads a Content-Type as lenient programs do if its value is not a media type. */
 export function parseLeniently(raw: Buffer): ParameterizedValue {
   const text = withoutComments(oneLine(decodeText(raw)))
   const { type, end } = lenientType(text.toLowerCase())
@@ -84,11 +87,11 @@ export function looseParameters(text: string): Parameter[] {
 const SPACE = /[ \t]/
 const SEPARATOR = /[\s,:;"/\\=]/
 
-/** Folds become what stands in them; other line ends and NUL go. */
+/** Unfolds. Other line ends and NUL are removed. */
 const oneLine = (text: string): string =>
   /[\r\n\0]/.test(text) ? unfold(text).replaceAll(/[\r\n\0]+/g, '') : text
 
-/** Comments are rare, and allowed nearly everywhere: `text/plain (a comment)`. */
+/** Removes comments. They are rare, and allowed nearly everywhere: `text/plain (a comment)`. */
 export function withoutComments(text: string): string {
   if (!text.includes('(')) return text
   let result = ''
@@ -101,18 +104,18 @@ export function withoutComments(text: string): string {
   return result
 }
 
-/** Of a parameter, in lower case. */
+/** The name of a parameter, in lower case. */
 const nameIn = (text: string): string => withoutComments(text).trim().toLowerCase()
 
-/** Where a parameter stands in a value, from the semicolon above it on. */
+/** Where a parameter is in a value. It begins with the semicolon before it. */
 export interface ParameterSpan {
-  /** in lower case, as it stands */
+  /** in lower case, as written */
   readonly name: string
   readonly start: number
   readonly end: number
 }
 
-/** Those without a value, too. @param text everything after the colon, folds as they are */
+/** Finds all parameters, including those without a value. @param text everything after the colon, not unfolded */
 export function parameterSpans(text: string): ParameterSpan[] {
   // A line end counts as a space, and the text keeps its length.
   const reader = new Reader(text.replaceAll(/[\r\n]/g, ' '))
@@ -176,7 +179,7 @@ class Reader {
     return { name, value: this.#text.slice(start, this.#at), others: NONE }
   }
 
-  /** In quotes, whatever comes behind them. */
+  /** A value in quotes, whatever comes after them. */
   quoted(name: string): Parameter {
     const { value } = this.#quoted()
     return { name, value, others: NONE }
@@ -194,7 +197,7 @@ class Reader {
       this.#at++
     }
     const inner = text.slice(start, this.#at)
-    // Not put together by the character: of a long value that is an object for each.
+    // Building a long value character by character would make an object for each.
     const value = hasEscapes ? inner.replaceAll(/\\(.)/gs, '$1') : inner
     this.skip('"')
     return { inner, value }
@@ -202,13 +205,13 @@ class Reader {
 
   #upToSemicolon(name: string): Parameter {
     const { inner, value } = this.#quoted()
-    // Junk between the quote and the semicolon.
+    // Text between the closing quote and the semicolon.
     const rest = this.until(';').trimEnd()
     const others: string[] = []
     // Some programs write the backslashes of a path without escapes.
     if (inner !== value) others.push(inner)
     if (rest.trim() !== '') others.push(value + rest.replaceAll('"', ''))
-    // A quote that was never closed: others stop at the semicolon.
+    // If a quote is never closed, other programs stop at the semicolon.
     if (inner.includes(';') && !this.more) others.push(inner.slice(0, inner.indexOf(';')))
     return { name, value, others: beside(value, others) }
   }
@@ -223,7 +226,7 @@ class Reader {
   }
 }
 
-/** Each once, without the value itself. */
+/** Removes repetitions and the value itself. */
 function beside(value: string, others: readonly string[]): readonly string[] {
   if (others.every((other) => other === value)) return NONE
   return [...new Set(others)].filter((other) => other !== value)
@@ -239,13 +242,13 @@ export function parameterOf(
   return whole.extended[0] ?? whole.continued[0] ?? whole.plain[0]
 }
 
-/** Every value that is given for a parameter. */
+/** All values that the field gives for a parameter. */
 export function valuesOf({ parameters }: ParameterizedValue, name: string): string[] {
   const { extended, continued, plain } = wholeValues(parameters, name)
   return [...extended, ...continued, ...plain]
 }
 
-/** All that some program makes of a parameter, the usual reading first. */
+/** All readings of a parameter, the usual one first. */
 export function readingsOf({ parameters }: ParameterizedValue, name: string): string[] {
   const { extended, continued, plain } = wholeValues(parameters, name)
   const others = parameters
@@ -289,7 +292,10 @@ interface Section {
   readonly value: string
 }
 
-/** In the order of their numbers, up to the first gap; and all of them, in the order they stand. */
+/**
+ * The sections in the order of their numbers up to the first gap, all of them in that order, and all in the order of
+ * the field.
+ */
 function joined(sections: readonly Section[]): string[] {
   const inOrder: Section[] = []
   const byNumber = sections.toSorted((a, b) => a.number - b.number)
@@ -314,7 +320,7 @@ function join(sections: readonly Section[]): string {
   return decodeCharsetNow(charset, Buffer.concat(pieces))
 }
 
-/** `utf-8'en'%e2%82%ac`; what has no quotes is taken for UTF-8. */
+/** Decodes `utf-8'en'%e2%82%ac`. A value without these quotes is read as UTF-8. */
 function decodeExtended(value: string): string {
   const parts = /^([^']*)'[^']*'(.*)$/s.exec(value)
   return parts === null

@@ -1,9 +1,9 @@
 /**
- * Parameters as Python's newer policies read them (email/_header_value_parser.py of 3.11, parse_mime_parameters):
- * a grammar with its own ways to go on where a field breaks it. Each function here has the name of one there.
+ * Reads parameters as Python's newer policies do (email/_header_value_parser.py of 3.11, parse_mime_parameters). The
+ * grammar has its own ways to go on after a part of a field that breaks it. Comments name the function of Python.
  */
 
-/** A parameter as it was cut out, and what RFC 2231 made of its name. */
+/** A parameter as it was cut out. Its name has been read by RFC 2231. */
 interface PythonParameter {
   readonly name: string
   readonly number: number
@@ -12,7 +12,7 @@ interface PythonParameter {
   readonly value: string
 }
 
-/** What is put together of all parameters of one name. */
+/** All parameters of one name, put together. */
 export interface PythonValue {
   readonly name: string
   readonly charset: string
@@ -31,7 +31,7 @@ export interface PythonReading {
   readonly values: readonly PythonValue[]
 }
 
-/** @param text the whole value, folds undone */
+/** @param text the whole value, unfolded */
 export function pythonReading(text: string): PythonReading {
   const reader = new PythonReader(text)
   const start = reader.start()
@@ -57,7 +57,7 @@ function joined(name: string, group: readonly PythonParameter[]): PythonValue {
   return { name: name.toLowerCase(), charset: first.charset, pieces }
 }
 
-/** What a rule of the grammar does not take (HeaderParseError). */
+/** A rule of the grammar does not match (HeaderParseError). */
 class NoMatch extends Error {}
 
 class PythonReader {
@@ -112,7 +112,7 @@ class PythonReader {
     return this.#text.slice(0, this.#at)
   }
 
-  /** parse_mime_parameters, behind the first semicolon. */
+  /** parse_mime_parameters, from the first semicolon on. */
   *parameters(): Generator<PythonParameter> {
     while (this.#more) {
       this.#at++
@@ -159,7 +159,7 @@ class PythonReader {
     return { name, number, isExtended, ...this.#charsetAndValue(isExtended && number === 0) }
   }
 
-  /** Common, and not allowed: quotes around an extended value. Undefined if it is none of that. */
+  /** Reads an extended value in quotes. That is common, and not allowed. Undefined if it is not one. */
   #extendedInQuotes(number: number): { charset: string; value: string } | undefined {
     if (number > 0) {
       EXTENDED_ATTRIBUTE.lastIndex = 0
@@ -178,7 +178,7 @@ class PythonReader {
   #charsetAndValue(isFirst: boolean): { charset: string; value: string } {
     const start = this.#is("'") ? '' : this.#value()
     if (!this.#is("'")) {
-      // Without the marks the whole is the value, if nothing stands behind it.
+      // Without the quotes of RFC 2231, all of it is the value, unless more text comes after it.
       if (isFirst && this.#more) throw new NoMatch()
       return { charset: 'us-ascii', value: start }
     }
@@ -211,7 +211,7 @@ class PythonReader {
     return text
   }
 
-  /** get_quoted_string; encoded words stay, whatever they hold. */
+  /** get_quoted_string. Encoded words are kept, whatever they contain. */
   #quotedString(): string {
     let value = ''
     this.#at++

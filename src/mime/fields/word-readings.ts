@@ -1,6 +1,6 @@
 /**
- * What some program makes of encoded words (RFC 2047) in a name. Programs forgive other faults, know
- * other charsets, and put words together or do not.
+ * How programs read encoded words (RFC 2047) in a name. They tolerate different faults, and know different charsets.
+ * Some put words together before they decode them.
  */
 import { charsetReadings } from '../encodings/charset-readings.ts'
 import { equalsDecoded } from '../encodings/hex-escapes.ts'
@@ -9,14 +9,14 @@ const WORD = /=\?([^?]{0,75})\?([bq])\?([^?]*)\?=/gi
 const BETWEEN = /^[ \t\r\n]*$/
 
 interface Word {
-  /** what stands before it */
+  /** the text before it */
   readonly text: string
   readonly charset: string
   readonly coding: string
   readonly content: string
 }
 
-/** Words that are decoded together, and what stands before them. */
+/** Words that are decoded together, and the text before them. */
 interface Run {
   readonly text: string
   readonly charset: string
@@ -52,8 +52,12 @@ export function wordReadings(text: string): string[] {
 }
 
 /**
- * Each word alone; those that follow each other together, since a character may be cut between two; and, as
- * mailparser and postal-mime do, their contents before they are decoded: a digit may be cut off there.
+ * The ways to group words:
+ *
+ * - Each word alone.
+ * - Words that follow each other together, because a character can be cut between two words.
+ * - The contents of such words put together before they are decoded, as mailparser and postal-mime do. A digit of
+ *   base64 can be cut off between two words.
  */
 function runsOf(words: readonly Word[]): Run[][] {
   const lists = [words.map((word) => runOf([word], false))]
@@ -74,7 +78,7 @@ function runsOf(words: readonly Word[]): Run[][] {
   return lists
 }
 
-/** Digits of base64 that cannot be all: Python takes them for the text. */
+/** The digits of base64 cannot be complete. Python then takes them for the text. */
 const isCut = ({ coding, content }: Word): boolean =>
   coding === 'b' && content.replaceAll(/[^A-Za-z0-9+/]+/g, '').length % 4 === 1
 
@@ -97,7 +101,7 @@ function runOf(words: readonly Word[], contents: boolean): Run {
   return { text, charset, bytes }
 }
 
-/** What is no digit of base64 is passed over, and padding begins anew (Buffer.from ends at it). */
+/** Skips characters that are not digits of base64. Decoding begins anew after padding, where Buffer.from would end. */
 const fromB = (content: string): Buffer =>
   Buffer.concat(
     content

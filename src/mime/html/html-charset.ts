@@ -1,29 +1,29 @@
-/** In which charsets HTML may be read (HTML, section 13.2.3.2). */
+/** The charsets in which programs can read HTML (HTML, section 13.2.3.2). */
 import { isAscii } from 'node:buffer'
 import { charsetReadings } from '../encodings/charset-readings.ts'
 import { hasShifts, isOfJapan, ownCodeOf, textsOutsideShifts } from '../encodings/own-codes.ts'
 import type { Turns } from '../turns.ts'
 
-/** How far HTML is looked through for its charset; browsers go further than the 1,024 bytes of the standard. */
+/** Number of bytes that are searched for a charset. Browsers search more than the 1,024 bytes of the standard. */
 const LOOKED_THROUGH = 2048
 
 /**
- * Where HTML says its charset itself; mail programs read it there if the header does not tell. A text in
- * which a name can be read is none of UTF-16 (HTML, section 13.2.3.2, step 15 of the prescan).
+ * The charset that HTML itself names. Mail programs use it if the header names none. A text in which the name can be
+ * read is not UTF-16 (HTML, section 13.2.3.2, step 15 of the prescan).
  */
 export function charsetInHtml(type: string, bytes: Buffer): string | undefined {
   if (type !== 'text/html') return undefined
   return metaCharset(bytes.toString('latin1', 0, LOOKED_THROUGH))?.name
 }
 
-/** The charset that a mark at the start names: it counts more than all that is said (Encoding, decode). */
+/** The charset of the byte order mark. It overrides all other names (Encoding, decode). */
 export function charsetOfMark(bytes: Buffer): string | undefined {
   if (bytes[0] === 0xfe && bytes[1] === 0xff) return 'utf-16be'
   if (bytes[0] === 0xff && bytes[1] === 0xfe) return 'utf-16le'
   return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 'utf-8' : undefined
 }
 
-/** The charset of a text. Of HTML a mark at its start counts first, and what it says itself last. */
+/** The charset of a text. In HTML, a byte order mark counts first, then the label, then what the HTML names. */
 export function charsetSaid(
   type: string,
   label: string | undefined,
@@ -33,14 +33,14 @@ export function charsetSaid(
   return mark ?? label ?? charsetInHtml(type, bytes)
 }
 
-/** Charsets in which ASCII is ASCII: markup is the same in all of them. */
+/** Charsets that contain ASCII. Markup is the same in all of them. */
 const ASCII =
   /^(?:(?:us-)?ascii|utf-?8|iso[-_]?8859[-_]?\d+(?:-[ei])?|windows-?(?:125\d|874)|cp(?:125\d|437|737|775|85\d|86\d|93[26]|949|950)|ibm(?:437|85\d|86\d)|latin-?\d|koi8-?[ru]|gb_?2312|gbk|gb18030|big5(?:-hkscs)?|euc-(?:jp|kr|cn|tw)|ks_c_5601-1987|shift[-_]?jis|sjis|macintosh|tis-620)$/
 
 /**
- * The charsets in which some program reads HTML otherwise: where labels contradict each other, the mark at the
- * start or what the HTML says, or name a charset in which ASCII is something else.
- * @param labels what the header says; where it is silent, what any meta element or XML declaration does counts
+ * The charsets in which some programs read HTML differently: if the labels contradict each other, the byte order mark
+ * or the HTML itself, or if a label names a charset that does not contain ASCII.
+ * @param labels the charsets of the header; if there are none, those of any meta element or XML declaration count
  */
 export function otherCharsets(labels: readonly string[], bytes: Buffer): string[] {
   const said = labels.length > 0 ? labels : namesInside(bytes)
@@ -56,8 +56,8 @@ export function otherCharsets(labels: readonly string[], bytes: Buffer): string[
 }
 
 /**
- * The texts that some program makes of HTML beside the usual one.
- * @param charsets those of {@link otherCharsets}
+ * The texts that programs read in HTML, except for the usual one.
+ * @param charsets the result of {@link otherCharsets}
  */
 export async function otherTexts(
   labels: readonly string[],
@@ -68,7 +68,7 @@ export async function otherTexts(
 ): Promise<Set<string>> {
   const texts = new Set<string>()
   const all = bytes.toString('latin1')
-  // Escapes count for programs that guess, too; a tilde and a brace may stand in any text.
+  // Escapes also count for programs that guess. A tilde and a brace can be in any text.
   if (hasEscapes(all) || (hasShifts(all) && labels.some((one) => ownCodeOf(one) === 'hz'))) {
     for (const text of textsOutsideShifts(all)) texts.add(text)
   }
@@ -78,19 +78,19 @@ export async function otherTexts(
     for (const text of charsetReadings(name, bytes)) texts.add(text)
   }
   texts.add(all)
-  // UTF-32 without a name, in either order; and programs that pass over what they do not know.
+  // UTF-32 without a label, in either byte order. Some programs skip characters that they do not know.
   if (all.includes('\0')) texts.add(all.replaceAll('\0', ''))
   texts.delete(usual)
   return texts
 }
 
-/** ESC, SO and SI: text of other charsets has none. */
+/** ESC, SO and SI. Text in other charsets does not have them. */
 // oxlint-disable-next-line eslint/no-control-regex -- bytes
 const hasEscapes = (text: string): boolean => /\x1b[$(-/]|[\x0e\x0f]/.test(text)
 
 /**
- * Whether HTML is in a charset of which programs know much or nothing, by a label or as it says itself: what they
- * make of it is not known here.
+ * Whether a label or the HTML itself names a charset whose support differs between programs. How they read it is not
+ * known here.
  */
 export function isInOwnCode(labels: readonly string[], bytes: Buffer): boolean {
   const text = bytes.toString('latin1')
@@ -105,13 +105,13 @@ export function isInOwnCode(labels: readonly string[], bytes: Buffer): boolean {
 
 const UNREADABLE = ['ebcdic', 'other', 'utf-32', 'utf-7'] as const
 
-/** By a meta element or an XML declaration, wherever it stands. */
+/** A charset in a meta element or an XML declaration, anywhere in the text. */
 const SAID_INSIDE = /<(?:meta|\?xml)\s[^<>]*?(?:charset|encoding)\s*=[\s"']*([\w.:-]+)/gi
 
-/** More labels than this are not all tried. */
+/** Maximum number of charsets that are tried. */
 const MAX_CHARSETS = 8
 
-/** What looks like a charset that is named, be it where the standard does not look for it. */
+/** Names that look like charsets, even where the standard does not search for them. */
 function namesInside(bytes: Buffer): string[] {
   const names = new Set<string>()
   const text = bytes.toString('latin1')
@@ -129,7 +129,7 @@ const NAMED = /(?:charset|encoding)\s*=[\s"']*([\w.:-]+)/gi
 export interface MetaCharset {
   /** in lower case */
   readonly name: string
-  /** where it stands */
+  /** where the name is in the text */
   readonly start: number
   readonly end: number
 }
@@ -157,12 +157,12 @@ export function metaCharset(text: string): MetaCharset | undefined {
     const found = name === 'meta' ? take(charsetOf(attributes.list)) : undefined
     if (found !== undefined) return found
   }
-  // Where no meta element does, an XML declaration may (get an XML encoding).
+  // If no meta element names a charset, an XML declaration can (get an XML encoding).
   const declared = text.startsWith('<') ? declaredCharset(text) : undefined
   return take(declared) ?? unknown
 }
 
-/** The charset that an XML declaration names. Spaces before it are an error that some programs pass over. */
+/** The charset in an XML declaration. Spaces before it are an error that some programs ignore. */
 export function declaredCharset(text: string): MetaCharset | undefined {
   const found = /^(\ufeff?\s*<\?xml[^>]*?\sencoding\s*=\s*["'])([\w.:-]+)/.exec(text)
   if (found === null) return undefined
@@ -171,13 +171,13 @@ export function declaredCharset(text: string): MetaCharset | undefined {
   return { name, start, end: start + name.length }
 }
 
-/** A comment, a tag (its name in the first group), or what is passed over up to a `>`. */
+/** A comment, a tag (its name is the first group), or text that is skipped up to a `>`. */
 const TOKEN = /<!--(?:-?>|[^]*?-->|[^]*$)|<\/?([a-z][^\t\n\f\r />]*)|<[!/?][^>]*>?/gi
 
 interface Attribute {
   readonly name: string
   readonly value: string
-  /** where its value stands */
+  /** where its value is in the text */
   readonly start: number
 }
 
@@ -198,7 +198,7 @@ function attributesAt(text: string, from: number): { list: Attribute[]; end: num
   return { list, end }
 }
 
-/** Of a meta element. */
+/** The charset of a meta element. */
 function charsetOf(attributes: readonly Attribute[]): MetaCharset | undefined {
   const pragma = attributes.some(
     ({ name, value }) => name === 'http-equiv' && value.toLowerCase() === 'content-type',
@@ -224,7 +224,7 @@ function charsetOf(attributes: readonly Attribute[]): MetaCharset | undefined {
   return found
 }
 
-/** What a browser reads instead; undefined for a name it does not know. */
+/** The charset that a browser uses for a name; undefined if it does not know the name. */
 function usualName(name: string): string | undefined {
   if (/utf-?(?:16|32)|ucs|unicode/.test(name)) return 'utf-8'
   if (name === 'x-user-defined') return 'windows-1252'

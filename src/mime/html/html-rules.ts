@@ -143,8 +143,8 @@ export function activeAttribute(
 }
 
 /**
- * A page in a page, addresses that get a report of a click or of a shown picture (Attribution Reporting), and a base for
- * addresses, with which old browsers resolved even `#name`.
+ * A page in a page, addresses that get a report of a click or of a shown picture (Attribution Reporting), and a base
+ * for addresses, with which old browsers resolved even `#name`.
  */
 const ALWAYS_OUT: ReadonlySet<string> = new Set([
   'attributionsrc',

@@ -54,12 +54,14 @@ let parse5: Promise<Parse5> | undefined
 const PIECE = 32_768
 
 /**
- * The parser keeps an unfinished token as one string. Each piece makes it longer, and copies it. So pieces grow with the
- * token, up to this size.
+ * The parser keeps an unfinished token as one string. Each piece makes it longer, and copies it. So pieces grow with
+ * the token, up to this size.
  */
 const LARGEST_PIECE = 131_072
 
-/** Reads a text in turns with other work, and returns the end of the last token. Rejects with what the visitor throws. */
+/**
+ * Reads a text in turns with other work, and returns the end of the last token. Rejects with what the visitor throws.
+ */
 export async function readHtml(html: string, visitor: HtmlVisitor): Promise<number> {
   const { RewritingStream } = await (parse5 ??= import('parse5-html-rewriting-stream'))
   const stream = new RewritingStream()

@@ -1,6 +1,6 @@
 /**
- * Finds active content in XHTML and SVG by the rules of XML. With a namespace, any name may be an element of HTML there.
- * So names count without their prefixes, and in any namespace. This cleans nothing.
+ * Finds active content in XHTML and SVG by the rules of XML. With a namespace, any name may be an element of HTML
+ * there. So names count without their prefixes, and in any namespace. This cleans nothing.
  */
 import { activeAttribute, isActiveTag, REMOVED_WHOLE } from './html-rules.ts'
 import type { SanitizeOptions } from './sanitize-options.ts'

@@ -19,19 +19,21 @@ export function envelopeAddress(words: readonly string[]): QueuedAddress {
   return { address: bareAddress(address), parameters }
 }
 
-/** Pieces of an address that hide what is in them: a quoted string, brackets, a comment (RFC 5322 3.2). */
+/**
+ * Pieces of an address whose characters have no meaning: a quoted string, brackets, a comment (RFC 5322, section 3.2).
+ */
 const QUOTED = String.raw`"(?:\\.|[^"\\])*"`
 const BRACKETS = `<(?:${QUOTED}|[^>"])*>`
 const COMMENT = String.raw`\((?:\\.|[^()\\])*\)`
 const LISTED = new RegExp(`(?:${QUOTED}|${BRACKETS}|${COMMENT}|[^,])+`, 'gs')
 const ADDRESSED = new RegExp(`${QUOTED}|(${BRACKETS})|(${COMMENT})`, 'gs')
 
-/** At the commas outside quotes, brackets and comments. */
+/** Splits at the commas outside quotes, brackets and comments. */
 export function splitAddresses(text: string): string[] {
   return (text.match(LISTED) ?? []).map((one) => one.trim()).filter((one) => one !== '')
 }
 
-/** What an edit of the envelope means: the address in brackets, else all of it, without comments. */
+/** The address that an edit of the envelope means: the one in brackets, or else all of the text, without comments. */
 export function addressIn(text: string): string {
   let bracketed: string | undefined
   const plain = text.replaceAll(ADDRESSED, (piece, inBrackets?: string, comment?: string) => {
@@ -41,14 +43,14 @@ export function addressIn(text: string): string {
   return (bracketed ?? plain).trim()
 }
 
-/** Without the route that the mail is to take (RFC 5321 appendix C): `@a,@b:c@d` is `c@d`. */
+/** Removes the route (RFC 5321, appendix C): `@a,@b:c@d` becomes `c@d`. */
 export const withoutRoute = (address: string): string => address.replace(/^@[^:"]*:/, '')
 
-/** `a@b.` is `a@b`. */
+/** `a@b.` becomes `a@b`. */
 export const withoutFinalDot = (address: string): string =>
   address.replace(/(@[^@"]*[^@".])\.$/, '$1')
 
-/** The local part in as few quotes as it can do with: Postfix keeps it unquoted (`quote_822_local.c`). */
+/** Quotes the local part only as far as needed. Postfix keeps it unquoted (`quote_822_local.c`). */
 export function minimallyQuoted(address: string): string {
   const found = new RegExp(`^(${QUOTED})(@.*|)$`, 's').exec(address)
   if (found === null) return address

@@ -1,4 +1,4 @@
-/** An ESMTP parameter: the name in upper case, and the value, undefined where there is no `=`. */
+/** An ESMTP parameter: the name in upper case, and the value, or undefined if there is no `=`. */
 export interface EsmtpWord {
   readonly name: string
   readonly value: string | undefined
@@ -6,7 +6,10 @@ export interface EsmtpWord {
 
 const WORD = /\s*([-0-9A-Za-z]*)(?:=([!-<>-~\x80-\uffff]*))?[^]?/y
 
-/** As Sendmail reads them (srvrsmtp.c parse_esmtp_args): a name ends at whatever no name can hold. */
+/**
+ * Reads parameters as Sendmail does (srvrsmtp.c parse_esmtp_args). A name ends at the first character that a name
+ * cannot contain.
+ */
 export function* sendmailWords(text: string | Uint8Array | undefined): Generator<EsmtpWord> {
   const given = String(text ?? '').trimEnd()
   WORD.lastIndex = 0

@@ -39,7 +39,10 @@ const DROPPED: ReadonlySet<string> = new Set([
 /** A field in the queue file. */
 interface Header {
   readonly field: Field
-  /** Postfix's own Received: counted by position, not by name (cleanup_milter.c hidden_header) */
+  /**
+   * Postfix's own Received. It counts for positions, but not among the fields of its name (cleanup_milter.c
+   * hidden_header).
+   */
   readonly own: boolean
 }
 
@@ -48,8 +51,8 @@ interface Recipient extends QueuedAddress {
 }
 
 /**
- * Postfix: a filter's edits work on the queue file, by what is in it at that moment
- * (src/cleanup/cleanup_milter.c), and arrive through src/milter/milter8.c milter8_event.
+ * A message in the queue of Postfix. The edits of a filter arrive through src/milter/milter8.c milter8_event. They work
+ * on the queue file, with its content at that moment (src/cleanup/cleanup_milter.c).
  */
 export class PostfixQueuedMessage implements QueuedMessage {
   readonly body: Buffer
@@ -86,7 +89,7 @@ export class PostfixQueuedMessage implements QueuedMessage {
         this.#headers.push(header(edit.name, space, edit.value))
         return undefined
       case 'insheader': {
-        // Positions count everything, Postfix's own Received too (cleanup_ins_header).
+        // All fields count for positions, and so does Postfix's own Received (cleanup_ins_header).
         const at = edit.index < this.#searched() ? edit.index : this.#headers.length
         this.#headers.splice(at, 0, header(edit.name, space, edit.value))
         return undefined
@@ -134,7 +137,7 @@ export class PostfixQueuedMessage implements QueuedMessage {
     return this.#headers.map(({ own, field }) => (own ? received : field))
   }
 
-  /** How far Postfix looks for a field: to the first line that is none, such as a filter can add. */
+  /** How far Postfix searches for a field: up to the first line that is not a field. A filter can add such a line. */
   #searched(): number {
     const end = this.#headers.findIndex(({ field }) => !isField(field.raw))
     return end === -1 ? this.#headers.length : end
@@ -148,13 +151,13 @@ export class PostfixQueuedMessage implements QueuedMessage {
   ): EditFailure | undefined {
     if (name.length === 0) return { effect: 'tempfail', reason: 'a change without a name' }
     const wanted = keyOf(name)
-    // Index 0 is 1, for the sake of Sendmail (milter8.c, SMFIR_CHGHEADER).
+    // Index 0 means 1, for compatibility with Sendmail (milter8.c, SMFIR_CHGHEADER).
     let left = Math.max(index, 1)
     const at = this.#headers
       .slice(0, this.#searched())
       .findIndex(({ own, field }) => !own && field.key === wanted && --left === 0)
     if (value.length === 0) {
-      // Numbers change at once: the next one has this one's number now.
+      // Numbers change at once: the next field now has the number of this one.
       if (at !== -1) this.#headers.splice(at, 1)
     } else if (at === -1) {
       this.#headers.push(header(name, space, value))
@@ -165,9 +168,9 @@ export class PostfixQueuedMessage implements QueuedMessage {
   }
 
   /**
-   * A recipient that is there already is dropped (cleanup_out_recipient.c, been_here). But one of a
-   * client and one of a filter are never the same: only the client's has an original recipient by
-   * default (cleanup_addr.c), and so the message goes there twice.
+   * Postfix drops a recipient that it already has (cleanup_out_recipient.c, been_here). But a recipient of the client
+   * and one of a filter are never the same, because by default only the former has an original recipient
+   * (cleanup_addr.c). So the message goes there twice.
    */
   #addRecipient(
     address: string,
@@ -182,12 +185,13 @@ export class PostfixQueuedMessage implements QueuedMessage {
 
   #deleteRecipient(address: string): void {
     for (const one of this.#recipients) {
-      // One that differs in case is forgotten as seen too, and can be added again (been_here_drop).
+      // A recipient that differs only in case is also removed from the seen ones, and can be added again
+      // (been_here_drop).
       if (one.address.toLowerCase() === address.toLowerCase()) {
         this.#seen.delete(recipientKey(one.by, one.address, one.parameters))
       }
     }
-    // Compared as written, case and all (cleanup_del_rcpt: strcmp).
+    // Compared with case (cleanup_del_rcpt: strcmp).
     this.#recipients = this.#recipients.filter((one) => one.address !== address)
   }
 
@@ -199,11 +203,14 @@ export class PostfixQueuedMessage implements QueuedMessage {
   }
 }
 
-/** The first address of a text (cleanup_milter.c: tok822_parse), as it is looked for among the recipients. */
+/**
+ * The first address of a text (cleanup_milter.c: tok822_parse), in the form in which Postfix searches for it among the
+ * recipients.
+ */
 const internal = (text: string): string =>
   minimallyQuoted(addressIn(splitAddresses(text)[0] ?? ''))
 
-/** An address as it is added: without a route, and without a dot at its end (trivial-rewrite). */
+/** An address in the form in which it is added: without a route, and without a dot at its end (trivial-rewrite). */
 const rewritten = (text: string): string =>
   minimallyQuoted(withoutFinalDot(withoutRoute(internal(text))))
 
@@ -258,7 +265,7 @@ function headerLines(raw: Buffer): Buffer {
   return Buffer.concat(lines)
 }
 
-/** A new body as milter8_event cuts it into lines: LF or CRLF; a CR elsewhere stays. */
+/** A new body, cut into lines as milter8_event does: at LF or CRLF. A CR elsewhere stays. */
 function bodyLines(bytes: Buffer): Buffer {
   const parts: Buffer[] = []
   let start = 0
@@ -272,7 +279,7 @@ function bodyLines(bytes: Buffer): Buffer {
   return Buffer.concat(parts)
 }
 
-/** All CRs at the end of a line go with it (smtp_stream.c smtp_get). */
+/** Removes all CRs at the end of a line (smtp_stream.c smtp_get). */
 function withoutFinalCRs(body: Buffer): Buffer {
   if (!body.includes('\r\r\n')) return body
   return Buffer.from(body.toString('latin1').replaceAll(/\r+\n/g, '\r\n'), 'latin1')

@@ -12,7 +12,7 @@ const REPLIES: Readonly<Record<CannedReply, string>> = {
   shutdown: '421 4.7.0 Server closing connection',
 }
 
-/** At CONNECT it hangs up with a text of its own (smtpd.c). */
+/** At CONNECT, Postfix hangs up with its own text (smtpd.c). */
 const GREETING = `421 ${OWN_NAME} Service unavailable - try again later`
 
 /** Postfix with its default settings for filters (`src/milter/milter8.c`, `main.cf`). */
@@ -87,7 +87,7 @@ const EVERY_VERSION: Omit<MailServerModel, Versioned> = {
     ],
     rcpt: ['i', 'rcpt_addr', 'rcpt_host', 'rcpt_mailer'],
     data: QUEUE_ID,
-    // Those of eoh before every header, those of eom before every chunk.
+    // The macros of eoh before each header, those of eom before each chunk.
     header: QUEUE_ID,
     eoh: QUEUE_ID,
     body: QUEUE_ID,
@@ -95,8 +95,7 @@ const EVERY_VERSION: Omit<MailServerModel, Versioned> = {
     unknown: [],
   },
   sendsEmptyMacros: true,
-  // The content is sent by another process, which knows only these (cleanup_milter.c
-  // cleanup_milter_eval).
+  // Another process sends the content. It knows only these macros (cleanup_milter.c cleanup_milter_eval).
   contentMacros: new Set(
     (
       'i j v _ daemon_name daemon_addr daemon_port client_addr client_name client_port ' +
@@ -109,7 +108,7 @@ const EVERY_VERSION: Omit<MailServerModel, Versioned> = {
   refusesPayloadOfVerdicts: true,
   failsFilterForEdits: true,
   negotiation: POSTFIX_NEGOTIATION,
-  // Fields are cut before (postfix-queue.ts), and nothing else grows so long.
+  // Long fields are cut earlier (postfix-queue.ts), and nothing else grows so long.
   maxCommandData: Infinity,
   leaves: { accepted: 'silently', refused: 'silently' },
   abortsBetweenMessages: true,
@@ -117,7 +116,7 @@ const EVERY_VERSION: Omit<MailServerModel, Versioned> = {
   reply(what, at) {
     if (what !== 'shutdown') return REPLIES[what]
     if (at === 'connect') return GREETING
-    // The content is another process's (cleanup_milter.c), which may not know it at all.
+    // Another process sends the content (cleanup_milter.c), and may not know this macro at all.
     return CONTENT_COMMANDS.has(at) ? '421 4.7.0 Service unavailable' : REPLIES[what]
   },
   ownReply: (text, at) => (at === 'connect' && text.startsWith('421') ? GREETING : text),

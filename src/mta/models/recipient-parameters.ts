@@ -6,8 +6,8 @@ import { decodedXtext, encodedUxtext, encodedXtext, isLooseXtext, isXtext } from
 const WISHES = ['SUCCESS', 'FAILURE', 'DELAY']
 
 /**
- * The ESMTP parameters of a recipient that a filter adds, as Postfix passes them on. It takes the first valid NOTIFY and
- * the first valid ORCPT, and logs and leaves out the rest (cleanup_milter.c cleanup_add_rcpt_par).
+ * The ESMTP parameters of a recipient that a filter adds, as Postfix passes them on. Postfix takes the first valid
+ * NOTIFY and the first valid ORCPT. It logs and leaves out the rest (cleanup_milter.c cleanup_add_rcpt_par).
  */
 export function postfixRecipientParameters(text: string | Uint8Array | undefined): string[] {
   let notify: string | undefined
@@ -23,7 +23,7 @@ export function postfixRecipientParameters(text: string | Uint8Array | undefined
   ]
 }
 
-/** NEVER stands alone (dsn_mask.c DSN_NOTIFY_OK); empty items are none (name_mask.c). */
+/** NEVER must be the only value (dsn_mask.c DSN_NOTIFY_OK). Empty items are ignored (name_mask.c). */
 function postfixNotify(value: string): string | undefined {
   const items = value
     .toUpperCase()
@@ -34,27 +34,27 @@ function postfixNotify(value: string): string | undefined {
   return WISHES.filter((wish) => items.includes(wish)).join(',')
 }
 
-/** Kept decoded, and encoded anew for the next server, the type of the address too. */
+/** Postfix decodes the type and the address, and encodes both again for the next server. */
 function postfixOrcpt(value: string): string | undefined {
   const found = /^([^;]+;)(.*)$/s.exec(value)
   if (found === null || !isLooseXtext(found[2]!)) return undefined
-  // A NUL is the end of it, as of every string in C.
+  // A NUL ends it, like every string in C.
   const decoded = found[1]! + decodedXtext(found[2]!).replace(/\0.*/s, '')
   if (!/^utf-8;/i.test(decoded)) return encodedXtext(decoded)
   return encodedUxtext(Buffer.from(decoded, 'latin1').toString())
 }
 
 /**
- * The same for Sendmail, which takes no others (srvrsmtp.c rcpt_esmtp_args) and no second ORCPT. If there is a parameter
- * that it does not take, it adds no recipient. If a parameter lacks its value, it crashes (measured with 8.17.1, 8.18.1
- * and 8.18.2).
+ * The same for Sendmail. It takes no other parameters, and no second ORCPT (srvrsmtp.c rcpt_esmtp_args). If one of them
+ * is wrong, Sendmail adds no recipient. If one lacks its value, Sendmail crashes (measured with 8.17.1, 8.18.1 and
+ * 8.18.2).
  */
 export function sendmailRecipientParameters(
   text: string | Uint8Array | undefined,
 ): string[] | EditFailure {
   let notify: string | undefined
   let orcpt: string | undefined
-  // The first that it does not take is the last that it looks at (parse_esmtp_args).
+  // Sendmail stops at the first parameter that it does not take (parse_esmtp_args).
   for (const { name, value } of sendmailWords(text)) {
     if (name === 'NOTIFY') {
       if (value === undefined) return CRASH
@@ -82,7 +82,7 @@ const CRASH: EditFailure = {
   effect: 'crash',
   reason: 'a parameter of a recipient without its value, for which Sendmail crashes',
 }
-/** A line `olderrors=0, Errors=1` comes before the reply to the message (milter.c milter_addrcpt_par). */
+/** Sendmail sends a line `olderrors=0, Errors=1` before the reply to the message (milter.c milter_addrcpt_par). */
 const REFUSED: EditFailure = {
   effect: 'ignored',
   reason:

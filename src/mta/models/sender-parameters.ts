@@ -4,8 +4,8 @@ import type { EditFailure } from './model.ts'
 import { decodedXtext, encodedXtext, isXtext } from './xtext.ts'
 
 /**
- * The ESMTP parameters of a sender that a filter changes, as Postfix passes them on. It takes the last RET and the last
- * ENVID, and logs and leaves out the rest. Parameters that are not given stay (cleanup_milter.c cleanup_chg_from).
+ * The ESMTP parameters of a sender that a filter changes, as Postfix passes them on. Postfix takes the last RET and the
+ * last ENVID. It logs and leaves out the rest. Parameters that are not given stay (cleanup_milter.c cleanup_chg_from).
  */
 export function postfixSenderParameters(
   before: readonly string[],
@@ -26,18 +26,18 @@ export function postfixSenderParameters(
 const postfixRet = (value: string): string | undefined =>
   /^(?:full|hdrs)$/i.test(value) ? value.toUpperCase() : undefined
 
-/** Decoded, it has to be printable. */
+/** The decoded value must be printable. */
 const postfixEnvid = (value: string): string | undefined =>
   /^(?:[ -*,-~]|\+(?:[2-6][0-9a-f]|7[0-9a-e]|09))+$/i.test(value)
     ? encodedXtext(decodedXtext(value))
     : undefined
 
-/** Parameters that need a value: without one Sendmail crashes. */
+/** Parameters that need a value. Without one, Sendmail crashes. */
 const VALUED = new Set(['SIZE', 'BODY', 'ENVID', 'RET', 'AUTH', 'BY'])
 
 /**
- * The same for Sendmail, which takes the parameters of MAIL, and some wrong ones too. It ignores all parameters after
- * the first that it complains about (srvrsmtp.c mail_esmtp_args, parse_esmtp_args).
+ * The same for Sendmail. It takes the parameters of MAIL, and some wrong ones too. After the first that it complains
+ * about, it ignores all others (srvrsmtp.c mail_esmtp_args, parse_esmtp_args).
  */
 export function sendmailSenderParameters(text: string | Uint8Array): string[] | EditFailure {
   const taken = new Map<string, string | undefined>()
@@ -46,7 +46,7 @@ export function sendmailSenderParameters(text: string | Uint8Array): string[] | 
     const good = isTaken(name, value ?? '') && !(taken.has(name) && ONCE.has(name))
     if (name === 'RET') taken.set(name, ret(taken.get(name), value!))
     else if (good || name === 'ENVID' || name === 'BODY') taken.set(name, value)
-    // Errors are forgotten at AUTH.
+    // AUTH clears errors.
     if (!good && name !== 'AUTH') break
   }
   return Array.from(taken, ([name, value]) => (value === undefined ? name : `${name}=${value}`))
@@ -70,7 +70,7 @@ function isTaken(name: string, value: string): boolean {
   }
 }
 
-/** A wrong one is FULL, and HDRS stays where it was. */
+/** A wrong value means FULL, but an HDRS that was set stays. */
 const ret = (before: string | undefined, value: string): string =>
   before === 'HDRS' || /^hdrs$/i.test(value) ? 'HDRS' : 'FULL'
 

@@ -20,7 +20,7 @@ const IN_PARTS: ReadonlySet<string> = new Set(['content-disposition', 'content-t
 /** @param value as Latin-1 */
 export function limitedMimeValue(key: string, value: string): string {
   if (!TEXT.has(key) && !WHOLE.has(key)) return value
-  // In memory some bytes have another before them, which counts (mime.c quote_internal_chars).
+  // In memory, some bytes have another byte before them, which counts (mime.c quote_internal_chars).
   const inside = value.replaceAll(/[\x80-\x9f\xff]/g, '\xff$&')
   const limited = TEXT.has(key)
     ? inside.slice(0, inside.length > HEADER_LIMIT ? HEADER_LIMIT - 1 : undefined)
@@ -41,7 +41,7 @@ function limitedParts(value: string): string {
   }
 }
 
-/** Quotes and comments that are open, character by character. */
+/** Tracks open quotes and comments, character by character. */
 class Nesting {
   escaped = false
   quoted = false

@@ -16,26 +16,26 @@ import type {
 } from './model.ts'
 
 /**
- * A node of Sendmail's list of fields (struct header). The list begins with the nine fields of the
- * configuration (`H` lines); one that the client has sent itself keeps its node, without a value.
+ * A node of Sendmail's list of fields (struct header). The list begins with the nine fields of the configuration (`H`
+ * lines). If the client has sent such a field itself, the node stays without a value.
  */
 interface Node {
   readonly name: Buffer
-  /** undefined: deleted, or not to be written */
+  /** undefined if the field was deleted or is not written */
   value: Buffer | undefined
   /** H_USER: from the client or a filter, not from the configuration */
   user: boolean
   /** H_TRACE */
   readonly trace: boolean
-  /** H_DEFAULT: from the configuration, and not bound to a value when the message had come */
+  /** H_DEFAULT: from the configuration, and without a value when the message had arrived */
   late: boolean
-  /** only written in certain messages */
+  /** in which messages it is written */
   readonly when: 'always' | 'resent' | 'never'
 }
 
 /**
- * Sendmail with the configuration its m4 files make: edits work on the list of fields in
- * memory (sendmail/milter.c, headers.c), which holds more than the message shows.
+ * A message in the queue of Sendmail, with the configuration that its m4 files make. Edits work on the list of fields
+ * in memory (sendmail/milter.c, headers.c). The list contains more than the message shows.
  */
 export class SendmailQueuedMessage implements QueuedMessage {
   readonly body: Buffer
@@ -48,7 +48,7 @@ export class SendmailQueuedMessage implements QueuedMessage {
   #newBody: Buffer[] | undefined
   #quarantine: string | undefined
 
-  /** @param joins whether it joins an added field of recipients with an existing one */
+  /** @param joins whether Sendmail joins an added field of recipients with an existing one */
   constructor(message: ReceivedMessage, joins: boolean) {
     this.#joins = joins
     this.body = message.body
@@ -86,8 +86,9 @@ export class SendmailQueuedMessage implements QueuedMessage {
         return this.#addHeader(edit.name, space, edit.value)
       case 'insheader': {
         if (edit.name.length === 0) return NO_NAME
-        // After the node at the index, counted from 0, including hidden nodes; at the end if there are fewer nodes
-        // (headers.c insheader). So 0 is after Return-Path, which is hidden, and before Received.
+        // The new field comes after the node at the index (headers.c insheader). The index counts from 0, with hidden
+        // nodes. If there are fewer nodes, it comes at the end. So index 0 is after Return-Path, which is hidden, and
+        // before Received.
         const at = edit.index > 0x7fff_ffff ? 0 : Math.min(edit.index, this.#nodes.length - 1)
         this.#nodes.splice(at + 1, 0, made(encodeText(edit.name), join(space, edit.value)))
         return undefined
@@ -107,7 +108,7 @@ export class SendmailQueuedMessage implements QueuedMessage {
         this.#deleteRecipients(decode(edit.address))
         return undefined
       case 'chgfrom': {
-        // A second string takes all parameters of MAIL away first (milter_chgfrom).
+        // A second string first removes all parameters of MAIL (milter_chgfrom).
         const parameters =
           edit.parameters === undefined
             ? this.#sender.parameters
@@ -151,7 +152,7 @@ export class SendmailQueuedMessage implements QueuedMessage {
   #isWritten(node: Node): boolean {
     const { value, late, when } = node
     if (value === undefined) return false
-    // Expanded when it is written, and left out if that gives nothing (putheader).
+    // The value is expanded when the field is written. If it is then empty, the field is left out (putheader).
     if (late && value.length === 0) return false
     return when === 'always' || (when === 'resent' && this.#resent)
   }
@@ -173,12 +174,12 @@ export class SendmailQueuedMessage implements QueuedMessage {
     )
   }
 
-  /** A name alone gets the server's own domain (RF_ADDDOMAIN). */
+  /** Adds the server's own domain to a name without one (RF_ADDDOMAIN). */
   #qualified(address: string): string {
     return /[@<(]/.test(address) ? address : `${address}@${this.#host}`
   }
 
-  /** Its own trace field. */
+  /** The server's own trace field. */
   get #received(): Node | undefined {
     return this.#nodes.find(({ user, trace }) => !user && trace)
   }
@@ -186,7 +187,7 @@ export class SendmailQueuedMessage implements QueuedMessage {
   #addHeader(name: TextOrBytes, space: Buffer, value: TextOrBytes): EditFailure | undefined {
     if (name.length === 0) return NO_NAME
     const key = textKey(name)
-    // A configured field of that name is the one to become it, where it stands (milter_addheader).
+    // A configured field of that name becomes the added one, in its place (milter_addheader).
     const configuredOne = this.#nodes.find(
       (node) => !node.user && !node.trace && keyOf(node) === key,
     )
@@ -196,13 +197,13 @@ export class SendmailQueuedMessage implements QueuedMessage {
     return undefined
   }
 
-  /** Before the first of that name, else at the end (headers.c addheader). */
+  /** Adds a field before the first one of its name, or else at the end (headers.c addheader). */
   #append(name: TextOrBytes, space: Buffer, value: TextOrBytes): EditFailure | undefined {
     const key = textKey(name)
     const first = this.#nodes.findIndex((node) => keyOf(node) === key)
     const there = first === -1 ? undefined : this.#nodes[first]
     if (this.#joins && there !== undefined && JOINED.has(key)) {
-      // It reads the value of the field without asking whether there is one.
+      // Sendmail does not check that the field has a value.
       if (there.value === undefined) return CRASH
       const isEmpty = there.value.toString('latin1').trim() === ''
       const added = encodeText(value).toString('latin1').trimStart()
@@ -228,7 +229,7 @@ export class SendmailQueuedMessage implements QueuedMessage {
     let configuredOne: Node | undefined
     for (const node of this.#nodes) {
       if (keyOf(node) !== key) continue
-      // Deleted ones still count: numbers do not change while one filter is at work.
+      // Deleted fields still count. Numbers do not change while one filter is at work.
       if (node.user && --left <= 0) {
         found = node
         break
@@ -241,7 +242,7 @@ export class SendmailQueuedMessage implements QueuedMessage {
     } else if (found === undefined) {
       return this.#append(name, space, value)
     } else {
-      // The name stays as it was spelt.
+      // The spelling of the name stays.
       found.value = join(space, value)
       found.user = true
     }
@@ -268,7 +269,7 @@ export class SendmailQueuedMessage implements QueuedMessage {
         removed: false,
       })
     } else if (same.removed) {
-      // Back again, with the wishes of both (recipient.c: q_flags are joined).
+      // The recipient is back, with the NOTIFY values of both (recipient.c: q_flags are joined).
       same.removed = false
       for (const one of notify ?? []) same.notify.add(one)
       same.explicit ||= notify !== undefined
@@ -284,15 +285,15 @@ export class SendmailQueuedMessage implements QueuedMessage {
   }
 }
 
-/** An address as it is written to the next server: as it is quoted, without route, name and final dot. */
+/** An address in the form in which the next server gets it: with its quotes, and without route, name and final dot. */
 const parsed = (text: string): string => withoutFinalDot(withoutRoute(addressIn(text)))
 
-/** Addresses are compared as written, case and all: so it is for what is relayed (parseaddr.c sameaddr). */
+/** A recipient. Addresses are compared with case, as Sendmail does for relayed mail (parseaddr.c sameaddr). */
 interface Recipient {
   readonly address: string
   readonly others: readonly string[]
   readonly notify: Set<string>
-  /** NOTIFY was given, so that it is handed on */
+  /** NOTIFY was given, so the next server gets it */
   explicit: boolean
   removed: boolean
 }
@@ -319,7 +320,7 @@ const CRASH: EditFailure = {
 }
 const NO_NAME: EditFailure = { effect: 'ignored', reason: 'a field without a name' }
 
-/** Name and flags of fields Sendmail knows (conf.c HdrInfo). */
+/** Names of fields that Sendmail knows, by their flags (conf.c HdrInfo). */
 const TRACE: ReadonlySet<string> = new Set(['received', 'x400-received', 'via', 'mail-from'])
 const FORCED: ReadonlySet<string> = new Set([
   ...TRACE,
@@ -332,7 +333,7 @@ const RESENT: ReadonlySet<string> = new Set(
     (name) => `resent-${name}`,
   ),
 )
-/** Fields of addresses, which are written anew (H_FROM and H_RCPT). */
+/** Fields of addresses. Sendmail writes them anew (H_FROM and H_RCPT). */
 const ADDRESSES: ReadonlySet<string> = new Set([
   ...['sender', 'from', 'reply-to', 'to', 'cc', 'bcc'].flatMap((name) => [
     name,
@@ -342,17 +343,17 @@ const ADDRESSES: ReadonlySet<string> = new Set([
   'disposition-notification-to',
   'apparently-to',
 ])
-/** Of which there is one, with a list of addresses (H_0OR1_AL, from 8.18.2 on). */
+/** Fields with a list of addresses that Sendmail joins into one (H_0OR1_AL, from 8.18.2 on). */
 const JOINED: ReadonlySet<string> = new Set(['to', 'cc', 'bcc', 'apparently-to'])
-/** Written only for mailers with a flag that the relaying ones do not have. */
+/** Fields that are written only for mailers with a flag that the relaying ones do not have. */
 const CONDITIONAL: ReadonlySet<string> = new Set(['return-path', 'full-name', 'content-length'])
 
-/** Stands for a sender that is to be filled in when the message is written. */
+/** A placeholder for the sender. It is replaced when the message is written. */
 const SENDER = '$g'
 
 /** The nine `H` lines of cf/m4/proto.m4, as a relaying mailer (flags D, F and M) writes them. */
 function configured({ address }: QueuedAddress, added: AddedFields): Node[] {
-  // Bound when the message has come, unless there is nothing to bind (headers.c eatheader).
+  // The value is set when the message has arrived, unless it is empty (headers.c eatheader).
   const from = address === '' ? SENDER : address
   const nodes: [name: string, value: string | undefined][] = [
     ['Return-Path', ''],
@@ -368,8 +369,8 @@ function configured({ address }: QueuedAddress, added: AddedFields): Node[] {
   return nodes.map(([name, value]) => ({
     ...made(Buffer.from(name), Buffer.from(` ${value ?? ''}`)),
     user: false,
-    // eatheader binds a field to its value unless that is empty or yet to come. Where the caller does
-    // not know the value it is not shown, but there.
+    // eatheader sets the value of a field, unless it is empty or not known yet. If the caller does not know the value,
+    // the field is in the list, but is not shown.
     late: value === '' || value === SENDER,
     ...(value === undefined && { value: undefined }),
   }))
@@ -387,12 +388,12 @@ const join = (space: Buffer, value: TextOrBytes): Buffer =>
   Buffer.concat([space, encodeText(value)])
 const decode = (text: TextOrBytes): string => decodeText(encodeText(text))
 
-/** Room for one line of a field: MAXLINE + 256, less its end (put_vanilla_header). */
+/** Bytes for one line of a field: MAXLINE + 256, minus the line end (put_vanilla_header). */
 const LINE_ROOM = 2048 + 256
 
 /**
- * A field as put_vanilla_header writes it: a line that does not begin with white space gets a space,
- * and one too long for the buffer is cut, losing a byte where it goes on.
+ * A field as put_vanilla_header writes it. A line that does not begin with white space gets a space. A line too long
+ * for the buffer is cut, and loses a byte at the cut.
  */
 function written(name: Buffer, value: Buffer): Field {
   const parts: Buffer[] = [name.subarray(0, 200), Buffer.from(':')]
@@ -417,10 +418,10 @@ function written(name: Buffer, value: Buffer): Field {
 }
 
 /**
- * A list of addresses as commaize writes it: with one comma and one space between them, and a new line before an address
- * that would pass column 78. The addresses themselves do not change, as complete ones do not with
- * FEATURE(`nocanonify'). Sendmail's "old style" lists, with spaces between addresses, are not modelled. Sendmail assumes
- * them if the address fields of a message have no comma, semicolon, bracket or comment.
+ * A list of addresses as commaize writes it, with one comma and one space between them. An address that would pass
+ * column 78 begins a new line. Complete addresses do not change, as with FEATURE(`nocanonify'). Sendmail's "old style"
+ * lists, with spaces between addresses, are not modelled. Sendmail assumes them if the address fields of a message have
+ * no comma, semicolon, bracket or comment.
  */
 function writtenAddresses(name: Buffer, value: string, addresses: readonly string[]): Field {
   const space = /^\s*/.exec(value)![0].length
@@ -440,8 +441,8 @@ function writtenAddresses(name: Buffer, value: string, addresses: readonly strin
 }
 
 /**
- * A new body as milter_replbody writes it, chunk by chunk: a CR at the end of one waits for the next.
- * An empty chunk is taken for the end of all chunks and writes a waiting CR, without forgetting it.
+ * A new body as milter_replbody writes it, chunk by chunk. A CR at the end of a chunk waits for the next chunk.
+ * Sendmail takes an empty chunk for the end of all chunks. It then writes the waiting CR, but also keeps it.
  */
 function bodyLines(chunks: readonly Buffer[]): Buffer {
   const parts: string[] = []

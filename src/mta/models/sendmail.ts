@@ -70,7 +70,7 @@ const EVERY_VERSION: Omit<MailServerModel, 'version' | 'queue'> = {
     }
   },
   ownReply(text, at, address) {
-    // At CONNECT only the class of the reply counts, and 421 in one line (srvrsmtp.c).
+    // At CONNECT, only the class of the reply counts, except for 421 in one line (srvrsmtp.c).
     if (at === 'connect' && text.startsWith('421 '))
       return `421 4.7.0 ${OWN_NAME} closing connection`
     if (at === 'connect') return this.reply(text.startsWith('4') ? 'tempfail' : 'reject', at)
@@ -84,12 +84,12 @@ const EVERY_VERSION: Omit<MailServerModel, 'version' | 'queue'> = {
         : `421 4.7.0 ${OWN_NAME} closing connection`
     }
     if (action === 'tempfail') return this.reply(action, at)
-    // It says so to the next command.
+    // Sendmail says so in its reply to the next command.
     if (at === 'helo') return this.reply(action, 'mail', sender)
     if (at === 'mail') return this.reply(action, 'rcpt', lastRecipient)
     return this.reply(action, at === 'data' ? 'header' : at)
   },
-  // Measured: as a reply that it does not know.
+  // Measured: it counts as an unknown reply.
   shutdown: 'unknown',
   // In 8.18, and in Debian's 8.17.1 from deb12u2 on; U and u2 of srv_features allow or replace it.
   refusal: ({ fields, body }) =>
@@ -108,14 +108,14 @@ function hasBareCR(bytes: Uint8Array): boolean {
   return false
 }
 
-/** Replies are written with the eighth bit taken off. */
+/** Sendmail clears the eighth bit of replies. */
 function sevenBit(text: string): string {
   return Buffer.from(encodeText(text).map((byte) => byte & 0x7f)).toString('latin1')
 }
 
 /**
- * At MAIL and RCPT the address comes before the text, with these three codes alone (err.c fmtmsg; measured
- * with every code from 400 to 599).
+ * At MAIL and RCPT, the address comes before the text, with only these three codes (err.c fmtmsg; measured with every
+ * code from 400 to 599).
  */
 function withAddress(text: string, at: MacroCommand, address: string | undefined): string {
   if (address === undefined || (at !== 'mail' && at !== 'rcpt')) return text
@@ -126,8 +126,8 @@ function withAddress(text: string, at: MacroCommand, address: string | undefined
 }
 
 /**
- * Where there is no enhanced status code with something after it Sendmail puts x.0.0, in the first line alone
- * (err.c fmtmsg).
+ * If a reply has no enhanced status code with text after it, Sendmail adds x.0.0, in the first line only (err.c
+ * fmtmsg).
  */
 function withEnhancedCode(text: string): string {
   return text.replace(
@@ -136,7 +136,7 @@ function withEnhancedCode(text: string): string {
   )
 }
 
-/** All eight groups without leading zeros, as the default of Sendmail's UseCompressedIPv6Addresses. */
+/** All eight groups without leading zeros. This is the default of UseCompressedIPv6Addresses. */
 function allGroups(address: string): string {
   const [head = '', tail] = address.split('::')
   const groups = (text: string): string[] => (text === '' ? [] : text.split(':'))

@@ -9,7 +9,7 @@ export type SendmailVersion = '8.17' | '8.18.1' | '8.18.2'
 /** The mail servers that are modelled. */
 export type MailServerName = 'postfix' | 'sendmail'
 
-/** A mail server: a name alone means the version of Debian stable; `{ postfix: '3.7' }` has a version too. */
+/** A mail server. A name alone means the version of Debian stable. `{ postfix: '3.7' }` names the version too. */
 export type MailServerChoice =
   MailServerName | { readonly postfix: PostfixVersion } | { readonly sendmail: SendmailVersion }
 

@@ -1,10 +1,10 @@
-/** Whether Postfix takes it as xtext (xtext.c): any character, and `+` before two hexadecimal digits. */
+/** Whether Postfix takes a text as xtext (xtext.c): any character, and `+` before two hexadecimal digits. */
 export const isLooseXtext = (text: string): boolean => !/\+(?![0-9a-f]{2})/i.test(text)
 
-/** Whether Sendmail does (savemail.c xtextok). */
+/** Whether Sendmail takes a text as xtext (savemail.c xtextok). */
 export const isXtext = (text: string): boolean => /^(?:[!-*,-<>-~]|\+[0-9a-f]{2})*$/i.test(text)
 
-/** One character for each byte of the text, `+2B` and such decoded. */
+/** Decodes xtext such as `+2B`, to one character for each byte. */
 export const decodedXtext = (text: string): string =>
   Buffer.from(text)
     .toString('latin1')
@@ -19,7 +19,7 @@ export const encodedXtext = (text: string): string =>
     (char) => `+${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
   )
 
-/** As Postfix writes addresses of the type utf-8 (uxtext.c; RFC 6533, section 3). */
+/** Writes an address of type utf-8 as Postfix does (uxtext.c; RFC 6533, section 3). */
 export const encodedUxtext = (text: string): string =>
   text.replaceAll(
     /[^!-*,-<>-[\]-~]/gu,
