@@ -129,7 +129,7 @@ function refuseUnknownNames(handlers: object): void {
     const meant = meantStage(name) ?? nearest(name, STAGE_NAMES)
     throw new UsageError(
       'INVALID_HANDLER',
-      `${name} is not a callback of a milter${meant === undefined ? '.' : `; did you mean ${meant}?`} There are: ${STAGE_NAMES.join(', ')}`,
+      `${name} is not a callback of a milter${meant === undefined ? '.' : `; did you mean ${meant}?`} The callbacks are: ${STAGE_NAMES.join(', ')}`,
     )
   }
 }

@@ -120,7 +120,7 @@ export function refuseOthers(caller: string, given: object, known: readonly stri
   if (other === undefined) return
   throw new UsageError(
     'INVALID_OPTION',
-    `${caller} has no field ${JSON.stringify(other)}${didYouMean(other, known) || '.'} There are: ${known.join(', ')}`,
+    `${caller} has no field ${JSON.stringify(other)}${didYouMean(other, known) || '.'} The fields are: ${known.join(', ')}`,
   )
 }
 

@@ -30,7 +30,7 @@ describe('mistakes in a test', () => {
   it('a misspelt field has the name that was meant', async () => {
     const expected = usage(
       'INVALID_OPTION',
-      /no field "mesage"; did you mean message\? There are: /,
+      /no field "mesage"; did you mean message\? The fields are: /,
     )
     await assert.rejects(
       deliver(() => ({}), wrong({ mesage: 'x' })),
@@ -40,7 +40,7 @@ describe('mistakes in a test', () => {
 
   for (const name of ['sender', 'recipients', 'headers', 'onfailure', 'deadlines']) {
     it(`a field ${name}, which there is not`, async () => {
-      const expected = usage('INVALID_OPTION', new RegExp(`no field "${name}".* There are: `))
+      const expected = usage('INVALID_OPTION', new RegExp(`no field "${name}".* The fields are: `))
       const given = wrong({ [name]: 'x' })
       await assert.rejects(
         deliver(() => ({}), given),

@@ -33,11 +33,11 @@ export interface ZipProblem {
 }
 
 export interface ZipEntry {
-  /** decoded as its flag says: from UTF-8, or from code page 437 */
+  /** decoded by its flag: from UTF-8, or from code page 437 */
   readonly name: string
-  /** every name that some program shows: in the other charset, from the Unicode field, from the local header */
+  /** every name that a program can show: in the other charset, from the Unicode field, from the local header */
   readonly names: readonly string[]
-  /** as it stands in the central directory */
+  /** the name in the central directory */
   readonly rawName: Buffer
   /** the zips around it, from the outermost down, without the zip itself */
   readonly path: readonly string[]
@@ -76,7 +76,7 @@ export async function zipEntries(
   }
 }
 
-/** Looks at a file in a zip that is no zip itself. */
+/** Checks a file in a zip that is not a zip itself. */
 export type LookAtEntry = (
   entry: ZipEntry,
   start: Buffer,
@@ -86,7 +86,7 @@ export type LookAtEntry = (
 export interface ZipOptions {
   /** several zips may share one; the code that made it calls {@link ZipBudget.leave} */
   readonly budget: ZipBudget
-  /** if it is set, every entry that cannot be looked at is a problem, not only a zip */
+  /** if it is set, every entry that cannot be read is a problem, not only a zip */
   readonly look?: LookAtEntry | undefined
   /** archives around the zip @default 0 */
   readonly depth?: number | undefined

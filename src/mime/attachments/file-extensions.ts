@@ -1,9 +1,13 @@
 /**
- * Extensions of files that are not to come by mail. Where one is from stands beside it: what Outlook does
- * not open (support.microsoft.com, "Blocked attachments in Outlook") and the default of Exchange
- * (Set-OwaMailboxPolicy, BlockedFileTypes); what Gmail does not take (support.google.com/mail/answer/6590);
- * what Exchange Online and MIMEDefang keep out; and kinds that campaigns of the last years came in, which
- * none of these has. What they have and this has not stands in docs/mime.md, with the reason.
+ * Extensions of files that should not come by mail, with their sources:
+ *
+ * - The files that Outlook does not open (support.microsoft.com, "Blocked attachments in Outlook"), and the default of
+ *   Exchange (Set-OwaMailboxPolicy, BlockedFileTypes).
+ * - The files that Gmail does not take (support.google.com/mail/answer/6590).
+ * - The files that Exchange Online and MIMEDefang keep out.
+ * - The files that attackers used in the last years, and that are in none of these lists.
+ *
+ * docs/mime.md has the extensions that are in those lists and not in this one, with the reason.
  */
 
 const words = (...lines: string[]): string[] => lines.join(' ').split(' ')

@@ -10,18 +10,18 @@ import type { ZipBudget } from './zip-budget.ts'
 /** How data is packed: in a zip (`deflate`) or in a file of its own (`gzip`). */
 export type Packing = 'deflate' | 'gzip'
 
-/** The kind of a file shows in its first bytes, at most so many. The header of a tar has the same length. */
+/** Number of first bytes that show the kind of a file. The header of a tar has the same length. */
 const LOOKED_AT = 512
 
-/** At most so many packed bytes are read. The tables before the first data take up to 600 of them. */
+/** Maximum number of packed bytes that are read. The tables before the first data take up to 600 of them. */
 const MAX_PACKED = 1_024
 
-/** A packed byte gives at most so many bytes (RFC 1951: 258 bytes in two bits). */
+/** Maximum number of bytes that a packed byte can give (RFC 1951: 258 bytes in two bits). */
 const HIGHEST_RATIO = 1_032
 
 /**
- * The first unpacked bytes, as many as can be had cheaply, or undefined if nothing can be unpacked. There may be no
- * bytes although there is content.
+ * The first unpacked bytes, as many as are cheap to get, or undefined if nothing can be unpacked. The result can be
+ * empty although there is content.
  */
 export function startOfPacked(packed: Buffer, packing: Packing): Buffer | undefined {
   const unpackNow = packing === 'deflate' ? inflateRawSync : gunzipSync

@@ -2,8 +2,8 @@ import { decodeCharset, decodeCharsetNow, decodeRareCharset } from './charset.ts
 import { ebcdicText, ownCodeOf, withoutShifts, type OwnCode } from './own-codes.ts'
 
 /**
- * The texts that some program makes of bytes in a charset. What this package or iconv-lite knows is read
- * so; where programs disagree which charsets there are, as they read those they do not know, too.
+ * The texts that programs read in bytes of a charset. A charset that this package or iconv-lite knows is decoded. If
+ * programs disagree on whether a charset exists, the readings of programs that do not know it are added.
  */
 export function charsetReadings(charset: string, bytes: Buffer): string[] {
   const name = charset.trim().toLowerCase()
@@ -22,13 +22,13 @@ export function charsetReadings(charset: string, bytes: Buffer): string[] {
   readings.add(decodeCharsetNow('', bytes))
   readings.add(decodeCharset('windows-1252', bytes)!)
   readings.add(bytes.toString('latin1'))
-  // Of charsets with shifts what is ASCII in them (iso-2022-kr, hz).
+  // The ASCII in charsets with shifts (iso-2022-kr, hz).
   const ascii = withoutShifts(bytes.toString('latin1'))
   readings.add(ascii)
   return [...readings]
 }
 
-/** What iconv-lite calls them. */
+/** The names in iconv-lite. */
 const KNOWN_AS: Partial<Record<OwnCode, readonly string[]>> = {
   'utf-7': ['utf-7', 'utf-7-imap'],
   'utf-32': ['utf-32le', 'utf-32be'],

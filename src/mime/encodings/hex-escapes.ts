@@ -5,7 +5,7 @@ import { HEX_VALUES } from './digits.ts'
 const PERCENT = 0x25
 const EQUALS = 0x3d
 
-/** In place: names are read in a dozen ways, and a call for each escape was most of it. */
+/** Decodes in place. Names are read in a dozen ways, and most of the time was spent in a call for each escape. */
 function decode(bytes: Buffer, mark: number): Buffer {
   const first = bytes.indexOf(mark)
   if (first === -1) return bytes
@@ -20,8 +20,8 @@ function decode(bytes: Buffer, mark: number): Buffer {
   return bytes.subarray(0, size)
 }
 
-/** What is no escape stays as it is. */
+/** All other text stays as it is. */
 export const percentDecoded = (text: string): Buffer => decode(encodeText(text), PERCENT)
 
-/** @param bytes are overwritten */
+/** @param bytes overwritten with the result */
 export const equalsDecoded = (bytes: Buffer): Buffer => decode(bytes, EQUALS)

@@ -1,5 +1,5 @@
 /**
- * Charsets in which ASCII bytes mean something else. Markup in one program is no markup in another one that does not
+ * Charsets in which ASCII bytes mean something else. Markup in one program is not markup in a program that does not
  * know the name.
  */
 
@@ -57,7 +57,7 @@ export function ownCodeOf(label: string): OwnCode | undefined {
 
 // ---- EBCDIC
 
-/** Characters that stand in the same place in all code pages, from one place on. */
+/** Characters that are in the same place in all code pages, with the place of the first one. */
 const INVARIANT: readonly (readonly [start: number, text: string])[] = [
   [0x40, ' '],
   [0x4b, '.<(+'],
@@ -81,24 +81,24 @@ const EBCDIC: readonly string[] = Array.from({ length: 256 }, (_none, byte) => {
   return text[byte - start] ?? '\ufffd'
 })
 
-/** What all of EBCDIC agree on. */
+/** The part that all EBCDIC code pages agree on. */
 export const ebcdicText = (bytes: Buffer): string =>
   bytes.toString('latin1').replaceAll(/[^]/g, (one) => EBCDIC[one.charCodeAt(0)]!)
 
 // ---- shifts
 
-/** What leaves ASCII and comes back, in ISO 2022 and HZ. */
+/** Sequences that leave ASCII and return to it, in ISO 2022 and HZ. */
 // oxlint-disable-next-line eslint/no-control-regex -- bytes
 const SHIFTED = /\x1b[$(-/]|[\x0e\x0f]|~\{/
 
-/** @param text a character for each byte, as in all that follows */
+/** @param text a character for each byte, also in all functions below */
 export const hasShifts = (text: string): boolean => SHIFTED.test(text)
 
-/** Escapes of ISO-2022-JP and what has come to it (RFC 1468, 1554, 2237; JIS X 0213, Microsoft). */
+/** Escapes of ISO-2022-JP and its extensions (RFC 1468, 1554, 2237; JIS X 0213, Microsoft). */
 // oxlint-disable-next-line eslint/no-control-regex -- escape sequences begin with ESC
 const OF_JAPAN = /\x1b(?:\$(?:[@AB]|\([@-DO-Q])|\([BHIJ])/g
 
-/** Whether it is only ASCII and the text after those escapes. */
+/** Whether a text is only ASCII and text after those escapes. */
 export function isOfJapan(text: string): boolean {
   // oxlint-disable-next-line eslint/no-control-regex -- bytes
   return !/[\x0e\x0f\x1b\x80-\xff]/.test(text.replaceAll(OF_JAPAN, ''))

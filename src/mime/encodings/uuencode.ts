@@ -1,6 +1,6 @@
 /**
- * Files uuencoded in a text, as mail programs show them (POSIX, uuencode): a line `begin 644 name`, lines
- * of up to 45 bytes, a line `end`; `begin-base64` has base64 in the lines.
+ * Finds uuencoded files in a text, as mail programs show them (POSIX, uuencode): a line `begin 644 name`, lines of up
+ * to 45 bytes, a line `end`. After `begin-base64`, the lines are base64.
  */
 
 export interface UuencodedFile {

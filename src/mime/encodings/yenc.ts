@@ -1,8 +1,8 @@
 import type { UuencodedFile } from './uuencode.ts'
 
 /**
- * Files in yEnc in a text, as newsreaders and some mail programs show them (yEnc 1.3, www.yenc.org): a line
- * `=ybegin line=128 size=3 name=x.js`, lines of bytes, each 42 more than it was, a line `=yend`.
+ * Finds yEnc files in a text, as newsreaders and some mail programs show them (yEnc 1.3, www.yenc.org): a line
+ * `=ybegin line=128 size=3 name=x.js`, lines of bytes that are each increased by 42, a line `=yend`.
  */
 export interface YencFile extends UuencodedFile {
   /** whether this is only a piece of the file */

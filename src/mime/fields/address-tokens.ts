@@ -5,13 +5,16 @@ export interface Token {
   readonly text: string
   readonly start: number
   readonly end: number
-  /** it has no end of its own: the field ended before */
+  /** whether the field ends before this token does */
   readonly open: boolean
-  /** a word that is an encoded one, whatever stands in it */
+  /** whether it is an encoded word, whatever it contains */
   readonly encoded: boolean
 }
 
-/** By the code: 1 for a space, 2 for a token of its own or the start of another kind, 0 for a part of a word. */
+/**
+ * The kind of a character, by its code: 1 for a space, 2 for a token of its own or the start of another kind, 0 for a
+ * part of a word.
+ */
 const KINDS = new Uint8Array(128)
 for (const one of ' \t\r\n') KINDS[one.charCodeAt(0)] = 1
 for (const one of '"()<>[]:;@\\,') KINDS[one.charCodeAt(0)] = 2
@@ -19,17 +22,17 @@ const kindAt = (text: string, at: number): number => KINDS[text.charCodeAt(at)] 
 
 const QUOTED = /"(?:[^"\\]|\\[^])*"/y
 /**
- * It must not have a character in it that separates or ends something elsewhere. Otherwise text that is put in quotes
- * after a `[` could become a literal.
+ * An encoded word must not contain a character that separates or ends something elsewhere. Otherwise text that is put
+ * in quotes after a `[` could become a literal.
  */
 const LITERAL = /\[[^[\]\\\r\n"(),;<>]*\]/y
-/** As most readers take it: it may have spaces and special characters in it (Python's get_encoded_word). */
+/** An encoded word as most readers see it: it can contain spaces and special characters (Python's get_encoded_word). */
 const ENCODED = /=\?[^?\s]+\?[bq]\?[^?\r\n]*\?=/iy
 
-/** `<@a,@b:` */
+/** The start of a source route: `<@a,@b:`. */
 const ROUTE = /<[ \t\r\n]*@[^"()<>;:\\]*:/y
 
-/** Where a source route ends that begins at a `<`; -1 if there is none. */
+/** The end of a source route that begins at a `<`; -1 if there is none. */
 export function routeEnd(text: string, at: number): number {
   ROUTE.lastIndex = at
   return ROUTE.test(text) ? ROUTE.lastIndex : -1
@@ -39,7 +42,7 @@ export function routeEnd(text: string, at: number): number {
 export function addressTokens(text: string, encoded: boolean): Token[] {
   const tokens: Token[] = []
   let at = 0
-  /** from here on no literal ends */
+  /** from this offset on, no literal ends */
   const noLiteral = text.lastIndexOf(']') + 1
   /** in brackets there are no encoded words */
   let angle = false
@@ -59,13 +62,13 @@ export function addressTokens(text: string, encoded: boolean): Token[] {
     pattern.lastIndex = at
     return pattern.test(text) ? pattern.lastIndex : -1
   }
-  /** the first mark of an encoded word behind the last place that was asked for; looked for once */
+  /** the first encoded word after the last offset that was asked for; searched for only once */
   let mark = text.indexOf('=?')
   const markFrom = (from: number): number => {
     if (mark !== -1 && mark < from) mark = text.indexOf('=?', from)
     return mark
   }
-  /** where what is of a kind ends */
+  /** the end of the characters of one kind */
   const run = (kind: number): number => {
     let end = at + 1
     while (end < text.length && kindAt(text, end) === kind) end++
@@ -82,7 +85,7 @@ export function addressTokens(text: string, encoded: boolean): Token[] {
         continue
       }
       end = run(0)
-      // An encoded word right behind another, or behind letters, is decoded too.
+      // An encoded word directly after another one, or after letters, is decoded too.
       let next = encoded && !angle ? markFrom(at + 1) : -1
       for (; next !== -1 && next < end; next = markFrom(next + 1)) {
         ENCODED.lastIndex = next
@@ -108,7 +111,7 @@ export function addressTokens(text: string, encoded: boolean): Token[] {
   return tokens
 }
 
-/** Where a comment ends; -1 if it does not. Comments nest. */
+/** The end of a comment; -1 if it has none. Comments nest. */
 export function commentEnd(text: string, start: number): number {
   let depth = 0
   for (let i = start; i < text.length; i++) {

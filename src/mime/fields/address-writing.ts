@@ -1,6 +1,6 @@
 /**
- * Text of address fields as it stands in a message: names and comments become encoded words where they
- * must, addresses never (RFC 2047, section 5).
+ * Writes the text of address fields as it is in a message. Names and comments become encoded words if they must.
+ * Addresses never do (RFC 2047, section 5).
  */
 import { UsageError } from '../../errors.ts'
 import type { Token } from './address-tokens.ts'
@@ -24,7 +24,7 @@ import {
   type Stretch,
 } from './mailboxes.ts'
 
-/** Names of the old value as they are shown, and as they stand: they are written so again. */
+/** Names of the old value, by the text that is shown. Names that stay are written as they were. */
 export type KeptNames = ReadonlyMap<string, string>
 
 const NONE: KeptNames = new Map()
@@ -41,9 +41,9 @@ export function keptNames(unfolded: string): KeptNames {
 }
 
 /**
- * A text as it stands after the colon, with a space before it, folded with a bare LF and a space.
+ * A text as it is written after the colon: with a space before it, and folded with a bare LF and a space.
  *
- * @param strict whether it has to be a list of addresses
+ * @param strict whether it must be a list of addresses
  * @throws UsageError INVALID_ADDRESS
  */
 export function addressValue(
@@ -62,7 +62,7 @@ export function addressValue(
 
 /**
  * Whether a text is a list of addresses.
- * @throws UsageError INVALID_ADDRESS where it has to be one
+ * @throws UsageError INVALID_ADDRESS if it must be one and is not
  */
 export function checkAddresses(name: string, text: string, strict: boolean): boolean {
   const { problem } = parseAddresses(unfold(text), false)
@@ -70,14 +70,14 @@ export function checkAddresses(name: string, text: string, strict: boolean): boo
   return problem === undefined
 }
 
-/** Whether what stands in a message has the mailboxes of a text. */
+/** Whether a written value has the same mailboxes as a text. */
 export const saysTheSame = (written: string, text: string): boolean =>
   sameAddresses(
     parseAddresses(unfold(written), true).addresses,
     parseAddresses(unfold(text), false).addresses,
   )
 
-/** Whether names in a text need quotes that they have not. */
+/** Whether a text has names without the quotes that they need. */
 export const isLoose = (text: string): boolean =>
   parseAddresses(unfold(text), false).stretches.some(({ loose }) => loose)
 
@@ -90,9 +90,9 @@ function unwritable(name: string, text: string, why: string): UsageError {
 }
 
 /**
- * The words of a text with addresses, and which of them are to be encoded.
+ * The words of a text with addresses, and which of them to encode.
  *
- * @param before whether something follows: what stands last is a name then, or a part of one
+ * @param before whether text follows, so that the last word is a name or a part of one
  */
 export function addressPieces(
   text: string,
@@ -116,7 +116,7 @@ export function addressPieces(
   return writer.pieces()
 }
 
-/** The words of a text where only comments may have encoded words. */
+/** The words of a text in which only comments may contain encoded words. */
 export function commentPieces(tokens: readonly Token[]): Pieces {
   const writer = new PieceWriter('', NONE)
   for (const one of tokens) {
@@ -131,7 +131,7 @@ class PieceWriter {
   readonly #kept: KeptNames
   readonly #list: Piece[] = []
   #space = ''
-  /** the last piece is an encoded name, which needs a space after it */
+  /** whether the last piece is an encoded name, which needs a space after it */
   #afterName = false
 
   constructor(text: string, kept: KeptNames) {
@@ -187,14 +187,14 @@ class PieceWriter {
     } else this.#words(tokens)
   }
 
-  /** Words and strings in quotes without a space between them stay together. */
+  /** Words and strings in quotes stay together if no space is between them. */
   #words(tokens: readonly Token[]): void {
     let run: Token[] = []
     const end = (): void => {
       if (run.length === 0) return
       const value = nameOf(run, this.#text, false)
       const source = this.#text.slice(run[0]!.start, run.at(-1)!.end)
-      // One of a charset that is unknown here is as good in the new field as in that it came from.
+      // An encoded word in an unknown charset is kept: it means the same in the new field.
       const unread = UNREAD.test(source) && decodeEncodedWords(source) === source
       if (needed(value) && !unread) this.#encodedName(value)
       else this.#push(source)

@@ -8,7 +8,7 @@ import {
 } from './parameters.ts'
 import type { Span } from '../tree/span.ts'
 
-/** Only so many bytes of a field that describes content are read. In real mail it has some hundred bytes. */
+/** Maximum number of bytes of a field that describes content. In real mail it has some hundred bytes. */
 export const LONGEST_FIELD = 16_384
 
 /** A Content-Type or Content-Disposition field. Each reading of it is made once, when it is needed. */
@@ -27,7 +27,7 @@ export class ContentField {
     this.#raw = this.isCut ? raw.subarray(0, LONGEST_FIELD) : raw
   }
 
-  /** The field read by the standards, as far as they go. */
+  /** The field as the standards define it, as far as they go. */
   get strict(): TypeField {
     return (this.#strict ??= parseTypeField(this.#raw))
   }

@@ -10,7 +10,7 @@ import { equalsDecoded } from '../encodings/hex-escapes.ts'
 const WORD = /=\?([^?\s*]+)(?:\*[^?\s]*)?\?([bq])\?([^?\r\n]*)\?=/gi
 /** Spaces between two encoded words are not part of the text. */
 const BETWEEN = /^[ \t\r\n]+$/
-/** The maximum lengths of an encoded word, and of a line with one in it (RFC 2047, section 2). */
+/** Maximum lengths of an encoded word, and of a line with one in it (RFC 2047, section 2). */
 const WORD_LIMIT = 75
 const LINE_LIMIT = 76
 /** The maximum length of any line, without its CRLF (RFC 5322, section 2.1.1). */
@@ -116,8 +116,9 @@ export interface Style {
 }
 
 /**
- * A text as it stands after the colon, with a space before it. Lines are folded with a bare LF and a space if they are
- * too long: those with encoded words at 76 columns, others at 998. Text with bytes that are not UTF-8 is written raw.
+ * A text as it is written after the colon, with a space before it. Lines that are too long are folded with a bare LF
+ * and a space: those with encoded words at 76 columns, others at 998. Text with bytes that are not UTF-8 is written
+ * raw.
  */
 export function encodeWords(text: string, style: Style): string {
   const { list, end } = piecesOf(text, style, LOOKS_ENCODED.test(text))
@@ -207,7 +208,7 @@ function joinTail(tail: Pieces, encodedBefore: boolean, { pieces: grammar }: Sty
 const plain = ({ list, end }: Pieces): string =>
   list.map(({ space, text }) => space + text).join('') + end
 
-/** @param marks whether ASCII that could be part of an encoded word must be encoded, too */
+/** @param marks whether ASCII that could be part of an encoded word must be encoded too */
 function piecesOf(
   text: string,
   { pieces }: Style,

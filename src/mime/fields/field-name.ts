@@ -13,10 +13,10 @@ export function fieldNameStart(bytes: Buffer, start: number, isFirst: boolean): 
 }
 
 /**
- * The end of the name of a field, without spaces before the colon, or -1 for a line that is no field.
- * The parser and the header of a part both use this, because they must see the same fields.
+ * The end of the name of a field, without spaces before the colon, or -1 if the line is not a field. The parser and the
+ * header of a part both use this, because they must see the same fields.
  *
- * @param lineEnd of the first line: a name and its colon stand on one (RFC 5322, section 2.2)
+ * @param lineEnd the end of the first line: a name and its colon are on one line (RFC 5322, section 2.2)
  */
 export function fieldNameEnd(bytes: Buffer, start: number, lineEnd: number): number {
   let at = start

@@ -34,7 +34,7 @@ export type FieldGrammar =
   | 'unstructured'
   /** names may be encoded, addresses not */
   | 'addresses'
-  /** the same, but text that is not an address is valid, too: `List-Id: A name <id>` */
+  /** the same, but text that is not an address is also valid: `List-Id: A name <id>` */
   | 'phrases'
   /** words that may be encoded, and commas between them that may not */
   | 'keywords'
@@ -47,12 +47,12 @@ export type FieldGrammar =
   /** parameters are written as in RFC 2231; encoded words in quotes, which programs write, are decoded */
   | 'parameters'
 
-/** All others are unstructured. Resent- before a name changes nothing. */
+/** All other fields are unstructured. `Resent-` before a name changes nothing. */
 const GRAMMARS: ReadonlyMap<string, FieldGrammar> = new Map(
   (
     [
-      // RFC 5322, 3.6.2, 3.6.3, 3.6.7; RFC 8098; RFC 9057; RFC 5703; RFC 2156; what Sendmail and older programs
-      // have. Approved of RFC 5536 is none: in mail it has the password of a list.
+      // RFC 5322, 3.6.2, 3.6.3, 3.6.7; RFC 8098; RFC 9057; RFC 5703; RFC 2156; the fields of Sendmail and older
+      // programs. Approved of RFC 5536 is not in the list: in mail it contains the password of a list.
       [
         'addresses',
         'from sender reply-to to cc bcc return-path disposition-notification-to return-receipt-to ' +
@@ -90,7 +90,7 @@ const GRAMMARS: ReadonlyMap<string, FieldGrammar> = new Map(
 export const grammarOf = (name: string): FieldGrammar =>
   GRAMMARS.get(name.toLowerCase().replace(/^resent-/, '')) ?? 'unstructured'
 
-/** @param value everything after the colon, folds as they are */
+/** @param value everything after the colon, not unfolded */
 export function readField(name: string, value: string): string {
   const text = trimSpaces(unfold(value), ' \t\r\n')
   switch (grammarOf(name)) {
@@ -133,7 +133,7 @@ function quotedText({ kind, text, encoded }: Token): string {
 }
 
 export interface WriteOptions {
-  /** everything after the colon as it was: names that stay are written as they were */
+  /** the old value, everything after the colon: names that stay are written as they were */
   readonly old?: string | undefined
   /** the message uses SMTPUTF8, so that UTF-8 is allowed anywhere (RFC 6532) */
   readonly utf8?: boolean | undefined
@@ -142,11 +142,11 @@ export interface WriteOptions {
 }
 
 /**
- * A text as it stands after the colon, with a space before it, folded with a bare LF and a space. Line breaks in the
- * text have to be folds already.
+ * A text as it is written after the colon: with a space before it, and folded with a bare LF and a space. Line breaks
+ * in the text must be folds already.
  *
- * @throws UsageError INVALID_ADDRESS; INVALID_HEADER_VALUE for characters that are not ASCII where the
- *   grammar has no place for them
+ * @throws UsageError INVALID_ADDRESS; INVALID_HEADER_VALUE if the grammar has no place for characters that are not
+ * ASCII
  */
 export function writeField(
   name: string,

@@ -11,7 +11,7 @@ import { addressTokens, commentEnd, routeEnd, type Token } from './address-token
 export interface Mailbox {
   /** the name, decoded and without quotes; undefined if there is none */
   readonly name?: string | undefined
-  /** the address as it stands, without comments; empty if the field has none there */
+  /** the address as written, without comments; empty if the field has none there */
   readonly address: string
   /** the part before the last `@`, without quotes */
   readonly local: string
@@ -60,7 +60,7 @@ export function parseAddresses(text: string, encoded: boolean): AddressList {
   return new Reader(text, encoded).read()
 }
 
-/** All mailboxes, also those in groups. */
+/** All mailboxes, including those in groups. */
 export const mailboxesOf = (addresses: readonly Address[]): Mailbox[] =>
   addresses.flatMap((one) => ('group' in one ? one.mailboxes : [one]))
 
@@ -131,7 +131,7 @@ class Reader {
 
   /** @returns the index of the last token of it */
   #angle(start: number): number {
-    // Two in one element: both are addresses, whichever one a reader takes.
+    // If one element has two addresses, both are kept, because readers take either one.
     if (this.#done) {
       this.#wrong('two addresses have no comma between them')
       this.#done = false
@@ -199,7 +199,7 @@ class Reader {
       return
     }
     if (tokens.some(hasEncoded) && this.#encoded) {
-      // Its text must not become an address with a domain when it is read as text.
+      // A name must not become an address with a domain when it is read as text.
       const words = trimTokens(tokens)
       const local = nameOf(words, this.#text, true)
       const [start, end] = [words[0]!.start, words.at(-1)!.end]
@@ -212,7 +212,7 @@ class Reader {
     this.#add({ name: nameOf(tokens, this.#text, false), ...NO_ADDRESS })
   }
 
-  /** Encoded words cannot be addresses. With a domain after them, they are one as they stand. */
+  /** Encoded words cannot be addresses. But with a domain after it, the undecoded word is one. */
   #encodedAlone(tokens: readonly Token[]): boolean {
     return this.#encoded && tokens.some(hasEncoded) && !tokens.some((one) => special(one, '@'))
   }
@@ -229,8 +229,8 @@ class Reader {
   }
 
   /**
-   * Notes the names between comments.
-   * @param quotes whether other characters than those of words need quotes there
+   * Records the names between comments.
+   * @param quotes whether characters other than those of words need quotes there
    */
   #parts(tokens: readonly Token[], quotes: boolean): void {
     let part: Token[] = []
@@ -260,7 +260,9 @@ class Reader {
 }
 
 const isLoose = ({ kind }: Token): boolean => kind === 'special' || kind === 'literal'
-/** What readers forgive in an encoded word parts or ends something in a text, where there are none. */
+/**
+ * Characters that readers accept in an encoded word. In a text without encoded words, they separate or end something.
+ */
 const SPECIALS = /[ \t"()<>[\]:;@\\,]/
 
 const NO_ADDRESS = { address: '', local: '', domain: '' } as const
@@ -282,7 +284,7 @@ function trimTokens(tokens: readonly Token[]): readonly Token[] {
 const withoutComments = (tokens: readonly Token[]): string =>
   tokens.map(({ kind, text }) => (kind === 'comment' ? ' ' : text)).join('')
 
-/** Text that is not an address, as it stands. */
+/** Text that is not an address, as written. */
 function unreadable(address: string): Mailbox {
   const at = address.lastIndexOf('@')
   return {
@@ -292,7 +294,10 @@ function unreadable(address: string): Mailbox {
   }
 }
 
-/** Undefined if it is no `addr-spec`: words joined by dots, `@`, a domain. Alone it may have no domain. */
+/**
+ * The address; undefined if the tokens are not an `addr-spec`: words joined by dots, `@`, a domain. A single word may
+ * have no domain.
+ */
 function addressOf(tokens: readonly Token[]): Mailbox | undefined {
   const parts = tokens.filter((one) => !space(one))
   const at = parts.findIndex((one) => special(one, '@'))
@@ -321,7 +326,7 @@ function areWords(parts: readonly Token[], quotes: boolean): boolean {
   )
 }
 
-/** By a dot, or since an encoded word, which is a word of its own, is none in an address. */
+/** Whether two words are joined: by a dot. An encoded word counts too, because it cannot be a word of an address. */
 const joined = (before: Token, one: Token): boolean =>
   before.text.endsWith('.') ||
   one.text.startsWith('.') ||
@@ -424,7 +429,7 @@ export function addressText(unfolded: string): string {
   return text + value.slice(end)
 }
 
-/** Undefined if it is shown as it stands. */
+/** The name in another form; undefined if it is shown as written. */
 export function stretchText(
   { kind, tokens, start, end, loose }: Stretch,
   value: string,

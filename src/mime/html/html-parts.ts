@@ -1,4 +1,4 @@
-/** Which parts are HTML, and which of those can be cleaned. */
+/** Decides which parts are HTML, and which of those can be cleaned. */
 import { decodeCharset } from '../encodings/charset.ts'
 import { extensionOf } from '../attachments/file-names.ts'
 import { readingOfPart } from '../tree/content-guesses.ts'
@@ -24,7 +24,7 @@ export const isHtmlPart = (part: MimePart): boolean =>
 
 const isHtmlName = (name: string): boolean => /^(?:[sx]?html?|xht|svg)$/.test(extensionOf(name))
 
-/** Types of HTML under other names, and of texts with tags, of which programs make HTML. */
+/** Types of HTML with other names, and of texts with tags from which programs make HTML. */
 const SHOWN_AS_HTML: ReadonlySet<string> = new Set([
   'text/html',
   'text/x-html',
@@ -38,12 +38,12 @@ export function seemsHtml(part: MimePart, names: readonly string[], start: Buffe
   if (part.types.some((type) => SHOWN_AS_HTML.has(type) || isXmlType(type))) return true
   if (names.some(isHtmlName)) return true
   if (/^(?:image|audio|video)\//.test(part.type)) return false
-  // Text that is shown as text may begin with a tag.
+  // Text that programs show as text may begin with a tag.
   if (part.type === 'text/plain' && !part.isAttachment) return false
   return beginsAsMarkup(start)
 }
 
-/** White space before the first tag is passed over, as far as this. */
+/** Maximum amount of white space before the first tag. */
 const LOOKED_AT = 65_536
 
 const TAG = htmlStart('(?!)')
@@ -55,7 +55,7 @@ const beginsAsMarkup = (start: Buffer): boolean => {
   return TAG.test(text) || COMMENT.test(text) || XML.test(text)
 }
 
-/** The first characters behind a mark, which says that it is UTF-16. */
+/** The first characters after a byte order mark, which shows that the text is UTF-16. */
 function startOf(bytes: Buffer): string {
   const start = bytes.subarray(0, LOOKED_AT)
   const mark = charsetOfMark(start)
@@ -63,12 +63,12 @@ function startOf(bytes: Buffer): string {
   return mark === undefined ? text : text.replace(/^\ufeff/, '')
 }
 
-/** Larger HTML that is not cleaned is found as it is: reading it would take long. */
+/** HTML above this size that is not cleaned is reported unread, because reading it would take long. */
 const LARGEST_READ = 1_048_576
 
 /**
- * Whether something active is left.
- * @param cleaned its usual text is cleaned: only others count
+ * Whether active HTML is left.
+ * @param cleaned whether its usual text is cleaned, so that only its other texts count
  */
 export async function isLeftActive(
   part: MimePart,
@@ -78,7 +78,7 @@ export async function isLeftActive(
 ): Promise<boolean> {
   const labels = part.describing().flatMap((field) => field.readingsOf('charset'))
   const charsets = otherCharsets(labels, bytes)
-  // What only begins so is XML to those that go by its first bytes.
+  // Content that only begins like XML is XML for programs that decide by the first bytes.
   const isXml =
     part.types.some(isXmlType) || (!part.filenames.some(isHtmlName) && XML.test(startOf(bytes)))
   const isShown = !isXml || part.types.some((type) => SHOWN.has(type))
@@ -88,7 +88,7 @@ export async function isLeftActive(
   const turns = new Turns()
   const usual = await part.text()
   const texts = await otherTexts(labels, charsets, bytes, usual, turns)
-  // A text that rests on a guess is not written back (GUESSED_PART).
+  // A text that was read by a guess is not written back (GUESSED_PART).
   const { sure, ascii } = readingOfPart(part, bytes)
   const guessed = !(sure || ascii) || part.guesses.some((guess) => guess !== 'charset')
   if (!cleaned || guessed) {
@@ -112,7 +112,7 @@ export async function isLeftActive(
   return false
 }
 
-/** Whether there is active HTML in a calendar, or RTF that is made of HTML, which is not read. */
+/** Whether a calendar contains active HTML, or the part is RTF made from HTML, which is not read. */
 export async function holdsActiveHtml(
   part: MimePart,
   names: readonly string[],
@@ -135,7 +135,7 @@ export async function holdsActiveHtml(
 export const isActiveHtml = async (text: string, options: SanitizeOptions): Promise<boolean> =>
   (await sanitizeHtml(text, options)).removed.length > 0
 
-/** Types that mail programs show, or hand to a browser; other XML may turn out to be such. */
+/** Types that mail programs show or give to a browser. Other XML can turn out to be one of them. */
 const SHOWN: ReadonlySet<string> = new Set([
   'text/html',
   'application/xhtml+xml',
@@ -143,7 +143,7 @@ const SHOWN: ReadonlySet<string> = new Set([
   'image/svg+xml',
 ])
 
-/** Some programs join the lines of HTML too (postal-mime), which RFC 3676 says of text/plain. */
+/** Some programs also join the lines of HTML (postal-mime). RFC 3676 allows it only for text/plain. */
 const isFlowed = (part: MimePart): boolean =>
   part
     .describing()

@@ -27,7 +27,7 @@ export interface SanitizedHtml {
 
 /** The maximum length of the list of removals. */
 const MAX_TOLD = 100
-/** After so many drawings that were cut out, the rest is removed. Each of them starts a new reading. */
+/** Maximum number of drawings that are cut out. Then the rest is removed, because each one starts a new reading. */
 const MAX_CUTS = 500
 
 /**
@@ -66,7 +66,7 @@ async function sanitized(
   return sanitizer
 }
 
-/** So many comments with a condition are read, each by itself, and they may be nested so deep. */
+/** Maximum number of conditional comments that are read, each on its own, and maximum depth of nesting. */
 const MAX_COMMENTS = 1_000
 const MAX_DEPTH = 2
 
@@ -79,7 +79,7 @@ interface Open {
   readonly contentStart: number
 }
 
-/** The tags in an element of text become text, up to so many characters. */
+/** Maximum number of characters of an element of text whose tags become text. */
 const MAX_TEXT = 262_144
 
 class Sanitizer {
@@ -91,7 +91,7 @@ class Sanitizer {
   readonly #comments: HtmlEdit[] = []
   readonly #html: string
   readonly #options: SanitizeOptions
-  /** where reading begins; the tokenizer is in its first state there */
+  /** the offset where reading begins; the tokenizer is in its first state there */
   #at = 0
   /** an element of text */
   #text: Open | undefined
@@ -143,7 +143,7 @@ class Sanitizer {
         return goesOn(end)
       },
       text: (start, end) => {
-        // CDATA is read in foreign content only, and where that ends is what programs disagree on.
+        // CDATA is read in foreign content only, and programs disagree on where that ends.
         const odd =
           this.#foreign !== undefined &&
           this.#html.slice(from + start, from + end).includes('<![')

@@ -12,10 +12,10 @@ const plainOf = (css: string): string =>
 
 const character = (code: number): string => (code < 0x80 ? String.fromCharCode(code) : '\ufffd')
 
-/** Whether a reading of a style is like that. */
+/** Whether a reading of the style passes a check. */
 type Look = (matches: (plain: string) => boolean) => boolean
 
-/** It is read with and without comments, because an escape may have made one. One reading serves all checks. */
+/** A style is read with and without comments, because an escape can create one. One reading serves all checks. */
 function looking(css: string): Look {
   const plain = plainOf(css)
   const bare = withoutComments(plain)
@@ -27,7 +27,10 @@ const LONGEST_ESCAPED = 1_048_576
 
 const isUnread = (css: string): boolean => css.length > LONGEST_ESCAPED && css.includes('\\')
 
-/** Code in CSS: what old programs run; the behavior of VML draws only. And what loads other style sheets. */
+/**
+ * Code that old programs run in CSS, except for the behavior of VML, which only draws. And rules that load other style
+ * sheets.
+ */
 export const isActiveStyle = (css: string): boolean => isUnread(css) || looking(css)(isActive)
 
 const isActive = (plain: string): boolean => ACTIVE.test(plain)
@@ -35,7 +38,7 @@ const isActive = (plain: string): boolean => ACTIVE.test(plain)
 const ACTIVE =
   /@import|expression\s*\(|-moz-binding|(?<![\w-])behaviou?r\s*:(?!\s*url\(["']?#default#vml["']?\))|(?:java|vb)script\s*:|data:text\/html/
 
-/** Whether it names anything that is loaded from elsewhere. */
+/** Whether the style names an address from which something is loaded. */
 export const isRemoteStyle = (css: string): boolean => isUnread(css) || looking(css)(isRemote)
 
 const isRemote = (plain: string): boolean => REMOTE.test(plain)
@@ -84,7 +87,7 @@ const withoutAddresses = (css: string): string =>
     /^(?:$|""|''|["']?\s*(?:#|(?:data|cid|mid|about):))/i.test(address) ? all : 'none',
   )
 
-/** Rules that are written as usual. No other `@` in them: each character is looked at once. */
+/** Rules written in the usual way, without another `@` in them. Each character is read once. */
 const IMPORT =
   /@import(?![\w-])(?:[^@;"'(){}\\/]|"[^"\\\r\n]*"|'[^'\\\r\n]*'|\((?:[^"'()\\{}]|"[^"\\\r\n]*"|'[^'\\\r\n]*')*\)|\/(?!\*))*(?:;|$)/gi
 

@@ -8,8 +8,8 @@ export const isCalendar = (types: readonly string[], extensions: readonly string
   extensions.some((one) => /^(?:ics|ical|ifb|vcs)$/.test(one))
 
 /**
- * A property whose text is HTML: `X-ALT-DESC` of Outlook, and any that says so of itself (`FMTTYPE`, RFC 5545,
- * section 3.2.8).
+ * A property whose text is HTML: `X-ALT-DESC` of Outlook, and any property with such a `FMTTYPE` (RFC 5545, section
+ * 3.2.8).
  */
 const PROPERTY = /^(?:x-alt-desc\b|[^:\r\n]*\bfmttype="?[^:;]*html)/i
 
@@ -23,7 +23,7 @@ export function* htmlInCalendar(text: string): Generator<string> {
   }
 }
 
-/** Whether RTF was made of HTML, of which programs make HTML again (MS-OXRTFEX, section 2.1.3.1.1). */
+/** Whether RTF was made from HTML. Programs turn such RTF into HTML again (MS-OXRTFEX, section 2.1.3.1.1). */
 export const isRtfOfHtml = (bytes: Buffer): boolean =>
   bytes.toString('latin1', 0, 64).trimStart().startsWith('{\\rt') &&
   bytes.includes('\\fromhtml')

@@ -13,10 +13,10 @@ export function mayBeShown(xml: string): boolean {
   return /www\.w3\.org\/(?:1999\/xhtml|2000\/svg|1998\/math)/i.test(text) || declares(text)
 }
 
-/** What a document type may define is elements and attributes too; a style sheet may make HTML of anything. */
+/** A document type can define elements and attributes too, and a style sheet can turn anything into HTML. */
 function declares(xml: string): boolean {
   if (/<!(?:entity|attlist)|<\?xml-stylesheet/i.test(xml)) return true
-  // Past each, so that many without an end are not looked through again and again.
+  // Continues after each declaration, so that many without an end are not searched again and again.
   for (const { 0: start, index } of xml.matchAll(/<!doctype[^>[]*/gi)) {
     if (xml[index + start.length] === '[') return true
   }

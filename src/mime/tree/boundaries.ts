@@ -1,4 +1,4 @@
-/** Reads the boundaries that programs find in a Content-Type, as they stand in the lines of a message. */
+/** Reads the boundaries that programs find in a Content-Type, in the form they have in the lines of a message. */
 import { encodeText } from '../../protocol/text.ts'
 import { fieldAt, LONGEST_FIELD } from '../fields/content-field.ts'
 import { isMediaType } from '../fields/media-type.ts'
@@ -12,8 +12,8 @@ import type { Span } from './span.ts'
 export const MAX_BOUNDARIES = 3
 
 /**
- * The maximum of bytes in fields that are read in all ways. Each byte costs as much as a hundred others. In real mail,
- * the fields that are not written plainly have some hundred bytes.
+ * Maximum number of bytes in fields that are read in all ways. Each byte costs as much as a hundred others. In real
+ * mail, the fields that are not written plainly have some hundred bytes.
  */
 const MAX_READ = 262_144
 

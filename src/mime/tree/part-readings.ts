@@ -1,4 +1,4 @@
-/** What some programs make of a part, besides the usual reading. A filter has to look at all of it. */
+/** How some programs read a part, besides the usual reading. A filter has to check all of it. */
 import type { MimePart } from './part.ts'
 
 /** Every value of every parameter. pymilter looks at all of them. */

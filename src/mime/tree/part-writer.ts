@@ -1,4 +1,4 @@
-/** Writes a part: the bytes that were parsed where nothing was edited, the edits elsewhere. */
+/** Writes a part: the parsed bytes if nothing was edited, and the edits elsewhere. */
 import { encodeTransfer } from '../encodings/transfer-encoding.ts'
 import { multipartPieces } from './multipart-writer.ts'
 import type { PartNode, TreePart } from './part-node.ts'

@@ -1,4 +1,4 @@
-/** A new text for a part: its bytes, and what the header has to say about them. */
+/** A new text for a part: its bytes, and the charset that the header must name. */
 import { UsageError } from '../../errors.ts'
 import { encodeCharset } from '../encodings/charset.ts'
 import { charsetInHtml, declaredCharset, metaCharset } from '../html/html-charset.ts'
