@@ -68,7 +68,7 @@ const SERIES = [
 /** By which power the cost has grown; 1 is linear. */
 const growth = (before, after) =>
   Math.log(after.cpuMicroseconds / before.cpuMicroseconds) / Math.log(after.n / before.n)
-/** Beyond noise: two measurements that are 15 % off make 0.12 of ten times as much. */
+/** Above noise: two measurements that are 15 % off make 0.12 of ten times as much. */
 const TOO_MUCH = 0.25
 
 async function series(what, servers) {

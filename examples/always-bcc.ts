@@ -1,4 +1,4 @@
-// Sends a copy of all mail to an archive. Neither the message nor a bounce tells of it.
+// Sends a copy of all mail to an archive. Neither the message nor a bounce shows it.
 import { defineFilter, isMain, runMilter, type MessageFilter } from 'tsmilter'
 
 export const alwaysBcc = (archive: string): MessageFilter =>

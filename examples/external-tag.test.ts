@@ -73,7 +73,7 @@ for (const mta of ['postfix', 'sendmail'] as const) {
       assert.match(outcome.message!.toString(), /^Subject: \[EXTERNAL\]\r$/m)
     })
 
-    it('leaves mail of those who have logged in as it is', async () => {
+    it('leaves mail of authenticated clients as it is', async () => {
       const message =
         'From: Alice <alice@example.org>\r\nSubject:  =?x?q?=\r\n odd\r\nSubject: two\r\nDate: Tue, 24 Nov 2026 10:00:00 +0000\r\nMessage-ID: <1@example.org>\r\n\r\nhello\r\n'
       const outcome = await deliver(externalTag, { mta, message, authenticated: 'alice' })

@@ -1,5 +1,5 @@
-// Keeps a copy of each message that passes. The client is told yes when the copy is on the disk; if it
-// cannot be written (disk full, no directory), the client is told to come back later.
+// Keeps a copy of each message that passes. The client gets 250 once the copy is on the disk. If the copy cannot be
+// written (disk full, no directory), the client gets 4xx and tries again later.
 import { randomUUID } from 'node:crypto'
 import { open, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

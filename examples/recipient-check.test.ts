@@ -9,7 +9,7 @@ import { overHttp, recipientCheck, type Lookup } from './recipient-check.ts'
 
 const THERE = ['bob@example.net', 'carol@example.net']
 const asked: string[] = []
-/** Knows two; is down for one address, and hangs for another until it is told to stop. */
+/** Knows two addresses, is down for one, and hangs for another until its signal fires. */
 const directory: Lookup = async (address, signal) => {
   asked.push(address)
   if (address.startsWith('down')) throw new Error('connection refused')

@@ -1,8 +1,8 @@
-// Asks a directory whether each recipient exists. Unknown ones are refused, each for itself. While the
-// directory is down or slow, the recipients it would be asked for are told to come back later.
+// Asks a directory whether each recipient exists, and refuses each unknown one. While the directory is down or slow,
+// the recipients that it would be asked for are deferred.
 import { CONTINUE, defineFilter, isMain, reply, runMilter, type MessageFilter } from 'tsmilter'
 
-/** Whether there is that mailbox; throws if it cannot tell. */
+/** Whether the mailbox exists. Throws if that is not known. */
 export type Lookup = (address: string, signal: AbortSignal) => Promise<boolean>
 
 export const recipientCheck = (lookup: Lookup, deadline = 5_000): MessageFilter =>

@@ -546,8 +546,8 @@ static void run(void)
 	while (living > 0)
 	{
 		/*
-		 * Who sleeps has to be woken up, and the one who writes pays for it: on a virtual machine
-		 * a third of a server's time, the more the faster the generator is.
+		 * A sleeping process must be woken up, and the writer pays for it: on a virtual machine it is
+		 * a third of a server's time, and more if the generator is faster.
 		 */
 		before = now();
 		count = epoll_wait(poller, events, sizeof events / sizeof *events,

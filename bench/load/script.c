@@ -86,7 +86,7 @@ static const struct field usual[] = {
 	{ "X-Originating-IP", "[198.51.100.23]" },
 };
 
-/* Beyond the usual ones a hundred names take turns, so that long headers have many fields of one name. */
+/* After the usual ones, a hundred names take turns, so that long headers have many fields of one name. */
 #define NAMES 100
 
 void make_message(void)

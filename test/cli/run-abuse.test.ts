@@ -111,7 +111,7 @@ describe('a worker goes on, and one line a minute is logged, for', () => {
   }
 })
 
-describe('a failure that a worker tells of while it serves', () => {
+describe('a failure that a worker reports while it serves', () => {
   it('ends nothing', async () => {
     const code = `process.send({ type: 'failed', reason: 'a lie', misused: true })`
     const filter = abusing(code).replace('await sleep(60_000, undefined, { ref: false })', '')

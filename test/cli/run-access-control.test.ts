@@ -75,7 +75,7 @@ describe('tsmilter run, before a connection is served', () => {
     assert.equal(await running.stop(), 0)
   })
 
-  it('takes PROXY headers, and what is told is the client', async () => {
+  it('takes PROXY headers, and reports the client', async () => {
     const directory = project({
       'config.mjs': `
         import { defineConfig } from 'tsmilter'

@@ -112,7 +112,7 @@ describe('without descriptors', { skip: notLinux }, () => {
     assert.equal(await running.stop(), 0)
   })
 
-  it('the primary closes those who wait, to start a worker for the others', async () => {
+  it('the primary closes waiting connections, to start a worker for the others', async () => {
     const { directory } = abusedFilter()
     await using running = await start(ARGS, directory)
     const [worker] = childrenOf(running.pid) as [number]

@@ -10,7 +10,7 @@ import { launch, project, send, start } from './support/command.ts'
 const FILTER = `export default () => ({ eom: (ctx) => ctx.addHeader('X-Seen', 'yes') })`
 
 describe('a message of a worker', () => {
-  it('is ignored where it is none', () => {
+  it('is ignored if it is not valid', () => {
     for (const raw of [
       null,
       undefined,
@@ -65,7 +65,7 @@ describe('a message of a worker', () => {
     assert.equal(await running.stop(), 0)
   })
 
-  it('with settings that are none is a reason not to start', async () => {
+  it('with invalid settings is a reason not to start', async () => {
     const lie = `
       const send = process.send.bind(process)
       process.send = (message, ...rest) => {

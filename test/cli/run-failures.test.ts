@@ -191,7 +191,7 @@ describe('a slow peer', () => {
       }
     })
     void client.deliver({ message: withSubject('large') })
-    // Who does not read does not hear of a reset, unless it writes.
+    // A process that does not read does not notice a reset, unless it writes.
     // Those of MAIL would end the message.
     const macros = encodeCommand({ type: 'macro', command: Command.UNKNOWN, pairs: [] })
     const knock = setInterval(() => socket.write(macros), 100)

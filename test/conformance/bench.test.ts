@@ -92,7 +92,7 @@ describe('the benchmark gets right answers', () => {
     assert.deepEqual((JSON.parse(play('any')) as Report).verdicts, { accept: 1 })
   })
 
-  it('and holds idle connections until it is told to go', async () => {
+  it('and holds idle connections until its input ends', async () => {
     const directory = temporaryDirectory()
     const socket = join(directory, 'filter.sock')
     const server = sourcePath('bench', 'servers', 'objects.js')

@@ -85,7 +85,7 @@ describe('a logger that fails', () => {
     })
   }
 
-  it('is told of once, as a warning of the process', async () => {
+  it('is reported once, as a warning of the process', async () => {
     const warnings: Error[] = []
     const listen = (warning: Error): void => void warnings.push(warning)
     process.on('warning', listen)

@@ -5,7 +5,7 @@ import { askForContent } from '../../src/diagnostics/message-content.ts'
 import { atEnd } from '../support/resources.ts'
 import { eom, FULL_OFFER, header, mail, Wire } from '../support/wire.ts'
 
-describe('what is told of the content of messages', () => {
+describe('the content of messages that is logged', () => {
   it('is counted while the message lasts, and left out where there is no memory', () => {
     const told: MessageDone[] = []
     atEnd(askForContent(['subject']))

@@ -128,7 +128,7 @@ eachServer('verdicts', (kind) => {
   }
 
   for (const stage of ['envfrom', 'envrcpt', 'data', 'header', 'eoh', 'body', 'eom'] as const) {
-    it(`discard at ${stage}: the client is told yes and nothing is delivered`, async () => {
+    it(`discard at ${stage}: the client gets 250 and nothing is delivered`, async () => {
       const before = await delivered()
       const { data } = await send(() => ({ [stage]: () => DISCARD }) as Handlers)
       assert.equal(data?.code, 250)

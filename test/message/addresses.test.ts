@@ -147,7 +147,7 @@ describe('the addresses of a mail', () => {
     '',
   ]
   for (const one of wrong.filter((one) => one !== 'Joe')) {
-    it(`that are none are refused at the call: ${JSON.stringify(one)}`, async () => {
+    it(`that are invalid are refused at the call: ${JSON.stringify(one)}`, async () => {
       await header((mail) => {
         const before = mail.to
         assert.throws(() => (mail.addresses.to = [one]), { code: 'INVALID_ADDRESS' })

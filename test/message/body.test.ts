@@ -104,7 +104,7 @@ describe('a store of a body', () => {
     }
   })
 
-  it('goes to a file beyond its limit of memory, not at it', async () => {
+  it('goes to a file above its limit of memory, not at it', async () => {
     const limits = limitsOf({ bodyMemory: 10 })
     const store = storeOf(limits)
     assert.equal(store.add(Buffer.from('12345')), undefined)
@@ -162,7 +162,7 @@ describe('a store of a body', () => {
     assert.deepEqual(readdirSync(directory), [])
   })
 
-  it('closes its file once, however often it is told to', LINUX, async () => {
+  it('closes its file once, however often it is closed', LINUX, async () => {
     const store = await filled(IN_FILES, ['abc'])
     await Promise.all([store.dispose(), store.dispose()])
     await store.dispose()
@@ -381,7 +381,7 @@ describe('the body of a mail', () => {
       ['text with CRLF', () => 'a\r\nb\r\n', 'a\r\nb\r\n'],
       ['text with both', () => '\n\r\n\n\n', '\r\n\r\n\r\n\r\n'],
       ['text with CR', () => 'a\rb\r\r\n', 'a\rb\r\r\n'],
-      ['text beyond ASCII', () => 'é', '\xc3\xa9'],
+      ['text that is not ASCII', () => 'é', '\xc3\xa9'],
       ['text that came as bytes', () => 'caf\udce9', 'caf\xe9'],
       ['bytes as they are', () => bytes, 'a\nb\r\n\xff'],
       ['bytes of another kind', () => new Uint8Array(bytes), 'a\nb\r\n\xff'],

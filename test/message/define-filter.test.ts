@@ -395,7 +395,7 @@ describe('a stage that fails', () => {
     assert.equal(String(outcome.errors[0]), 'Error: boom')
   })
 
-  it('by its deadline is told so by its signal, and its edits are refused', async () => {
+  it('by its deadline gets the signal, and its edits are refused', async () => {
     const events: unknown[] = []
     let late: Promise<void> | undefined
     const outcome = await deliver(
@@ -485,7 +485,7 @@ describe('a mail that is over', () => {
     assert.equal(first.subject, 'A message')
   })
 
-  it('by ABORT while its handler runs is told so by its signal', async () => {
+  it('by ABORT while its handler runs gets the signal', async () => {
     const seen: string[] = []
     let start = nothing
     let end = nothing
@@ -633,7 +633,7 @@ describe('limits', () => {
     })
   }
 
-  it('of recipients: those beyond it are told to come again, where somebody asks', async () => {
+  it('of recipients: those above it are deferred, if a filter answers RCPT', async () => {
     const seen: unknown[] = []
     const outcome = await deliver(
       named({
@@ -791,7 +791,7 @@ describe('limits', () => {
     assert.deepEqual(outcome.edits, [])
   })
 
-  it('that are none are refused', () => {
+  it('that are invalid are refused', () => {
     assert.throws(() => named({ limits: { headers: -1 } }), { code: 'INVALID_OPTION' })
     assert.throws(() => named({ limits: { size: 1 } as never }), { code: 'INVALID_OPTION' })
   })

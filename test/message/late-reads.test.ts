@@ -87,7 +87,7 @@ for (const [what, body] of Object.entries(BODIES)) {
       })
     }
 
-    it('stays with who has read it in time, and may become the new body', async () => {
+    it('stays readable after a read in time, and may become the new body', async () => {
       let bytes: Buffer | undefined
       const outcome = await deliver(
         compose(

@@ -312,7 +312,7 @@ describe('a message there is no memory for', () => {
     assert.equal(memory.used, 0)
   })
 
-  it('is told to those who listen', () => {
+  it('is reported to listeners', () => {
     const told: MessageOverload[] = []
     const done: MessageDone[] = []
     atEnd(
@@ -329,7 +329,7 @@ describe('a message there is no memory for', () => {
     assert.deepEqual([done[0]!.verdict, done[0]!.reason], ['tempfail', 'MEMORY_EXHAUSTED'])
   })
 
-  it('is not told of messages that nobody wants to see', () => {
+  it('is not reported of messages that no filter wants', () => {
     const told: unknown[] = []
     const done: MessageDone[] = []
     atEnd(

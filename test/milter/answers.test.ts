@@ -356,13 +356,13 @@ describe('the factory', () => {
     })
   }
 
-  it('is told which callback was meant', () => {
+  it('gets the name of the callback that was meant', () => {
     const wire = Wire.negotiated((() => ({ hello() {} })) as () => Handlers)
     const error = wire.errors()[0]!.fields['err'] as Error
     assert.match(error.message, /hello is not a callback of a milter; did you mean helo\?/)
   })
 
-  it('is told of no function of JavaScript that nobody meant', () => {
+  it('gets no name of a function of JavaScript', () => {
     const wire = Wire.negotiated((() => ({ valueOf: () => 0 })) as () => Handlers)
     const error = wire.errors()[0]!.fields['err'] as Error
     assert.match(error.message, /^valueOf is not a callback of a milter\. There are/)

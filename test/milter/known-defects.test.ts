@@ -71,7 +71,7 @@ describe('known defects of mail servers', () => {
     })
   }
 
-  it('are told by if_name, too, which Sendmail alone has', () => {
+  it('are also recognised by if_name, which only Sendmail sends', () => {
     assert.deepEqual(named('', true), ['Sendmail of an unknown version', [MERGES]])
     assert.deepEqual(named('8.18.1', true), ['Sendmail 8.18.1', []])
     assert.deepEqual(named('Postfix 3.11.6', true), ['Postfix 3.11.6', []])

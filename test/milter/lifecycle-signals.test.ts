@@ -219,7 +219,7 @@ describe('late code', () => {
     assert.deepEqual(seen, [...nothing, ...nothing])
   })
 
-  it('of a Base is told that nobody knows, and logs without a queue id', async () => {
+  it('of a Base gets an error that it is not known, and logs without a queue id', async () => {
     const gates = new Gates()
     const seen: unknown[] = []
     class Filter extends Base {

@@ -152,7 +152,7 @@ describe('fields that the mail server would merge', () => {
     )
   })
 
-  it('are changed as they are told where the filter is shown no header', () => {
+  it('are changed as asked if the filter gets no header', () => {
     assert.deepEqual(
       sent((ctx) => ctx.changeHeader('Cc', 2, 'v')),
       [changed('Cc', 2)],

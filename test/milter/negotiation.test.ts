@@ -216,7 +216,7 @@ describe('the negotiate handler', () => {
     assert.deepEqual([choice.actions, hex(choice.steps)], [0x41, '0x90'])
   })
 
-  it('that asks by a wrong name is told the right ones', () => {
+  it('that asks by a wrong name gets an error with the right ones', () => {
     const wire = new Wire(() => ({ negotiate: () => ({ steps: ['NOBOD'] }) as object }))
     wire.send({ type: 'optneg', offer: FULL_OFFER })
     assert.equal(wire.transport.closed, true)

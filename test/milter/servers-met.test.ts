@@ -19,7 +19,7 @@ const lines = (log: readonly LogLine[]): unknown[] =>
 const DEFECTS = 'a mail server has connected, known defects are worked around'
 
 describe('the mail server at hand', () => {
-  it('is told once, with the names of its defects', () => {
+  it('is logged once, with the names of its defects', () => {
     const { log, session } = wire().send(POSTFIX, connect(), mail(), mail(), quitNc)
     assert.deepEqual(lines(log), [
       ['info', DEFECTS, { mailServer: 'Postfix 3.7.11', defects: 'postfix-early-accept' }],
@@ -38,7 +38,7 @@ describe('the mail server at hand', () => {
     }
   })
 
-  it('is told again when another comes on the same connection, and only then', () => {
+  it('is logged again when another comes on the same connection, and only then', () => {
     const one = wire()
     for (const server of [POSTFIX, FIXED, POSTFIX]) {
       one.send(server, connect(), mail(), quitNc)

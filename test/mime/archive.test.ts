@@ -52,7 +52,7 @@ describe('the entries of a zip', () => {
     assert.ok(entries[2]!.compressedSize < 100)
   })
 
-  it('are none of an empty zip, and of no bytes', async () => {
+  it('are empty for an empty zip, and for no bytes', async () => {
     assert.deepEqual((await sound(zip([]))).entries, [])
     assert.deepEqual((await sound(Buffer.alloc(0))).entries, [])
     assert.deepEqual((await sound(zip([], { comment: 'nothing' }))).entries, [])
@@ -91,7 +91,7 @@ describe('the entries of a zip', () => {
     assert.deepEqual(entries[0]!.names, ['x.txt', 'x.exe'])
   })
 
-  it('are told where only a local header has them', async () => {
+  it('are listed if only a local header has them', async () => {
     const listing = await sound(
       zip([
         { name: 'a.txt', content: 'aaaa' },
@@ -106,14 +106,14 @@ describe('the entries of a zip', () => {
     )
   })
 
-  it('are told of encrypted ones', async () => {
+  it('are listed for encrypted ones', async () => {
     const { entries } = await sound(
       zip([{ name: 'a.exe', content: 'x'.repeat(20), encrypted: true }]),
     )
     assert.equal(entries[0]!.encrypted, true)
   })
 
-  it('are told of zip64', async () => {
+  it('are listed for zip64', async () => {
     const listing = await sound(zip([{ name: 'a.exe', content: 'abc' }], { zip64: true }))
     assert.deepEqual(namesOf(listing), ['a.exe'])
     assert.equal(listing.entries[0]!.size, 3)
@@ -223,7 +223,7 @@ describe('what is no zip, or not whole', () => {
     })
   }
 
-  it('is told of an entry that lies nowhere', async () => {
+  it('is reported for an entry that lies nowhere', async () => {
     const bytes = zip([{ name: 'a.exe' }])
     bytes.write('XX', 0)
     const listing = await zipEntries(bytes)

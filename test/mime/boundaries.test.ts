@@ -65,7 +65,7 @@ describe('a program is found between delimiters that some program sees', () => {
     })
   }
 
-  it('bytes beyond ASCII', async () => {
+  it('bytes that are not ASCII', async () => {
     const message = around('Content-Type: multipart/mixed; boundary=b\xe9; boundary=c', 'b\xe9')
     assert.deepEqual(await reasons(message), ['DANGEROUS_EXTENSION'])
   })
@@ -115,7 +115,7 @@ describe('a boundary that no line has', () => {
     'multipart/mixed; boundary="bb"',
   ]
   for (const field of cases) {
-    it(`is none: ${field}`, () => {
+    it(`is not one: ${field}`, () => {
       const boundary = field.endsWith(',') ? 'bb,' : 'bb'
       const message = parseMime(around(`Content-Type: ${field}`, boundary))
       assert.deepEqual(message.problems, [])

@@ -16,7 +16,7 @@ describe('text of a charset', () => {
     ['us-ascii', '\xe9', 'é'],
     ['iso-8859-1', '\xe9\x80', 'é€'],
     ['windows-1252', '\x93x\x94', '“x”'],
-    // Beyond the Encoding Standard
+    // Not in the Encoding Standard
     ['cp437', '\x82', 'é'],
     ['ibm850', '\x82', 'é'],
     ['utf-7', '+AOk-', 'é'],

@@ -20,7 +20,7 @@ describe('a field that describes content', () => {
     assert.deepEqual(field.readingsOf('name'), [])
   })
 
-  it('beyond that length is a guess, a file, and a problem', () => {
+  it('above that length is a guess, a file, and a problem', () => {
     const long = `x=${'y'.repeat(LONGEST_FIELD)}`
     const type = parseMime(`Content-Type: text/plain; ${long}\r\n\r\nx\r\n`)
     assert.deepEqual(type.guesses, ['type'])

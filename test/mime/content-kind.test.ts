@@ -38,7 +38,7 @@ describe('kinds of content', () => {
     })
   }
 
-  it('are told of any bytes', async () => {
+  it('are found for any bytes', async () => {
     await fc.assert(
       fc.asyncProperty(fc.uint8Array(), async (bytes) => void (await detectType(bytes))),
     )

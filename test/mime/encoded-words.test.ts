@@ -381,7 +381,7 @@ describe('writing', () => {
     )
   })
 
-  it('folds ASCII beyond 998 bytes of a line, at spaces', () => {
+  it('folds ASCII above 998 bytes of a line, at spaces', () => {
     const text = `${'word '.repeat(400)}end`
     const lines = `Subject:${write(text)}`.split('\n')
     assert.deepEqual(

@@ -59,7 +59,7 @@ describe('names that are dangerous', () => {
       assert.equal(dangerousName(`x.${extension}`), 'DANGEROUS_EXTENSION'))
   }
 
-  it('are told by a list of today, which has all of pymilter', () => {
+  it('are found by a current list, which has all of pymilter', () => {
     assert.equal(new Set(PYMILTER_EXTENSIONS).size, 42)
     const all = new Set(DANGEROUS_EXTENSIONS)
     assert.equal(all.size, DANGEROUS_EXTENSIONS.length)

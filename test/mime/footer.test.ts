@@ -104,7 +104,7 @@ describe('a footer', () => {
       { html: '<hr>', mark: 'mine', position: 'top' },
     ],
     [
-      'beyond ASCII in HTML of another charset',
+      'not ASCII, in HTML of another charset',
       'Content-Type: text/html; charset=iso-8859-1\nContent-Transfer-Encoding: 8bit\n\n<p>\xe9</p>\n',
       'Content-Type: text/html; charset=iso-8859-1\nContent-Transfer-Encoding: 8bit\n\n<p>\xe9</p>\n\n<div>&#8364;</div>\n',
       { text: '€' },
@@ -492,7 +492,7 @@ describe('a version of the text is', () => {
     ['pictures', related(PICTURE), 'multipart/related', /no text/],
   ]
   for (const [what, part, type, reason] of others) {
-    it(`not: ${what}, which is told`, async () => {
+    it(`not: ${what}, which is reported`, async () => {
       const message = mail(alternatives(part))
       const { result, versions } = await placeFooter(message, { text: 'CAUTION', once: true })
       assert.equal(result, 'partly')

@@ -5,7 +5,7 @@ import { addFooter, parseMime, type MimeMessage } from '../../src/mime/index.ts'
 const message = (field: string, body = 'text\r\n'): MimeMessage =>
   parseMime(`Content-Type: ${field}\r\n\r\n${body}`)
 
-describe('a Content-Type that is none', () => {
+describe('an invalid Content-Type', () => {
   const cases: [field: string, lenient: string][] = [
     ['application/pdf name="scan.pdf"', 'application/pdf'],
     ['application/pdf, name=scan.pdf', 'application/pdf'],

@@ -207,7 +207,7 @@ describe('sizes', () => {
     assert.equal(message.bytes().length, 100_000_000)
   })
 
-  it('takes a line of 10 MB in a header for content beyond its limit', () => {
+  it('takes a line of 10 MB in a header for content above its limit', () => {
     const message = parseMime(text(`A: b\r\nSubject: ${'x'.repeat(10_000_000)}\r\n\r\nbody`))
     assert.deepEqual(message.headers.names(), ['A'])
     assert.deepEqual(
@@ -233,7 +233,7 @@ describe('sizes', () => {
     assert.ok(message.toBytes().includes('X-New: yes'))
   })
 
-  it('tells of no more than 1,000 problems', () => {
+  it('reports at most 1,000 problems', () => {
     const parts = '--b\r\nno field\r\n\r\n'.repeat(5_000)
     assert.equal(parseMime(mixed('boundary=b', parts)).problems.length, 1_000)
   })

@@ -127,7 +127,7 @@ describe('HTML that a policy has cleaned', () => {
     }
   })
 
-  it('is told whatever is done with names', async () => {
+  it('is reported whatever is done with names', async () => {
     const bytes = mail('text/html; charset=utf-32', ACTIVE)
     for (const htmlFiles of ['allow', 'report', 'clean'] as const) {
       const { findings } = await defang(parseMime(bytes), { ...clean, htmlFiles })

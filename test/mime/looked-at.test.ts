@@ -255,7 +255,7 @@ describe('files in yEnc', () => {
       ))
   }
 
-  it('are told of where only a piece is here', async () => {
+  it('are reported if only a piece is here', async () => {
     const piece = yenc('a.pdf', Buffer.from('abc'), 'part=2 total=3 line=128 size=9')
     assert.deepEqual(await foundIn(text(piece)), ['archive: a.pdf: UNLISTED_ARCHIVE yenc'])
   })
@@ -288,7 +288,7 @@ describe('files before the first and behind the last delimiter', () => {
       }
     })
   }
-  it('are none in what is usually there', async () => {
+  it('are not found in usual content', async () => {
     const message = multipart([TEXT]).replace(
       '\r\n\r\n',
       '\r\n\r\nThis is a multi-part message; the text begins below.\r\n',
@@ -464,7 +464,7 @@ describe('archives', () => {
     ['onenote', '\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d\xae\xb1\x53\x78\xd0\x29\x96\xd3'],
   ]
   for (const [kind, bytes] of kinds) {
-    it(`${kind} is told of, under any name`, async () => {
+    it(`${kind} is reported, under any name`, async () => {
       const text = multipart([
         TEXT,
         file('a.dat', Buffer.from(bytes.padEnd(100, 'x'), 'latin1')),
@@ -474,7 +474,7 @@ describe('archives', () => {
     })
   }
 
-  it('are told of by name and type', async () => {
+  it('are reported by name and type', async () => {
     const names =
       'a.7zip a.b64 a.bhx a.gz a.mim a.taz a.tgz a.tar a.uu a.uue a.yenc a.7z a.rar a.r00 a.tar.xz a.tar.bz2 a.mbox'
     for (const name of names.split(' ')) {
@@ -516,7 +516,7 @@ describe('archives', () => {
 })
 
 describe('content from elsewhere', () => {
-  it('is told of', async () => {
+  it('is reported', async () => {
     const external =
       'Content-Type: message/external-body; access-type=URL; URL="http://x.example/"'
     assert.deepEqual(await found(multipart([part(external)])), ['content: : EXTERNAL_BODY'])

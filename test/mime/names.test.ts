@@ -168,7 +168,7 @@ describe('every name in a random odd field', () => {
     )
   })
 
-  // It reads bytes beyond ASCII as an escape in one of its policies.
+  // It reads bytes that are not ASCII as an escape in one of its policies.
   const samples = fc
     .sample(fieldsOf, { numRuns: 2_000 })
     .map((fields) => fields.replaceAll('é', 'e'))

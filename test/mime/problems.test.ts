@@ -100,7 +100,7 @@ describe('problems of a message', () => {
     })
   }
 
-  it('are all told of here', () => {
+  it('are all reported here', () => {
     assert.deepEqual(Object.keys(CASES).toSorted(), Object.keys(MIME_PROBLEMS).toSorted())
   })
 

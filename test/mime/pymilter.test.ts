@@ -318,7 +318,7 @@ describe('what pymilter gets wrong', () => {
     await replaced(mixed(zipped({ name: 'b', content: bomb, deflate: true })))
   })
 
-  it('D22: an encrypted zip in a zip is told of', async () => {
+  it('D22: an encrypted zip in a zip is reported', async () => {
     const inner = { name: 'in.zip', content: zip([{ name: 'a.txt' }]), encrypted: true }
     const findings = await checkAttachments(parseMime(mixed(zipped(inner))))
     assert.deepEqual(

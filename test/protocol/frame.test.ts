@@ -45,7 +45,7 @@ const CONVERSATION = Buffer.concat(
   ),
 )
 
-it('a decoder lets go of everything when it is told to', () => {
+it('a decoder lets go of everything on request', () => {
   const decoder = new FrameDecoder(100_000)
   const half = encodeFrame(0x42, Buffer.alloc(60_000)).subarray(0, 50_000)
   decoder.push(half)
@@ -157,7 +157,7 @@ describe('frames', () => {
 })
 
 describe('what a decoder holds', () => {
-  it('is four times what has come at the most', () => {
+  it('is at most four times the input', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 5_000, max: 300_000 }),

@@ -266,7 +266,7 @@ describe('SMTP replies', () => {
     )
   })
 
-  it('that are none are told apart, as a mail server has to', () => {
+  it('that are invalid are recognised, as a mail server must', () => {
     for (const text of [
       '',
       'x',

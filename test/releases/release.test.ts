@@ -15,7 +15,7 @@ const made = ['trixie', 'sid'].find((suite) =>
 const why = process.platform !== 'linux' ? 'roots of other releases are made on Linux' : false
 
 describe('a root of another release', { skip: why }, () => {
-  it('is for root: others are told so, in one line', () => {
+  it('is for root: others get a line that says so', () => {
     const options = { encoding: 'utf8', ...(isRoot && { uid: 65_534, gid: 65_534 }) } as const
     const { status, stderr } = spawnSync('/bin/bash', ['-s', 'sid', 'true'], {
       ...options,

@@ -127,7 +127,7 @@ const warnings = ({ log }: Served): LogLine[] =>
   log.filter(({ level }) => level === 'warn' || level === 'error')
 
 describe('the option allow', () => {
-  it('lets in who is on it', async () => {
+  it('admits the addresses on it', async () => {
     const seen = await start({ allow: ['192.0.2.0/24', ...LOOPBACK] })
     await works(await mtaOver(await dial(seen.server)))
     assert.match(String(seen.peers[0]), /^127\.0\.0\.1:\d+$/)
@@ -303,7 +303,7 @@ describe('the option proxies', () => {
     assert.deepEqual(seen.peers, [undefined])
   })
 
-  it('has the client checked against allow, and the balancer only where there is none', async () => {
+  it('has the client checked against allow, and the balancer only if there is no client', async () => {
     const seen = await start({ proxies: LOOPBACK, allow: '192.0.2.0/24' })
     const tries: readonly (readonly [Buffer, boolean])[] = [
       [FROM, true],
@@ -362,7 +362,7 @@ describe('the option proxies', () => {
     })
   }
 
-  it('is calm about who connects and leaves', async () => {
+  it('stays calm about connections that come and go', async () => {
     const seen = await start({ proxies: LOOPBACK, tls: SERVER })
     for (const header of [Buffer.alloc(0), binaryHeader(LOCAL, 0)]) {
       for (const end of ['destroy', 'end', 'resetAndDestroy'] as const) {
@@ -407,7 +407,7 @@ describe('the option tls', () => {
     })
   }
 
-  it('tells who speaks no TLS at all that it does not', async () => {
+  it('says of a client without TLS that it does not speak it', async () => {
     const seen = await start({ tls: SERVER })
     for (const bytes of [encodeCommand(helo()), Buffer.from('GET / HTTP/1.1\r\n\r\n')]) {
       const socket = await dial(seen.server)

@@ -127,7 +127,7 @@ describe('a server that has closed', () => {
     }
   }
 
-  it('has waited for who is gone already', async () => {
+  it('has waited for connections that are gone already', async () => {
     const closes = new Gate()
     const server = await start({ connect: () => {}, close: closes.handler })
     const mta = await client(server)

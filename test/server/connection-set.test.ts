@@ -14,7 +14,7 @@ const everybody = (connectionSet: ConnectionSet<Member>): Set<Member> => {
 }
 
 describe('a set of connections', () => {
-  it('has who came and did not go, whatever the order', () => {
+  it('has all that came and did not go, whatever the order', () => {
     const steps = fc.array(fc.record({ come: fc.boolean(), who: fc.nat(9) }), { maxLength: 60 })
     fc.assert(
       fc.property(steps, (list) => {
@@ -37,7 +37,7 @@ describe('a set of connections', () => {
     )
   })
 
-  it('does not miss who went twice, or was on another one', () => {
+  it('ignores a connection that went twice, or was on another one', () => {
     const connectionSet = new ConnectionSet<Member>()
     const other = new ConnectionSet<Member>()
     const [first, second, stranger] = [new Member(), new Member(), new Member()]

@@ -161,7 +161,7 @@ describe('when all places are taken', { timeout: 60_000 }, () => {
     }
   })
 
-  it('what is told to come later makes room too', async () => {
+  it('a connection that is deferred makes room too', async () => {
     const server = await start(everything, { maxConnections: 1 })
     await client(server, connect(), mail())
     const told = await client(server)
@@ -238,7 +238,7 @@ describe('when all memory is in use', { timeout: 60_000 }, () => {
     ])
   })
 
-  it('a frame beyond the usual size is given up before its next byte comes', async () => {
+  it('a frame above the usual size is given up before its next byte comes', async () => {
     const server = await start(everything, { maxMemory: 2 ** 20 })
     for (let i = 0; i < 4; i++) {
       const mta = await client(server, mail())

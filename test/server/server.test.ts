@@ -161,7 +161,7 @@ describe('a server', () => {
     )
   })
 
-  it('refuses options and filters that are none', async () => {
+  it('refuses invalid options and filters', async () => {
     for (const options of [
       { listen: [] },
       { maxConnections: 0 },
@@ -325,7 +325,7 @@ describe('closing', () => {
 })
 
 describe('limits', () => {
-  it('connections beyond the limit are told to come later, until one is free', async () => {
+  it('connections above the limit are deferred, until one is free', async () => {
     const log: LogLine[] = []
     const server = await start(
       () => ({ connect: () => {}, envfrom: () => {} }),
@@ -351,7 +351,7 @@ describe('limits', () => {
     await server.close({ deadline: 0 })
   })
 
-  it('connections beyond the limit pass unfiltered where that is wanted', async () => {
+  it('connections above the limit pass unfiltered if that is wanted', async () => {
     const log: LogLine[] = []
     const server = await start(
       () => ({ connect: () => REJECT, envfrom: () => REJECT }),
@@ -499,7 +499,7 @@ describe('limits', () => {
     await mta.quit()
   })
 
-  it('who was sent away and does not close is cut off, though it goes on sending', async () => {
+  it('a client that was sent away and does not close is cut off, though it goes on sending', async () => {
     const server = await start(() => ({}), { timeouts: { write: 200 } })
     const socket = connect({ port: portOf(server), host: '127.0.0.1', allowHalfOpen: true })
     atEnd(() => socket.destroy())

@@ -101,7 +101,7 @@ describe('a filter is tried before a server listens', () => {
   })
 })
 
-describe('options that are none', () => {
+describe('invalid options', () => {
   for (const [options, message] of [
     [
       { backlogg: 1 },

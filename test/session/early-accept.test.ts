@@ -117,7 +117,7 @@ describe('"accept" before the content', () => {
     assert.deepEqual(calls, ['envfrom'])
   })
 
-  it('is told to those who listen once, when it is given', () => {
+  it('is reported to listeners once, when it is given', () => {
     const verdicts: unknown[] = []
     atEnd(observe({ 'tsmilter:message': ({ verdict }) => void verdicts.push(verdict) }))
     const { wire } = play('Postfix 3.7.11', 'envfrom')

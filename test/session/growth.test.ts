@@ -67,7 +67,7 @@ describe('bytes that are no text', () => {
   })
 })
 
-describe('who asks and does not read', () => {
+describe('a client that asks and does not read', () => {
   class Deaf extends RecordingTransport {
     listen: () => void = () => {}
     override drained(): undefined {
@@ -99,7 +99,7 @@ describe('who asks and does not read', () => {
     assert.equal(types.length, 1_001)
   })
 
-  it('holds up nobody who wants him gone', async () => {
+  it('does not hold up an end of its connection', async () => {
     const transport = new Deaf()
     const ends: string[] = []
     const wire = new Wire(

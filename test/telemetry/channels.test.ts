@@ -95,7 +95,7 @@ const PASSED = {
 } as const
 
 describe('the message channel', () => {
-  it('tells of a message that passes', async () => {
+  it('reports a message that passes', async () => {
     const kept = keep()
     const all = { envfrom: () => {}, envrcpt: () => {}, body: () => {}, eom: () => {} }
     await deliver(() => all, { authenticated: 'alice', to: ['b@example.net', 'c@example.net'] })
@@ -132,7 +132,7 @@ describe('the message channel', () => {
   for (const [name, verdict, expected] of verdicts) {
     for (const [stage, recipients, bodyBytes] of stages) {
       for (const when of ['at once', 'later'] as const) {
-        it(`tells of ${name} at ${stage}, given ${when}`, async () => {
+        it(`reports ${name} at ${stage}, given ${when}`, async () => {
           const kept = keep()
           const handler = (): unknown => (when === 'later' ? Promise.resolve(verdict) : verdict)
           await deliver(() => ({ envrcpt: () => {}, [stage]: handler }) as object)
@@ -200,7 +200,7 @@ describe('the message channel', () => {
     )
   })
 
-  it('tells of a failure: exception, deadline, invalid value', async () => {
+  it('reports a failure: exception, deadline, invalid value', async () => {
     const cases: readonly [() => unknown, string | undefined, string, string][] = [
       [
         () => Promise.reject(new TypeError('secret content')),
@@ -250,7 +250,7 @@ describe('the message channel', () => {
     }
   })
 
-  it('tells of each message of a connection, and of those that were given up', async () => {
+  it('reports each message of a connection, and of those that were given up', async () => {
     const kept = keep()
     const session = await openSession(() => ({ envfrom: () => {}, eom: () => {} }))
     await session.deliver({ from: 'one@example.org' })
@@ -291,7 +291,7 @@ describe('the message channel', () => {
     )
   })
 
-  it('tells of a message whose handler was cut off by the client as given up', async () => {
+  it('reports a message whose handler was cut off by the client as given up', async () => {
     for (const [how, reason] of [
       ['abort', 'MESSAGE_ABORTED'],
       ['quit', 'DISCONNECTED'],
@@ -308,7 +308,7 @@ describe('the message channel', () => {
     }
   })
 
-  it('tells of the failure that a stage without replies leaves to the next message', () => {
+  it('reports the failure that a stage without replies leaves to the next message', () => {
     const kept = keep()
     const connect = noReply(() => {
       throw new Error('broken')
@@ -322,7 +322,7 @@ describe('the message channel', () => {
     )
   })
 
-  it('tells of a new body that breaks off as deferred', async () => {
+  it('reports a new body that breaks off as deferred', async () => {
     const kept = keep()
     async function* half(): AsyncGenerator<Buffer> {
       yield Buffer.from('half\r\n')
@@ -403,7 +403,7 @@ describe('the message channel', () => {
 })
 
 describe('the other channels', () => {
-  it('tell of a client that is refused', async () => {
+  it('report a client that is refused', async () => {
     const kept = keep()
     await deliver(() => ({ connect: () => reply(554, '5.7.1', 'not you') }))
     await deliver(defineFilter({ name: 'greeting', helo: async () => TEMPFAIL }))
@@ -425,7 +425,7 @@ describe('the other channels', () => {
     )
   })
 
-  it('tell of connections in memory, and over a socket with its peer', async () => {
+  it('report connections in memory, and over a socket with its peer', async () => {
     const kept = keep()
     await deliver(() => ({ eom: () => {} }))
     const server = await serve(() => ({ helo: () => {} }), {
@@ -478,7 +478,7 @@ describe('the other channels', () => {
     ])
   })
 
-  it('tell of what breaks the protocol', () => {
+  it('report violations of the protocol', () => {
     const kept = keep()
     const wire = Wire.negotiated(() => ({ envfrom: () => {} }))
     wire.send(eom())
@@ -497,7 +497,7 @@ describe('the other channels', () => {
     )
   })
 
-  it('tell of bodies that go to a file, and of those that cannot', async () => {
+  it('report bodies that go to a file, and of those that cannot', async () => {
     const message = `Subject: x\r\n\r\n${'y'.repeat(200_000)}\r\n`
     const filter = (temporaryDirectory?: string) =>
       defineFilter({
@@ -520,7 +520,7 @@ describe('the other channels', () => {
     assert.equal(of(kept, 'tsmilter:message')[1]!.reason, 'SPILL_FAILED')
   })
 
-  it('tell of a factory that fails', async () => {
+  it('report a factory that fails', async () => {
     const kept = keep()
     const filter = (): never => {
       throw new Error('no configuration')

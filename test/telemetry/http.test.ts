@@ -241,7 +241,7 @@ describe('where it listens', () => {
   })
 })
 
-describe('who asks the HTTP server', () => {
+describe('requests to the HTTP server', () => {
   const ask = async (server: TelemetryServer, host: string): Promise<string> => {
     const answer = await raw(
       server,

@@ -136,7 +136,7 @@ describe('the line of a message', () => {
     })
   })
 
-  it('tells of clients that are refused before any message', async () => {
+  it('logs clients that are refused before any message', async () => {
     const log: LogLine[] = []
     atEnd(logMessages(recordingLogger(log)))
     await deliver(() => ({ connect: () => reply(554, '5.7.1', 'blocked') }))
@@ -198,7 +198,7 @@ describe('a logger', () => {
     )
   })
 
-  it('colours only where it is told to', async () => {
+  it('colours only if asked to', async () => {
     const esc = String.fromCharCode(27)
     ;(await make('text', 'info', true)).info({ a: 1 }, 'x')
     assert.ok(lines[0]!.includes(esc))

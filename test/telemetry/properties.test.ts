@@ -133,7 +133,7 @@ const ALL = [
 ] as const
 
 describe('observing', () => {
-  it('changes nothing that the mail server hears, and each message is told once', async () => {
+  it('changes nothing that the mail server gets, and each message is reported once', async () => {
     await fc.assert(
       fc.asyncProperty(deeds, commands, async (plan, given) => {
         const unobserved = await play(plan, given)

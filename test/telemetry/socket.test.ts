@@ -59,7 +59,7 @@ function listen(): { messages: MessageDone[]; closed: ConnectionClosed[] } {
 
 describe('over a socket', () => {
   for (const mta of ['postfix', 'sendmail'] as const) {
-    it(`each message of ${mta} is told with the verdict the client gets`, async () => {
+    it(`each message of ${mta} is reported with the verdict the client gets`, async () => {
       const { messages } = listen()
       const server = await start(100)
       const wishes = ['accept', 'reject', 'tempfail', 'discard', 'tag', 'hang']
@@ -120,7 +120,7 @@ describe('over a socket', () => {
     assert.equal(new Set(closed.map(({ peer }) => peer)).size, 10)
   })
 
-  it('a mail server that goes away in the middle is told as such', async () => {
+  it('a mail server that goes away in the middle is reported as such', async () => {
     const { messages, closed } = listen()
     const server = await start()
     const session = await client(server, 'postfix')

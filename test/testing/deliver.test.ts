@@ -279,7 +279,7 @@ describe('a transaction', () => {
       assert.match(message!, /X-A: 1\r\nX-B: 2\r\nX-A: 3\r\n\tfolded\r\n/)
     })
 
-    it(`${mta}: tells who has logged in, and how the connection is encrypted`, async () => {
+    it(`${mta}: tells the login, and how the connection is encrypted`, async () => {
       const none = [undefined, undefined, undefined, undefined, undefined]
       assert.deepEqual((await seen({}, mta)).macros, none)
       assert.deepEqual((await seen({ authenticated: 'alice', tls: true }, mta)).macros, [

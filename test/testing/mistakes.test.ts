@@ -40,7 +40,10 @@ describe('mistakes in a test', () => {
 
   for (const name of ['sender', 'recipients', 'headers', 'onfailure', 'deadlines']) {
     it(`a field ${name}, which there is not`, async () => {
-      const expected = usage('INVALID_OPTION', new RegExp(`no field "${name}".* The fields are: `))
+      const expected = usage(
+        'INVALID_OPTION',
+        new RegExp(`no field "${name}".* The fields are: `),
+      )
       const given = wrong({ [name]: 'x' })
       await assert.rejects(
         deliver(() => ({}), given),
@@ -119,7 +122,7 @@ describe('mistakes in a test', () => {
     assert.equal(message?.toString(), '\r\n> From x\r\nSubject: x\r\n')
   })
 
-  it('a mark of UTF-8 at the start is told: servers take all of it for the body', async () => {
+  it('a byte order mark at the start is an error: servers take all of it for the body', async () => {
     for (const message of [
       '\ufeffSubject: x\n\nhello\n',
       Buffer.from('\ufeffFrom x\nSubject: x\n\nhello\n'),

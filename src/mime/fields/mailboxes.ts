@@ -326,7 +326,10 @@ function areWords(parts: readonly Token[], quotes: boolean): boolean {
   )
 }
 
-/** Whether two words are joined: by a dot. An encoded word counts too, because it cannot be a word of an address. */
+/**
+ * Whether two words are joined: by a dot, or with nothing between them. An encoded word is not a word of its own in an
+ * address.
+ */
 const joined = (before: Token, one: Token): boolean =>
   before.text.endsWith('.') ||
   one.text.startsWith('.') ||
