@@ -30,7 +30,7 @@ export class MailBody implements AsyncIterable<Buffer> {
   #over = false
   readonly #look: () => void
 
-  /** @param look called before the given body is looked at; throws if it may not be */
+  /** @param look called before the given body is read; throws if it may not be */
   constructor(store: BodyStore, supply: BodySupply, look: () => void = nothing) {
     this.#given = store
     this.#store = store

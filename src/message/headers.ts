@@ -46,7 +46,7 @@ export class MailHeaders implements Iterable<HeaderField> {
   readonly #inEnvelope: (word: string) => boolean
 
   /**
-   * @param look called before the given fields are looked at; throws if they may not be
+   * @param look called before the given fields are read; throws if they may not be
    * @param utf8 whether the message is sent with SMTPUTF8
    * @param inEnvelope whether an address of the envelope, as it was given, has a word
    */
@@ -240,7 +240,7 @@ export class MailHeaders implements Iterable<HeaderField> {
     return textValue(name, text, old, this.#utf8, (word) => this.#came(word))
   }
 
-  /** The next server must take the words that came with the message, so they may stand in another field too. */
+  /** The next server must take the words that came with the message, so they may be in another field too. */
   #came(word: string): boolean {
     if (this.#utf8() || this.#inEnvelope(word)) return true
     const bytes = encodeText(word)
@@ -283,7 +283,7 @@ export class HeaderField {
     return this.#record
   }
 
-  /** The name, as it stands in the message. */
+  /** The name, as it is in the message. */
   get name(): string {
     return decodeText(this.#record.name)
   }

@@ -88,7 +88,7 @@ export interface RecipientContext extends MessageContext {
 /** The context of `header`. */
 export interface HeaderContext extends MessageContext {
   /**
-   * The bytes of the field, for signers: `name:value`, with the value exactly as it stands in the message (folds
+   * The bytes of the field, for signers: `name:value`, with the value exactly as it is in the message (folds
    * are LF). If the mail server cannot tell whether a space followed the colon, `exact` is false and a space is
    * assumed.
    */

@@ -27,7 +27,7 @@ export interface FilterObject {
     name: string,
     value: string | Buffer,
   ): unknown
-  /** it stands for filters whose handlers it calls, and traces these calls itself */
+  /** it represents filters whose handlers it calls, and traces these calls itself */
   readonly callsFilters?: boolean
   /** the handler that was called last is not waited for any longer */
   cutOff?(reason: InterruptedError): void

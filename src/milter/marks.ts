@@ -178,7 +178,7 @@ export function withEnvelope<This, Args extends unknown[], Result>(
 }
 
 /**
- * On `header`: `value` is everything after the colon, as it stands in the message. Header edits of this filter are
+ * On `header`: `value` is everything after the colon, as it is in the message. Header edits of this filter are
  * written in the same way: give `' text'` where other filters give `'text'`.
  */
 export function headerLeadingSpace<This, Args extends unknown[], Result>(

@@ -92,7 +92,7 @@ export function withRequest(wishes: Wishes, given: unknown): Wishes {
   }
 }
 
-/** What was asked for, read once: it is not looked at again. */
+/** The request. It is read only once. */
 interface CheckedRequest {
   readonly actions: number | undefined
   readonly steps: number | undefined

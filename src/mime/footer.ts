@@ -410,7 +410,7 @@ const SHOWN = [
 
 /**
  * Inserts into the bytes of a part, so that bytes that are no text in its charset stay. If the text does not show the
- * place in the bytes, the whole part is written anew, but only if no character can become another one.
+ * place in the bytes, the whole part is written again, but only if no character can become another one.
  */
 async function insertionPlan(
   part: MimePart,

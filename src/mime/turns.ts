@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 
-/** Work goes on for so many milliseconds at most; then other work has a turn. */
+/** Maximum number of milliseconds of work before other work has a turn. */
 const LONGEST = 10
 
 /** Divides long work, so that other work of the process has its turns. */

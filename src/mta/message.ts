@@ -7,7 +7,7 @@ const COLON = 0x3a
 const QUOTE = 0x3e
 const CRLF = Buffer.from('\r\n')
 
-/** A header field, exactly as it stands in a message. */
+/** A header field, exactly as it is in a message. */
 export class Field {
   /** name, colon and value; folded lines are joined by a bare LF, as the protocol has them */
   readonly raw: Buffer

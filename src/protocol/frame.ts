@@ -240,7 +240,7 @@ export class FrameDecoder implements Payload {
   }
 }
 
-/** Byte by byte: the methods of a Buffer are looked up anew at each call, which costs more than reading. */
+/** Byte by byte: the methods of a Buffer are looked up again at each call, which costs more than reading. */
 function lengthAt(bytes: Buffer, at: number): number {
   return (
     ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0

@@ -98,7 +98,7 @@ const SAFE_LINE = 490
  */
 export function replyLines(text: string): string[] {
   const lines: string[] = []
-  // More than all lines can hold is not looked at.
+  // Text that does not fit into all lines is not read.
   const maximum = text.slice(0, 2 * MAX_REPLY_LINES * SAFE_LINE).toWellFormed()
   for (const one of maximum.replaceAll('\ufffd', '?').split(/[\r\n\v\f\x85\u2028\u2029]+/)) {
     const line = one.replaceAll(/[^\x20-\x7e\xa0-\u{10ffff}]+/gu, ' ').trim()

@@ -24,7 +24,7 @@ import { negotiatedTwice, notNegotiated, outOfOrder } from './violations.ts'
 
 /** The session as its engine sees it: where it waits, and how it ends. */
 export interface EngineHost {
-  /** the handler of the command at hand was not waited for */
+  /** the handler of the current command was not waited for */
   readonly cut: boolean
   /** Goes on with `next` when the answer is there; at once when it is there already. */
   after<T>(answer: MaybePromise<T>, next: (value: T) => void): void
@@ -62,7 +62,7 @@ export class Engine {
     this.#out = out
   }
 
-  /** Handles the command of the frame at hand. */
+  /** Handles the command of the current frame. */
   handle(command: number): void {
     if (this.terms === undefined && command !== Command.OPTNEG && command !== Command.QUIT) {
       throw notNegotiated(command)

@@ -9,7 +9,7 @@ const PAIR = 160
 const CHARACTER = 2
 /** Slots of more than this many bytes are counted as held. */
 const USUAL_SIZE = 4096
-/** Larger ones are read once as a whole instead of looked through for each name; macros of real mail rarely are. */
+/** Larger ones are read once as a whole instead of searched for each name; macros of real mail rarely are. */
 const LOOKED_THROUGH = 512
 
 /**
@@ -23,7 +23,7 @@ const LOOKED_THROUGH = 512
 export class MacroStore {
   /**
    * Names and values as they came, a character for each byte: seven strings take less than the buffers
-   * they could be copied to (of a connection's start 5 of 50 us), and few of them are looked into.
+   * they could be copied to (of a connection's start 5 of 50 us), and few of them are read.
    */
   readonly #slots: string[] = ['', '', '', '', '', '', '']
   /** The content of large slots, by number, once it was read; and the bytes it takes. */

@@ -9,7 +9,7 @@ export type MessageCommand =
   | typeof Command.EOH
   | typeof Command.BODY
 
-/** What may still come of a message when the rest of the conversation is not looked at. */
+/** What may still come of a message, whatever else the conversation has. */
 export const GOES_ON: ReadonlySet<number> = new Set([
   Command.MACRO,
   ...EVENT_NAMES.map((name) => EVENTS[name])

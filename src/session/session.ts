@@ -30,7 +30,7 @@ export class Session implements EngineHost {
   readonly #engine: Engine
 
   #busy = false
-  /** the handler of the command at hand was not waited for */
+  /** the handler of the current command was not waited for */
   cut = false
   #closed = false
   #over = false

@@ -365,7 +365,7 @@ describe('the factory', () => {
   it('gets no name of a function of JavaScript', () => {
     const wire = Wire.negotiated((() => ({ valueOf: () => 0 })) as () => Handlers)
     const error = wire.errors()[0]!.fields['err'] as Error
-    assert.match(error.message, /^valueOf is not a callback of a milter\. There are/)
+    assert.match(error.message, /^valueOf is not a callback of a milter\. The callbacks are/)
   })
 })
 

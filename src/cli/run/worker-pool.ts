@@ -10,7 +10,7 @@ import { StartError, type Loaded, type WorkerProcess } from './worker-process.ts
 /** A worker that keeps dying is replaced after 100 ms, 200 ms ... 10 s. */
 const FIRST_PAUSE = 100
 const LONGEST_PAUSE = 10_000
-/** After so many milliseconds of life, the next pause is the first one again. */
+/** After this lifetime in milliseconds, the next pause is the first one again. */
 const HEALTHY_AFTER = 60_000
 /** Maximum milliseconds between two checks of the workers. */
 const LOOK_EVERY = 1_000

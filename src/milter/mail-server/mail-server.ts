@@ -1,7 +1,7 @@
 import { bounded } from '../../diagnostics/bounded-text.ts'
 
 /**
- * Which mail server is at hand. Each counts other things in a header, and numbers change at other
+ * Which mail server this is. Each counts other things in a header, and numbers change at other
  * moments, so the planner knows three kinds.
  */
 export type MailServerKind = 'postfix' | 'sendmail' | 'unknown'
@@ -48,7 +48,7 @@ function made(kind: keyof typeof NAMES, told: string): MailServer {
 
 /**
  * Of the form `3.7.11`, `8.17.1.9`, `3.12-20260803` (a snapshot) or `3.11-RC1`, which counts as 3.11.
- * Whatever else follows the number is not looked at.
+ * Other text after the number is ignored.
  */
 export function versionOf(text: string): Version | undefined {
   const found = /^\s*(\d{1,9}(?:\.\d{1,9}){1,5})(?:-(\d{8})(?!\d))?/.exec(text)

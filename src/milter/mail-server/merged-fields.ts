@@ -22,7 +22,7 @@ export class MergedFields {
     return keyOf(name) !== undefined
   }
 
-  /** It is known that there are not so many. A deleted one has its number still. */
+  /** It is known that there are fewer. A deleted field keeps its number. */
   lacks(name: TextOrBytes, index: number): boolean {
     const key = keyOf(name)
     return this.complete && key !== undefined && index > (this.#counts.get(key) ?? 0)

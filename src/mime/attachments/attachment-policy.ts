@@ -204,7 +204,7 @@ async function cleaned(
   return count
 }
 
-/** A notice lists at most so many findings, and so many names. */
+/** Maximum number of findings, and of names, in a notice. */
 const MAX_LISTED = 20
 const LONGEST_SHOWN = 200
 

@@ -7,7 +7,7 @@ export interface ContentKind {
   readonly mime: string
 }
 
-/** Only so many bytes are looked at. */
+/** Number of bytes that are checked. */
 const LOOKED_AT = 4_100
 
 /**

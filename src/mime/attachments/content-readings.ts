@@ -43,7 +43,7 @@ export function* contentReadings(part: MimePart): Generator<ContentReading> {
   const others = part
     .fields('Content-Transfer-Encoding')
     .flatMap((raw) => decodingsOf(readField('Content-Transfer-Encoding', decodeText(raw))))
-    // Some programs show content that is not base64 as it stands.
+    // Some programs show invalid base64 unchanged.
     .concat(usual === 'base64' && part.raw.includes('<') ? ['7bit'] : [])
     .filter(
       (one) => one !== usual && !(one !== 'uuencode' && isIdentity(one) && isIdentity(usual)),

@@ -5,7 +5,7 @@ import type { SanitizeOptions } from '../html/sanitize-options.ts'
 import type { MimePart } from '../tree/part.ts'
 import { MIME_PROBLEMS, type MimeProblemCode } from '../tree/problems.ts'
 
-/** Problems because of which parts of a message cannot be looked at: there is too much of something. */
+/** Problems that keep parts of a message from being checked: there is too much of something. */
 export type NotLookedAt = Extract<MimeProblemCode, `${string}TOO_${string}`>
 
 export const NOT_LOOKED_AT: readonly NotLookedAt[] = Object.keys(MIME_PROBLEMS).filter(

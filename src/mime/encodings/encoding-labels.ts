@@ -39,7 +39,7 @@ interface Holder {
 }
 
 /**
- * Content that must not be encoded has to travel as it stands.
+ * Content that must not be encoded must travel unchanged.
  * @param holder the part with its old content: if that travelled all the same, so does the new one
  * @throws UsageError INVALID_OPTION
  */

@@ -6,7 +6,7 @@ import type { Turns } from '../turns.ts'
 
 export type TransferEncoding = '7bit' | '8bit' | 'binary' | 'quoted-printable' | 'base64'
 
-/** The meaning of a field, or undefined for an unknown name, whose bytes count as they stand. */
+/** The meaning of a field, or undefined for an unknown name, whose bytes count as they are. */
 export function transferEncoding(field: string): TransferEncoding | undefined {
   const plain = NAMES.get(field)
   if (plain !== undefined) return plain
@@ -126,7 +126,7 @@ function* base64Pieces(bytes: Buffer): Generator<Buffer> {
     let piece = bytes.subarray(start, start + PIECE)
     const padding = piece.lastIndexOf(EQUALS)
     if (padding !== -1) {
-      // Behind padding it begins anew.
+      // After padding it begins again.
       const before = piece.subarray(0, padding + 1)
       const decoded = decodeBase64(Buffer.concat([Buffer.from(rest, 'latin1'), before]))
       if (decoded.length > 0) yield decoded
@@ -191,7 +191,7 @@ const LONGEST_LINE = 998
 /** The maximum length of an encoded line, without its end (RFC 2045, section 6.7 and 6.8). */
 const LINE = 76
 
-/** Bytes as they are to stand in a message. @param lines as for {@link isCanonical} */
+/** Bytes as they are written in a message. @param lines as for {@link isCanonical} */
 export function encodeTransfer(
   bytes: Buffer,
   encoding: TransferEncoding,
@@ -272,7 +272,7 @@ class QuotedLines {
       const isSpaceAtEnd = last && (byte === SPACE || byte === TAB)
       const plain = isPlain(byte) && !isSpaceAtEnd
       let isEscaped = !plain || (column === 0 && risky(bytes, at, to))
-      // The `=` of a soft break needs room, except behind the last one.
+      // The `=` of a soft break needs room, except after the last one.
       if (column + (isEscaped ? 3 : 1) > (last ? LINE : LINE - 1)) {
         out[size++] = EQUALS
         for (const one of this.#eol) out[size++] = one
@@ -304,7 +304,7 @@ class QuotedLines {
 
 const FROM = Buffer.from('From ')
 
-/** At the start of a line that is written, also one behind a soft break. */
+/** At the start of a line that is written, also after a soft break. */
 function risky(bytes: Buffer, at: number, end: number): boolean {
   const byte = bytes[at]
   if (byte === DOT) return at === end - 1
@@ -363,7 +363,7 @@ function oddBytes(bytes: Buffer): number {
   return odd
 }
 
-/** Whether bytes can stand in a message without being encoded, where it says 7bit or 8bit. */
+/** Whether bytes can be in a message without an encoding, labelled 7bit or 8bit. */
 export const fits = (bytes: Buffer, encoding: TransferEncoding, eol: string): boolean =>
   isText(bytes) && isCanonical(bytes, eol) && (encoding !== '7bit' || isAscii(bytes))
 

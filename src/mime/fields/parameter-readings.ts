@@ -195,7 +195,7 @@ function pythonCuts(text: string, blind: boolean): Cut[][] {
 const QUOTE = 0x22
 const SEMICOLON = 0x3b
 
-/** Cuts as the newer policies of Python do, which write a field anew and read that. */
+/** Cuts as the newer policies of Python do, which write a field again and read that. */
 function newerPythonCuts(text: string): Cut[][] {
   const { start, values } = pythonReading(text)
   const cuts: Cut[] = []

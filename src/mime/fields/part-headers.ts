@@ -16,7 +16,7 @@ export interface PartHeaders {
   addresses(name: string): Address[]
   /** The mailboxes in all fields with that name, also those in groups. */
   mailboxes(name: string): Mailbox[]
-  /** Everything after the colon of each field with that name, folded as it stands. */
+  /** Everything after the colon of each field with that name, folded as it is. */
   raw(name: string): Buffer[]
   /** The names, in order. */
   names(): string[]
@@ -38,9 +38,9 @@ const LF = 0x0a
 const COLON = 0x3a
 
 interface Line {
-  /** as it stands, with its line end */
+  /** unchanged, with its line end */
   readonly bytes: Buffer
-  /** as it stands; empty for a line that is no field */
+  /** unchanged; empty for a line that is no field */
   readonly name: string
   /** the name in lower case */
   readonly key: string
@@ -165,7 +165,7 @@ export class LineHeaders implements PartHeaders {
     }
   }
 
-  /** A text as it stands after the colon, folded with LF. */
+  /** A text as it is written after the colon, folded with LF. */
   #fieldText(name: string, text: string): string {
     const clean = withoutBlankLines(text)
     // This comes before the encoding, because a line break must not vanish in an encoded word.

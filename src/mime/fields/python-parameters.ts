@@ -26,7 +26,7 @@ const ATOM = /[^()<>@,:;."[\]\\ \t]+/y
 const SECTION = /\*(\d{1,9})/y
 
 export interface PythonReading {
-  /** what stands before the first semicolon */
+  /** the text before the first semicolon */
   readonly start: string
   readonly values: readonly PythonValue[]
 }
@@ -95,7 +95,7 @@ class PythonReader {
     return match[0]
   }
 
-  /** What stands before the first semicolon. */
+  /** The text before the first semicolon. */
   start(): string {
     try {
       for (;;) {

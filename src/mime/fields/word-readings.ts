@@ -101,7 +101,7 @@ function runOf(words: readonly Word[], contents: boolean): Run {
   return { text, charset, bytes }
 }
 
-/** Skips characters that are not digits of base64. Decoding begins anew after padding, where Buffer.from would end. */
+/** Skips characters that are not digits of base64. Decoding begins again after padding, where Buffer.from would end. */
 const fromB = (content: string): Buffer =>
   Buffer.concat(
     content

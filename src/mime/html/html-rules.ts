@@ -230,7 +230,7 @@ export const INTEGRATION_POINTS: ReadonlySet<string> = new Set([
   'mo',
 ])
 
-/** The addresses of a `srcset` (HTML, section 4.8.4.2.2), and where they stand in it. */
+/** The addresses of a `srcset` (HTML, section 4.8.4.2.2), and where they are in it. */
 export function srcsetUrls(value: string): { url: string; start: number; end: number }[] {
   const urls: { url: string; start: number; end: number }[] = []
   const candidate = /[^\s,]\S*/g

@@ -32,8 +32,8 @@ const MAX_CUTS = 500
 
 /**
  * Removes active content from HTML: scripts, event handlers, addresses that run code, frames, plug-ins, forms, `base`,
- * refreshing, and style sheets from elsewhere. A tag with such attributes is written anew. All other bytes stay as they
- * are.
+ * refreshing, and style sheets from elsewhere. A tag with such attributes is written again. All other bytes stay as
+ * they are.
  *
  * The text is read as a list of tags, without a tree. So content that programs could read in another way is removed,
  * too: `noscript`, `xmp`, `noembed`, `noframes` and `plaintext` with their content, `svg` and `math` unless they are
@@ -288,7 +288,7 @@ class Sanitizer {
 
   /**
    * Removes the open drawing up to the first end tag that may be its own, or only its start tag if there is no end tag.
-   * The text after it is read anew, as it stands then.
+   * The text after it is read again, in its new form.
    */
   #cutForeign(): void {
     const { name, start, contentStart } = this.#foreign!

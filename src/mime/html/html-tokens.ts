@@ -200,7 +200,7 @@ export const escapeHtml = (text: string): string =>
 
 const ENTITIES = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' } as const
 
-/** A start tag, written anew. */
+/** A start tag, written again. */
 export function writeTag(
   name: string,
   attributes: readonly HtmlAttribute[],

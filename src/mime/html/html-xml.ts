@@ -45,12 +45,12 @@ export function isActiveXml(xml: string, options: SanitizeOptions): boolean {
 /** A start tag: its name, and its attributes. A `<` in a value is an error there. */
 const TAG = /<([^\s<>/!?='"]+)((?:[^<>"']+|"[^"]*"|'[^']*')*)/g
 
-/** They set an address after it was looked at, run code, or load something. */
+/** They set an address after it was checked, run code, or load something. */
 const ACTIVE: ReadonlySet<string> = new Set(['animate', 'feimage', 'handler', 'set'])
 
 const localName = (name: string): string => name.slice(name.indexOf(':') + 1).toLowerCase()
 
-/** From its first letter on: a name is looked at once, however long it is. */
+/** From its first letter on: a name is read once, however long it is. */
 const ATTRIBUTE = /(?<![^\s=<>"'/])([^\s=<>"'/]+)\s*=\s*(?:"([^"]*)"|'([^']*)')/g
 
 function attributesOf(text: string): HtmlAttribute[] {

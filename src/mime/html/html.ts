@@ -58,7 +58,7 @@ const MAX_INNER = 1_000
  * (`<!--[if mso]>`), which mail programs show. It does not read style sheets. The function gets the address with its
  * character references decoded. The address that it returns is encoded.
  *
- * Only attributes that change are written anew. Without a change, the result is the same string. The time grows with
+ * Only attributes that change are written again. Without a change, the result is the same string. The time grows with
  * the length. Links in more than 1,000 such comments, or after 5,000 `svg`, stay as they are.
  *
  * @throws UsageError INVALID_OPTION if the function returns something else; and everything that it throws itself

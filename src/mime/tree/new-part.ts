@@ -111,7 +111,7 @@ function encodingOf(
   return plainEncoding(bytes)!
 }
 
-/** The bytes as they stand in a part of that type. */
+/** The bytes as they are in a part of that type. */
 export const contentBytes = (content: Uint8Array, type: string, eol: string): Buffer =>
   mustNotBeEncoded(type) ? withLines(content, eol) : Buffer.from(content)
 

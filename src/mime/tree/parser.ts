@@ -101,7 +101,7 @@ const DELIMITER = Buffer.from('\n--')
 /** A type without comments or folds in it. */
 const PLAIN_TYPE = /^[ \t]*([a-z0-9!#$&^_.+-]+\/[a-z0-9!#$&^_.+-]+)[ \t]*(?:;|\r?\n?$)/i
 
-/** Only so many bytes of a field are searched for such a type. */
+/** Maximum number of bytes of a field that are searched for such a type. */
 const LONGEST_PLAIN = 200
 
 /** An open part: a multipart that is not at its end, or a message that holds one. */

@@ -10,10 +10,10 @@ import { Turns } from '../turns.ts'
 
 /** The content of a part, decoded as its header says. */
 export abstract class PartContent extends PartFacts {
-  /** The body as it stands in the message. */
+  /** The body as it is in the message. */
   abstract get raw(): Buffer
 
-  /** The content without its transfer encoding. For a multipart, this is the body as it stands. */
+  /** The content without its transfer encoding. For a multipart, this is the body as it is. */
   bytes(): Buffer {
     return this.isMultipart ? this.raw : decodeTransfer(this.raw, this.encoding)
   }

@@ -17,7 +17,7 @@ export function partPieces<Part extends TreePart>(node: PartNode<Part>): Generat
   return pieces(node, true)
 }
 
-/** The body as it stands in the message. */
+/** The body as it is in the message. */
 export function bodyBytes<Part extends TreePart>(node: PartNode<Part>): Buffer {
   if (node.body !== undefined) return node.body
   if (!node.changed) return node.tree.bytes.subarray(node.span.bodyStart, node.span.end)

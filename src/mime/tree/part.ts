@@ -143,7 +143,7 @@ export class MimePart extends PartContent {
 
   // ---- its content
 
-  /** The body as it stands in the message. */
+  /** The body as it is in the message. */
   override get raw(): Buffer {
     return bodyBytes(this.#node)
   }

@@ -58,7 +58,7 @@ function withCharset(type: string, text: string, charset: string): string {
     : declared
 }
 
-/** The declaration of a charset is looked for in so many characters at the start. */
+/** Number of characters at the start that are searched for the declaration of a charset. */
 const LOOKED_THROUGH = 2048
 
 function renamed(text: string, find: typeof metaCharset, charset: string): string {

@@ -13,7 +13,7 @@ export function splitParameters(text: string | Uint8Array | undefined): string[]
     .filter((one) => one !== '')
 }
 
-/** An address with its parameters as they stand in MAIL or RCPT. */
+/** An address with its parameters as they are in MAIL or RCPT. */
 export function envelopeAddress(words: readonly string[]): QueuedAddress {
   const [address = '', ...parameters] = words
   return { address: bareAddress(address), parameters }

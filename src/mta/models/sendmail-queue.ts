@@ -333,7 +333,7 @@ const RESENT: ReadonlySet<string> = new Set(
     (name) => `resent-${name}`,
   ),
 )
-/** Fields of addresses. Sendmail writes them anew (H_FROM and H_RCPT). */
+/** Fields of addresses. Sendmail writes them again (H_FROM and H_RCPT). */
 const ADDRESSES: ReadonlySet<string> = new Set([
   ...['sender', 'from', 'reply-to', 'to', 'cc', 'bcc'].flatMap((name) => [
     name,
