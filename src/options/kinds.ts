@@ -5,6 +5,7 @@ import { parseListenAddress } from '../net/listen-address.ts'
 import { parseNetwork } from '../net/network.ts'
 import { STAGE_NAMES } from '../protocol/stages.ts'
 import { Action, ALL_ACTIONS, bitsOf, DataSize } from '../protocol/constants.ts'
+import { isPlainObject } from './plain-object.ts'
 import {
   DURATION_PATTERN,
   durationText,
@@ -82,12 +83,15 @@ export const isWhole = (value: unknown, { from = 0, to }: Bounds): boolean =>
 export const wholeNumberForm = ({ from = 0, to }: Bounds): string =>
   to === undefined ? `a whole number, ${from} or more` : `a whole number from ${from} to ${to}`
 
-const integer = ({ from = 0, to }: Bounds): object => ({
+const integer = ({ from = 0, to = Number.MAX_SAFE_INTEGER }: Bounds): object => ({
   type: 'integer',
   minimum: from,
-  ...(to === undefined ? {} : { maximum: to }),
+  maximum: to,
 })
 const text = (pattern: string): object => ({ type: 'string', pattern })
+/** Regular expression for one of several words in upper or lower case. JSON Schema has no flag for it. */
+const words = (all: readonly string[]): string =>
+  `(?:${all.map((word) => word.replaceAll(/[A-Z]/g, (c) => `[${c}${c.toLowerCase()}]`)).join('|')})`
 
 /** A whole number. */
 export function count(bounds: Bounds): Kind {
@@ -100,12 +104,13 @@ export function count(bounds: Bounds): Kind {
     read: asText(digits),
     show: String,
     type: 'number',
-    schema: integer(bounds),
+    schema: { anyOf: [integer(bounds), text(DIGITS)] },
   }
 }
 
+const DIGITS = '^\\d{1,15}$'
 const digits = (given: string): number | undefined =>
-  /^\d{1,15}$/.test(given) ? Number(given) : undefined
+  new RegExp(DIGITS).test(given) ? Number(given) : undefined
 
 export function bytes(bounds: Bounds): Kind {
   return {
@@ -123,7 +128,7 @@ export function milliseconds({ from }: { readonly from: 0 | 1 }): Kind {
   const bounds = { from, to: MAX_TIMER }
   return {
     ...count(bounds),
-    takesText: `milliseconds${from === 0 ? '' : ' (1 or more)'}, or a time such as 500ms, 30s, 5m or 1h`,
+    takesText: `milliseconds${from === 0 ? '' : ' (1 or more)'}, or a time such as 500ms, 30s, 5m or 1h; at most ${Math.floor(MAX_TIMER / 3_600_000)}h`,
     placeholder: 'time',
     read: asText(parseDuration),
     show: (value) => durationText(value as number),
@@ -135,13 +140,11 @@ export function milliseconds({ from }: { readonly from: 0 | 1 }): Kind {
 /** One time for all stages, or one for each stage. The default has an entry for each stage that differs. */
 export function byStage(time: Kind): Kind {
   const stages: readonly string[] = STAGE_NAMES
-  const isByStage = (value: unknown): value is Readonly<Record<string, unknown>> =>
-    typeof value === 'object' && value !== null && !Array.isArray(value)
   return {
     ...time,
     wrong(value) {
       // The value is used for every stage, so the error names the first one.
-      if (!isByStage(value)) return time.wrong(value) && { at: stages[0]! }
+      if (!isPlainObject(value)) return time.wrong(value) && { at: stages[0]! }
       for (const [stage, one] of Object.entries(value)) {
         if (!stages.includes(stage)) {
           return { value: stage, takes: `stages: ${stages.join(', ')}`, known: stages }
@@ -151,7 +154,7 @@ export function byStage(time: Kind): Kind {
       return undefined
     },
     read: (given) =>
-      isByStage(given)
+      isPlainObject(given)
         ? Object.fromEntries(
             Object.entries(given).map(([stage, one]) => [stage, time.read(one)]),
           )
@@ -199,7 +202,7 @@ export function countOrAuto(bounds: Bounds, auto: string): Kind {
     takesText: takes,
     wrong: (value) => wrongUnless(value === 'auto' || isWhole(value, bounds)),
     type: `number | 'auto'`,
-    schema: { anyOf: [integer(bounds), { const: 'auto' }] },
+    schema: { anyOf: [integer(bounds), text(DIGITS), { const: 'auto' }] },
   }
 }
 
@@ -222,7 +225,12 @@ export const dataSize: Kind = {
   configType: `DataSize | ${Object.keys(DATA_SIZES)
     .map((name) => `'${name}'`)
     .join(' | ')}`,
-  schema: { enum: [...dataSizes, ...Object.keys(DATA_SIZES)] },
+  schema: {
+    anyOf: [
+      { enum: [...dataSizes, ...Object.keys(DATA_SIZES)] },
+      text(`^(?:${words(Object.keys(DATA_SIZES))}|0*(?:${dataSizes.join('|')}))$`),
+    ],
+  },
 }
 
 const ACTION_NAMES: readonly string[] = Object.keys(Action)
@@ -230,6 +238,8 @@ const ACTION_WORDS: Readonly<Record<string, number>> = { ALL: ALL_ACTIONS, NONE:
 const actionNames = `some of ${ACTION_NAMES.join(', ')}`
 const bitsOfActions = (given: unknown): unknown =>
   (Array.isArray(given) ? bitsOf(ACTION_WORDS, given) : undefined) ?? given
+
+const ACTION_WORD = words(Object.keys(ACTION_WORDS))
 
 /** What a filter may do to a message, as names or bits. */
 export const actions: Kind = {
@@ -254,48 +264,62 @@ export const actions: Kind = {
   schema: {
     anyOf: [
       integer({ to: ALL_ACTIONS }),
-      { type: 'array', items: { enum: ACTION_NAMES } },
-      { type: 'string' },
+      {
+        type: 'array',
+        items: { anyOf: [{ enum: ACTION_NAMES }, text(`^${ACTION_WORD}$`)] },
+      },
+      text(`^${ACTION_WORD}(?:[\\s,]+${ACTION_WORD})*$`),
     ],
   },
 }
+
+const MODE = '^0?[0-7]{1,3}$'
 
 /** Permission bits. */
 export const mode: Kind = {
   ...count({ to: 0o777 }),
   takesText: 'octal digits, such as 0660',
   placeholder: 'octal',
-  read: asText((given) => (/^[0-7]{1,4}$/.test(given) ? Number.parseInt(given, 8) : undefined)),
+  read: asText((given) =>
+    new RegExp(MODE).test(given) ? Number.parseInt(given, 8) : undefined,
+  ),
   configType: 'number | string',
-  schema: { anyOf: [integer({ to: 0o777 }), text('^[0-7]{1,4}$')] },
+  schema: { anyOf: [integer({ to: 0o777 }), text(MODE)] },
 }
+
+const ACCOUNT = '^[^\\0\\s]+(?: [^\\0\\s]+)*$'
+/** The highest id. The next number is -1, which leaves a file and a process as they are (chown(2), setresuid(2)). */
+const MAX_ACCOUNT = 4_294_967_294
 
 /** A user or a group. */
 export const account: Kind = {
-  takes: 'a name or a number',
-  takesText: 'a name or a number',
+  takes: `a name, or a number from 0 to ${MAX_ACCOUNT}`,
+  takesText: `a name, or a number from 0 to ${MAX_ACCOUNT}`,
   placeholder: 'name',
-  wrong: (value) =>
-    wrongUnless(
-      typeof value === 'string'
-        ? /^[^\0\s]+(?: [^\0\s]+)*$/.test(value)
-        : isWhole(value, { from: 0 }),
-    ),
+  wrong: (value) => {
+    const number = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value
+    return wrongUnless(
+      typeof number === 'string'
+        ? new RegExp(ACCOUNT).test(number)
+        : isWhole(number, { to: MAX_ACCOUNT }),
+    )
+  },
   read: same,
   show: String,
   type: 'string | number',
-  schema: { anyOf: [integer({}), text('^\\S')] },
+  schema: { anyOf: [integer({ to: MAX_ACCOUNT }), text(ACCOUNT)] },
 }
 
+const PATH = '^[^\\0]+$'
 const path = (what: string): Kind => ({
   takes: `the path of a ${what}`,
   takesText: `the path of a ${what}`,
   placeholder: 'path',
-  wrong: (value) => wrongUnless(typeof value === 'string' && /^[^\0]+$/.test(value)),
+  wrong: (value) => wrongUnless(typeof value === 'string' && new RegExp(PATH).test(value)),
   read: same,
   show: String,
   type: 'string',
-  schema: { type: 'string', minLength: 1 },
+  schema: text(PATH),
 })
 export const file: Kind = path('file')
 export const directory: Kind = path('directory')

@@ -21,7 +21,9 @@ const DURATIONS: Units = [
 
 /** Regular expressions that JSON Schema also understands. */
 export const SIZE_PATTERN = '^(\\d{1,15})([KMGkmg]?)$'
-export const DURATION_PATTERN = '^(\\d{1,12}(?:\\.\\d{1,3})?) ?(ms|s|m|h)?$'
+/** Milliseconds have no fraction: `0.4ms` would be 0, which means no limit. */
+export const DURATION_PATTERN =
+  '^(?:(\\d{1,12})(?: ?ms)?|(\\d{1,12}(?:\\.\\d{1,3})?) ?(s|m|h))$'
 
 /** `64K` becomes 65536. Undefined if the text is not a size. */
 export function parseSize(text: string): number | undefined {
@@ -32,9 +34,9 @@ export function parseSize(text: string): number | undefined {
 /** `30s` becomes 30000. A number alone is milliseconds. Undefined if the text is not a duration. */
 export function parseDuration(text: string): number | undefined {
   const match = new RegExp(DURATION_PATTERN).exec(text)
-  return match === null
-    ? undefined
-    : Math.round(Number(match[1]) * sizeOf(DURATIONS, match[2] ?? 'ms'))
+  if (match === null) return undefined
+  const [, milliseconds, number, unit = 'ms'] = match
+  return Math.round(Number(milliseconds ?? number) * sizeOf(DURATIONS, unit))
 }
 
 const sizeOf = (units: Units, name: string): number => units.find(([unit]) => unit === name)![1]

@@ -4,6 +4,7 @@ import { inspect } from 'node:util'
 import { UsageError } from '../errors.ts'
 import { didYouMean } from './nearest.ts'
 import { isWhole, wholeNumberForm, type Wrong } from './kinds.ts'
+import { isPlainObject } from './plain-object.ts'
 import type { Option } from './table.ts'
 
 /**
@@ -21,7 +22,7 @@ export function readOption(option: Option, given: unknown, source?: Source): unk
   throw source === undefined
     ? invalidOption(
         wrong.at === undefined ? name : `${name}.${wrong.at}`,
-        wrong.value ?? given,
+        wrong.value === undefined ? given : wrong.value,
         wrong.takes ?? kind.takes,
         wrong.known,
       )
@@ -32,7 +33,7 @@ export function readOption(option: Option, given: unknown, source?: Source): unk
 }
 
 const said = ({ reason, takes, value }: Wrong, usual: string, given: unknown): string =>
-  reason ?? `it takes ${takes ?? usual}; it got ${show(value ?? given)}`
+  reason ?? `it takes ${takes ?? usual}; it got ${show(value === undefined ? given : value)}`
 
 /**
  * Checked values of some options, as an object of objects.
@@ -87,7 +88,7 @@ export function firstUnknown(given: object, names: readonly string[]): Unknown |
     if (!tops.includes(name)) return { name, there: tops }
     const inner = names.filter((one) => one.startsWith(`${name}.`))
     if (inner.length === 0 || value === undefined) continue
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    if (!isPlainObject(value)) {
       return { name, value, inside: inner.map((one) => one.slice(name.length + 1)) }
     }
     const other = Object.keys(value).find((key) => !inner.includes(`${name}.${key}`))
@@ -106,8 +107,11 @@ const ELSEWHERE: Readonly<Record<string, string>> = { socket: 'listen' }
  * @throws UsageError INVALID_OPTION
  */
 export function checkNames(what: string, given: unknown, names: readonly string[]): void {
-  if (typeof given !== 'object' || given === null) {
-    throw invalidOption(`s of ${what}`, given, 'an object')
+  if (!isPlainObject(given)) {
+    throw new UsageError(
+      'INVALID_OPTION',
+      `the options of ${what} are an object; it got ${show(given)}`,
+    )
   }
   const found = firstUnknown(given, names)
   if (found === undefined) return

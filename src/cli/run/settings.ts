@@ -28,16 +28,18 @@ export function givenOptions(
   const given: Given[] = []
   for (const option of OPTIONS) {
     const { name, kind } = option
-    const flag = flags.get(name)
     const variable = environment[variableOf(option)]
-    if (flag !== undefined) {
-      const source = `the command line (${flagOf(option)})`
-      given.push({ name, value: readOption(option, flag, source) })
-    } else if (variable !== undefined && variable !== '') {
+    let value: unknown
+    // A mistake in a variable is an error even if the command line takes precedence.
+    if (variable !== undefined && variable !== '') {
       const source = `the environment (${variableOf(option)})`
-      const value = kind.list ? variable.trim().split(/\s+/) : variable
-      given.push({ name, value: readOption(option, value, source) })
+      value = readOption(option, kind.list ? variable.trim().split(/\s+/) : variable, source)
     }
+    const flag = flags.get(name)
+    if (flag !== undefined) {
+      value = readOption(option, flag, `the command line (${flagOf(option)})`)
+    }
+    if (value !== undefined) given.push({ name, value })
   }
   return given
 }
