@@ -90,7 +90,7 @@ const integer = ({ from = 0, to = Number.MAX_SAFE_INTEGER }: Bounds): object => 
 })
 const text = (pattern: string): object => ({ type: 'string', pattern })
 /** Regular expression for one of several words in upper or lower case. JSON Schema has no flag for it. */
-const words = (all: readonly string[]): string =>
+const inAnyCase = (all: readonly string[]): string =>
   `(?:${all.map((word) => word.replaceAll(/[A-Z]/g, (c) => `[${c}${c.toLowerCase()}]`)).join('|')})`
 
 /** A whole number. */
@@ -228,7 +228,7 @@ export const dataSize: Kind = {
   schema: {
     anyOf: [
       { enum: [...dataSizes, ...Object.keys(DATA_SIZES)] },
-      text(`^(?:${words(Object.keys(DATA_SIZES))}|0*(?:${dataSizes.join('|')}))$`),
+      text(`^(?:${inAnyCase(Object.keys(DATA_SIZES))}|0*(?:${dataSizes.join('|')}))$`),
     ],
   },
 }
@@ -239,7 +239,7 @@ const actionNames = `some of ${ACTION_NAMES.join(', ')}`
 const bitsOfActions = (given: unknown): unknown =>
   (Array.isArray(given) ? bitsOf(ACTION_WORDS, given) : undefined) ?? given
 
-const ACTION_WORD = words(Object.keys(ACTION_WORDS))
+const ACTION_WORD = inAnyCase(Object.keys(ACTION_WORDS))
 
 /** What a filter may do to a message, as names or bits. */
 export const actions: Kind = {

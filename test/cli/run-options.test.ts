@@ -161,7 +161,7 @@ describe('options of tsmilter run', () => {
         { stop: 5 },
         /^the option stop of config\.ts: it takes an object with delay, deadline, quiet; it got 5$/,
       ],
-      [{ timeouts: { idle: '1 week' } }, /timeouts\.idle .* 1h; it got "1 week"$/],
+      [{ timeouts: { idle: '1 week' } }, /timeouts\.idle .* at most 596h; it got "1 week"$/],
       [{ timeouts: { idle: 0 } }, /timeouts\.idle/],
       [{ hangTimeout: '1000h' }, /hangTimeout/],
       [{ unixSocket: { mode: '0999' } }, /octal digits, such as 0660; it got "0999"$/],
