@@ -20,6 +20,12 @@ export interface FilterOptions extends FilterFields {
   readonly logger?: Logger | undefined
 }
 
+/** The names of all options of a filter. */
+export const FILTER_OPTIONS: readonly string[] = [
+  ...optionsOf('filter').map(({ name }) => name),
+  'logger',
+]
+
 /** Options with nothing left out. */
 export interface FilterSettings extends Omit<
   FilterValues,

@@ -1,8 +1,8 @@
-import type { FilterOptions } from '../milter/options.ts'
-import { optionsIn, optionsOf } from '../options/table.ts'
+import { FILTER_OPTIONS, type FilterOptions } from '../milter/options.ts'
+import { optionsOf } from '../options/table.ts'
 import type { CloseSettings, ServerValues } from '../options/settings.ts'
-import type { ServerFields } from '../options/types.ts'
-import { readOptions, textList } from '../options/validate.ts'
+import type { CloseOptions, ServerFields } from '../options/types.ts'
+import { checkNames, readOptions, textList } from '../options/validate.ts'
 import type { AccessOptions } from './access-control.ts'
 
 /** Options of `serve`. Times are milliseconds, sizes are bytes. */
@@ -27,10 +27,24 @@ export function addressList(listen: ServeOptions['listen']): readonly string[] {
 
 const OPTIONS = optionsOf('server')
 
-/** Defaults of how a server stops. */
-export const CLOSE_DEFAULTS: CloseSettings = readOptions(optionsOf('close'), {})[
-  'stop'
-] as CloseSettings
+const STOP = optionsOf('close')
+/** The same without the name of their object, which `close` has not. */
+const CLOSE = STOP.map((option) => ({ ...option, name: option.name.replace('stop.', '') }))
+
+/** How `close` stops a server. @throws UsageError INVALID_OPTION */
+export function closeSettings(options: CloseOptions): CloseSettings {
+  checkNames(
+    'close',
+    options,
+    CLOSE.map(({ name }) => name),
+  )
+  return readOptions(CLOSE, options) as unknown as CloseSettings
+}
+
+/** The option `stop` of `runMilter`. @throws UsageError INVALID_OPTION */
+export function stopSettings(stop: CloseOptions | undefined): CloseSettings {
+  return readOptions(STOP, { stop })['stop'] as CloseSettings
+}
 
 /** @throws UsageError INVALID_OPTION */
 export function serverSettings(options: ServerFields): ServerValues {
@@ -40,9 +54,9 @@ export function serverSettings(options: ServerFields): ServerValues {
 /** All options of `serve`, including those that are not plain values. */
 export const SERVE_OPTIONS: readonly string[] = [
   'listen',
-  ...optionsOf('server', 'filter').map(({ name }) => name),
+  ...optionsOf('server').map(({ name }) => name),
+  ...FILTER_OPTIONS,
   'tls',
-  'logger',
   'signal',
 ]
 
@@ -50,7 +64,5 @@ export const SERVE_OPTIONS: readonly string[] = [
 export const RUN_OPTIONS: readonly string[] = [
   ...SERVE_OPTIONS.filter((name) => name !== 'signal'),
   'factory',
-  ...optionsIn('stop')
-    .filter(({ scope }) => scope === 'close')
-    .map(({ name }) => name),
+  ...STOP.map(({ name }) => name),
 ]

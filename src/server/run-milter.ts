@@ -3,7 +3,7 @@ import type { Exact, NotWeak } from '../milter/handlers.ts'
 import { childLogger, textLogger } from '../diagnostics/log.ts'
 import type { CloseOptions } from '../options/types.ts'
 import { checkNames } from '../options/validate.ts'
-import { RUN_OPTIONS, type ServeOptions } from './options.ts'
+import { RUN_OPTIONS, stopSettings, type ServeOptions } from './options.ts'
 import { startServer } from './server.ts'
 
 /** Options of {@link runMilter}. */
@@ -39,6 +39,7 @@ export async function runMilter<F extends Filter & NotWeak>(
 ): Promise<void> {
   checkNames('runMilter', options, RUN_OPTIONS)
   const { factory, stop, ...rest } = options
+  const graceful = stopSettings(stop)
   const logger = childLogger(options.logger ?? textLogger('info'), { filter: name })
   const server = await startServer(factory, { ...rest, logger })
   logger.info({ addresses: server.addresses.join(' ') }, 'listening')
@@ -52,7 +53,7 @@ export async function runMilter<F extends Filter & NotWeak>(
       { signal, connections: server.connections },
       atOnce ? 'stopping at once' : 'stopping',
     )
-    void server.close(atOnce ? { deadline: 0 } : stop)
+    void server.close(atOnce ? { deadline: 0 } : graceful)
   }
   for (const signal of [...GRACEFUL, ...AT_ONCE]) process.on(signal, onSignal)
   try {

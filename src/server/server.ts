@@ -6,7 +6,7 @@ import { filterSettings, STAGE_DEADLINE, type FilterSettings } from '../milter/o
 import type { Overload } from '../milter/overload.ts'
 import { tryFactory } from '../milter/trial.ts'
 import { parseListenAddress } from '../net/listen-address.ts'
-import type { ServerValues } from '../options/settings.ts'
+import type { CloseSettings, ServerValues } from '../options/settings.ts'
 import type { CloseOptions, OverloadAnswer } from '../options/types.ts'
 import { checkNames } from '../options/validate.ts'
 import type { MemoryBudget } from '../session/memory-budget.ts'
@@ -17,7 +17,7 @@ import { AccessControl } from './access-control.ts'
 import { Listener } from './listener.ts'
 import {
   addressList,
-  CLOSE_DEFAULTS,
+  closeSettings,
   SERVE_OPTIONS,
   serverSettings,
   type ServeOptions,
@@ -70,7 +70,7 @@ export class MilterServer implements AsyncDisposable {
   #sweep: NodeJS.Timeout | undefined
   #relieving = false
   #closing: Promise<void> | undefined
-  #close: CloseOptions = {}
+  #close: CloseSettings = closeSettings({})
   #closed: (() => void) | undefined
   #unfollow: (() => void) | undefined
   /** the last call of the factory threw */
@@ -200,15 +200,13 @@ export class MilterServer implements AsyncDisposable {
    * they have 8 seconds then.
    *
    *     process.once('SIGTERM', () => void server.close({ deadline: 10_000 }))
+   *
+   * @throws UsageError INVALID_OPTION; then the server goes on
    */
-  close(options: CloseOptions = {}): Promise<void> {
-    this.#close = options
-    if (this.#closing !== undefined) {
-      this.#hurry?.()
-      return this.#closing
-    }
-    this.#closing = this.#shutDown()
-    return this.#closing
+  async close(options: CloseOptions = {}): Promise<void> {
+    this.#close = closeSettings(options)
+    this.#hurry?.()
+    await (this.#closing ??= this.#shutDown())
   }
 
   #hurry: (() => void) | undefined
@@ -223,9 +221,9 @@ export class MilterServer implements AsyncDisposable {
     await this.#closeListeners()
     while (this.#size > 0) {
       const now = clock()
-      const left = (this.#close.deadline ?? CLOSE_DEFAULTS.deadline) - (now - began)
+      const { deadline, quiet } = this.#close
+      const left = deadline - (now - began)
       if (left <= 0) break
-      const quiet = this.#close.quiet ?? CLOSE_DEFAULTS.quiet
       for (const connection of this.#all()) {
         if (connection.working) continue
         // Postfix and Sendmail notice that the filter has closed when their client sends its next command.

@@ -1,12 +1,13 @@
 import { UsageError } from '../errors.ts'
 import type { Filter } from '../milter/filter-object.ts'
 import type { Exact } from '../milter/handlers.ts'
-import { filterSettings, type FilterOptions } from '../milter/options.ts'
+import { FILTER_OPTIONS, filterSettings, type FilterOptions } from '../milter/options.ts'
 import { ServersMet } from '../milter/mail-server/servers-met.ts'
 import { MtaClient } from '../mta/client.ts'
 import { CLIENT_OPTIONS, type MtaClientOptions } from '../mta/client-options.ts'
 import type { Outcome } from '../mta/outcome.ts'
 import { refuseOthers, TRANSACTION_FIELDS, type Transaction } from '../mta/transaction.ts'
+import { checkNames } from '../options/validate.ts'
 import { memoryChannel } from './memory-channel.ts'
 import { recordingLogger, type LogLine } from './recording.ts'
 
@@ -89,6 +90,7 @@ async function open<F extends Filter & NotWeak>(
       `${caller} takes the result of defineFilter, or a function that returns the handlers of one SMTP session: ${caller}(() => ({ eom(ctx) { ... } })); it got ${filter === null ? 'null' : typeof filter}`,
     )
   }
+  if (options.filter !== undefined) checkNames('a filter', options.filter, FILTER_OPTIONS)
   const log: LogLine[] = []
   const settings = {
     ...filterSettings({ logger: recordingLogger(log), ...options.filter }),

@@ -42,6 +42,30 @@ const turns = async (): Promise<void> => {
   for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve))
 }
 
+describe('close', () => {
+  for (const [options, message] of [
+    [{ deadline: Number.NaN }, /^the option deadline takes a whole number from 0 to .*NaN$/],
+    [{ deadline: -1 }, /^the option deadline takes/],
+    [{ deadline: Infinity }, /^the option deadline takes/],
+    [{ deadline: '10s' }, /^the option deadline takes/],
+    [{ quiet: 1.5 }, /^the option quiet takes/],
+    [{ quiet: null }, /^the option quiet takes .* null$/],
+    [{ dedline: 1 }, /^dedline is not an option of close; did you mean deadline\?/],
+    [5, /^the options of close are an object; it got 5$/],
+    [null, /^the options of close are an object; it got null$/],
+  ] as const) {
+    it(`refuses ${JSON.stringify(options)}, and the server goes on`, async () => {
+      const server = await start({})
+      await assert.rejects(server.close(options as never), {
+        name: 'UsageError',
+        code: 'INVALID_OPTION',
+        message,
+      })
+      await client(server)
+    })
+  }
+})
+
 describe('a server that has closed', () => {
   for (const [how, deadline] of [
     ['when its sessions have ended', 60_000],

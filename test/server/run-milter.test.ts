@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
+import { runMilter } from '../../src/server/run-milter.ts'
 import { MtaClient } from '../../src/mta/client.ts'
 import { atEnd, killAtEnd, until } from '../support/resources.ts'
 import { eom, mail } from '../support/wire.ts'
@@ -83,6 +84,17 @@ describe('runMilter', { timeout: 120_000 }, () => {
     assert.deepEqual(await answer, { type: 'tempfail' })
     assert.deepEqual(await exit(), [0, null])
   })
+
+  for (const stop of [{ deadline: '10s' }, { quiet: -1 }, { delay: 5 }, 5]) {
+    it(`refuses the option stop at once, not at SIGTERM: ${JSON.stringify(stop)}`, async () => {
+      const options = { listen: 'inet:0@127.0.0.1', factory: () => ({ eom() {} }), stop }
+      await assert.rejects(runMilter('test', options as never), {
+        name: 'UsageError',
+        code: 'INVALID_OPTION',
+        message: /stop/,
+      })
+    })
+  }
 
   it('fails with the reason when it cannot listen', async () => {
     await start()

@@ -38,6 +38,29 @@ describe('mistakes in a test', () => {
     )
   })
 
+  for (const [filter, text] of [
+    [{ maxMemry: 1 }, /^maxMemry is not an option of a filter; did you mean maxMemory\?/],
+    [{ limits: { header: 1 } }, /^limits\.header is not an option .* mean headers\?/],
+    [{ listen: 'inet:0' }, /^listen is not an option of a filter/],
+    [{ maxEdits: 0 }, /^the option maxEdits takes a whole number, 1 or more; it got 0$/],
+    [[5], /^the options of a filter are an object; it got \[ 5 \]$/],
+    [new Map(), /^the options of a filter are an object; it got Map/],
+    [null, /^the options of a filter are an object; it got null$/],
+  ] as const) {
+    it(`an option of the filter that is wrong: ${JSON.stringify(filter)}`, async () => {
+      const expected = usage('INVALID_OPTION', text)
+      const given = wrong({ filter })
+      await assert.rejects(
+        deliver(() => ({}), given),
+        expected,
+      )
+      await assert.rejects(
+        openSession(() => ({}), given),
+        expected,
+      )
+    })
+  }
+
   for (const name of ['sender', 'recipients', 'headers', 'onfailure', 'deadlines']) {
     it(`a field ${name}, which there is not`, async () => {
       const expected = usage(

@@ -8,6 +8,7 @@ import { WorkerPool } from './worker-pool.ts'
 import { descriptorLimit } from './descriptors.ts'
 import type { Identity } from './messages.ts'
 import type { Notifier } from './notify.ts'
+import { MAX_TIMER } from '../../options/kinds.ts'
 import type { RunSettings } from '../../options/settings.ts'
 import type { Given } from './settings.ts'
 import { PastMetrics } from './past-metrics.ts'
@@ -290,7 +291,9 @@ export class Supervisor {
     // A session between two messages continues. For the mail server, a lost connection is a failure, and it would defer
     // the next message of the session.
     const { deadline } = reload
-    void pool.retire({ deadline, quiet: deadline + 1 }).then(() => this.#draining.delete(pool))
+    void pool
+      .retire({ deadline, quiet: Math.min(deadline + 1, MAX_TIMER) })
+      .then(() => this.#draining.delete(pool))
   }
 
   /** The pool that gets connections, and those that finish their sessions. */
