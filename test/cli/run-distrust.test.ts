@@ -9,6 +9,16 @@ import { launch, project, send, start } from './support/command.ts'
 
 const FILTER = `export default () => ({ eom: (ctx) => ctx.addHeader('X-Seen', 'yes') })`
 
+const METRIC = {
+  name: 'tsmilter_messages_total',
+  help: 'messages',
+  type: 'counter',
+  values: [
+    { value: 1, labels: { verdict: 'accept', worker: 2 } },
+    { value: null, labels: {}, metricName: 'x_sum' },
+  ],
+}
+
 describe('a message of a worker', () => {
   it('is ignored if it is not valid', () => {
     for (const raw of [
@@ -29,10 +39,45 @@ describe('a message of a worker', () => {
       { type: 'alive', healthy: 'yes' },
       { type: 'taken', id: 2 ** 60 },
       { type: 'toString' },
+      { type: '__proto__' },
+      { type: ['taken'], id: 1 },
+      { type: 'loaded', settings: [], name: 'x' },
+      { type: 'loaded', settings: {}, name: 5 },
+      { type: 'echo', id: 1.5 },
+      { type: 'counted', metrics: { length: 0 } },
+      ...[
+        { name: 'a b' },
+        { name: 'x'.repeat(202) },
+        { help: 5 },
+        { type: 'other' },
+        { aggregator: 'all' },
+        { aggregator: null },
+        { values: {} },
+        { values: [null] },
+        { values: [{ value: '1', labels: {} }] },
+        { values: [{ labels: {} }] },
+        { values: [{ value: 1, labels: [] }] },
+        { values: [{ value: 1, labels: { 'a b': 'x' } }] },
+        { values: [{ value: 1, labels: { a: null } }] },
+        { values: [{ value: 1, labels: {}, metricName: 'a b' }] },
+      ].map((part) => ({ type: 'counted', metrics: [METRIC, { ...METRIC, ...part }] })),
     ]) {
       assert.equal(readWorkerMessage(raw), undefined, JSON.stringify(raw))
     }
-    assert.deepEqual(readWorkerMessage({ type: 'taken', id: 1 }), { type: 'taken', id: 1 })
+    for (const message of [
+      { type: 'taken', id: 1 },
+      { type: 'counted', metrics: [] },
+      { type: 'counted', metrics: [METRIC, { ...METRIC, aggregator: 'max', more: 1 }] },
+      { type: 'loaded', settings: { workers: 1 }, name: 'x' },
+    ]) {
+      assert.deepEqual(readWorkerMessage(message), message)
+    }
+  })
+
+  it('is cut to a length that suits the log', () => {
+    const long = 'x'.repeat(5_000)
+    const read = readWorkerMessage({ type: 'failed', reason: long, misused: false })
+    assert.deepEqual(read, { type: 'failed', reason: long.slice(0, 1_000), misused: false })
   })
 
   it('does not end the primary, whatever it is', async () => {
