@@ -72,7 +72,9 @@ export interface MessageContext extends ConnectionContext {
    * The recipients that were not refused, from RCPT; at `envrcpt`, those before the current one. You have them if
    * the filter has a handler `envrcpt`, or the mark `withEnvelope` on any handler.
    * @throws UsageError NOT_READ in other filters, because the mail server does not send RCPT to them
-   * @throws MilterError MESSAGE_TOO_LARGE if there are more than `limits.recipients`
+   * The list does not change: later events have another.
+   * @throws MilterError MESSAGE_TOO_LARGE if there are more than `limits.recipients`; MEMORY_EXHAUSTED, also of
+   *   `sender`, if there is no memory for them. The answer is then that of `overload`.
    */
   readonly recipients: readonly EnvelopeAddress[]
 }

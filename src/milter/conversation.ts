@@ -14,7 +14,7 @@ import type {
 } from '../session/events.ts'
 import { Session } from '../session/session.ts'
 import type { Terms, Wishes } from '../session/terms.ts'
-import { endsMessage, type Verdict } from '../session/verdict.ts'
+import { CONTINUE, endsMessage, type Verdict } from '../session/verdict.ts'
 import { keepsLeadingSpace, LiveConnectionContext, LiveMessageContext } from './context.ts'
 import { readable, afterAnswer } from './answer.ts'
 import { channels } from '../diagnostics/channels.ts'
@@ -172,7 +172,9 @@ export class Conversation implements SessionEvents, Contexts {
     words: readonly string[],
   ): MaybePromise<Verdict> {
     const calls = this.#calls()
-    const { decode } = calls.marks(stage)
+    const { decode, noCallback } = calls.marks(stage)
+    // It came for a handler with the mark withEnvelope.
+    if (noCallback) return CONTINUE
     return calls.call(stage, this.#message!, decodeAs(decode, words))
   }
 

@@ -1,4 +1,4 @@
-import type { InterruptedError } from '../errors.ts'
+import { MilterError, type InterruptedError } from '../errors.ts'
 import type { HeaderView } from '../protocol/commands.ts'
 import type { MaybePromise } from '../session/events.ts'
 import { CONTINUE, endsMessage, isVerdict, type Verdict } from '../session/verdict.ts'
@@ -205,6 +205,9 @@ export class EventCalls {
   }
 }
 
+const isExhausted = (error: unknown): boolean =>
+  error instanceof MilterError && error.code === 'MEMORY_EXHAUSTED'
+
 /** One call of the handler of an event. */
 abstract class CallOfEvent<T> extends HandlerCall<T> {
   protected readonly calls: EventCalls
@@ -290,13 +293,15 @@ class EventCall extends CallOfEvent<Verdict> {
 
   protected failed(thrown: unknown): Verdict {
     const { calls, stage, context } = this
-    const { onError, limitedLog } = calls.settings
+    const { onError, overload, limitedLog } = calls.settings
     const error = readable(thrown)
+    // Nothing is wrong with the message then, and to reject it would lose it.
+    const answer = isExhausted(error) ? overload.verdict : onError
     calls.failed = true
-    logFailure(context.log, limitedLog, { stage }, error, onError)
+    logFailure(context.log, limitedLog, { stage }, error, answer)
     if (calls.record !== undefined) calls.record.stage = stage
     recordFailure(context, stage, error)
-    return onError
+    return answer
   }
 }
 

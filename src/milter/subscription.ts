@@ -1,7 +1,7 @@
 import { UsageError } from '../errors.ts'
 import { Action, ALL_ACTIONS, bitsOf, MacroStage, Step } from '../protocol/constants.ts'
 import { EVENTS } from '../protocol/event-table.ts'
-import { formatMacroList, NO_MACRO_LISTS } from '../protocol/macros.ts'
+import { formatMacroList, NO_MACRO_LISTS, type MacroLists } from '../protocol/macros.ts'
 import type { Wishes } from '../session/terms.ts'
 import { isVerdict } from '../session/verdict.ts'
 import { describe } from './answer.ts'
@@ -48,17 +48,30 @@ export function wishesOf(filter: FilterObject, settings: FilterSettings): Wishes
     actions: (settings.actions & (filter.actions ?? ALL_ACTIONS)) | settings.requiredActions,
     required: settings.requiredActions,
     steps,
-    macros: macros ?? NO_MACRO_LISTS,
+    macros: withRefusals(macros ?? NO_MACRO_LISTS, steps),
     dataSize: settings.dataSize,
   }
 }
 
-/** MAIL and RCPT are sent, and need no reply where the filter has no handler for them. */
+/** Only this macro of RCPT tells that the mail server refuses a recipient. A list without it would leave it out. */
+const REFUSAL = 'rcpt_mailer'
+
+function withRefusals(macros: MacroLists, steps: number): MacroLists {
+  const asked = macros.get(MacroStage.RCPT)
+  if ((steps & Step.RCPT_REJ) === 0 || asked === undefined) return macros
+  if (asked.includes(REFUSAL) || asked.includes(`{${REFUSAL}}`)) return macros
+  return new Map(macros).set(MacroStage.RCPT, [...asked, REFUSAL])
+}
+
+/** MAIL and RCPT are sent, and need no reply where the filter has no handler for them that may be called. */
 function askingForEnvelope(steps: number, { handlers }: FilterObject): number {
   let asking = steps
   for (const stage of ['envfrom', 'envrcpt'] as const) {
     const { noSend, noReply } = STAGES[stage]
-    if (handlers[stage] === undefined) asking = (asking & ~noSend) | noReply
+    const handler = handlers[stage]
+    if (handler === undefined || marksOf(handler).noCallback) {
+      asking = (asking & ~noSend) | noReply
+    }
   }
   return asking
 }
@@ -83,12 +96,13 @@ export function withRequest(wishes: Wishes, given: unknown): Wishes {
   if (request === undefined) return wishes
   const macros = new Map(wishes.macros)
   for (const [stage, names] of request.macros) macros.set(stage, names)
+  const steps = request.steps ?? wishes.steps
   return {
     ...wishes,
     actions: request.actions ?? wishes.actions,
-    steps: request.steps ?? wishes.steps,
+    steps,
     withheld: request.steps === undefined ? wishes.withheld : undefined,
-    macros,
+    macros: withRefusals(macros, steps),
   }
 }
 

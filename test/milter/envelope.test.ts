@@ -1,12 +1,18 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import type { MilterError } from '../../src/errors.ts'
 import { Base } from '../../src/milter/base.ts'
 import type { MessageContext } from '../../src/milter/context.ts'
 import type { EnvelopeAddress } from '../../src/milter/envelope/envelope-address.ts'
 import type { Filter } from '../../src/milter/filter-object.ts'
 import type { Handlers } from '../../src/milter/handlers.ts'
-import { noCallback, rejectedRecipients, withEnvelope } from '../../src/milter/marks.ts'
-import { ALL_STEPS, Step } from '../../src/protocol/constants.ts'
+import {
+  noCallback,
+  rejectedRecipients,
+  symlist,
+  withEnvelope,
+} from '../../src/milter/marks.ts'
+import { ALL_STEPS, MacroStage, Step } from '../../src/protocol/constants.ts'
 import { REJECT } from '../../src/session/verdict.ts'
 import { deliver } from '../../src/testing/index.ts'
 import {
@@ -54,10 +60,19 @@ describe('the envelope, asked for with withEnvelope', () => {
   it('leaves handlers of MAIL and RCPT as they are', () => {
     assert.equal(stepsOf({ ...eomOnly, envrcpt() {} }), Step.NR_MAIL)
     assert.equal(stepsOf({ envfrom: withEnvelope(() => {}) }), Step.NR_RCPT)
-    assert.equal(
-      stepsOf({ ...eomOnly, envfrom: noCallback(() => {}) }),
-      Step.NOMAIL | Step.NR_RCPT,
-    )
+  })
+
+  it('is there with handlers of MAIL and RCPT that must not be called', () => {
+    const seen: string[] = []
+    const never = noCallback(() => void seen.push('called'))
+    const handlers: Handlers = {
+      envfrom: never,
+      envrcpt: never,
+      eom: withEnvelope((ctx) => void seen.push(shown(ctx))),
+    }
+    assert.equal(stepsOf(handlers), Step.NR_MAIL | Step.NR_RCPT)
+    Wire.negotiated(() => handlers).send(mail('<a@x>'), rcpt('<b@x>'), eom())
+    assert.deepEqual(seen, ['a@x b@x'])
   })
 
   it('is there at each later stage, without an answer to MAIL and RCPT', () => {
@@ -168,6 +183,69 @@ describe('sender and recipients of a context', () => {
     wire.send(mail('<a@x>'), macros(Command.RCPT, { rcpt_mailer: 'error' }), rcpt('<b@x>'))
     wire.send(macros(Command.RCPT, { rcpt_mailer: 'local' }), rcpt('<c@x>'), eom())
     assert.deepEqual(seen, ['a@x c@x'])
+  })
+
+  it('leave them out also where the filter asks for other macros', () => {
+    const wishes: Handlers[] = [
+      { envrcpt: rejectedRecipients(symlist('i')(() => {})) },
+      { envrcpt: rejectedRecipients(symlist()(() => {})) },
+      {
+        negotiate: () => ({ macros: { [MacroStage.RCPT]: ['i'] } }),
+        envrcpt: rejectedRecipients(() => {}),
+      },
+      { envrcpt: rejectedRecipients(symlist('{rcpt_mailer}')(() => {})) },
+    ]
+    for (const handlers of wishes) {
+      const wire = new Wire(() => handlers).send({ type: 'optneg', offer: FULL_OFFER })
+      const [answer] = wire.take()
+      assert.ok(answer?.type === 'optneg')
+      const asked = answer.choice.macros!.get(MacroStage.RCPT)!
+      assert.equal(asked.filter((name) => /^\{?rcpt_mailer\}?$/.test(name)).length, 1)
+    }
+  })
+
+  it('are a list that does not change', () => {
+    const held: (readonly EnvelopeAddress[])[] = []
+    const wire = Wire.negotiated(
+      () => ({ envrcpt: (ctx) => void held.push(ctx.recipients), envfrom() {} }),
+      { limits: { recipients: 2 } },
+    )
+    wire.send(mail('<a@x>'), rcpt('<1@x>'), rcpt('<2@x>'), rcpt('<3@x>'), rcpt('<4@x>'))
+    assert.deepEqual(held.map(String), ['', '1@x', '1@x,2@x'])
+    assert.throws(() => (held[0] as EnvelopeAddress[]).push(held[1]![0]!), TypeError)
+  })
+
+  it('take no more memory than there is; without it, the answer is that of overload', () => {
+    for (const [overload, answers] of [
+      ['tempfail', 'tempfail'],
+      ['accept', 'accept'],
+    ] as const) {
+      const wire = Wire.negotiated(
+        () => ({ eom: withEnvelope((ctx) => void (ctx.recipients, ctx.sender)) }),
+        { maxMemory: 2 ** 20, onError: 'reject', overload },
+      )
+      const before = wire.settings.memory.used
+      wire.send(mail('<a@x>'))
+      for (let i = 0; i < 100; i++) wire.send(rcpt('<b@x>', `X=${'y'.repeat(15_000)}`))
+      assert.ok(wire.settings.memory.used < 2 ** 20)
+      wire.send(eom())
+      assert.equal(wire.answers(), answers)
+      assert.equal((wire.errors()[0]!.fields['err'] as MilterError).code, 'MEMORY_EXHAUSTED')
+      wire.send(mail('<a@x>'), rcpt('<b@x>'), eom())
+      assert.equal(wire.answers(), 'continue')
+      assert.equal(wire.settings.memory.used, before)
+    }
+  })
+
+  it('need memory for the sender, too', () => {
+    const wire = Wire.negotiated(() => ({ eom: withEnvelope((ctx) => void ctx.sender) }), {
+      onError: 'reject',
+    })
+    const { memory } = wire.settings
+    assert.ok(memory.reserve(memory.limit - memory.used))
+    wire.send(mail('<a@x>'), rcpt('<b@x>'), eom())
+    assert.equal(wire.answers(), 'tempfail')
+    assert.equal(memory.used, memory.limit)
   })
 
   it('are an error where they were not asked for', () => {

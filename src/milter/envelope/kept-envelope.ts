@@ -6,11 +6,14 @@ import { NOBODY, type EnvelopeAddress } from './envelope-address.ts'
 export class KeptEnvelope {
   readonly #memory: MemoryBudget
   readonly #limit: number
-  #sender: EnvelopeAddress = NOBODY
-  readonly #recipients: EnvelopeAddress[] = []
-  /** there were more than may be kept */
-  #incomplete = false
-  /** bytes that are counted */
+  /** undefined if there was no memory for it */
+  #sender: EnvelopeAddress | undefined = NOBODY
+  #recipients: EnvelopeAddress[] = []
+  /** A list that handlers have does not change. */
+  #shown: readonly EnvelopeAddress[] | undefined
+  /** why the recipients are not kept */
+  #missing: 'MESSAGE_TOO_LARGE' | 'MEMORY_EXHAUSTED' | undefined
+  /** bytes that are reserved */
   #held = 0
   #over = false
 
@@ -20,18 +23,22 @@ export class KeptEnvelope {
     this.#limit = limit
   }
 
+  /** @throws MilterError MEMORY_EXHAUSTED */
   get sender(): EnvelopeAddress {
+    if (this.#sender === undefined) throw exhausted('sender')
     return this.#sender
   }
 
   set sender(sender: EnvelopeAddress) {
-    this.#sender = sender
-    this.#hold(sender.held)
+    this.#sender = this.#reserve(sender.held) ? sender : undefined
   }
 
-  /** @throws MilterError MESSAGE_TOO_LARGE if not all of them were kept */
+  /** @throws MilterError MESSAGE_TOO_LARGE, MEMORY_EXHAUSTED if not all of them were kept */
   get recipients(): readonly EnvelopeAddress[] {
-    if (!this.#incomplete) return this.#recipients
+    if (this.#missing === undefined) {
+      return (this.#shown ??= Object.freeze([...this.#recipients]))
+    }
+    if (this.#missing === 'MEMORY_EXHAUSTED') throw exhausted('recipients')
     throw new MilterError(
       'MESSAGE_TOO_LARGE',
       `the message has more than ${this.#limit} recipients (limits.recipients), so they were not kept`,
@@ -40,26 +47,42 @@ export class KeptEnvelope {
 
   /** Adds a recipient that was not refused. */
   add(recipient: EnvelopeAddress): void {
-    if (this.#incomplete) return
-    if (this.#recipients.length >= this.#limit) {
-      this.#incomplete = true
-      this.#recipients.length = 0
-      return
+    if (this.#missing !== undefined || this.#over) return
+    if (this.#recipients.length >= this.#limit) this.#drop('MESSAGE_TOO_LARGE')
+    else if (!this.#reserve(recipient.held)) this.#drop('MEMORY_EXHAUSTED')
+    else {
+      this.#recipients.push(recipient)
+      this.#shown = undefined
     }
-    this.#recipients.push(recipient)
-    this.#hold(recipient.held)
   }
 
-  #hold(bytes: number): void {
-    if (this.#over) return
+  #drop(why: 'MESSAGE_TOO_LARGE' | 'MEMORY_EXHAUSTED'): void {
+    this.#missing = why
+    for (const { held } of this.#recipients) this.#release(held)
+    this.#recipients = []
+    this.#shown = undefined
+  }
+
+  #reserve(bytes: number): boolean {
+    if (!this.#memory.reserve(bytes)) return false
     this.#held += bytes
-    this.#memory.pass(bytes)
+    return true
+  }
+
+  #release(bytes: number): void {
+    this.#memory.release(bytes)
+    this.#held -= bytes
   }
 
   /** The message is over. If a handler keeps its context, the addresses no longer count. */
   letGo(): void {
     this.#over = true
-    this.#memory.pass(-this.#held)
-    this.#held = 0
+    this.#release(this.#held)
   }
 }
+
+const exhausted = (what: string): MilterError =>
+  new MilterError(
+    'MEMORY_EXHAUSTED',
+    `there was no memory left for the ${what} of the message (maxMemory)`,
+  )
