@@ -56,18 +56,23 @@ const CASES = {
       'ENVID=a+2Bb',
       `ENVID=${'a'.repeat(100)}`,
       'SIZE=0',
-      'SIZE=12345678901234567890',
+      'SIZE=999999999999999999',
+      'SIZE=00000000000000000001',
       'BODY=7BIT',
       'BODY=8bitmime',
-      'BODY=BINARYMIME',
       'AUTH=<>',
       'AUTH=a+2Bb@example.org',
       'BY=3600;R',
       'BY=-60;nt',
+      'BY=0;N',
+      'BY=1;RT',
       'SMTPUTF8',
       'X-OTHER',
       'X-OTHER=1',
-      'SIZE=100 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=1 AUTH=<>',
+      'REQUIRETLS',
+      'HOLDFOR=60',
+      'MT-PRIORITY=-3',
+      'BODY=8BITMIME SIZE=100 RET=HDRS ENVID=1 AUTH=<> BY=60;R SMTPUTF8 REQUIRETLS X-OTHER=1 MT-PRIORITY=3',
     ],
     refused: [
       'RET',
@@ -91,6 +96,18 @@ const CASES = {
       'RET=HDRS RET=FULL',
       'ENVID=1 envid=1',
       'SIZE=1 BODY',
+      'SIZE=9223372036854775808',
+      'SIZE=1234567890123456789',
+      'BODY=BINARYMIME',
+      'BY=0;R',
+      'BY=-1;R',
+      'BY=000000000;r',
+      'SMTPUTF8=1',
+      'REQUIRETLS=1',
+      'NOTIFY=NEVER',
+      'ORCPT=rfc822;a',
+      'SMTPUTF8 smtputf8',
+      'X-OTHER X-OTHER=1',
     ],
   },
 } as const
@@ -112,6 +129,15 @@ for (const what of ['recipient', 'sender'] as const) {
     }
   })
 }
+
+it('those that Sendmail may not know come last: it takes none after them', () => {
+  assert.equal(
+    String(
+      envelopeParameters('sender', 'MT-PRIORITY=3 smtputf8 X-OTHER envid=1 RET=HDRS body=7BIT'),
+    ),
+    'body=7BIT RET=HDRS envid=1 smtputf8 MT-PRIORITY=3 X-OTHER',
+  )
+})
 
 it('the two that a recipient can have are copied by name', () => {
   const from = esmtpParameters(['NOTIFY=NEVER', 'X-OTHER=1', 'ORCPT=rfc822;a'])

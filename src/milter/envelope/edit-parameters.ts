@@ -8,7 +8,8 @@ import { UsageError } from '../../errors.ts'
  * (srvrsmtp.c mail_esmtp_args).
  */
 interface Rule {
-  readonly form: RegExp
+  /** of the value; without it there can be none */
+  readonly form?: RegExp
   /** for the message */
   readonly write: string
 }
@@ -30,8 +31,25 @@ const RECIPIENT: Readonly<Record<string, Rule>> = {
   },
 }
 
-/** Others may be given as well, such as SMTPUTF8: no server needs a value for them. */
+/** Names of the other kind of address, which Sendmail stumbles over and Postfix leaves out. */
+const OF_RECIPIENT: ReadonlySet<string> = new Set(Object.keys(RECIPIENT))
+
+/**
+ * In the order in which they are sent. Sendmail takes no parameter after the first that it does not know (srvrsmtp.c
+ * parse_esmtp_args), so those that it may not know come later: RET and ENVID where it has no DSN, SMTPUTF8 where it was
+ * built without, and at the end all that are not here.
+ */
 const SENDER: Readonly<Record<string, Rule>> = {
+  BODY: {
+    // BINARYMIME needs BDAT (RFC 3030), which neither server uses: the next one would refuse the mail.
+    form: /^(?:7BIT|8BITMIME)$/i,
+    write: 'write BODY=7BIT or BODY=8BITMIME (RFC 6152)',
+  },
+  SIZE: {
+    // Sendmail makes 2**63-1 of a larger number, and the next server refuses that.
+    form: /^0*\d{1,18}$/,
+    write: 'write SIZE= and a number of bytes with at most 18 digits (RFC 1870)',
+  },
   RET: {
     form: /^(?:FULL|HDRS)$/i,
     write: 'write RET=FULL or RET=HDRS (RFC 3461, section 4.3)',
@@ -40,20 +58,19 @@ const SENDER: Readonly<Record<string, Rule>> = {
     form: new RegExp(`^(?=.{1,100}$)(?:${XCHAR})+$`, 's'),
     write: 'write ENVID= and at most 100 characters of xtext (RFC 3461, section 4.4)',
   },
-  SIZE: { form: /^\d{1,20}$/, write: 'write SIZE= and a number of bytes (RFC 1870)' },
-  BODY: {
-    form: /^(?:7BIT|8BITMIME|BINARYMIME)$/i,
-    write: 'write BODY=7BIT or BODY=8BITMIME (RFC 6152)',
-  },
   AUTH: {
     form: new RegExp(`^(?:${XCHAR})+$`, 's'),
     write: 'write AUTH=<>, or an address as xtext (RFC 4954, section 5)',
   },
   BY: {
-    form: /^-?\d{1,9};[NR]T?$/i,
-    write: 'write BY= and seconds, a semicolon, and N or R, such as BY=3600;R (RFC 2852)',
+    form: /^(?:-?\d{1,9};NT?|(?=\d*[1-9])\d{1,9};RT?)$/i,
+    write:
+      'write BY= and seconds, a semicolon, and N or R, such as BY=3600;R; with R the seconds are above 0 (RFC 2852)',
   },
+  SMTPUTF8: { write: 'write SMTPUTF8 alone (RFC 6531, section 3.4)' },
+  REQUIRETLS: { write: 'write REQUIRETLS alone (RFC 8689, section 2)' },
 }
+const SENDER_ORDER: readonly string[] = Object.keys(SENDER)
 
 /** A word as name and value: names in upper case, as case means nothing in them; null for one without `=`. */
 export function nameAndValue(word: string): readonly [name: string, value: string | null] {
@@ -64,25 +81,20 @@ export function nameAndValue(word: string): readonly [name: string, value: strin
 
 /**
  * @param words each an ESMTP parameter, one character for each byte
+ * @returns them in the order in which they are sent; for servers, they have none
  * @throws UsageError INVALID_ADDRESS
  */
-export function checkEditParameters(
+export function checkedEditParameters(
   what: 'sender' | 'recipient',
   words: readonly string[],
-): void {
+): readonly string[] {
   const rules = what === 'sender' ? SENDER : RECIPIENT
   const seen = new Set<string>()
   for (const word of words) {
     const [name, value] = nameAndValue(word)
     const rule = Object.hasOwn(rules, name) ? rules[name] : undefined
-    if (rule === undefined) {
-      if (what === 'sender') continue
-      throw wrong(
-        word,
-        'is not for a recipient that a filter adds; give NOTIFY and ORCPT and leave out others: Postfix ignores them, and Sendmail adds no recipient and gets out of step with its client',
-      )
-    }
-    if (value === null || !rule.form.test(value)) {
+    if (rule === undefined) checkOther(what, name, word)
+    else if (value === null ? rule.form !== undefined : rule.form?.test(value) !== true) {
       throw wrong(
         word,
         `is not what ${name} can be; ${rule.write}: Postfix ignores others, and Sendmail can crash or damage the mail`,
@@ -96,6 +108,27 @@ export function checkEditParameters(
     }
     seen.add(name)
   }
+  return what === 'sender' ? words.toSorted((a, b) => rankOf(a) - rankOf(b)) : words
+}
+
+function checkOther(what: 'sender' | 'recipient', name: string, word: string): void {
+  if (what === 'recipient') {
+    throw wrong(
+      word,
+      'is not for a recipient that a filter adds; give NOTIFY and ORCPT and leave out others: Postfix ignores them, and Sendmail adds no recipient and gets out of step with its client',
+    )
+  }
+  if (OF_RECIPIENT.has(name)) {
+    throw wrong(
+      word,
+      `is not for a sender; give ${name} with a recipient (RFC 3461, section 4)`,
+    )
+  }
+}
+
+function rankOf(word: string): number {
+  const rank = SENDER_ORDER.indexOf(nameAndValue(word)[0])
+  return rank === -1 ? SENDER_ORDER.length : rank
 }
 
 function wrong(word: string, why: string): UsageError {

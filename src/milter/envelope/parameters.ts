@@ -1,6 +1,6 @@
 import { UsageError } from '../../errors.ts'
 import { decodeText, encodeText } from '../../protocol/text.ts'
-import { checkEditParameters, nameAndValue } from './edit-parameters.ts'
+import { checkedEditParameters, nameAndValue } from './edit-parameters.ts'
 import { checkParameter } from './envelope-path.ts'
 
 /**
@@ -30,12 +30,12 @@ export function envelopeParameters(
 ): Buffer | undefined {
   if (given === undefined || given === '') return undefined
   const words = typeof given === 'string' || given instanceof Uint8Array ? split(given) : given
-  const checked = Array.from(listed(words), (word) => {
+  const single = Array.from(listed(words), (word) => {
     const bytes = encodeText(wordOf(word))
     checkParameter(bytes)
     return bytes.toString('latin1')
   })
-  checkEditParameters(what, checked)
+  const checked = checkedEditParameters(what, single)
   return checked.length === 0 ? undefined : Buffer.from(checked.join(' '), 'latin1')
 }
 
