@@ -3,7 +3,7 @@ import { Command } from '../protocol/constants.ts'
 import type { FrameDecoder } from '../protocol/frame.ts'
 import type { MaybePromise, SessionEvents } from './events.ts'
 import { showField } from './field-in-turn.ts'
-import type { MessageCommand } from './order.ts'
+import type { MessageCommand } from './message-commands.ts'
 import type { Verdict } from './verdict.ts'
 
 /** Reads a command inside a message, and calls the event that it is. */

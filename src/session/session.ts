@@ -7,7 +7,7 @@ import { Inbox } from './inbox.ts'
 import { ALWAYS_HELD, type SessionLimits } from './limits.ts'
 import type { MacroStore } from './macro-store.ts'
 import { Outbox } from './outbox.ts'
-import { GOES_ON } from './order.ts'
+import { GOES_ON } from './message-commands.ts'
 import type { Terms } from './terms.ts'
 import { noMemory } from './violations.ts'
 
