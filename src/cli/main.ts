@@ -4,7 +4,7 @@ import type { ClientTls } from '../mta/channel.ts'
 import { askHealth, checkMilter } from './check.ts'
 import { flagOf, helpOf } from '../options/names.ts'
 import { OPTIONS } from '../options/table.ts'
-import { readPemFiles } from './pem-files.ts'
+import { readPemFiles } from '../net/pem-files.ts'
 import { FILTERS_VARIABLE, words } from './run/unknown-variables.ts'
 
 /** Where a command writes. Tests have their own. */

@@ -3,7 +3,7 @@ import { connect as connectSocket, isIP, type NetConnectOpts, type Socket } from
 import { checkServerIdentity, connect as connectTls } from 'node:tls'
 import { MilterError } from '../errors.ts'
 import { parseMilterAddress, type ListenAddress } from '../net/listen-address.ts'
-import { checkPem, invalidTls, type Pem } from '../server/tls.ts'
+import { checkPem, invalidTls, type Pem } from '../net/pem.ts'
 
 /** The direction to a filter, over a socket or anything else. */
 export interface Channel {

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { UsageError } from '../errors.ts'
-import { isPem, type TlsOptions } from '../server/tls.ts'
+import { isPem } from './pem.ts'
 
 /** Paths of PEM files, by their content. */
 export type PemPaths = { readonly [Name in 'key' | 'cert' | 'ca']?: string | undefined }
@@ -25,14 +25,16 @@ export async function readPemFiles(paths: PemPaths): Promise<PemFiles> {
   return Object.fromEntries(found.flat())
 }
 
-/** The option `tls` of `serve`. @throws UsageError INVALID_OPTION */
-export async function readTls(paths: PemPaths): Promise<TlsOptions> {
+/** The files of a server. @throws UsageError INVALID_OPTION */
+export async function readTls(
+  paths: PemPaths,
+): Promise<PemFiles & { readonly key: Buffer; readonly cert: Buffer }> {
   const { key, cert, ca } = await readPemFiles(paths)
   if (key === undefined || cert === undefined) {
     const missing = key === undefined ? 'key' : 'cert'
     throw invalid(`tls.${missing} is missing: TLS needs both tls.cert and tls.key`)
   }
-  return { key, cert, ca }
+  return { key, cert, ...(ca === undefined ? {} : { ca }) }
 }
 
 const invalid = (what: string, cause?: unknown): UsageError =>

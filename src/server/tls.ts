@@ -1,7 +1,6 @@
-import { reasonOf } from '../net/system-error.ts'
 import type * as Crypto from 'node:crypto'
 import type * as Tls from 'node:tls'
-import { UsageError } from '../errors.ts'
+import { checkPem, invalidTls, kindOf, type Pem } from '../net/pem.ts'
 import { invalidOption } from '../options/validate.ts'
 
 /**
@@ -10,9 +9,6 @@ import { invalidOption } from '../options/validate.ts'
  */
 const crypto = (): typeof Crypto => process.getBuiltinModule('node:crypto')
 const nodeTls = (): typeof Tls => process.getBuiltinModule('node:tls')
-
-/** PEM text: the content of a file, not its path. */
-export type Pem = string | Buffer
 
 /** TLS of a server. It applies to all TCP connections, but not to unix sockets. */
 export interface TlsOptions {
@@ -89,21 +85,6 @@ function checked(options: TlsOptions): Tls.TlsOptions {
 
 const asBuffer = (pem: Pem): Buffer => Buffer.from(pem as string)
 
-export const isPem = (value: unknown): value is Pem =>
-  (typeof value === 'string' || Buffer.isBuffer(value)) && value.includes('-----BEGIN ')
-
-/** @throws UsageError INVALID_OPTION if it is not PEM text, such as the path of a file */
-export function checkPem(name: 'key' | 'cert' | 'ca', pem: unknown): asserts pem is Pem {
-  if (isPem(pem)) return
-  const what = kindOf(name)
-  throw new UsageError(
-    'INVALID_OPTION',
-    pem === undefined
-      ? `the option tls.${name} is missing; it takes ${what} as PEM text`
-      : `the option tls.${name} takes ${what} as PEM text (the content of the file, not its path); it got something else`,
-  )
-}
-
 function readPem(name: 'key' | 'cert' | 'ca', pem: unknown, read: (pem: Pem) => unknown): void {
   checkPem(name, pem)
   try {
@@ -112,8 +93,6 @@ function readPem(name: 'key' | 'cert' | 'ca', pem: unknown, read: (pem: Pem) => 
     throw invalidTls(`tls.${name}: cannot read ${kindOf(name)} from it`, error)
   }
 }
-
-const kindOf = (name: string): string => (name === 'key' ? 'a private key' : 'a certificate')
 
 /**
  * A TLS server that does not listen. It does the handshake on connections that it gets as events `connection`, as Node
@@ -136,11 +115,4 @@ export function tlsServer(options: TlsOptions, handshakeTimeout: number): Tls.Se
   } catch (error) {
     throw invalidTls('tls: key, certificate and ciphers do not match', error)
   }
-}
-
-/** @param what the name of the option and what is wrong, such as `tls.ca: ...` */
-export function invalidTls(what: string, cause: unknown): UsageError {
-  return new UsageError('INVALID_OPTION', `the option ${what}: ${reasonOf(cause as Error)}`, {
-    cause,
-  })
 }

@@ -11,7 +11,7 @@ import { logMessages } from '../../telemetry/message-log.ts'
 import { collectMetrics, type Metrics } from '../../telemetry/metrics.ts'
 import { loadFilters, oneLine } from './load.ts'
 import type { FromWorker, Identity, ToWorker } from './messages.ts'
-import { readTls } from '../pem-files.ts'
+import { readTls } from '../../net/pem-files.ts'
 import { processSettings, runSettings } from './settings.ts'
 
 /** Maximum milliseconds between two heartbeats. */
