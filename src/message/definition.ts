@@ -1,9 +1,11 @@
 import { UsageError } from '../errors.ts'
 import type { ConnectionAnswer, MessageAnswer } from '../milter/handlers.ts'
+import { marksOf, NO_MARKS } from '../milter/marks.ts'
 import { messageLimits } from '../milter/message-limits.ts'
 import { errorVerdict } from '../milter/options.ts'
 import { MAX_TIMER } from '../options/kinds.ts'
 import { didYouMean } from '../options/nearest.ts'
+import { isPlainObject } from '../options/plain-object.ts'
 import type { ErrorPolicy, MessageLimits } from '../options/types.ts'
 import { invalidOption, wholeNumber } from '../options/validate.ts'
 import type { EnvelopeAddress } from '../milter/envelope/envelope-address.ts'
@@ -113,7 +115,7 @@ export function checkedFilter(definition: FilterDefinition<unknown>): ComposedFi
   if (typeof definition !== 'object' || definition === null) {
     throw new UsageError('INVALID_HANDLER', 'defineFilter takes an object with stages')
   }
-  const { name, edits, macros = {}, onError, onNotGranted } = definition
+  const { name, edits, reads, onError, onNotGranted } = definition
   if (typeof name !== 'string' || name === '') {
     throw invalidOption('name', name, 'the name of the filter in log lines')
   }
@@ -132,16 +134,29 @@ export function checkedFilter(definition: FilterDefinition<unknown>): ComposedFi
         `the stage ${key} ${where} must be a function; it is of type ${typeof value}`,
       )
     }
+    if (isHandler && typeof value === 'function' && marksOf(value as () => void) !== NO_MARKS) {
+      throw new UsageError(
+        'INVALID_HANDLER',
+        `the stage ${key} ${where} has a mark, which would do nothing: marks are for handlers of events. Here there are the options macros, reads and edits`,
+      )
+    }
   }
-  for (const [stage, limit] of Object.entries(definition.deadlines ?? {})) {
-    checkStage('deadlines', stage)
-    wholeNumber(`deadlines.${stage}`, limit, 0, MAX_TIMER)
+  for (const [stage, limit] of byStage('deadlines', definition.deadlines)) {
+    wholeNumber(`deadlines.${stage}`, limit as number, 0, MAX_TIMER)
   }
-  for (const stage of Object.keys(macros)) checkStage('macros', stage)
+  for (const [stage, names] of byStage('macros', definition.macros)) {
+    checkList(
+      `macros.${stage}`,
+      names,
+      "a list of names of macros, such as ['i', 'auth_authen']",
+    )
+  }
   if (onError !== undefined) errorVerdict(onError)
   if (onNotGranted !== undefined && onNotGranted !== 'fail' && onNotGranted !== 'skip') {
     throw invalidOption('onNotGranted', onNotGranted, "'fail' or 'skip'")
   }
+  if (edits !== undefined) checkList('edits', edits, `a list with ${EDIT_KINDS.join(', ')}`)
+  if (reads !== undefined) checkList('reads', reads, `a list with ${READS.join(', ')}`)
   for (const kind of edits ?? []) {
     if (!EDIT_KINDS.includes(kind)) {
       throw invalidOption('edits', kind, EDIT_KINDS.join(', '), EDIT_KINDS)
@@ -185,6 +200,21 @@ function readsOf(
     )
   }
   return new Set(reads)
+}
+
+/** What was given for stages. */
+function byStage(option: string, given: unknown): readonly (readonly [string, unknown])[] {
+  if (given === undefined) return []
+  if (!isPlainObject(given)) {
+    throw invalidOption(option, given, `an object with stages: ${FILTER_STAGES.join(', ')}`)
+  }
+  const entries = Object.entries(given)
+  for (const [stage] of entries) checkStage(option, stage)
+  return entries.filter(([, value]) => value !== undefined)
+}
+
+function checkList(option: string, given: unknown, takes: string): void {
+  if (!Array.isArray(given)) throw invalidOption(option, given, takes)
 }
 
 function checkStage(option: string, stage: string): void {
