@@ -65,6 +65,7 @@ describe('file names that programs read in their own way', () => {
     ['filename=(c)a.js', 'a.js'],
     ['filename=a.js (c)', 'a.js'],
     ['filename="a.js" (c; d)', 'a.js'],
+    ['filename="=?utf-8?B?YS5qc?==?utf-8?B?w==?==?utf-8?Q?=2?==?utf-8?Q?ejs?="', 'a.j.js'],
     ['filename=a.js (c)(d)', 'a.js'],
     ['filename=a.js (c)(d', 'a.js'],
     ['x=y filename=a.js', 'a.js'],

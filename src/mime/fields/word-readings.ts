@@ -75,8 +75,19 @@ function runsOf(words: readonly Word[]): Run[][] {
     byCharset.map((group) => runOf(group, false)),
     byCoding.map((group) => runOf(group, true)),
   )
+  // Newer versions of postal-mime put together only some of them.
+  if (words.some(({ coding }) => coding !== words[0]!.coding)) {
+    lists.push(...['b', 'q'].map((one) => onlyTogether(words, one)))
+  }
   return lists
 }
+
+/** The contents of words in one coding put together, the others each alone. */
+const onlyTogether = (words: readonly Word[], coding: string): Run[] =>
+  grouped(
+    words,
+    (a, b) => a.charset === b.charset && a.coding === coding && b.coding === coding,
+  ).map((group) => runOf(group, true))
 
 /** The digits of base64 cannot be complete. Python then takes them for the text. */
 const isCut = ({ coding, content }: Word): boolean =>
