@@ -1,5 +1,5 @@
 import { Command } from '../protocol/constants.ts'
-import { EVENT_BY_COMMAND } from '../protocol/event-table.ts'
+import { EVENT_BY_COMMAND, EVENTS } from '../protocol/event-table.ts'
 
 /**
  * The life of a message as a state machine: {@link next} returns the next state, and knows nothing of bytes, handlers
@@ -68,31 +68,33 @@ export const Turn = {
 export type Turn = (typeof Turn)[keyof typeof Turn]
 
 // A state in one number. The states are made once, so that a command makes no object.
-const ORDER = 0b111
-const PHASE = 0b11 << 3
-const OPEN = 1 << 3
-const SETTLED = 2 << 3
-const CUT = 3 << 3
-const SKIPPING = 1 << 5
-const KEPT = 1 << 6
-const SETTLES = 0b11 << 7
-const SETTLES_NEXT = 1 << 7
-const SETTLES_ALL = 2 << 7
+const SETTLES = 0b11
+const SETTLES_NEXT = 1
+const SETTLES_ALL = 2
+const KEPT = 1 << 2
+const SKIPPING = 1 << 3
+const PHASE_AT = 4
+const PHASE = 0b11 << PHASE_AT
+const OPEN = 1 << PHASE_AT
+const SETTLED = 2 << PHASE_AT
+const CUT = 3 << PHASE_AT
+/** Above the rest, because the table of events says how many there are. */
+const ORDER_AT = 6
+const ORDER = -1 << ORDER_AT
+const ORDERS = 1 + Math.max(...Object.values(EVENTS).map(({ order }) => order))
 
 const PHASES = ['none', 'open', 'settled', 'cut'] as const
 const SETTLED_AHEAD = ['nothing', 'next', 'all'] as const
 
-const STATES: readonly MessageState[] = Array.from(
-  { length: SETTLED_AHEAD.length << 7 },
-  (_, code) =>
-    Object.freeze({
-      code,
-      phase: PHASES[(code & PHASE) >> 3]!,
-      order: code & ORDER,
-      skipping: (code & SKIPPING) !== 0,
-      kept: (code & KEPT) !== 0,
-      settles: SETTLED_AHEAD[(code & SETTLES) >> 7]!,
-    }),
+const STATES: readonly MessageState[] = Array.from({ length: ORDERS << ORDER_AT }, (_, code) =>
+  Object.freeze({
+    code,
+    phase: PHASES[(code & PHASE) >> PHASE_AT]!,
+    order: code >> ORDER_AT,
+    skipping: (code & SKIPPING) !== 0,
+    kept: (code & KEPT) !== 0,
+    settles: SETTLED_AHEAD[code & SETTLES]!,
+  }),
 )
 
 export const NO_MESSAGE: MessageState = STATES[0]!
@@ -159,7 +161,7 @@ const settledIfOpen = (code: number): MessageState =>
 /** Commands come in their order; some may be left out, and some may repeat. */
 function inOrder(code: number, command: number): MessageState | undefined {
   const { order, repeats } = EVENT_BY_COMMAND[command]!
-  const before = code & ORDER
+  const before = code >> ORDER_AT
   if (order < before || (order === before && !repeats)) return undefined
-  return STATES[(code & ~ORDER) | order]
+  return STATES[(code & ~ORDER) | (order << ORDER_AT)]
 }

@@ -274,21 +274,22 @@ const ABOVE: Readonly<Record<string, () => unknown>> = {
   'stop.deadline': async () => {
     const server = await serverWith({}, () => ({ helo: () => new Promise<never>(() => {}) }))
     const answer = (await client(server)).command(helo())
-    const { stop } = settingsOf({ 'stop.deadline': '50ms' })
+    const { deadline } = settingsOf({ 'stop.deadline': '50ms' }).stop
     let handled = false
     atEnd(
       observe({
         'tsmilter:handler:error': ({ code }) => void (handled = code === 'SHUTTING_DOWN'),
       }),
     )
-    await server.close(stop)
+    await server.close({ deadline })
     assert.deepEqual(await answer, { type: 'tempfail' })
     assert.ok(handled)
   },
   'stop.quiet': async () => {
     const server = await serverWith({}, () => ({}))
     const mta = await client(server)
-    await server.close(settingsOf({ 'stop.deadline': '1h', 'stop.quiet': '50ms' }).stop)
+    const { deadline, quiet } = settingsOf({ 'stop.deadline': '1h', 'stop.quiet': '50ms' }).stop
+    await server.close({ deadline, quiet })
     await assert.rejects(mta.reply(), { code: 'DISCONNECTED' })
   },
   'reload.deadline': async () => {
