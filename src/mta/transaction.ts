@@ -1,4 +1,5 @@
-import { isIPv6 } from 'node:net'
+import { isIPv4, isIPv6 } from 'node:net'
+import { plainAddress } from '../net/network.ts'
 import { UsageError } from '../errors.ts'
 import type { SmtpClient } from '../protocol/commands.ts'
 import type { Authentication, Tls } from '../message/mail-connection.ts'
@@ -170,7 +171,11 @@ function smtpClientOf(client: Transaction['client'], model: MailServerModel): Sm
       rawAddress: '',
     }
   }
-  const address = client?.address ?? '192.0.2.10'
+  const given = client?.address ?? '192.0.2.10'
+  // On a socket for both families, IPv4 comes as ::ffff:192.0.2.10. Both servers know it (Postfix's smtpd_peer.c,
+  // Sendmail's milter_connect and anynet_ntop).
+  const plain = isIPv6(given) ? plainAddress(given) : given
+  const address = isIPv4(plain) ? plain : given
   const six = isIPv6(address)
   return {
     hostname: client?.hostname ?? 'mail.example.org',
