@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { compose, defineFilter } from '../../src/index.ts'
+import { dkimSign, type DkimSignOptions } from '../../src/filters/index.ts'
+import { MtaClient } from '../../src/mta/index.ts'
+import { addFooter } from '../../src/mime/index.ts'
+import { deliver } from '../../src/testing/index.ts'
+import { byDkimpy, KEYS, MESSAGES, RECORDS } from './support/dkim.ts'
+import { available, startFilter, temporaryDirectory } from './support/program.ts'
+
+const FORMS = ['relaxed/relaxed', 'relaxed/simple', 'simple/relaxed', 'simple/simple'] as const
+
+async function signed(
+  message: string | Buffer,
+  options: Partial<DkimSignOptions>,
+  mta: 'postfix' | 'sendmail',
+): Promise<Buffer> {
+  const outcome = await deliver(dkimSign({ keys: KEYS, ...options }), {
+    mta,
+    message: typeof message === 'string' ? Buffer.from(message, 'latin1') : message,
+    authenticated: 'alice',
+  })
+  assert.deepEqual(outcome.errors, [])
+  return Buffer.from(outcome.message!)
+}
+
+async function startOpendkim(): Promise<string> {
+  const directory = temporaryDirectory()
+  const path = (name: string): string => join(directory, name)
+  writeFileSync(
+    path('pubkeys'),
+    Object.entries(RECORDS)
+      .map(([name, record]) => `${name} ${record.replaceAll('; ', ';')}\n`)
+      .join(''),
+  )
+  const socket = path('s')
+  writeFileSync(
+    path('conf'),
+    `Socket local:${socket}\nMode v\nTestPublicKeys ${path('pubkeys')}\nSyslog no\nAlwaysAddARHeader yes\n`,
+  )
+  await startFilter('opendkim', ['-f', '-x', path('conf')], socket)
+  return `unix:${socket}`
+}
+
+/** What opendkim says of each signature that it can verify. */
+async function byOpendkim(address: string, message: Buffer): Promise<string[]> {
+  await using client = await MtaClient.connect(address, { mta: 'postfix' })
+  const outcome = await client.deliver({
+    message,
+    client: { hostname: 'outside.example.org', address: '198.51.100.7' },
+  })
+  assert.equal(outcome.failure, undefined)
+  const fields = outcome.message!.toString('latin1').replaceAll(/\r\n[ \t]+/g, ' ')
+  const results = /^Authentication-Results: (.*)$/m.exec(fields)?.[1] ?? ''
+  return [...results.matchAll(/\bdkim=(\w+)/g)].map(([, result]) => result!)
+}
+
+if (available('/usr/bin/python3', ['-c', 'import dkim, nacl'], 'python3-dkim')) {
+  describe('dkimSign, verified by dkimpy', () => {
+    for (const [name, message] of Object.entries(MESSAGES)) {
+      it(name, async () => {
+        for (const canonicalization of FORMS) {
+          for (const mta of ['postfix', 'sendmail'] as const) {
+            const text = await signed(message, { canonicalization }, mta)
+            // Sendmail writes lists of addresses anew (commaize), which `simple` does not forgive.
+            const written = mta === 'sendmail' && name === 'folded fields'
+            const wanted =
+              written && canonicalization.startsWith('simple') ? 'fail,fail' : 'pass,pass'
+            assert.equal(byDkimpy(text), wanted, `${canonicalization}, ${mta}`)
+          }
+        }
+      })
+    }
+
+    it('after a tag and a footer in the same composition', async () => {
+      const tag = defineFilter({
+        name: 'tag',
+        message(mail) {
+          mail.subject = `[\u00e9xtern] ${mail.subject}`
+        },
+      })
+      const footer = defineFilter({
+        name: 'footer',
+        message: async (mail) =>
+          void (await addFooter(await mail.mime(), { text: 'Caf\u00e9\n' })),
+      })
+      for (const mta of ['postfix', 'sendmail'] as const) {
+        const outcome = await deliver(compose(tag, footer, dkimSign({ keys: KEYS })), {
+          mta,
+          message: Buffer.from(MESSAGES['8-bit text in the body']!, 'latin1'),
+          authenticated: 'alice',
+        })
+        assert.deepEqual(outcome.errors, [])
+        assert.match(String(outcome.message), /Caf/)
+        assert.equal(byDkimpy(Buffer.from(outcome.message!)), 'pass,pass', mta)
+      }
+    })
+
+    it('no field that is oversigned can be added', async () => {
+      const text = await signed(MESSAGES['usual']!, {}, 'postfix')
+      for (const field of [
+        'From: eve@example.net',
+        'Subject: other',
+        'Reply-To: eve@example.net',
+        'Content-Type: text/html',
+      ]) {
+        for (const changed of [
+          Buffer.concat([Buffer.from(`${field}\r\n`), text]),
+          Buffer.from(
+            text.toString('latin1').replace('\r\n\r\n', `\r\n${field}\r\n\r\n`),
+            'latin1',
+          ),
+        ]) {
+          assert.equal(byDkimpy(changed), 'fail,fail', field)
+        }
+      }
+      const added = Buffer.concat([Buffer.from('X-Other: x\r\n'), text])
+      assert.equal(byDkimpy(added), 'pass,pass')
+    })
+  })
+}
+
+if (available('opendkim', ['-V'], 'opendkim')) {
+  describe('dkimSign, verified by opendkim', () => {
+    it('every message that both read alike', async () => {
+      const address = await startOpendkim()
+      for (const [name, message] of Object.entries(MESSAGES)) {
+        // opendkim 2.11 ends a text at a NUL, and says nothing of a body without a line end, which no server sends.
+        if (name === 'a NUL' || name === 'no line end') continue
+        for (const canonicalization of FORMS) {
+          const keys = KEYS.slice(0, 1)
+          const text = await signed(message, { canonicalization, keys }, 'postfix')
+          assert.deepEqual(
+            await byOpendkim(address, text),
+            ['pass'],
+            `${name}, ${canonicalization}`,
+          )
+        }
+      }
+    })
+  })
+}
