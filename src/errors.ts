@@ -56,6 +56,11 @@ const CODES = {
   // How the program was built and installed.
   MISSING_PACKAGE: 'a package is needed that is not part of a plain install',
   BAD_BUNDLE: 'the program is a bundle that cannot load CommonJS packages',
+  // A store.
+  STORE_TIMEOUT: 'the store did not answer before its deadline',
+  STORE_UNAVAILABLE: 'the store cannot be reached, or has failed',
+  STORE_FULL: 'the store has no room for another value',
+  STORE_CLOSED: 'the store is closed',
   // Listening.
   INVALID_LISTEN_ADDRESS: 'the address has no valid form',
   ADDRESS_IN_USE: 'another process answers on the address',
@@ -117,6 +122,13 @@ export class UsageError extends MilterError {
 export class InterruptedError extends MilterError {
   static {
     brand(this, 'InterruptedError')
+  }
+}
+
+/** A store could not make a step. A step that timed out may still be made later. */
+export class StoreError extends MilterError {
+  static {
+    brand(this, 'StoreError')
   }
 }
 

@@ -1,0 +1,3 @@
+import '../node-version.ts'
+
+export { uniqueId } from './unique-id.ts'
