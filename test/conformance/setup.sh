@@ -21,6 +21,7 @@ has clamd || wanted="$wanted clamav-daemon"
 has clamav-milter || wanted="$wanted clamav-milter"
 has haproxy || wanted="$wanted haproxy"
 /usr/bin/python3 -c 'import dkim, nacl' 2>/dev/null || wanted="$wanted python3-dkim python3-nacl"
+has postsrsd || wanted="$wanted postsrsd"
 # Debian's browser: what is left of hostile HTML is shown in it.
 has chromium || wanted="$wanted chromium"
 [ -e /usr/share/doc/sendmail-doc/libmilter/html/sample.html ] || wanted="$wanted sendmail-doc"
