@@ -11,7 +11,7 @@ export function splitAddress(
   const { local, domain, address: plain } = new EnvelopeAddress([address])
   if (local === '' || domain === '') return undefined
   // The domain as it was written.
-  return { local, domain: plain.slice(plain.length - domain.length) }
+  return { local, domain: plain.slice(plain.lastIndexOf('@') + 1) }
 }
 
 /** RFC 5321, section 4.1.2: Dot-string; characters above ASCII by RFC 6531. */
