@@ -1,6 +1,8 @@
 import '../node-version.ts'
 
-export { MAX_KEY, MAX_VALUE, STEP_MEMORY } from './store.ts'
+export { openMemoryStore } from './memory-store.ts'
+export type { MemoryStoreOptions } from './memory-store.ts'
+export { MAX_BUCKETS, MAX_KEY, MAX_TIME, MAX_TOKENS, MAX_VALUE, STEP_MEMORY } from './store.ts'
 export type {
   Bucket,
   CallOptions,

@@ -16,27 +16,29 @@ export interface Entry {
 
 /** What each call takes. */
 export interface CallOptions {
-  /** ends the wait; the step may still be executed */
+  /** ends the wait: the call fails with the reason of the signal. The step may still be executed */
   readonly signal?: AbortSignal | undefined
 }
 
 export interface SetOptions extends CallOptions {
-  /** milliseconds until the store forgets the value, from this call on */
+  /** milliseconds until the store forgets the value, from this call on: 1 to `MAX_TIME` */
   readonly ttl: number
 }
 
 export interface RepeatableOptions extends CallOptions {
   /**
    * Names this step, such as the id of a message. While the store remembers it (`STEP_MEMORY`), a second call with the
-   * same key and id changes nothing and gives the first result.
+   * same method, keys and id changes nothing and gives the first result. A step that was refused (a bucket has too few
+   * tokens, a number would leave its range) has changed nothing and is not remembered: it is tried again. So refused
+   * mail takes no room.
    */
   readonly id?: string | undefined
 }
 
 export interface IncrementOptions extends SetOptions, RepeatableOptions {
-  /** what is added; may be negative; 1 by default */
+  /** what is added: a whole number, may be negative; 1 by default */
   readonly by?: number
-  /** a step that would leave the range changes nothing */
+  /** a step that would leave the range changes nothing. Whole numbers; the range of exact numbers by default */
   readonly min?: number
   readonly max?: number
 }
@@ -54,27 +56,30 @@ export interface Incremented {
  */
 export interface Bucket {
   readonly key: string
-  /** the largest number of tokens in it, at least 1 */
+  /** the largest number of tokens in it: a whole number, 1 to `MAX_TOKENS` */
   readonly capacity: number
-  /** milliseconds in which an empty bucket becomes full */
+  /** milliseconds in which an empty bucket becomes full: 1 to `MAX_TIME` */
   readonly fillTime: number
-  /** how many tokens are taken; 1 by default, 0 only looks */
-  readonly tokens?: number
+  /** how many tokens are taken: a whole number up to `MAX_TOKENS`; 1 by default, 0 only looks */
+  readonly tokens?: number | undefined
 }
 
 export type Taken =
   | {
       readonly taken: true
-      /** tokens left in each bucket, in their order */
+      /** whole tokens left in each bucket, in their order */
       readonly left: readonly number[]
     }
   | {
       readonly taken: false
       /** index of the first bucket that has too few */
       readonly bucket: number
-      /** tokens in each bucket, in their order */
+      /** whole tokens in each bucket, in their order */
       readonly left: readonly number[]
-      /** milliseconds until all have enough; Infinity if one never will, because more than its capacity is asked for */
+      /**
+       * whole milliseconds until all have enough, if nobody else takes any; Infinity if one never will, because more
+       * than its capacity is asked for
+       */
       readonly wait: number
     }
 
@@ -84,6 +89,12 @@ export const STEP_MEMORY: number = 600_000
 /** Largest key and value in bytes (UTF-8). Longer keys: see `storeKey`. */
 export const MAX_KEY = 512
 export const MAX_VALUE = 65_536
+/** Largest number of buckets in one step. */
+export const MAX_BUCKETS = 100
+/** Largest capacity of a bucket. */
+export const MAX_TOKENS = 1_000_000_000_000
+/** Longest time in milliseconds: ten years. */
+export const MAX_TIME: number = 10 * 365 * 86_400_000
 
 /**
  * A store. Keys and values are text without lone surrogates; `storeKey` makes a key of anything.
@@ -107,7 +118,7 @@ export interface Store {
 
   /**
    * Replaces a value if it is the expected one. Undefined as `expected` means that there is none, as `value` that it is
-   * deleted.
+   * deleted; `ttl` does not matter then. With both the same, only the time until the value is forgotten is set.
    *
    * @returns whether the key has the new value now, by this call or already
    */
@@ -118,17 +129,22 @@ export interface Store {
     options: SetOptions,
   ): Promise<boolean>
 
-  /** Adds to a number, which is 0 at first. `ttl` counts from the last step that was made. */
+  /**
+   * Adds to a number, which is 0 at first. `ttl` counts from the last step that was made. The number is a value as
+   * others are, in decimal digits: `get` and `scan` show it.
+   *
+   * @throws UsageError INVALID_OPTION if the key has a value that is no number
+   */
   increment(key: string, options: IncrementOptions): Promise<Incremented>
 
-  /** Takes tokens out of all buckets, or out of none. */
+  /** Takes tokens out of all buckets, or out of none: of 1 to `MAX_BUCKETS`, each with a key of its own. */
   take(buckets: readonly Bucket[], options?: RepeatableOptions): Promise<Taken>
 
   /**
-   * Puts back what `take` took with the same buckets and `id`. Without such a `take`, it does nothing, and a `take` that
+   * Puts back what `take` took with the same keys and `id`. Without such a `take`, it does nothing, and a `take` that
    * comes later with the `id` takes nothing and says `taken`. A bucket never gets fuller than full.
    *
-   * @returns whether tokens were put back
+   * @returns whether tokens were put back, by this call or an earlier one with the `id`
    */
   giveBack(
     buckets: readonly Bucket[],
