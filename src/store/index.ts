@@ -1,5 +1,7 @@
 import '../node-version.ts'
 
+export { openEmbeddedStore } from './embedded-store.ts'
+export type { EmbeddedStoreOptions } from './embedded-store.ts'
 export { openMemoryStore } from './memory-store.ts'
 export type { MemoryStoreOptions } from './memory-store.ts'
 export { MAX_BUCKETS, MAX_KEY, MAX_TIME, MAX_TOKENS, MAX_VALUE, STEP_MEMORY } from './store.ts'
