@@ -23,6 +23,8 @@ const FORMAT = 'tsmilter store 1'
 const NODE = 32
 /** A larger entry gets pages of its own (LMDB's `me_nodemax`, about half a page). */
 const LARGE = 2_000
+/** Bytes that one transaction may write: the pages that it replaces are free only after the next one. */
+const MUCH = 262_144
 /** Removed at once if there is no room: enough for a step, and short enough for one transaction. */
 const SWEEP_FOR_ROOM = 1_000
 
@@ -33,10 +35,11 @@ export class EmbeddedRecords {
   #now = 0
   /** bytes of pages that this transaction may still add, at least */
   #room = 0
+  #written = 0
 
   constructor(database: Database, maxSize: number) {
     this.#database = database
-    this.#limit = Math.floor(0.75 * maxSize)
+    this.#limit = Math.floor(0.5 * maxSize)
   }
 
   /** @throws StoreError STORE_UNAVAILABLE for files of another version */
@@ -69,6 +72,12 @@ export class EmbeddedRecords {
   begin(now: number): void {
     this.#now = now
     this.#room = this.#limit - this.#used()
+    this.#written = 0
+  }
+
+  /** Whether this transaction should end, so that the file does not grow. */
+  hasWrittenMuch(): boolean {
+    return this.#written > MUCH
   }
 
   /** Makes all changes of a step. @throws StoreError STORE_FULL before the first one */
@@ -84,6 +93,7 @@ export class EmbeddedRecords {
         this.#database.removeSync(indexKey(indexed, key))
         continue
       }
+      this.#written += HEAD + data.length + key.length
       const stays = indexed !== undefined && indexed <= expires
       this.#database.putSync(key, recordOf(data, expires, stays ? indexed : expires))
       if (stays) continue

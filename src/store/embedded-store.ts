@@ -5,12 +5,11 @@
  * Steps that wait go into one transaction together. At most one transaction of a process waits for the lock, so a
  * process that holds the lock and does not go on costs each call its deadline, and no memory.
  */
-import { mkdir, stat } from 'node:fs/promises'
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
-import { MilterError, StoreError, UsageError } from '../errors.ts'
-import { codeOf, reasonOf } from '../net/system-error.ts'
+import { MilterError, StoreError } from '../errors.ts'
 import { MAX_TIMER } from '../options/kinds.ts'
 import { checkNames, invalidOption, wholeNumber } from '../options/validate.ts'
+import { checkFile, safeDirectory, unavailable } from './embedded-files.ts'
 import { EmbeddedRecords } from './embedded-records.ts'
 import { loadLmdb, type Database } from './lmdb.ts'
 import { StepStore, type SavedUnderName } from './step-store.ts'
@@ -24,8 +23,9 @@ export interface EmbeddedStoreOptions {
    */
   readonly path: string
   /**
-   * Bytes that the files may take, at least 1,048,576. If three quarters of them hold values, steps that need room fail
-   * with STORE_FULL, and all others are made. What has expired is removed first.
+   * Bytes that the files may take, at least 4,194,304. If half of them hold values, steps that need room fail with
+   * STORE_FULL, and all others are made. What has expired is removed first. The other half is for pages that are
+   * written anew.
    * @default 268435456
    */
   readonly maxSize?: number | undefined
@@ -38,8 +38,10 @@ export interface EmbeddedStoreOptions {
 /** Steps that may wait for their turn. */
 const MAX_WAITING = 10_000
 /** Steps in one transaction, and milliseconds that they may take: other processes and the event loop wait for it. */
-const MAX_BATCH = 250
+const MAX_BATCH = 500
 const MAX_BATCH_TIME = 5
+/** Records that one transaction cleans: more than it can add, so that what has expired does not pile up. */
+const SWEEP = 200
 /** What has expired is looked for this often, if nothing is written. */
 const SWEEP_INTERVAL = 10_000
 /** Values that a scan reads before other work gets its turn. */
@@ -61,13 +63,14 @@ const SCAN_BATCH = 200
 export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<Store> {
   checkNames('openEmbeddedStore', options, ['path', 'maxSize', 'deadline', 'clock'])
   const { path, clock = Date.now } = options
-  const maxSize = wholeNumber('maxSize', options.maxSize ?? 268_435_456, 1_048_576)
+  const maxSize = wholeNumber('maxSize', options.maxSize ?? 268_435_456, 4_194_304)
   const deadline = wholeNumber('deadline', options.deadline ?? 500, 1, MAX_TIMER)
   if (typeof path !== 'string' || path === '') {
     throw invalidOption('path', path, 'the path of a directory')
   }
   const { open } = await loadLmdb()
   await safeDirectory(path)
+  await checkFile(path)
   let database: Database
   try {
     database = open({
@@ -78,6 +81,11 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
       // Only address space. The files grow as they are used, and the store sees to it that they stay below maxSize.
       mapSize: 2 * maxSize,
       permissionsMode: 0o600,
+      // With overlapping syncs, a process that is killed during one breaks the store for all others: LMDB 0.9.90 takes
+      // the dead owner of that lock for its own (mdb_mutex_failed gives MDB_PANIC). Without, a commit waits for the disk.
+      overlappingSync: false,
+      // The last commit may be lost with the power of the machine, the files stay intact: half the time of a commit.
+      noMetaSync: true,
     })
   } catch (error) {
     throw unavailable(path, error)
@@ -90,29 +98,6 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
     throw error
   }
   return store
-}
-
-/** @throws UsageError INVALID_OPTION */
-async function safeDirectory(path: string): Promise<void> {
-  try {
-    await mkdir(path, { recursive: true, mode: 0o700 })
-  } catch (error) {
-    throw unavailable(path, error)
-  }
-  const { uid, mode } = await stat(path)
-  const own = process.geteuid?.() ?? uid
-  if (uid !== own) {
-    throw new UsageError(
-      'INVALID_OPTION',
-      `the store ${path} belongs to user ${uid}, and this process runs as user ${own}: chown it, or run as that user`,
-    )
-  }
-  if ((mode & 0o022) !== 0) {
-    throw new UsageError(
-      'INVALID_OPTION',
-      `the store ${path} can be written by other users (mode ${(mode & 0o777).toString(8)}): chmod go-w ${path}`,
-    )
-  }
 }
 
 /** A step that waits for its transaction. */
@@ -305,7 +290,8 @@ class EmbeddedStore extends StepStore {
     }
     this.#records.begin(now)
     for (const waiting of this.#waiting) {
-      if (made.length >= MAX_BATCH || performance.now() - began > MAX_BATCH_TIME) break
+      if (made.length >= MAX_BATCH || this.#records.hasWrittenMuch()) break
+      if (performance.now() - began > MAX_BATCH_TIME) break
       this.#waiting.delete(waiting)
       made.push(waiting)
       try {
@@ -318,18 +304,6 @@ class EmbeddedStore extends StepStore {
         done.push(() => waiting.reject(known))
       }
     }
-    // More than the batch can have added, so that what has expired does not pile up.
-    this.#sweepWanted = this.#records.sweep(2 * made.length + 50) && this.#waiting.size === 0
+    this.#sweepWanted = this.#records.sweep(2 * made.length + SWEEP)
   }
-}
-
-function unavailable(path: string, error: unknown): StoreError {
-  const reason = error instanceof Error ? reasonOf(error) : String(error)
-  return codeOf(error) === 'ENOSPC' || /no space left/i.test(reason)
-    ? new StoreError('STORE_FULL', `the disk of the store ${path} is full: ${reason}`, {
-        cause: error,
-      })
-    : new StoreError('STORE_UNAVAILABLE', `the store ${path} has failed: ${reason}`, {
-        cause: error,
-      })
 }

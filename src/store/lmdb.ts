@@ -44,6 +44,8 @@ interface Lmdb {
     readonly keyEncoding: 'binary'
     readonly mapSize: number
     readonly permissionsMode: number
+    readonly overlappingSync: boolean
+    readonly noMetaSync: boolean
   }): Database
 }
 

@@ -225,10 +225,10 @@ const takeName = (buckets: readonly CheckedBucket[], id: string): string =>
     id,
   )
 
-/** The name under which a step with an id is remembered. A hash, because keys and ids can be long. */
+/** The name under which a step with an id is remembered. A hash of 132 bits, because keys and ids can be long. */
 function memoryName(method: string, keys: readonly string[], id: string): string {
   const hash = createHash('sha256').update(JSON.stringify([method, keys, id]))
-  return `i${hash.digest('base64url')}`
+  return `i${hash.digest('base64url').slice(0, 22)}`
 }
 
 function memoryOf(saved: Saved | undefined): Memory | undefined {

@@ -1,18 +1,299 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { describe, it } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { openEmbeddedStore } from '../../src/store/index.ts'
+import type { EmbeddedStoreOptions, Store } from '../../src/store/index.ts'
+import { atEnd, killAtEnd, until } from '../support/resources.ts'
 import { describeStore } from './suite.ts'
+
+const DEADLINE = 60_000
+const TTL = 3_600_000
+/** How many tokens four processes take together. One million: TSMILTER_STORE_TAKES=1000000. */
+const TAKES = Number(process.env['TSMILTER_STORE_TAKES'] ?? 20_000)
 
 describeStore('the embedded store', async () => {
   let now = Date.UTC(2026, 10, 30)
   const folder = mkdtempSync(join(tmpdir(), 'tsmilter-store-'))
   const open = () =>
-    openEmbeddedStore({ path: join(folder, 'store'), clock: () => now, deadline: 60_000 })
+    openEmbeddedStore({ path: join(folder, 'store'), clock: () => now, deadline: DEADLINE })
   return {
     store: await open(),
     again: open,
     pass: async (milliseconds) => void (now += milliseconds),
     release: () => rmSync(folder, { recursive: true }),
+  }
+})
+
+/** A new place for a store. */
+function newPath(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'tsmilter-store-'))
+  atEnd(() => rmSync(folder, { recursive: true }))
+  return join(folder, 'store')
+}
+
+async function opened(options: EmbeddedStoreOptions): Promise<Store> {
+  const store = await openEmbeddedStore({ deadline: DEADLINE, ...options })
+  atEnd(() => store.close())
+  return store
+}
+
+/** Another process with the store. */
+interface Other {
+  readonly kill: () => void
+  /** the lines that it has written, as they come */
+  readonly lines: readonly string[]
+  readonly closed: Promise<unknown>
+}
+
+function startOther(path: string, ...args: (string | number)[]): Other {
+  const program = join(import.meta.dirname, 'fixtures', 'store-process.js')
+  const child = killAtEnd(
+    spawn(process.execPath, [program, path, ...args.map(String)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    }),
+  )
+  const lines: string[] = []
+  createInterface(child.stdout).on('line', (line) => lines.push(line))
+  return { kill: () => child.kill('SIGKILL'), lines, closed: once(child, 'close') }
+}
+
+describe('the embedded store of several processes', () => {
+  it(`admits ${TAKES} takes of four processes as often as there are tokens`, async () => {
+    const path = newPath()
+    const tokens = Math.floor(0.618 * TAKES)
+    const others = Array.from({ length: 4 }, () => startOther(path, 'take', TAKES / 4, tokens))
+    for (const { closed } of others) assert.deepEqual(await closed, [0, null])
+    const taken = others.map(({ lines }) => Number(lines[0]))
+    assert.equal(
+      taken.reduce((sum, each) => sum + each, 0),
+      tokens,
+      taken.join(' + '),
+    )
+  })
+
+  for (const [title, stays] of [
+    ['while another has the store open', true],
+    ['and is the last one', false],
+  ] as const) {
+    it(`loses nothing that was acknowledged if a writer is killed ${title}`, async () => {
+      const path = newPath()
+      const watching = stays ? await opened({ path }) : undefined
+      const counts: number[] = []
+      for (let round = 0; round < 5; round++) {
+        const writers = [0, 1].map((i) => startOther(path, 'write', 2 * round + i))
+        await until(() => writers.every(({ lines }) => lines.length > 20 + 30 * round))
+        for (const { kill } of writers) kill()
+        for (const { closed } of writers) await closed
+        counts.push(...writers.map(({ lines }) => lines.length))
+      }
+      const store = watching ?? (await opened({ path }))
+      for (const [writer, count] of counts.entries()) {
+        for (let i = 0; i < count; i++) {
+          assert.equal((await store.get(`w${writer}:${i}`))?.value, String(i), `${writer} ${i}`)
+        }
+        assert.ok(Number((await store.get(`count${writer}`))?.value) >= count)
+      }
+      assert.equal(await store.setIfAbsent('after', 'all', { ttl: TTL }), 'all')
+    })
+  }
+
+  it('costs a call its deadline if another process holds the lock, and then goes on', async () => {
+    const path = newPath()
+    const store = await opened({ path, deadline: 50 })
+    await store.setIfAbsent('a', 'b', { ttl: TTL })
+    const other = startOther(path, 'hold')
+    await until(() => other.lines.includes('held'))
+    const calls = Array.from({ length: 20 }, () => store.increment('n', { ttl: TTL }))
+    for (const call of calls) await assert.rejects(call, { code: 'STORE_TIMEOUT' })
+    const signal = AbortSignal.timeout(1)
+    await assert.rejects(store.increment('n', { ttl: TTL, signal }), { name: 'TimeoutError' })
+    // Reading waits for nobody.
+    assert.equal((await store.get('a'))?.value, 'b')
+    other.kill()
+    await other.closed
+    let now: number | undefined
+    while (now === undefined) {
+      now = (await store.increment('n', { ttl: TTL }).catch(() => undefined))?.value
+    }
+    // A call that had timed out before its turn was not made.
+    assert.equal(now, 1)
+  })
+
+  it('can be closed while another process holds the lock', async () => {
+    const path = newPath()
+    const store = await openEmbeddedStore({ path, deadline: 50 })
+    const other = startOther(path, 'hold')
+    await until(() => other.lines.includes('held'))
+    const call = store.increment('n', { ttl: TTL })
+    await Promise.all([assert.rejects(call, { code: 'STORE_CLOSED' }), store.close()])
+  })
+
+  it('bounds what waits', async () => {
+    const store = await opened({ path: newPath() })
+    const calls = Array.from({ length: 10_500 }, () => store.increment('n', { ttl: TTL }))
+    const results = await Promise.allSettled(calls)
+    assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 10_000)
+    for (const result of results) {
+      if (result.status === 'rejected') assert.equal(result.reason.code, 'STORE_UNAVAILABLE')
+    }
+  })
+})
+
+describe('the room of the embedded store', () => {
+  const maxSize = 4_194_304
+  const sizeOf = (path: string): number => statSync(join(path, 'data.mdb')).size
+  /** Writes values until there is no room for any more, and gives their number. */
+  async function fill(
+    store: Store,
+    size: number,
+    prefix: string,
+    ttl: number,
+  ): Promise<number> {
+    const AT_A_TIME = 200
+    for (let count = 0; ; count += AT_A_TIME) {
+      const value = 'v'.repeat(size)
+      const results = await Promise.allSettled(
+        Array.from({ length: AT_A_TIME }, (_, i) =>
+          store.setIfAbsent(`${prefix}:${count + i}`, value, { ttl }),
+        ),
+      )
+      const failed = results.findIndex(({ status }) => status === 'rejected')
+      for (const result of results) {
+        if (result.status === 'rejected') assert.equal(result.reason.code, 'STORE_FULL')
+      }
+      if (failed !== -1) return count + failed
+    }
+  }
+
+  for (const size of [10, 700, 1_500, 5_000, 65_536]) {
+    it(`ends with STORE_FULL for values of ${size} bytes, and comes back`, async () => {
+      let now = Date.UTC(2026, 10, 30)
+      const path = newPath()
+      const store = await opened({ path, maxSize, clock: () => now })
+      const count = await fill(store, size, 'a', 1_000)
+      assert.ok(count * size > 0.1 * maxSize || size < 100, `${count} values`)
+      assert.ok(sizeOf(path) <= maxSize, `${sizeOf(path)} bytes`)
+      // What is there stays, and can be read, changed and deleted.
+      for (let i = 0; i < count; i++) {
+        assert.equal((await store.get(`a:${i}`))?.value.length, size)
+      }
+      const value = 'v'.repeat(size)
+      assert.equal(
+        await store.compareAndSet('a:0', value, `w${value.slice(1)}`, { ttl: 1_000 }),
+        true,
+      )
+      assert.equal(await store.compareAndSet('a:1', value, undefined, { ttl: 1_000 }), true)
+      assert.equal(await store.get('a:1'), undefined)
+      // What has expired makes room, over and over, and the file does not grow.
+      for (let round = 0; round < 5; round++) {
+        now += 1_000
+        const again = await fill(store, size, `b${round}`, 1_000)
+        assert.ok(again >= 0.8 * count, `${again} of ${count}`)
+        assert.ok(sizeOf(path) <= maxSize, `${sizeOf(path)} bytes`)
+      }
+    })
+  }
+
+  it('is not used up by ids of steps', async () => {
+    let now = Date.UTC(2026, 10, 30)
+    const path = newPath()
+    const store = await opened({ path, maxSize, clock: () => now })
+    for (let i = 0; i < 20_000; i += 500) {
+      now += 600_000 / 8
+      await Promise.all(
+        Array.from({ length: 500 }, (_, k) =>
+          store.take([{ key: 'a', capacity: 1_000_000, fillTime: 1_000 }], { id: `${i + k}` }),
+        ),
+      )
+    }
+    assert.ok(sizeOf(path) <= maxSize, `${sizeOf(path)} bytes`)
+  })
+
+  it('is cleaned in small steps', async () => {
+    let now = Date.UTC(2026, 10, 30)
+    const path = newPath()
+    const store = await opened({ path, clock: () => now })
+    await Promise.all(
+      Array.from({ length: 5_000 }, (_, i) => store.setIfAbsent(`k${i}`, 'v', { ttl: 1_000 })),
+    )
+    now += 1_000
+    // One call begins, the rest goes on by itself.
+    await store.increment('n', { ttl: TTL })
+    const before = Date.UTC(2026, 10, 30)
+    const past = await opened({ path, clock: () => before })
+    let left: string[] = []
+    while (left.length !== 1) {
+      left = []
+      for await (const { key } of past.scan('')) left.push(key)
+      await setImmediate()
+    }
+    assert.deepEqual(left, ['n'])
+  })
+})
+
+describe('the files of the embedded store', () => {
+  it('are for their owner only', async () => {
+    const path = newPath()
+    await opened({ path: join(path, 'deep', 'store') })
+    const mode = (...parts: string[]) =>
+      (statSync(join(path, 'deep', 'store', ...parts)).mode & 0o777).toString(8)
+    assert.equal(mode(), '700')
+    for (const name of readdirSync(join(path, 'deep', 'store'))) assert.equal(mode(name), '600')
+  })
+
+  it('are refused where others can write', async () => {
+    const path = newPath()
+    mkdirSync(path)
+    chmodSync(path, 0o777)
+    await assert.rejects(openEmbeddedStore({ path }), {
+      code: 'INVALID_OPTION',
+      message: /can be written by other users \(mode 777\): chmod go-w /,
+    })
+  })
+
+  it('are refused if they are something else', async () => {
+    const path = newPath()
+    mkdirSync(path, { mode: 0o700 })
+    writeFileSync(join(path, 'data.mdb'), 'x'.repeat(10_000))
+    await assert.rejects(openEmbeddedStore({ path }), { code: 'STORE_UNAVAILABLE' })
+    const file = join(newPath(), 'file')
+    mkdirSync(join(file, '..'))
+    writeFileSync(file, '')
+    await assert.rejects(openEmbeddedStore({ path: file }), { code: 'STORE_UNAVAILABLE' })
+  })
+
+  it('are found again', async () => {
+    const path = newPath()
+    const first = await openEmbeddedStore({ path })
+    await first.setIfAbsent('a', 'b', { ttl: TTL })
+    await first.close()
+    const second = await opened({ path })
+    assert.equal((await second.get('a'))?.value, 'b')
+  })
+
+  for (const options of [
+    {},
+    { path: '' },
+    { path: '/x', maxSize: 1 },
+    { path: '/x', deadline: 0 },
+    { path: '/x', mapSize: 1 },
+  ]) {
+    it(`${JSON.stringify(options)} is refused`, async () => {
+      await assert.rejects(openEmbeddedStore(options as never), { code: 'INVALID_OPTION' })
+    })
   }
 })

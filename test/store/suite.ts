@@ -499,9 +499,11 @@ export function describeStore(
     describe('scan', () => {
       it('gives each value below a prefix once', async () => {
         const { store } = await fresh()
-        for (let i = 0; i < 2_500; i++) {
-          await store.setIfAbsent(`p:${i}`, `v${i}`, { ttl: LONG })
-        }
+        await Promise.all(
+          Array.from({ length: 2_500 }, (_, i) =>
+            store.setIfAbsent(`p:${i}`, `v${i}`, { ttl: LONG }),
+          ),
+        )
         await store.setIfAbsent('p', 'shorter', { ttl: LONG })
         await store.setIfAbsent('q:1', 'later', { ttl: LONG })
         await store.setIfAbsent('p*:1', 'pattern', { ttl: LONG })
@@ -516,16 +518,20 @@ export function describeStore(
 
       it('goes on while values change', async () => {
         const { store } = await fresh()
-        for (let i = 0; i < 1_200; i++) {
-          await store.setIfAbsent(`k${i}`, '0', { ttl: LONG })
-        }
+        await Promise.all(
+          Array.from({ length: 1_200 }, (_, i) =>
+            store.setIfAbsent(`k${i}`, '0', { ttl: LONG }),
+          ),
+        )
         const seen: string[] = []
         for await (const { key } of store.scan('k')) {
           seen.push(key)
           // What was seen goes; what is still to come stays, and changes.
-          await store.compareAndSet(key, '0', undefined, { ttl: LONG })
-          await store.increment(`k${(seen.length * 7) % 1_200}`, { ttl: LONG, by: 0 })
-          await store.setIfAbsent(`new${seen.length}`, '0', { ttl: LONG })
+          await Promise.all([
+            store.compareAndSet(key, '0', undefined, { ttl: LONG }),
+            store.increment(`k${(seen.length * 7) % 1_200}`, { ttl: LONG, by: 0 }),
+            store.setIfAbsent(`new${seen.length}`, '0', { ttl: LONG }),
+          ])
         }
         const kept = new Set(seen)
         for (let i = 0; i < 1_200; i++) assert.ok(kept.has(`k${i}`), `k${i}`)
