@@ -26,6 +26,7 @@ export interface TelemetryEvents {
   'tsmilter:handler:error': HandlerFailed
   'tsmilter:violation': ProtocolViolation
   'tsmilter:spill': BodySpilled
+  'tsmilter:store': StoreUsed
 }
 
 /** A mail server has connected. */
@@ -193,6 +194,18 @@ export interface BodySpilled {
   readonly failed: boolean
 }
 
+/** A use of a store (`StoreUse`) has made a call, or has gone without. */
+export interface StoreUsed {
+  /** name of the use */
+  readonly use: string
+  /** kind of the store */
+  readonly store: 'memory' | 'embedded' | 'redis'
+  /** code of the failure; undefined if the store has answered */
+  readonly code: ErrorCode | undefined
+  /** what answered instead of the store that has failed */
+  readonly policy: 'open' | 'closed' | 'local' | undefined
+}
+
 /** A channel with the type of its events. */
 export interface EventChannel<Event> {
   readonly hasSubscribers: boolean
@@ -213,6 +226,7 @@ export const channels: {
   readonly handlerError: EventChannel<HandlerFailed>
   readonly violation: EventChannel<ProtocolViolation>
   readonly spill: EventChannel<BodySpilled>
+  readonly store: EventChannel<StoreUsed>
 } = {
   connectionOpen: channel('tsmilter:connection:open'),
   connectionClose: channel('tsmilter:connection:close'),
@@ -226,6 +240,7 @@ export const channels: {
   handlerError: channel('tsmilter:handler:error'),
   violation: channel('tsmilter:violation'),
   spill: channel('tsmilter:spill'),
+  store: channel('tsmilter:store'),
 }
 
 /** Listeners, by the name of their channel. */

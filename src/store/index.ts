@@ -16,5 +16,7 @@ export type {
   Store,
   Taken,
 } from './store.ts'
+export { StoreUse } from './store-use.ts'
+export type { FailurePolicy, StoreUseOptions } from './store-use.ts'
 export { StoreError } from '../errors.ts'
 export { storeKey } from './store-key.ts'

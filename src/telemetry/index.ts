@@ -44,6 +44,7 @@ export type {
   MessageVerdict,
   ProtocolViolation,
   RefusalCode,
+  StoreUsed,
 } from '../diagnostics/channels.ts'
 export type { EditCounts } from '../diagnostics/edit-counts.ts'
 export type { EditMethod } from '../protocol/edit-table.ts'

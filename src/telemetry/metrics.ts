@@ -69,6 +69,7 @@ export async function collectMetrics(options: MetricsOptions = {}): Promise<Metr
     observeConnections(prom, registry, options.logger),
     observeMessages(prom, registry, options.logger),
     observeTrouble(prom, registry, options.logger),
+    observeStores(prom, registry, options.logger),
     watchLoop(prom, registry),
   ]
   if (options.stages !== false) stop.push(observeStages(prom, registry, options.logger))
@@ -264,6 +265,34 @@ function observeTrouble(prom: Prom, registry: Registry, logger?: Logger): () => 
       'tsmilter:violation': ({ code }) => violations.inc({ code }),
       'tsmilter:spill': ({ failed, reason }) =>
         failed ? failedSpills.inc() : spills.inc({ reason }),
+    },
+    logger,
+  )
+}
+
+function observeStores(prom: Prom, registry: Registry, logger?: Logger): () => void {
+  const counter = counterIn(registry, prom)
+  const calls = counter(
+    'tsmilter_store_calls_total',
+    'Calls of stores, by use; those that failed too',
+    'use',
+    'store',
+  )
+  const failures = counter(
+    'tsmilter_store_failures_total',
+    'Calls that a store did not answer, by what answered instead: open, closed or local',
+    'use',
+    'store',
+    'code',
+    'policy',
+  )
+  return observe(
+    {
+      'tsmilter:store': ({ use, store, code, policy }) => {
+        calls.inc({ use, store })
+        if (code !== undefined && policy !== undefined)
+          failures.inc({ use, store, code, policy })
+      },
     },
     logger,
   )

@@ -13,3 +13,13 @@ export type {
 } from './rewriting/srs.ts'
 export { StoredSrs, type StoredSrsOptions } from './rewriting/stored-srs.ts'
 export { unsignSes, type SesOptions, type SesUnsigned } from './rewriting/ses.ts'
+export { Greylist, POSTGREY_TIMING } from './limits/greylist.ts'
+export type {
+  Greylisted,
+  GreylistOptions,
+  GreylistTiming,
+  ImportResult,
+  Triple,
+} from './limits/greylist.ts'
+export { RateLimiter } from './limits/rate-limiter.ts'
+export type { Limit, Limited, LimitOptions, RateLimiterOptions } from './limits/rate-limiter.ts'
