@@ -11,7 +11,7 @@ import { MAX_TIMER } from '../options/kinds.ts'
 import { checkNames, invalidOption, wholeNumber } from '../options/validate.ts'
 import { checkFile, safeDirectory, unavailable } from './embedded-files.ts'
 import { EmbeddedRecords } from './embedded-records.ts'
-import { loadLmdb, type Database } from './lmdb.ts'
+import { commitErrorOf, loadLmdb, type Database } from './lmdb.ts'
 import { StepStore, type SavedUnderName } from './step-store.ts'
 import type { Saved, Step } from './steps.ts'
 import type { CallOptions, Store } from './store.ts'
@@ -86,6 +86,8 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
       overlappingSync: false,
       // The last commit may be lost with the power of the machine, the files stay intact: half the time of a commit.
       noMetaSync: true,
+      // Its batches make a promise that nobody can handle, so a full disk would end the process.
+      eventTurnBatching: false,
     })
   } catch (error) {
     throw unavailable(path, error)
@@ -265,8 +267,9 @@ class EmbeddedStore extends StepStore {
         () => {
           for (const settle of done) settle()
         },
-        (error: unknown) => {
-          for (const waiting of made) waiting.reject(unavailable(this.#path, error))
+        async (error: unknown) => {
+          const cause = await commitErrorOf(error)
+          for (const waiting of made) waiting.reject(unavailable(this.#path, cause))
         },
       )
       .then(() => {

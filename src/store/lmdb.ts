@@ -46,6 +46,7 @@ interface Lmdb {
     readonly permissionsMode: number
     readonly overlappingSync: boolean
     readonly noMetaSync: boolean
+    readonly eventTurnBatching: boolean
   }): Database
 }
 
@@ -55,3 +56,13 @@ const NAME: string = 'lmdb'
 /** @throws UsageError MISSING_PACKAGE */
 export const loadLmdb = (): Promise<Lmdb> =>
   loadOptional('lmdb', 'the embedded store', () => import(NAME) as Promise<Lmdb>)
+
+/** Why a commit has failed. lmdb has a promise of it in the error, which ends the process if it is not handled. */
+export async function commitErrorOf(error: unknown): Promise<unknown> {
+  try {
+    await (error as { readonly commitError?: Promise<never> } | undefined)?.commitError
+    return error
+  } catch (cause) {
+    return cause
+  }
+}

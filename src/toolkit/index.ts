@@ -13,6 +13,8 @@ export type {
 } from './rewriting/srs.ts'
 export { StoredSrs, type StoredSrsOptions } from './rewriting/stored-srs.ts'
 export { unsignSes, type SesOptions, type SesUnsigned } from './rewriting/ses.ts'
+
+// Limits and greylisting
 export { Greylist, POSTGREY_TIMING } from './limits/greylist.ts'
 export type {
   Greylisted,
@@ -22,4 +24,10 @@ export type {
   Triple,
 } from './limits/greylist.ts'
 export { RateLimiter } from './limits/rate-limiter.ts'
-export type { Limit, Limited, LimitOptions, RateLimiterOptions } from './limits/rate-limiter.ts'
+export type {
+  Limit,
+  Limited,
+  LimitOptions,
+  RateLimiterOptions,
+  Subjects,
+} from './limits/rate-limiter.ts'
