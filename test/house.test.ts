@@ -166,7 +166,7 @@ describe('the package', () => {
       cpSync(join(root, 'dist'), join(copy, 'dist'), { recursive: true })
       cpSync(join(root, 'package.json'), join(copy, 'package.json'))
       const script =
-        "for (const path of ['', '/protocol', '/mime', '/mta', '/testing', '/telemetry']) await import('tsmilter' + path)"
+        "for (const path of ['', '/protocol', '/mime', '/mta', '/testing', '/telemetry', '/store', '/toolkit']) await import('tsmilter' + path)"
       const result = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
         cwd: copy,
         encoding: 'utf8',
@@ -380,6 +380,7 @@ describe('the documentation', () => {
       'docs/mime.md',
       'docs/telemetry.md',
       'docs/testing.md',
+      'docs/toolkit.md',
     ])
   })
 })

@@ -13,7 +13,7 @@ import { checkFile, safeDirectory, unavailable } from './embedded-files.ts'
 import { EmbeddedRecords } from './embedded-records.ts'
 import { commitErrorOf, loadLmdb, type Database } from './lmdb.ts'
 import { StepStore, type SavedUnderName } from './step-store.ts'
-import type { Saved, Step } from './steps.ts'
+import type { Saved, StoreStep } from './steps.ts'
 import type { CallOptions, Store } from './store.ts'
 
 export interface EmbeddedStoreOptions {
@@ -68,12 +68,12 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
   if (typeof path !== 'string' || path === '') {
     throw invalidOption('path', path, 'the path of a directory')
   }
-  const { open } = await loadLmdb()
+  const lmdb = await loadLmdb()
   await safeDirectory(path)
   await checkFile(path)
   let database: Database
   try {
-    database = open({
+    database = lmdb.open({
       path,
       noSubdir: false,
       encoding: 'binary',
@@ -104,7 +104,7 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
 
 /** A step that waits for its transaction. */
 interface Waiting {
-  readonly step: Step<unknown>
+  readonly step: StoreStep<unknown>
   readonly resolve: (result: unknown) => void
   readonly reject: (error: unknown) => void
 }
@@ -148,7 +148,7 @@ class EmbeddedStore extends StepStore {
     }, {})
   }
 
-  protected run<Result>(step: Step<Result>, { signal }: CallOptions): Promise<Result> {
+  protected run<Result>(step: StoreStep<Result>, { signal }: CallOptions): Promise<Result> {
     return new Promise((resolve, reject) => {
       this.#begin(signal)
       if (this.#waiting.size >= MAX_WAITING) {
@@ -171,7 +171,7 @@ class EmbeddedStore extends StepStore {
         },
         reject: (error) => {
           end()
-          reject(error as Error)
+          reject(error)
         },
       }
       const onAbort = (): void => waiting.reject(signal?.reason)

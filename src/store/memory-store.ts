@@ -6,7 +6,7 @@ import { setImmediate } from 'node:timers/promises'
 import { StoreError } from '../errors.ts'
 import { checkNames, wholeNumber } from '../options/validate.ts'
 import { StepStore, type SavedUnderName } from './step-store.ts'
-import type { Change, Saved, Step } from './steps.ts'
+import type { Change, Saved, StoreStep } from './steps.ts'
 import type { CallOptions, Store } from './store.ts'
 
 export interface MemoryStoreOptions {
@@ -58,7 +58,7 @@ class MemoryStore extends StepStore {
     this.#clock = clock
   }
 
-  protected async run<Result>(step: Step<Result>, options: CallOptions): Promise<Result> {
+  protected async run<Result>(step: StoreStep<Result>, options: CallOptions): Promise<Result> {
     const now = this.#begin(options)
     this.#sweep(now)
     const { result, changes } = step((name) => this.#valid(name, now), now)
@@ -81,7 +81,8 @@ class MemoryStore extends StepStore {
     this.#begin(options)
     let looked = 0
     // A map that grows during its iteration may have no end.
-    for (const name of [...this.#saved.keys()]) {
+    const names = [...this.#saved.keys()]
+    for (const name of names) {
       if (++looked % BATCH === 0) await setImmediate()
       const now = this.#begin(options)
       const saved = name.startsWith(prefix) ? this.#valid(name, now) : undefined

@@ -8,7 +8,7 @@ import {
   takeStep,
   VALUES,
   type Saved,
-  type Step,
+  type StoreStep,
 } from './steps.ts'
 import type {
   Bucket,
@@ -28,7 +28,7 @@ export abstract class StepStore implements Store {
   abstract readonly kind: 'memory' | 'embedded'
 
   /** Makes a step: all of its changes, or none. */
-  protected abstract run<Result>(step: Step<Result>, options: CallOptions): Promise<Result>
+  protected abstract run<Result>(step: StoreStep<Result>, options: CallOptions): Promise<Result>
   /** Reads one name outside of steps. */
   protected abstract read(name: string, options: CallOptions): Promise<Saved | undefined>
   /** Reads all names with a prefix, without holding the event loop. */

@@ -37,7 +37,7 @@ export interface Outcome<Result> {
 }
 
 /** @param read what is saved under a name, if it has not expired */
-export type Step<Result> = (
+export type StoreStep<Result> = (
   read: (name: string) => Saved | undefined,
   now: number,
 ) => Outcome<Result>
@@ -49,7 +49,7 @@ const bucketName = (key: string): string => `b${key}`
 
 const nothing = <Result>(result: Result): Outcome<Result> => ({ result, changes: [] })
 
-export function setIfAbsentStep(key: string, value: string, ttl: number): Step<string> {
+export function setIfAbsentStep(key: string, value: string, ttl: number): StoreStep<string> {
   const name = valueName(checkKey(key))
   checkValue(value)
   checkTtl(ttl)
@@ -66,7 +66,7 @@ export function compareAndSetStep(
   expected: string | undefined,
   value: string | undefined,
   ttl: number,
-): Step<boolean> {
+): StoreStep<boolean> {
   const name = valueName(checkKey(key))
   if (expected !== undefined) checkValue(expected)
   if (value !== undefined) checkValue(value)
@@ -79,7 +79,7 @@ export function compareAndSetStep(
   }
 }
 
-export function incrementStep(key: string, options: IncrementOptions): Step<Incremented> {
+export function incrementStep(key: string, options: IncrementOptions): StoreStep<Incremented> {
   const name = valueName(checkKey(key))
   const { by, min, max, ttl, id } = checkIncrement(options)
   const memory = id === undefined ? undefined : memoryName('increment', [key], id)
@@ -114,7 +114,7 @@ type Memory =
   | { readonly took: readonly number[]; readonly left: readonly number[] }
   | { readonly returned: boolean }
 
-export function takeStep(given: readonly Bucket[], id?: string): Step<Taken> {
+export function takeStep(given: readonly Bucket[], id?: string): StoreStep<Taken> {
   const buckets = checkBuckets(given)
   const memory = id === undefined ? undefined : takeName(buckets, checkId(id))
   return (read, now) => {
@@ -146,7 +146,7 @@ export function takeStep(given: readonly Bucket[], id?: string): Step<Taken> {
   }
 }
 
-export function giveBackStep(given: readonly Bucket[], id: string): Step<boolean> {
+export function giveBackStep(given: readonly Bucket[], id: string): StoreStep<boolean> {
   const buckets = checkBuckets(given)
   const memory = takeName(buckets, checkId(id))
   return (read, now) => {

@@ -32,8 +32,12 @@ for (const name of ['dist', 'package.json']) {
 cpSync(join(root, 'examples', 'no-lottery.ts'), join(project, 'no-lottery.ts'))
 writeFileSync(join(project, 'package.json'), '{ "type": "module" }')
 
-const page = readFileSync(join(root, 'README.md'), 'utf8')
-const samples = [...page.matchAll(/```ts\n([^]*?)```/g)].map(([, code]) => code!)
+/** Pages of which each sample is a file of its own. */
+const samples = ['README.md', 'docs/stores.md'].flatMap((page) =>
+  [...readFileSync(join(root, page), 'utf8').matchAll(/```ts\n([^]*?)```/g)].map(
+    ([, code]) => code!,
+  ),
+)
 for (const [i, code] of samples.entries()) writeFileSync(join(project, `sample-${i}.ts`), code)
 
 /** What the compiler says of all of it, with the types of one line of Node. */
@@ -67,9 +71,9 @@ function compile(types: string): string {
   return stdout + stderr
 }
 
-describe('the code of the README', () => {
+describe('the code of README and docs/stores.md', () => {
   it('is there', () => {
-    assert.ok(samples.length >= 5)
+    assert.ok(samples.length >= 7)
   })
 
   for (const types of ['@types/node', 'types-node-26']) {

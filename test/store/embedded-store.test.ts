@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import {
   chmodSync,
@@ -221,6 +221,38 @@ describe('the room of the embedded store', () => {
       )
     }
     assert.ok(sizeOf(path) <= maxSize, `${sizeOf(path)} bytes`)
+  })
+
+  it('is that of the disk, if this is smaller', async (t) => {
+    const path = newPath()
+    mkdirSync(path, { mode: 0o700 })
+    const mount = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=600k,mode=700', 'none', path])
+    if (mount.status !== 0) return t.skip('only root can mount a small file system')
+    const store = await openEmbeddedStore({ path, deadline: DEADLINE })
+    atEnd(async () => {
+      await store.close()
+      spawnSync('umount', [path])
+    })
+    let count = 0
+    const full = async (): Promise<boolean> => {
+      const results = await Promise.allSettled(
+        Array.from({ length: 20 }, (_, i) =>
+          store.setIfAbsent(`k${count + i}`, 'v'.repeat(500), { ttl: TTL }),
+        ),
+      )
+      const failed = results.find(({ status }) => status === 'rejected')
+      if (failed === undefined) count += results.length
+      else assert.equal((failed as PromiseRejectedResult).reason.code, 'STORE_FULL')
+      return failed !== undefined
+    }
+    while (!(await full()));
+    assert.ok(count > 100)
+    for (let i = 0; i < count; i++) {
+      assert.equal((await store.get(`k${i}`))?.value.length, 500)
+    }
+    const room = spawnSync('mount', ['-o', 'remount,size=16m', path])
+    assert.equal(room.status, 0, String(room.stderr))
+    assert.equal(await full(), false)
   })
 
   it('is cleaned in small steps', async () => {

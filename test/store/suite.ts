@@ -109,7 +109,7 @@ export function describeStore(
 
       it('have their own keys, whatever is beside them', async () => {
         const { store } = await fresh()
-        await store.setIfAbsent('a', 'value', { ttl: LONG, ...{ id: 'x' } })
+        await store.setIfAbsent('a', 'value', { ttl: LONG })
         await store.take([bucket('a', 1)], { id: 'a' })
         await store.increment('b', { ttl: LONG, id: 'a' })
         assert.equal((await store.get('a'))?.value, 'value')

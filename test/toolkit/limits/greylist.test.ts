@@ -232,7 +232,7 @@ describe('Greylist', () => {
   for (const [title, options] of Object.entries({
     'a window shorter than the delay': { window: '10m' },
     'a delay below 0': { delay: -1 },
-    'a time without unit': { retention: '36' + 'x' },
+    'a time without unit': { retention: '36x' },
     'a network of IPv4 in an IPv6 address': { network: { ipv4: 33, ipv6: 64 } },
     'an unknown option': { windw: '4h' },
   })) {
