@@ -4,6 +4,8 @@ export { openEmbeddedStore } from './embedded-store.ts'
 export type { EmbeddedStoreOptions } from './embedded-store.ts'
 export { openMemoryStore } from './memory-store.ts'
 export type { MemoryStoreOptions } from './memory-store.ts'
+export { openRedisStore } from './redis/redis-store.ts'
+export type { RedisStoreOptions } from './redis/options.ts'
 export { MAX_BUCKETS, MAX_KEY, MAX_TIME, MAX_TOKENS, MAX_VALUE, STEP_MEMORY } from './store.ts'
 export type {
   Bucket,
