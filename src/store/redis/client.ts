@@ -7,6 +7,7 @@ import type * as IoRedis from 'ioredis'
 import type { Cluster, Redis } from 'ioredis'
 import { StoreError } from '../../errors.ts'
 import { loadOptional } from '../../optional-package.ts'
+import { codeOf } from '../../net/system-error.ts'
 import { reasonFor, replyCode } from './failures.ts'
 import { probeKey } from './keys.ts'
 import { PROBE, type Script } from './scripts.ts'
@@ -77,8 +78,14 @@ export async function connectClient(
   let last: Error | undefined
   inner.on('error', (error: Error) => (last = error))
   inner.on('node error', (error: Error) => (last = error))
-  const reason = (): string =>
-    last === undefined ? 'it closed the connection' : reasonFor(last, secrets)
+  const reason = (): string => {
+    if (last === undefined) return 'it closed the connection'
+    const said = reasonFor(last, secrets)
+    // A port without TLS may wait for the rest of what it takes for a command.
+    return settings.tls !== undefined && codeOf(last) === 'ETIMEDOUT'
+      ? `${said}; the port may not speak TLS`
+      : said
+  }
   await new Promise<void>((resolve, reject) => {
     const stop = (): void => {
       client.destroy()
@@ -86,15 +93,24 @@ export async function connectClient(
     }
     if (signal.aborted) return stop()
     signal.addEventListener('abort', stop, { once: true })
-    inner.once('end', () => {
+    // A server that is stopped accepts connections, and answers nothing.
+    let silence: NodeJS.Timeout | undefined
+    inner.once('connect', () => {
+      silence = setTimeout(stop, Math.max(CONNECT, 2 * settings.deadline))
+    })
+    const over = (): void => {
+      clearTimeout(silence)
       signal.removeEventListener('abort', stop)
+    }
+    inner.once('end', () => {
+      over()
       reject(new Error(reason()))
       ended(reason())
     })
     inner.once('ready', () => {
       probe(client, settings).then(
         () => {
-          signal.removeEventListener('abort', stop)
+          over()
           resolve()
         },
         (error: Error) => {
@@ -107,7 +123,7 @@ export async function connectClient(
   return client
 }
 
-/** A server that is stopped accepts connections, and one that is no Redis says anything. */
+/** Asks for a step, since a replica accepts connections too, and what is no Redis may say anything. */
 function probe(client: Client, { place, prefix }: Settings): Promise<void> {
   // A Cluster was asked for its state. One of its nodes may be down, and the others be of use.
   if (place.type === 'cluster') return Promise.resolve()

@@ -44,8 +44,8 @@ export function reasonFor(error: Error, secrets: readonly (string | undefined)[]
     (text, secret) => (secret === undefined ? text : text.replaceAll(secret, '***')),
     reason,
   )
-  const short = clean.length > LONGEST ? `${clean.slice(0, LONGEST)}...` : clean
-  return printable(short)
+  const safe = printable(clean.slice(0, LONGEST))
+  return safe.length > LONGEST ? `${safe.slice(0, LONGEST)}...` : safe
 }
 
 /** The error of a call that the server refused, or that was lost with the connection. */

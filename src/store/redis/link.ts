@@ -253,7 +253,8 @@ export class Link {
     client.together(() => {
       for (const call of batch) this.#send(client, call)
       if (replicas > 0 && batch.some(({ request }) => request.writes)) {
-        const confirmed = client.confirm(replicas, deadline)
+        // A little less than what is left, to say what is missing.
+        const confirmed = client.confirm(replicas, Math.ceil(0.8 * deadline))
         confirmed.catch(() => {})
         for (const call of batch) if (call.request.writes) call.confirmed = confirmed
       }

@@ -64,6 +64,11 @@ export class RedisServer {
     return RedisServer.#begin(await freePort(), [], args)
   }
 
+  /** Starts one with lines of configuration. */
+  static async configured(...lines: string[]): Promise<RedisServer> {
+    return RedisServer.#begin(await freePort(), lines, [])
+  }
+
   /** Starts a Sentinel with lines of configuration. */
   static async sentinel(...lines: string[]): Promise<RedisServer> {
     return RedisServer.#begin(await freePort(), lines, ['--sentinel'])
