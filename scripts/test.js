@@ -1,5 +1,5 @@
 // `npm test`: sets itself up, runs every test this machine can run, and ends in one plain line.
-//   --unit         without the real mail servers, other people's programs and the soak
+//   --unit         without the real mail servers, other people's programs (Redis among them) and the soak
 //   --fast         only the floors of the conversation itself (FAST below), without random cases, built where
 //                  something has changed
 //   --mail-servers only the real mail servers
@@ -30,9 +30,11 @@ const FAST = ['protocol', 'session', 'milter', 'mta', 'testing'].map(
 const built = join(root, 'build')
 const withMailServer = (file) => relative(built, file).startsWith(join('test', 'mail-servers'))
 const isSoak = (file) => relative(built, file).startsWith(join('test', 'soak'))
+const withRedis = (file) => relative(built, file).startsWith(join('test', 'store', 'redis'))
 const withOthers = (file) =>
   withMailServer(file) ||
   isSoak(file) ||
+  withRedis(file) ||
   relative(built, file).startsWith(join('test', 'conformance'))
 const files = ['test', 'examples']
   .flatMap((folder) =>

@@ -1,5 +1,5 @@
 #!/bin/sh
-# setup.sh: other people's filters and tools, which this package is held against. On Debian, as root.
+# setup.sh: other people's filters and tools, and Redis, which this package is held against. On Debian, as root.
 # What is there is left alone; no service is started.
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
@@ -19,6 +19,8 @@ has spamass-milter || wanted="$wanted spamass-milter"
 has spamd || wanted="$wanted spamd"
 has clamd || wanted="$wanted clamav-daemon"
 has clamav-milter || wanted="$wanted clamav-milter"
+# Stores are held against a real server, Sentinels and a Cluster.
+{ has redis-server && has redis-cli; } || wanted="$wanted redis-server redis-tools"
 has haproxy || wanted="$wanted haproxy"
 /usr/bin/python3 -c 'import dkim, nacl' 2>/dev/null || wanted="$wanted python3-dkim python3-nacl"
 has postsrsd || wanted="$wanted postsrsd"

@@ -52,8 +52,8 @@ if (redisAvailable()) {
       await store.take([bucket], { id: 'm1' })
       await store.increment('a', { ttl: LONG, id: 'm1' })
       const steps = async (id: string): Promise<void> => {
-        await store.take([bucket], { id })
-        await store.increment('a', { ttl: LONG, id })
+        await eventually(() => store.take([bucket], { id }))
+        await eventually(() => store.increment('a', { ttl: LONG, id }))
       }
       for (const [i, key] of ['{moved:.}b', 'moved:v{.a}'].entries()) {
         const slot = Number(await nodes[0]!.command('cluster', 'keyslot', key))

@@ -216,8 +216,9 @@ function clusterOptions(
       // A command whose connection broke may have been executed. Others that were sent to a wrong node were not.
       retryDelayOnFailover: 0,
       retryDelayOnClusterDown: 100,
-      retryDelayOnTryAgain: 50,
-      maxRedirections: 8,
+      // While a slot moves, a step with two keys finds one of them here and one there. A turn has three redirections.
+      retryDelayOnTryAgain: 100,
+      maxRedirections: 16,
       slotsRefreshTimeout: deadline,
       slotsRefreshInterval: 5_000,
       // Names are looked up when a node is connected, so that TLS can check them.
@@ -271,7 +272,7 @@ function ofServer(redis: Redis, { prefix }: Settings): Client {
         redis.set(probeKey(prefix), '', 'PX', 1_000),
         redis.wait(replicas, milliseconds),
       ])
-      return Number(confirmed)
+      return typeof confirmed === 'number' ? confirmed : 0
     },
     parts: () => [partOf(redis)],
     destroy() {

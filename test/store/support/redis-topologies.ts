@@ -67,8 +67,12 @@ export async function startCluster(replicas: 0 | 1): Promise<readonly RedisServe
   const { status, stdout, stderr } = spawnSync(
     'redis-cli',
     [
-      ...['--cluster', 'create', ...nodes.map(({ address }) => address)],
-      ...['--cluster-replicas', String(replicas), '--cluster-yes'],
+      '--cluster',
+      'create',
+      ...nodes.map(({ address }) => address),
+      '--cluster-replicas',
+      String(replicas),
+      '--cluster-yes',
     ],
     { encoding: 'utf8', timeout: 60_000 },
   )
