@@ -7,8 +7,13 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { StoreError } from '../../src/errors.ts'
-import { textLogger } from '../../src/index.ts'
-import type { RedisStoreOptions, Store } from '../../src/store/index.ts'
+import { silentLogger, textLogger } from '../../src/index.ts'
+import {
+  StoreUse,
+  type RedisStoreOptions,
+  type Store,
+  type Taken,
+} from '../../src/store/index.ts'
 import { CA, SERVER } from '../support/certificates.ts'
 import { bucket, callsOf, DEADLINE, failureOf, LONG, open } from './support/redis-calls.ts'
 import { eventually, freePort, redisAvailable, RedisServer } from './support/redis-server.ts'
@@ -190,6 +195,33 @@ if (redisAvailable()) {
       )
       await server.command('replicaof', 'no', 'one')
       await works(store)
+    })
+
+    it('fails as each use of it says', async () => {
+      const server = await RedisServer.start()
+      const store = await open({ url: server.url })
+      const one = { ...bucket, capacity: 1 }
+      const uses = (['open', 'closed', 'local'] as const).map(
+        (onFailure) =>
+          new StoreUse(store, { name: onFailure, onFailure, logger: silentLogger() }),
+      ) as [StoreUse, StoreUse, StoreUse]
+      const yes: Taken = { taken: true, left: [] }
+      const take = async (use: StoreUse): Promise<boolean> =>
+        (await use.run((there) => there.take([one]), yes)).taken
+      assert.equal(await take(uses[0]), true)
+      for (const use of uses) assert.equal(await take(use), false)
+      server.stop()
+      for (let i = 0; i < 3; i++) {
+        assert.equal(await take(uses[0]), true)
+        assert.ok((await failureOf(take(uses[1]))).code.startsWith('STORE_'))
+        assert.equal(await take(uses[2]), i === 0)
+      }
+      server.resume()
+      // Nothing was admitted by the server itself, also not of what it got late.
+      for (const use of uses) {
+        await eventually(async () => !(await take(use)))
+        assert.equal(await take(use), false)
+      }
     })
 
     it('forgets its scripts', async () => {
