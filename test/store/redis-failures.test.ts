@@ -311,7 +311,7 @@ if (redisAvailable()) {
       [
         'of another prefix',
         { username: 'filter', password, prefix: 'other:' },
-        /lacks a permission; docs\/stores\.md/,
+        /lacks a permission; docs\/stores-redis\.md/,
       ],
     ]
     for (const [title, options, message] of wrong) {

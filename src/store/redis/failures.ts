@@ -12,7 +12,7 @@ const LONGEST = 300
 const ADVICE: Readonly<Record<string, string>> = {
   NOAUTH: 'it wants a password: set password or passwordFile',
   WRONGPASS: 'it refuses username or password',
-  NOPERM: 'the user lacks a permission; docs/stores.md lists what it needs',
+  NOPERM: 'the user lacks a permission; docs/stores-redis.md lists what it needs',
   READONLY: 'it is a replica, which takes no changes',
   LOADING: 'it is still loading its data',
   MASTERDOWN: 'it is a replica without a primary',
