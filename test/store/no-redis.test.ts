@@ -53,6 +53,14 @@ describe('what is no Redis', () => {
     }
   })
 
+  it('is an absent Cluster', async () => {
+    const store = await open({ cluster: [`127.0.0.1:${await freePort()}`] })
+    await sleep(DEADLINE)
+    const { code, message } = await failureOf(store.get('a'))
+    assert.equal(code, 'STORE_UNAVAILABLE')
+    assert.match(message, /no connection could be made/)
+  })
+
   it('is a socket that is not there', async () => {
     const store = await open({ url: `unix:${join(tmpdir(), 'no such socket')}` })
     const { code, message } = await failureOf(store.get('a'))

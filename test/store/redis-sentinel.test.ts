@@ -59,6 +59,18 @@ if (redisAvailable()) {
       trio.sentinels[1]!.resume()
     })
 
+    it('says that the Sentinels do not know the primary', async () => {
+      const trio = await startSentinels()
+      const store = await open(trio, { primary: 'other' })
+      await eventually(async () => {
+        const error = await store.get('a').then(
+          () => assert.fail('there is a primary'),
+          (cause: unknown) => cause as Error,
+        )
+        return /other of the Sentinels .* names a server .*No such master/.test(error.message)
+      })
+    })
+
     it('says that there is no Sentinel', async () => {
       const trio = await startSentinels()
       for (const sentinel of trio.sentinels) sentinel.kill()
@@ -66,7 +78,7 @@ if (redisAvailable()) {
       await sleep(500)
       await assert.rejects(store.get('a'), {
         code: 'STORE_UNAVAILABLE',
-        message: /mymaster of the Sentinels .*unreachable/,
+        message: /mymaster of the Sentinels .*: no Sentinel names a server .*failed to connect/,
       })
     })
 

@@ -76,10 +76,17 @@ export async function connectClient(
   const client =
     inner instanceof ioredis.Cluster ? ofCluster(inner, settings) : ofServer(inner, settings)
   let last: Error | undefined
-  inner.on('error', (error: Error) => (last = error))
+  let sentinel: Error | undefined
+  inner.on('error', (error: Error & { readonly lastNodeError?: Error }) => {
+    last = error.lastNodeError ?? error
+  })
   inner.on('node error', (error: Error) => (last = error))
+  inner.on('sentinelError', (error: Error) => (sentinel = error))
   const reason = (): string => {
     if (last === undefined) return 'it closed the connection'
+    if (sentinel !== undefined && last.message.startsWith('All sentinels ')) {
+      return `no Sentinel names a server for primary: ${reasonFor(sentinel, secrets)}`
+    }
     const said = reasonFor(last, secrets)
     // A port without TLS may wait for the rest of what it takes for a command.
     return settings.tls !== undefined && codeOf(last) === 'ETIMEDOUT'

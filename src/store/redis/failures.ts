@@ -38,10 +38,12 @@ export function replyCode({ message }: Error): string {
 export function reasonFor(error: Error, secrets: readonly (string | undefined)[]): string {
   const advice = ADVICE[replyCode(error)]
   // Errors of several addresses of one name have no message of their own.
-  const said = reasonOf(error) || codeOf(error) || error.name
+  const text = reasonOf(error) || codeOf(error) || error.name
+  // ioredis does not tell why a node could not be connected.
+  const said = text === 'Connection is closed.' ? 'no connection could be made' : text
   const reason = advice === undefined ? said : `${advice} (${said})`
   const clean = secrets.reduce<string>(
-    (text, secret) => (secret === undefined ? text : text.replaceAll(secret, '***')),
+    (kept, secret) => (secret === undefined ? kept : kept.replaceAll(secret, '***')),
     reason,
   )
   const safe = printable(clean.slice(0, LONGEST))
