@@ -1,5 +1,24 @@
 import '../node-version.ts'
 
+export { DnsCache, type DnsCacheOptions } from './dns/dns-cache.ts'
+export {
+  DnsSession,
+  SPF_LIMITS,
+  type DnsLimits,
+  type DnsSessionOptions,
+} from './dns/dns-session.ts'
+export type { DnsAnswer, DnsFailure, Failed, Found, None, NoRecords } from './dns/answer.ts'
+export type { DnsRecords, MxRecord, RecordType, SrvRecord } from './dns/records.ts'
+export type { Alias, DnsResolver, ResolverAnswer } from './dns/resolver.ts'
+export { NodeResolver, type NodeResolverOptions } from './dns/node-resolver.ts'
+export {
+  nodeStyleResolver,
+  type LookupError,
+  type NodeRecords,
+  type NodeStyleResolver,
+} from './dns/node-style-resolver.ts'
+export { domainName } from './dns/domain-name.ts'
+export { reverseLabels, reverseName } from './dns/reverse-name.ts'
 export { uniqueId } from './unique-id.ts'
 
 // Senders that are rewritten
