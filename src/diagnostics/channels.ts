@@ -27,6 +27,7 @@ export interface TelemetryEvents {
   'tsmilter:violation': ProtocolViolation
   'tsmilter:spill': BodySpilled
   'tsmilter:store': StoreUsed
+  'tsmilter:dnsbl:check': DnsblChecked
 }
 
 /** A mail server has connected. */
@@ -206,6 +207,15 @@ export interface StoreUsed {
   readonly policy: 'open' | 'closed' | 'local' | undefined
 }
 
+/** A list in DNS was checked (`Dnsbl` of `tsmilter/toolkit`). */
+export interface DnsblChecked {
+  readonly zone: string
+  /** `broken`: it is left out until a later check. `unknown`: it could not be asked, and nothing changes */
+  readonly state: 'working' | 'broken' | 'unknown'
+  /** why it is broken or unknown */
+  readonly why: string | undefined
+}
+
 /** A channel with the type of its events. */
 export interface EventChannel<Event> {
   readonly hasSubscribers: boolean
@@ -227,6 +237,7 @@ export const channels: {
   readonly violation: EventChannel<ProtocolViolation>
   readonly spill: EventChannel<BodySpilled>
   readonly store: EventChannel<StoreUsed>
+  readonly dnsblCheck: EventChannel<DnsblChecked>
 } = {
   connectionOpen: channel('tsmilter:connection:open'),
   connectionClose: channel('tsmilter:connection:close'),
@@ -241,6 +252,7 @@ export const channels: {
   violation: channel('tsmilter:violation'),
   spill: channel('tsmilter:spill'),
   store: channel('tsmilter:store'),
+  dnsblCheck: channel('tsmilter:dnsbl:check'),
 }
 
 /** Listeners, by the name of their channel. */

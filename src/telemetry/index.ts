@@ -35,6 +35,7 @@ export type {
   ConnectionOpened,
   ConnectionOverload,
   ConnectionRefused,
+  DnsblChecked,
   FailureCause,
   HandlerDone,
   HandlerFailed,

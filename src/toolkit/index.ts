@@ -18,6 +18,15 @@ export {
   type NodeStyleResolver,
 } from './dns/node-style-resolver.ts'
 export { domainName } from './dns/domain-name.ts'
+export {
+  Dnsbl,
+  type DnsblOptions,
+  type DnsblResult,
+  type ListFailure,
+  type ListResult,
+} from './dns/dnsbl.ts'
+export type { DnsblList, DnsblSubject } from './dns/dnsbl-list.ts'
+export type { DnsblChecked } from '../diagnostics/channels.ts'
 export { reverseLabels, reverseName } from './dns/reverse-name.ts'
 export { uniqueId } from './unique-id.ts'
 
