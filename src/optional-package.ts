@@ -4,7 +4,12 @@ import { UsageError } from './errors.ts'
  * The packages that a plain install leaves out, with the version to install: `peerDependencies` of package.json,
  * marked as optional there. docs/decisions/packages.md says which packages these are, and why.
  */
-export const OPTIONAL_PACKAGES = { ioredis: '6', lmdb: '3', 'prom-client': '15' } as const
+export const OPTIONAL_PACKAGES = {
+  ioredis: '6',
+  lmdb: '3',
+  'prom-client': '15',
+  tldts: '7',
+} as const
 
 export type OptionalPackage = keyof typeof OPTIONAL_PACKAGES
 

@@ -27,6 +27,18 @@ export {
 } from './dns/dnsbl.ts'
 export type { DnsblList, DnsblSubject } from './dns/dnsbl-list.ts'
 export type { DnsblChecked } from '../diagnostics/channels.ts'
+export {
+  organizationalDomainByTreeWalk,
+  type DmarcRecord,
+  type TreeWalkReason,
+  type TreeWalkResult,
+} from './dns/tree-walk.ts'
+export {
+  loadPublicSuffixList,
+  type OrganizationalDomainByPublicSuffix,
+  type PublicSuffixOptions,
+  type PublicSuffixResult,
+} from './dns/public-suffix.ts'
 export { reverseLabels, reverseName } from './dns/reverse-name.ts'
 export { uniqueId } from './unique-id.ts'
 
