@@ -39,6 +39,7 @@ export {
   type PublicSuffixOptions,
   type PublicSuffixResult,
 } from './dns/public-suffix.ts'
+export { isDynamicHostName } from './dns/dynamic-host-name.ts'
 export { reverseLabels, reverseName } from './dns/reverse-name.ts'
 export { uniqueId } from './unique-id.ts'
 
