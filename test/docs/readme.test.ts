@@ -33,7 +33,7 @@ cpSync(join(root, 'examples', 'no-lottery.ts'), join(project, 'no-lottery.ts'))
 writeFileSync(join(project, 'package.json'), '{ "type": "module" }')
 
 /** Pages of which each sample is a file of its own. */
-const samples = ['README.md', 'docs/stores.md'].flatMap((page) =>
+const samples = ['README.md', 'docs/stores.md', 'docs/toolkit.md'].flatMap((page) =>
   [...readFileSync(join(root, page), 'utf8').matchAll(/```ts\n([^]*?)```/g)].map(
     ([, code]) => code!,
   ),
@@ -71,9 +71,9 @@ function compile(types: string): string {
   return stdout + stderr
 }
 
-describe('the code of README and docs/stores.md', () => {
+describe('the code of README, docs/stores.md and docs/toolkit.md', () => {
   it('is there', () => {
-    assert.ok(samples.length >= 7)
+    assert.ok(samples.length >= 13)
   })
 
   for (const types of ['@types/node', 'types-node-26']) {
