@@ -9,7 +9,9 @@ COPY . .
 # Packages that are optional elsewhere are part of the image (docs/decisions/packages.md).
 RUN node_modules/.bin/tsc -p tsconfig.dist.json \
     && npm pkg set dependencies.prom-client="$(npm pkg get peerDependencies.prom-client | tr -d '"')" \
+    && npm pkg set dependencies.tldts="$(npm pkg get peerDependencies.tldts | tr -d '"')" \
     && npm pkg delete devDependencies.prom-client \
+    && npm pkg delete devDependencies.tldts \
     && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
 
 FROM node:${NODE}-slim
