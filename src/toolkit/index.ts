@@ -43,6 +43,10 @@ export { isDynamicHostName } from './dns/dynamic-host-name.ts'
 export { reverseLabels, reverseName } from './dns/reverse-name.ts'
 export { uniqueId } from './unique-id.ts'
 
+// Addresses
+export { addressParts, joinAddress, type AddressParts } from './addresses/address-parts.ts'
+export { decodeWords, firstMailbox, mailboxes } from './addresses/header-text.ts'
+
 // Senders that are rewritten
 export { readSrsSecrets, Srs } from './rewriting/srs.ts'
 export type {

@@ -9,7 +9,7 @@
 import { createHmac } from 'node:crypto'
 import { UsageError } from '../../errors.ts'
 import { encodeText } from '../../protocol/text.ts'
-import { joinAddress, splitAddress } from './local-part.ts'
+import { joinAddress, splitAddress } from '../addresses/address-parts.ts'
 
 export interface SesOptions {
   /** each of them may have made the signature */

@@ -10,7 +10,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { UsageError } from '../../errors.ts'
 import { decodeText, encodeText } from '../../protocol/text.ts'
-import { joinAddress, splitAddress } from './local-part.ts'
+import { joinAddress, splitAddress } from '../addresses/address-parts.ts'
 
 export interface SrsOptions {
   /** domain of the rewritten addresses; bounces to it must reach this server */
