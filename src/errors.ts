@@ -61,6 +61,11 @@ const CODES = {
   STORE_UNAVAILABLE: 'the store cannot be reached, or has failed',
   STORE_FULL: 'the store has no room for another value',
   STORE_CLOSED: 'the store is closed',
+  // Lists, tables and files of the toolkit.
+  INVALID_ENTRY: 'an entry of a list or table is wrong',
+  INVALID_IP_ADDRESS: 'a text is not an IP address',
+  LOOKUP_FAILED: 'a table or list could not be asked, so there is no answer',
+  FILE_FAILED: 'a file cannot be read or written',
   // Listening.
   INVALID_LISTEN_ADDRESS: 'the address has no valid form',
   ADDRESS_IN_USE: 'another process answers on the address',
@@ -129,6 +134,20 @@ export class InterruptedError extends MilterError {
 export class StoreError extends MilterError {
   static {
     brand(this, 'StoreError')
+  }
+}
+
+/** A table, or a list with host names, could not be asked. This is not the answer "not there". */
+export class LookupError extends MilterError {
+  static {
+    brand(this, 'LookupError')
+  }
+}
+
+/** A file of a filter could not be locked, read or written. `cause` has the error of the system. */
+export class FileError extends MilterError {
+  static {
+    brand(this, 'FileError')
   }
 }
 

@@ -47,6 +47,12 @@ export { uniqueId } from './unique-id.ts'
 export { addressParts, joinAddress, type AddressParts } from './addresses/address-parts.ts'
 export { decodeWords, firstMailbox, mailboxes } from './addresses/header-text.ts'
 
+// Lists of IP addresses
+export { IpList, type HostResolver, type IpListOptions } from './ip/ip-list.ts'
+export { ipFromBytes, ipToBytes } from './ip/ip-address.ts'
+
+export { FileError, LookupError } from '../errors.ts'
+
 // Senders that are rewritten
 export { readSrsSecrets, Srs } from './rewriting/srs.ts'
 export type {
