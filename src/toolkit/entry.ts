@@ -32,7 +32,9 @@ export async function readText(path: string): Promise<string> {
   let file: FileHandle | undefined
   try {
     file = await open(path)
-    const { size } = await file.stat()
+    const stats = await file.stat()
+    if (!stats.isFile()) throw new Error('it is not a file')
+    const { size } = stats
     if (size > MAX_FILE_SIZE) {
       throw new FileError(
         'FILE_FAILED',

@@ -51,6 +51,28 @@ export { decodeWords, firstMailbox, mailboxes } from './addresses/header-text.ts
 export { IpList, type HostResolver, type IpListOptions } from './ip/ip-list.ts'
 export { ipFromBytes, ipToBytes } from './ip/ip-address.ts'
 
+// Tables
+export {
+  functionTable,
+  LocalTable,
+  lookupFirst,
+  type FunctionTableOptions,
+  type LookupOptions,
+  type Table,
+} from './tables/table.ts'
+export { openTable } from './tables/open-table.ts'
+export { TextTable, type TextTableOptions } from './tables/text-table.ts'
+export { CidrTable } from './tables/cidr-table.ts'
+export { PatternTable, type PatternTableOptions } from './tables/pattern-table.ts'
+export { AccessMap, type AccessMapOptions } from './tables/access-map.ts'
+export {
+  accessKeys,
+  domainKeys,
+  networkKeys,
+  transportKeys,
+  type AddressKeyOptions,
+} from './tables/address-keys.ts'
+
 export { FileError, LookupError } from '../errors.ts'
 
 // Senders that are rewritten
