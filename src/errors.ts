@@ -65,6 +65,7 @@ const CODES = {
   INVALID_ENTRY: 'an entry of a list or table is wrong',
   INVALID_IP_ADDRESS: 'a text is not an IP address',
   LOOKUP_FAILED: 'a table or list could not be asked, so there is no answer',
+  FILE_LOCKED: 'another process holds the lock of a file',
   FILE_FAILED: 'a file cannot be read or written',
   // Listening.
   INVALID_LISTEN_ADDRESS: 'the address has no valid form',

@@ -73,6 +73,22 @@ export {
   type AddressKeyOptions,
 } from './tables/address-keys.ts'
 
+// Files
+export { FileLock, type FileLockOptions } from './files/file-lock.ts'
+export { updateFile, type UpdateOptions } from './files/update-file.ts'
+export {
+  AddressCache,
+  type AddressCacheOptions,
+  type CachedAddress,
+} from './files/address-cache.ts'
+export {
+  readAddressDict,
+  readAddressSet,
+  readList,
+  type AddressDict,
+  type FileEntryOptions,
+} from './config-lists.ts'
+
 export { FileError, LookupError } from '../errors.ts'
 
 // Senders that are rewritten
