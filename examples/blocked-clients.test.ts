@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { deliver } from 'tsmilter/testing'
-import blockedClients from './blocked-clients.ts'
+import filter from './blocked-clients.ts'
 
 for (const [address, verdict] of [
   ['192.0.2.7', 'reject'],
@@ -12,6 +12,6 @@ for (const [address, verdict] of [
 ] as const) {
   it(`${verdict}s mail from ${address}`, async () => {
     const client = { address }
-    assert.equal((await deliver(blockedClients, { client })).verdict, verdict)
+    assert.equal((await deliver(filter, { client })).verdict, verdict)
   })
 }
