@@ -119,8 +119,8 @@ describe(
         'regexp',
         '/^abc(.*)$/ one $1 ${1}x $(1)y $$z\n!/@/ nodomain\nif /^user/\n/(x+)(y*)@/ X=$1 Y=$2\n' +
           '/./  user-other\nendif\nif !/^user/\n/^a|b@/ alt\nendif\n|^pipe/x| slash\n/^esc\\/aped/ escaped\n' +
-          '/a{2,3}b/ rep\n/[[:digit:]]+q/ digits\n/^(a)?z@/ opt[$1]\n/^CASE/i exact\n/[]x-]y/ set\n/\\bw\\b/ word\n',
-        'abcdef@x ABCDEF@x nodomain userxx@d usery@d a@d pipe/x@ esc/aped@ caabd@ 1q@d z@q CASE@q case@q ]y@ -y@ q.w.@ qw@'.split(
+          '/a{2,3}b/ rep\n/[[:digit:]]+q/ digits\n/^(a)?z@/ opt[$1]\n/^CASE/i exact\n/[]x-]y/ set\n/\\bw\\b/ word\n! !/twice/ two\nif!/j/\n! /k/ neither\nENDIF\n',
+        'abcdef@x ABCDEF@x nodomain userxx@d usery@d a@d pipe/x@ esc/aped@ caabd@ 1q@d z@q CASE@q case@q ]y@ -y@ q.w.@ qw@ twice@ j@ k@ x@'.split(
           ' ',
         ),
       ))

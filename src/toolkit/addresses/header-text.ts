@@ -54,26 +54,29 @@ export function firstMailbox(value: string): Mailbox | undefined {
   const { addresses, tokens, stretches } = parseAddresses(text, true)
   const first = mailboxesOf(addresses).find(({ address }) => address !== '')
   if (first === undefined) return undefined
-  // The element of the address: up to the comma after it, from the comma or the name of a group before it.
+  // The element of the address: from the comma before it to the one after it. In "<>" they separate hops of a route.
   let at = text.indexOf(first.address)
   if (at === -1) at = text.indexOf('@')
-  const ends = tokens.filter(
-    ({ kind, text: said }) => kind === 'special' && (said === ',' || said === ';'),
-  )
-  const start = ends.findLast(({ end }) => end <= at && !inRoute(text, end))?.end ?? 0
-  const end = ends.find((token) => token.start >= at)?.start ?? text.length
+  let start = 0
+  let end = text.length
+  let angle = false
+  for (const token of tokens) {
+    if (token.kind !== 'special') continue
+    if (token.text === '<' || token.text === '>') angle = token.text === '<'
+    else if ((token.text === ',' && !angle) || token.text === ';') {
+      if (token.start >= at) {
+        end = token.start
+        break
+      }
+      start = token.end
+    }
+  }
   const comments = stretches
     .filter((one) => one.kind === 'comment' && one.start >= start && one.end <= end)
     .map((one) => decodeEncodedWords(withoutBrackets(text.slice(one.start, one.end))))
     .join(' ')
   if (comments === '') return first
   return { ...first, name: first.name === undefined ? comments : `${first.name} (${comments})` }
-}
-
-/** Whether a comma is in a source route: `<@a,@b:u@d>`. */
-const inRoute = (text: string, at: number): boolean => {
-  const open = text.lastIndexOf('<', at)
-  return open !== -1 && text.lastIndexOf('>', at) < open
 }
 
 /** The text of a comment, without its brackets and those of comments in it. */

@@ -62,6 +62,7 @@ export class PatternError extends Error {}
 
 const MAX_DEPTH = 100
 const MAX_REPEAT = 1_000
+const MAX_GROUPS = 200
 const UNSAFE =
   'which takes time without a bound; write the rule without it (two rules, "!" or if and endif), or use a function'
 
@@ -217,6 +218,9 @@ class Parser {
     } else if (this.#pcre && this.#peek('*')) {
       throw new PatternError(`it has "(*", ${UNSAFE}`)
     } else index = ++this.#groups
+    if (this.#groups > MAX_GROUPS) {
+      throw new PatternError(`it has more than ${MAX_GROUPS} groups in brackets`)
+    }
     const node = this.#choice()
     this.#flags = before
     if (!this.#take(')')) throw new PatternError('it has a "(" without a ")"')

@@ -33,16 +33,17 @@ export function parseRules<Condition>(
   ]
   for (const line of logicalLines(text, name)) {
     const inside = open.at(-1)!
-    if (/^endif(?:\s|$)/i.test(line.text)) {
+    if (/^endif(?![a-z\d])/i.test(line.text)) {
       if (open.length === 1) {
         throw invalidEntry(line, 'this "endif" has no "if"', 'remove it, or write the "if"')
       }
       open.pop()
       continue
     }
-    const [, start, not, rest] = /^(if\s+)?(!?)\s*([^]*)$/i.exec(line.text)!
+    // Postfix takes more than one "!", and an "if" without a space after it (dict_regexp.c).
+    const [, start, not, rest] = /^(if(?![a-z\d])\s*)?((?:!\s*)*)([^]*)$/i.exec(line.text)!
     const [read, after] = condition(rest!, line)
-    const rule = { condition: read, negated: not === '!' }
+    const rule = { condition: read, negated: not!.replaceAll(/\s/g, '').length % 2 === 1 }
     const result = after.trim()
     if (start === undefined) {
       if (result === '') {

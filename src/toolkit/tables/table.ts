@@ -24,6 +24,11 @@ export interface Table {
 
 /** A table in memory, which can be asked without waiting. */
 export abstract class LocalTable implements Table {
+  /** What is probably a mistake in the text of the table, with file and line, at most 100 lines of it. */
+  get problems(): readonly string[] {
+    return []
+  }
+
   /** The value of a key; undefined if the key is not there. @throws LookupError LOOKUP_FAILED */
   abstract get(key: string): string | undefined
 

@@ -21,27 +21,33 @@ export interface TextTableOptions {
 export class TextTable extends LocalTable {
   readonly #values = new Map<string, string>()
   readonly #fold: boolean
-  /** what is probably a mistake: keys that come twice, of which the first counts */
-  readonly problems: readonly string[]
+  readonly #problems: string[] = []
 
   /** @throws UsageError INVALID_ENTRY for a line that Postfix leaves out with a warning, or makemap refuses */
   constructor(text: string, options: TextTableOptions = {}) {
     super()
     const { name = 'text table', format = 'postfix' } = options
     this.#fold = options.caseSensitive !== true
-    const problems: string[] = []
     const entries =
       format === 'postfix' ? postfixEntries(text, name) : sendmailEntries(text, name)
     for (const { place, key, value } of entries) {
       const folded = this.#folded(key)
       if (!this.#values.has(folded)) this.#values.set(folded, value)
-      else if (problems.length < MAX_PROBLEMS) {
-        problems.push(
-          `${place.file}:${place.line}: the key ${shown(key)} came before, and the first one counts`,
-        )
+      else this.#problem(place, `the key ${shown(key)} came before, and the first one counts`)
+      // postmap warns too: with aliases(5), the keys are others.
+      if (format === 'postfix' && key.endsWith(':')) {
+        this.#problem(place, `the key ${shown(key)} ends with ":", as in aliases(5)`)
       }
     }
-    this.problems = problems
+  }
+
+  #problem({ file, line }: Place, what: string): void {
+    if (this.#problems.length < MAX_PROBLEMS) this.#problems.push(`${file}:${line}: ${what}`)
+  }
+
+  /** Keys that come twice, of which the first counts, and keys as in aliases(5). */
+  override get problems(): readonly string[] {
+    return this.#problems
   }
 
   get size(): number {
@@ -69,13 +75,6 @@ function* postfixEntries(text: string, name: string): Generator<TextEntry> {
   for (const line of logicalLines(text, name)) {
     const [key, value] = splitKey(line)
     if (value === '') throw noValue(line, key)
-    if (key.endsWith(':')) {
-      throw invalidEntry(
-        line,
-        `the key ${shown(key)} ends with ":", as in aliases(5)`,
-        'write the key without it: key value',
-      )
-    }
     yield { place: line, key, value }
   }
 }

@@ -42,6 +42,15 @@ describe('TextTable', () => {
     assert.equal(table.size, 4)
   })
 
+  it('has keys as in aliases(5), and says so', () => {
+    const table = new TextTable('key: value')
+    assert.equal(table.get('key:'), 'value')
+    assert.deepEqual(table.problems, [
+      'text table:1: the key "key:" ends with ":", as in aliases(5)',
+    ])
+    assert.deepEqual(new CidrTable('').problems, [])
+  })
+
   it('keeps the case of keys, if asked to, and always that of values', () => {
     const table = new TextTable('Foo Bar\nfoo Baz', { caseSensitive: true })
     assert.deepEqual(
@@ -60,7 +69,6 @@ describe('TextTable', () => {
   const rows: [text: string, message: RegExp][] = [
     ['a b\nkey\n', /^t:2: the key "key" has no value; write the key, a space/],
     ['key \t \n', /^t:1: .* no value/],
-    ['key: value', /^t:1: .* ends with ":".*; write the key without/],
     ['# c\n\n  x y\n', /^t:3: the first entry "x y" begins with a space; /],
     ['"a b c', /^t:1: the key .* has one quote; add the other/],
   ]
@@ -171,6 +179,16 @@ describe('PatternTable', () => {
     })
   }
 
+  it('takes "!" more than once, and "if" without a space, as Postfix does', () => {
+    const table = new PatternTable('! !/a/ a\nif!/b/\n! /c/ neither\nENDIF\n', {
+      syntax: 'regexp',
+    })
+    assert.deepEqual(
+      ['a', 'b', 'c', 'x'].map((key) => table.get(key)),
+      ['a', undefined, undefined, 'neither'],
+    )
+  })
+
   const pcre: [rule: string, key: string, value: string | undefined][] = [
     ['/^\\d{1,3}\\.(?:x|y)\\b/ v', '12.X z', 'v'],
     ['/(?-i)^Abc/ v', 'abc', undefined],
@@ -215,6 +233,7 @@ describe('PatternTable', () => {
     ['/a{3,2}/ x', /maximum is below the minimum/],
     ['/((a{1000}){1000}){1000}/ x', /too long: it has more than 10000 steps/],
     ['/' + '('.repeat(101) + ')'.repeat(101) + '/ x', /100 brackets in each other/],
+    [`/${'(a)'.repeat(201)}/ x`, /more than 200 groups/],
     ['/\\p{L}/ x', /"\\p", which this package does not know/],
     ['/[z-a]/ x', /ends before it begins/],
     ['/[[:no:]]/ x', /names no class/],
