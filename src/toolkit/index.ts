@@ -120,3 +120,21 @@ export type {
   RateLimiterOptions,
   Subjects,
 } from './limits/rate-limiter.ts'
+
+// Sending mail
+export { sendMail, sendToMx, type MxOptions, type SmtpServer } from './smtp/send-mail.ts'
+export type { SmtpOptions, SmtpTimeouts, SmtpTls } from './smtp/smtp-options.ts'
+export { xtext, type OutgoingAddress, type OutgoingMail } from './smtp/outgoing-mail.ts'
+export { localAddresses } from './smtp/own-addresses.ts'
+export type { MxAnswer, MxResolver } from './smtp/mx-resolver.ts'
+export type {
+  RecipientAccepted,
+  RecipientFailed,
+  RecipientRefused,
+  RecipientResult,
+  SendResult,
+  SmtpStep,
+} from './smtp/send-result.ts'
+export type { SmtpServerFacts } from './smtp/conversation.ts'
+export type { SmtpFailureReason } from './smtp/smtp-failure.ts'
+export type { ServerReply } from './smtp/server-reply.ts'
