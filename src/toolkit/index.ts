@@ -138,3 +138,28 @@ export type {
 export type { SmtpServerFacts } from './smtp/conversation.ts'
 export type { SmtpFailureReason } from './smtp/smtp-failure.ts'
 export type { ServerReply } from './smtp/server-reply.ts'
+
+// Bounces and call-backs
+export { callBack, type CallBackOptions } from './bounces/call-back.ts'
+export {
+  storedCallBacks,
+  type CallBackCache,
+  type StoredCallBackOptions,
+} from './bounces/call-back-cache.ts'
+export { sendBounce, type SendBounceOptions } from './bounces/send-bounce.ts'
+export type {
+  BounceFailed,
+  BounceRefused,
+  BounceResult,
+  BounceTaken,
+  Refusal,
+} from './bounces/bounce-result.ts'
+export {
+  bounceRecipient,
+  composeBounce,
+  type BounceContent,
+  type ComposedBounce,
+} from './bounces/compose-bounce.ts'
+export type { BounceAction, BounceRecipient } from './bounces/report-fields.ts'
+export { composeNotice, type NoticeValues } from './bounces/compose-notice.ts'
+export { whyNoAnswer, type HeaderText, type NoAnswerReason } from './bounces/why-no-answer.ts'
