@@ -41,6 +41,8 @@ export class Pattern {
   readonly #groups: number
   /** whether it can only match at the start */
   readonly #anchored: boolean
+  /** in lower case, ASCII; each text that matches has it */
+  readonly #literal: string
 
   /**
    * @param anchored whether it has to match at the start
@@ -56,6 +58,7 @@ export class Pattern {
     steps.push({ op: 'match' })
     this.#steps = steps
     this.#groups = groups
+    this.#literal = longestLiteral(node)
     const [first] = steps
     this.#anchored = anchored || (first?.op === 'assert' && first.what === 'start')
   }
@@ -70,6 +73,8 @@ export class Pattern {
    * a match.
    */
   match(text: string): string[] | undefined {
+    // Most patterns of a table do not match, and most of these lack a word of it.
+    if (IS_ASCII.test(text) && !text.toLowerCase().includes(this.#literal)) return undefined
     const chars = Array.from(text)
     const codes = chars.map((char) => char.codePointAt(0)!)
     const saved = this.#run(codes)
@@ -133,6 +138,25 @@ export class Pattern {
       else if (holds(step.what, codes, i)) open.push({ at: at + 1, saved })
     }
   }
+}
+
+// Other letters can have more than one lower case.
+// oxlint-disable-next-line eslint/no-control-regex -- all of ASCII
+const IS_ASCII = /^[\0-\x7f]*$/
+
+/** The longest text that is in every match: characters in a row that are neither repeated nor one of several choices. */
+function longestLiteral(node: Node): string {
+  if (node.type === 'group') return longestLiteral(node.node)
+  const nodes = node.type === 'sequence' ? node.nodes : [node]
+  let longest = ''
+  let run = ''
+  for (const one of nodes) {
+    const isLiteral = one.type === 'set' && one.char !== undefined && IS_ASCII.test(one.char)
+    run = isLiteral ? run + one.char.toLowerCase() : ''
+    const found = one.type === 'group' || one.type === 'sequence' ? longestLiteral(one) : run
+    if (found.length > longest.length) longest = found
+  }
+  return longest
 }
 
 function compile(node: Node, steps: Step[]): void {

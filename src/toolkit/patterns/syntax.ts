@@ -38,7 +38,8 @@ export type Assertion =
   'start' | 'end' | 'line-start' | 'line-end' | 'last-line-end' | 'word-edge' | 'no-word-edge'
 
 export type Node =
-  | { readonly type: 'set'; readonly set: CharSet }
+  /** `char` is the only one in the set, or the only one but for its case */
+  | { readonly type: 'set'; readonly set: CharSet; readonly char?: string }
   | { readonly type: 'assert'; readonly what: Assertion }
   | { readonly type: 'sequence'; readonly nodes: readonly Node[] }
   | { readonly type: 'choice'; readonly nodes: readonly Node[] }
@@ -186,10 +187,10 @@ class Parser {
   }
 
   #literal(char: string): Node {
-    return this.#set(single(char.codePointAt(0)!))
+    return { ...this.#set(single(char.codePointAt(0)!)), char }
   }
 
-  #set(set: CharSet): Node {
+  #set(set: CharSet): Extract<Node, { type: 'set' }> {
     return { type: 'set', set: this.#flags.ignoreCase ? folded(set) : set }
   }
 
