@@ -139,9 +139,9 @@ export class StoreError extends MilterError {
 }
 
 /** A table, or a list with host names, could not be asked. This is not the answer "not there". */
-export class LookupError extends MilterError {
+export class TableError extends MilterError {
   static {
-    brand(this, 'LookupError')
+    brand(this, 'TableError')
   }
 }
 

@@ -89,7 +89,7 @@ export {
   type FileEntryOptions,
 } from './config-lists.ts'
 
-export { FileError, LookupError } from '../errors.ts'
+export { FileError, TableError } from '../errors.ts'
 
 // Senders that are rewritten
 export { readSrsSecrets, Srs } from './rewriting/srs.ts'

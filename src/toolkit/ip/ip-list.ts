@@ -1,4 +1,4 @@
-import { LookupError } from '../../errors.ts'
+import { TableError } from '../../errors.ts'
 import { within } from '../within.ts'
 import { invalidEntry, readText, shown, type Place } from '../entry.ts'
 import { parseIp, readIp, whyNot, type IpAddress } from './ip-address.ts'
@@ -151,7 +151,7 @@ export class IpList {
    * Whether an address is in the list. Host names are looked up only if nothing else matches. A name without addresses
    * matches nothing.
    *
-   * @throws UsageError INVALID_IP_ADDRESS; LookupError LOOKUP_FAILED if no entry matches and a name could not be looked
+   * @throws UsageError INVALID_IP_ADDRESS; TableError LOOKUP_FAILED if no entry matches and a name could not be looked
    *   up before the deadline; the reason of `signal`
    */
   async matches(
@@ -170,7 +170,7 @@ export class IpList {
       return await within(this.#deadline, signal, (over) => this.#search(ip, over))
     } catch (cause) {
       signal?.throwIfAborted()
-      throw new LookupError(
+      throw new TableError(
         'LOOKUP_FAILED',
         `host names of an IP list could not be looked up: ${messageOf(cause)}; try again later`,
         { cause },

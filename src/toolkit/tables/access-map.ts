@@ -36,7 +36,7 @@ export class AccessMap {
    * maps that C programs wrote) are left out. Undefined if nothing is there.
    *
    * @param address of the envelope, with or without brackets
-   * @throws LookupError LOOKUP_FAILED; the reason of the signal
+   * @throws TableError LOOKUP_FAILED; the reason of the signal
    */
   async lookup(
     prefix: string,

@@ -1,4 +1,4 @@
-import { LookupError } from '../../errors.ts'
+import { TableError } from '../../errors.ts'
 import { invalidEntry, shown, type Place } from '../entry.ts'
 import { Pattern, PatternError, type PatternFlags, type Syntax } from '../patterns/pattern.ts'
 import { firstRule, parseRules, type Rule } from './rule-blocks.ts'
@@ -44,10 +44,10 @@ export class PatternTable extends LocalTable {
     return true
   }
 
-  /** @throws LookupError LOOKUP_FAILED for a key of more than 10,000 characters */
+  /** @throws TableError LOOKUP_FAILED for a key of more than 10,000 characters */
   get(key: string): string | undefined {
     if (key.length > MAX_KEY) {
-      throw new LookupError(
+      throw new TableError(
         'LOOKUP_FAILED',
         `${this.#name} takes keys of up to ${MAX_KEY} characters, and this one has ${key.length}; cut it off`,
       )

@@ -1,5 +1,5 @@
 /** What a table can do, whatever is behind it. */
-import { LookupError } from '../../errors.ts'
+import { TableError } from '../../errors.ts'
 import { within } from '../within.ts'
 
 export interface LookupOptions {
@@ -12,7 +12,7 @@ export interface Table {
   /**
    * The value of a key; undefined if the key is not there.
    *
-   * @throws LookupError LOOKUP_FAILED if the table could not be asked; the reason of `signal`
+   * @throws TableError LOOKUP_FAILED if the table could not be asked; the reason of `signal`
    */
   lookup(key: string, options?: LookupOptions): Promise<string | undefined>
   /**
@@ -29,7 +29,7 @@ export abstract class LocalTable implements Table {
     return []
   }
 
-  /** The value of a key; undefined if the key is not there. @throws LookupError LOOKUP_FAILED */
+  /** The value of a key; undefined if the key is not there. @throws TableError LOOKUP_FAILED */
   abstract get(key: string): string | undefined
 
   /** As {@link LocalTable.get}, for those who take any table. */
@@ -68,8 +68,8 @@ export function functionTable(
   options: FunctionTableOptions = {},
 ): Table {
   const { name = 'the function table', deadline = 5_000, maxPending = 100 } = options
-  const failed = (what: string, cause?: unknown): LookupError =>
-    new LookupError('LOOKUP_FAILED', `${name} could not be asked: ${what}; try again later`, {
+  const failed = (what: string, cause?: unknown): TableError =>
+    new TableError('LOOKUP_FAILED', `${name} could not be asked: ${what}; try again later`, {
       cause,
     })
   let pending = 0

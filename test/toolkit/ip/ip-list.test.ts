@@ -216,7 +216,7 @@ describe('host names in an IpList', () => {
     })
     assert.equal(await list.matches('192.0.2.1'), true)
     await assert.rejects(list.matches('192.0.2.2'), {
-      name: 'LookupError',
+      name: 'TableError',
       code: 'LOOKUP_FAILED',
       message: /broken\.example\.org: SERVFAIL/,
     })

@@ -329,7 +329,7 @@ describe('functionTable', () => {
     assert.equal(await table.lookup('x'), undefined)
     for (const key of ['broken', 'later']) {
       await assert.rejects(table.lookup(key), {
-        name: 'LookupError',
+        name: 'TableError',
         code: 'LOOKUP_FAILED',
         message: 'the table of aliases could not be asked: connection refused; try again later',
         cause,
