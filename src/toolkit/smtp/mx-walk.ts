@@ -6,8 +6,8 @@ import { randomInt } from 'node:crypto'
 import { isIP } from 'node:net'
 import { plainAddress } from '../../net/network.ts'
 import type { Networks } from '../../server/networks.ts'
+import { domainName } from '../dns/domain-name.ts'
 import type { MxResolver } from './mx-resolver.ts'
-import { asciiDomain } from './outgoing-mail.ts'
 import { SmtpFailure } from './smtp-failure.ts'
 import type { Waits } from './waits.ts'
 
@@ -77,7 +77,7 @@ export class MxWalk {
       if (isIP(literal) !== 0) return [literal]
       throw new SmtpFailure('no-host', `${this.#domain} is no address`)
     }
-    const name = asciiDomain(this.#domain)
+    const name = domainName(this.#domain)
     if (name === undefined) {
       throw new SmtpFailure('no-host', `${JSON.stringify(this.#domain)} is no domain`)
     }

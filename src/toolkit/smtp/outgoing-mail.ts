@@ -1,11 +1,11 @@
 /** A message with its envelope, as a program gives it to be sent, and checked. */
 import { isAscii } from 'node:buffer'
-import { domainToASCII } from 'node:url'
 import { UsageError } from '../../errors.ts'
 import { nameAndValue } from '../../milter/envelope/edit-parameters.ts'
 import { checkParameter, checkPath } from '../../milter/envelope/envelope-path.ts'
 import { envelopeAddress, type EsmtpParameters } from '../../milter/envelope/parameters.ts'
 import { encodeText } from '../../protocol/text.ts'
+import { domainName } from '../dns/domain-name.ts'
 
 /** An address with its ESMTP parameters, in which `ctx.sender` and `ctx.recipient` of a filter fit. */
 export interface OutgoingAddress {
@@ -130,20 +130,10 @@ export const givenParameters = (address: CheckedAddress): CheckedAddress['parame
 function asciiAddress(text: string): Buffer | undefined {
   const at = text.lastIndexOf('@')
   const local = text.slice(0, at)
-  const domain = asciiDomain(text.slice(at + 1))
+  const domain = domainName(text.slice(at + 1))
   return at === -1 || domain === undefined || !isAscii(encodeText(local))
     ? undefined
     : Buffer.from(`${local}@${domain}`)
-}
-
-/** A domain with A-labels, in lower case and without the dot at its end; undefined if IDNA does not know it. */
-export function asciiDomain(domain: string): string | undefined {
-  const text = domain.replace(/\.$/, '').toLowerCase()
-  if (isAscii(Buffer.from(text))) return text === '' ? undefined : text
-  // domainToASCII reads the host of a URL, which ends at some of these.
-  // oxlint-disable-next-line no-control-regex
-  if (/[\0-\x2c/:-@[-`{-\x7f]/.test(text)) return undefined
-  return domainToASCII(text) || undefined
 }
 
 /** A text as xtext (RFC 3461, section 4), for values of ENVID and ORCPT. */

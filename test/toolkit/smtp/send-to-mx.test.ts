@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { localAddresses, sendToMx, type MxOptions } from '../../../src/toolkit/index.ts'
+import {
+  DnsCache,
+  DnsSession,
+  localAddresses,
+  sendToMx,
+  type DnsResolver,
+  type MxOptions,
+} from '../../../src/toolkit/index.ts'
 import { CLOSE, FakeSmtpServer, SILENCE, type Script } from '../../support/fake-smtp-server.ts'
 import { mxTable } from '../../support/mx-table.ts'
 
@@ -224,6 +231,16 @@ describe('sending mail to the servers of a domain', () => {
     )
     assert.match(forced[0]!, /^accepted/)
     assert.deepEqual(list[0]!.messages, [message])
+  })
+
+  it('asks a DnsSession', async () => {
+    await using list = await servers({})
+    const { port } = list[0]!
+    const resolver = mxTable({ 'example.net MX': ['10 MX2.test'], ...HOSTS })
+    const dns = (): DnsSession =>
+      new DnsSession(new DnsCache({ resolver: resolver as DnsResolver }))
+    assert.match((await send(port, {}, { dns: dns() }))[0]!, /^accepted/)
+    assert.deepEqual(await send(port, {}, { dns: dns() }, 'b@example.com'), ['no-host'])
   })
 
   it('is cut off while it asks DNS', async () => {
