@@ -45,7 +45,6 @@ interface Lmdb {
     readonly mapSize: number
     readonly permissionsMode: number
     readonly overlappingSync: boolean
-    readonly noMetaSync: boolean
     readonly eventTurnBatching: boolean
   }): Database
 }

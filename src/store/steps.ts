@@ -171,6 +171,8 @@ export function giveBackStep(given: readonly Bucket[], id: string): StoreStep<bo
 interface Level {
   readonly missing: number
   readonly at: number
+  /** when the store forgets the bucket, and with it what is missing; undefined if it has none */
+  readonly full?: number
 }
 
 /** A clock that was set back by more than this has been set back; by less, another process has read it later. */
@@ -180,11 +182,13 @@ function levelOf({ capacity, fillTime }: Bucket, saved: Saved | undefined, now: 
   if (saved === undefined) return { missing: 0, at: now }
   const [missing = 0, at = now] = saved.data.split(' ').map(Number)
   const passed = now - at
+  const full = saved.expires
   if (passed <= 0)
-    return { missing: Math.min(missing, capacity), at: passed < -CLOCK_STEP ? now : at }
+    return { missing: Math.min(missing, capacity), at: passed < -CLOCK_STEP ? now : at, full }
   return {
     missing: Math.min(capacity, Math.max(0, missing - filled(passed, capacity, fillTime))),
     at: now,
+    full,
   }
 }
 
@@ -195,13 +199,20 @@ const leftIn = (buckets: readonly CheckedBucket[], levels: readonly Level[]): nu
   buckets.map(({ capacity }, i) => Math.floor(capacity - levels[i]!.missing))
 
 /** Whole milliseconds until a bucket has enough, by the same arithmetic that will then decide. */
-function waitFor(bucket: CheckedBucket, { missing, at }: Level, now: number): number {
+function waitFor(
+  bucket: CheckedBucket,
+  { missing, at, full = Infinity }: Level,
+  now: number,
+): number {
   const { capacity, fillTime, tokens } = bucket
   if (tokens > capacity) return Infinity
   if (missing + tokens <= capacity) return 0
   const enough = (milliseconds: number): boolean =>
+    at + milliseconds >= full ||
     Math.max(0, missing - filled(milliseconds, capacity, fillTime)) + tokens <= capacity
   let wait = Math.floor(((missing + tokens - capacity) * fillTime) / capacity)
+  // The quotient is rounded, in either direction.
+  while (wait > 0 && enough(wait - 1)) wait--
   while (!enough(wait)) wait++
   return wait + Math.max(0, at - now)
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../support/property.ts'
 import { givenOptions, runSettings } from '../../src/cli/run/settings.ts'
 import { UsageError } from '../../src/errors.ts'
 import { flagOf, variableOf } from '../../src/options/names.ts'

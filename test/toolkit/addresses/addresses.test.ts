@@ -1,7 +1,7 @@
 /** The tables of pymilter's parse_addr, parseaddr, parse_header and param2dict. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../../support/property.ts'
 import { esmtpParameters } from '../../../src/index.ts'
 import {
   addressParts,

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { isIP } from 'node:net'
-import fc from 'fast-check'
+import { fc } from '../../support/property.ts'
 import { IpList, ipFromBytes, ipToBytes } from '../../../src/toolkit/index.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'tsmilter-ip-'))

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../../support/property.ts'
 import { unsignSes } from '../../../src/toolkit/index.ts'
 
 const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-'

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../../support/property.ts'
 import { readSrsSecrets, Srs, type SrsOptions } from '../../../src/toolkit/index.ts'
 
 const NOW = Date.UTC(2020, 0, 1, 0, 1)
