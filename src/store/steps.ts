@@ -120,14 +120,15 @@ export function takeStep(given: readonly Bucket[], id?: string): StoreStep<Taken
   return (read, now) => {
     const made = memory === undefined ? undefined : memoryOf(read(memory))
     if (made !== undefined && 'left' in made) return nothing({ taken: true, left: made.left })
-    const levels = buckets.map((bucket) => levelOf(bucket, read(bucketName(bucket.key)), now))
+    const saved = buckets.map((bucket) => read(bucketName(bucket.key)))
+    const levels = buckets.map((bucket, i) => levelOf(bucket, saved[i], now))
     if (made !== undefined) return nothing({ taken: true, left: leftIn(buckets, levels) })
     const short = buckets.findIndex(
       ({ capacity, tokens }, i) => levels[i]!.missing + tokens > capacity,
     )
     if (short !== -1) {
       const left = leftIn(buckets, levels)
-      const wait = Math.max(...buckets.map((bucket, i) => waitFor(bucket, levels[i]!, now)))
+      const wait = Math.max(...buckets.map((bucket, i) => waitFor(bucket, saved[i], now)))
       return nothing({ taken: false, bucket: short, left, wait })
     }
     const after = levels.map(({ missing, at }, i) => ({
@@ -171,8 +172,6 @@ export function giveBackStep(given: readonly Bucket[], id: string): StoreStep<bo
 interface Level {
   readonly missing: number
   readonly at: number
-  /** when the store forgets the bucket, and with it what is missing; undefined if it has none */
-  readonly full?: number
 }
 
 /** A clock that was set back by more than this has been set back; by less, another process has read it later. */
@@ -182,13 +181,11 @@ function levelOf({ capacity, fillTime }: Bucket, saved: Saved | undefined, now: 
   if (saved === undefined) return { missing: 0, at: now }
   const [missing = 0, at = now] = saved.data.split(' ').map(Number)
   const passed = now - at
-  const full = saved.expires
   if (passed <= 0)
-    return { missing: Math.min(missing, capacity), at: passed < -CLOCK_STEP ? now : at, full }
+    return { missing: Math.min(missing, capacity), at: passed < -CLOCK_STEP ? now : at }
   return {
     missing: Math.min(capacity, Math.max(0, missing - filled(passed, capacity, fillTime))),
     at: now,
-    full,
   }
 }
 
@@ -199,22 +196,24 @@ const leftIn = (buckets: readonly CheckedBucket[], levels: readonly Level[]): nu
   buckets.map(({ capacity }, i) => Math.floor(capacity - levels[i]!.missing))
 
 /** Whole milliseconds until a bucket has enough, by the same arithmetic that will then decide. */
-function waitFor(
-  bucket: CheckedBucket,
-  { missing, at, full = Infinity }: Level,
-  now: number,
-): number {
+function waitFor(bucket: CheckedBucket, saved: Saved | undefined, now: number): number {
   const { capacity, fillTime, tokens } = bucket
   if (tokens > capacity) return Infinity
-  if (missing + tokens <= capacity) return 0
+  const missingAfter = (milliseconds: number): number => {
+    const then = now + milliseconds
+    const there = saved !== undefined && saved.expires > then ? saved : undefined
+    return levelOf(bucket, there, then).missing
+  }
   const enough = (milliseconds: number): boolean =>
-    at + milliseconds >= full ||
-    Math.max(0, missing - filled(milliseconds, capacity, fillTime)) + tokens <= capacity
-  let wait = Math.floor(((missing + tokens - capacity) * fillTime) / capacity)
+    missingAfter(milliseconds) + tokens <= capacity
+  if (enough(0)) return 0
+  const { missing, at } = levelOf(bucket, saved, now)
+  const spare = missing + tokens - capacity
+  let wait = Math.max(0, at - now) + Math.floor((spare * fillTime) / capacity)
   // The quotient is rounded, in either direction.
   while (wait > 0 && enough(wait - 1)) wait--
   while (!enough(wait)) wait++
-  return wait + Math.max(0, at - now)
+  return wait
 }
 
 /** A bucket is forgotten when it is full again. */
