@@ -32,8 +32,11 @@ export function canonicalField(
 
 const COLON = Buffer.from(':')
 
-/** toLowerCase would change letters above ASCII too. */
-const relaxedName = (name: Uint8Array): string =>
+/**
+ * The name of a field for comparisons. RFC 5322 (4.5.2) once allowed spaces before the colon. toLowerCase would change
+ * letters above ASCII too.
+ */
+export const relaxedName = (name: Uint8Array): string =>
   latin1(name)
     .replace(/[ \t]+$/, '')
     .replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase())

@@ -11,7 +11,7 @@ import { isPlainObject } from '../../options/plain-object.ts'
 import { checkNames, invalidOption } from '../../options/validate.ts'
 import { encodeText } from '../../protocol/text.ts'
 import { Networks } from '../../server/networks.ts'
-import { CanonicalBody, type Canonicalization } from './canonicalization.ts'
+import { CanonicalBody, relaxedName, type Canonicalization } from './canonicalization.ts'
 import {
   DomainKeys,
   OpenDkimTables,
@@ -193,8 +193,8 @@ function checked(options: DkimSignOptions): Settings {
     Canonicalization,
     Canonicalization,
   ]
-  const oversign = names('oversign', options.oversign ?? OVERSIGNED_FIELDS)
-  const signed = names('sign', options.sign ?? SIGNED_FIELDS)
+  const oversign = namesOf('oversign', options.oversign ?? OVERSIGNED_FIELDS)
+  const signed = namesOf('sign', options.sign ?? SIGNED_FIELDS)
   // RFC 6376, section 5.4.
   if (!oversign.has('from') && !signed.has('from')) {
     throw invalidOption('oversign', options.oversign, 'a list with From')
@@ -222,7 +222,7 @@ function oneOf(name: string, value: unknown, known: readonly string[]): void {
   throw invalidOption(name, value, known.join(', '), known)
 }
 
-function names(option: string, list: readonly string[]): Set<string> {
+function namesOf(option: string, list: readonly string[]): Set<string> {
   const all = new Set<string>()
   for (const name of list) {
     if (typeof name !== 'string' || !/^[!-9;-~]+$/.test(name)) {
@@ -265,6 +265,7 @@ async function sign(mail: Mail, settings: Settings): Promise<void> {
   if (wanted.length === 0) return notSigned(mail, 'signed-already')
 
   const time = Math.floor((options.now ?? Date.now)() / 1000)
+  const names = signedNames(fields, settings.sign, settings.oversign)
   const made = await Promise.all(
     wanted.map(({ key, identity }) =>
       makeSignature({
@@ -272,7 +273,7 @@ async function sign(mail: Mail, settings: Settings): Promise<void> {
         headerForm,
         bodyForm,
         fields,
-        names: signedNames(fields, settings.sign, settings.oversign),
+        names,
         bodyHash,
         identity,
         time,
@@ -349,7 +350,7 @@ function isSigned(
   bodyHash: Buffer,
 ): boolean {
   return fields.some(({ name, value }) => {
-    if (Buffer.from(name).toString('latin1').toLowerCase() !== 'dkim-signature') return false
+    if (relaxedName(name) !== 'dkim-signature') return false
     const tags = new Map(
       Buffer.from(value)
         .toString('latin1')

@@ -2,7 +2,7 @@
  * The field `DKIM-Signature` (RFC 6376, section 3.5) over the bytes of a header and the hash of a body. It is written in
  * lines of at most 78 characters, so that no server has a reason to fold it anew.
  */
-import { canonicalField, type Canonicalization } from './canonicalization.ts'
+import { canonicalField, relaxedName, type Canonicalization } from './canonicalization.ts'
 import type { SigningKey } from './signing-key.ts'
 
 /** A field of the header: the name before the colon, and everything after it, with CRLF in folds. */
@@ -45,7 +45,7 @@ export function signedNames(
 ): string[] {
   const counts = new Map<string, number>()
   for (const { name } of fields) {
-    const key = keyOf(name)
+    const key = relaxedName(name)
     counts.set(key, (counts.get(key) ?? 0) + 1)
   }
   const names: string[] = []
@@ -92,7 +92,7 @@ export function chosenFields(
 ): SignedField[] {
   const left = new Map<string, SignedField[]>()
   for (const field of fields) {
-    const key = keyOf(field.name)
+    const key = relaxedName(field.name)
     const list = left.get(key)
     if (list === undefined) left.set(key, [field])
     else list.push(field)
@@ -104,13 +104,6 @@ export function chosenFields(
   }
   return chosen
 }
-
-/** The name for comparisons. RFC 5322 (4.5.2) once allowed spaces before the colon. */
-export const keyOf = (name: Uint8Array): string =>
-  Buffer.from(name.buffer, name.byteOffset, name.byteLength)
-    .toString('latin1')
-    .replace(/[ \t]+$/, '')
-    .replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase())
 
 const withoutLineEnd = (field: Buffer): Buffer => field.subarray(0, field.length - 2)
 
