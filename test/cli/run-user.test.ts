@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { sourcePath } from '../conformance/support/program.ts'
-import { COMMAND, field, project, Running, send, until } from './support/command.ts'
+import { COMMAND, environment, field, project, Running, send, until } from './support/command.ts'
 import { childrenOf } from './support/process.ts'
 
 const NOBODY = 65_534
@@ -46,7 +46,7 @@ function launch(
     spawn('/usr/bin/unshare', ['-m', '/bin/sh', '-c', WITH_GROUPS, group, ...all], {
       cwd: directory,
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { PATH: process.env['PATH'], TSMILTER_LOG_FORMAT: 'text', ...env },
+      env: environment(env),
     }),
   )
 }

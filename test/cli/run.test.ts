@@ -7,6 +7,7 @@ import { describe, it } from 'node:test'
 import { sourcePath } from '../conformance/support/program.ts'
 import {
   COMMAND,
+  environment,
   connect,
   field,
   launch,
@@ -52,10 +53,11 @@ async function underSystemd(
   const { port } = server.address() as { port: number }
   const { fd } = (server as unknown as { _handle: { fd: number } })._handle
   const script = 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"'
-  const run = [process.execPath, COMMAND, 'run', 'tag.mjs', '--log-format', 'text', ...args]
+  const run = [process.execPath, COMMAND, 'run', 'tag.mjs', ...args]
   const child = spawn('sh', ['-c', script, 'sh', ...run], {
     cwd: project({ 'tag.mjs': TAG }),
     stdio: ['ignore', 'pipe', 'pipe', fd],
+    env: environment(),
   })
   server.close()
   return { running: new Running(child), port }

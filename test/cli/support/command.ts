@@ -101,6 +101,15 @@ export class Running implements AsyncDisposable {
   }
 }
 
+/**
+ * Its environment: nothing of the tests' own, whose `TSMILTER_` variables it would warn of, since they are no options.
+ */
+export const environment = (more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => ({
+  PATH: process.env['PATH'],
+  TSMILTER_LOG_FORMAT: 'text',
+  ...more,
+})
+
 /** Starts it, without waiting for anything. */
 export function launch(
   args: readonly string[],
@@ -108,13 +117,12 @@ export function launch(
   options: SpawnOptions = {},
   nodeOptions: readonly string[] = [],
 ): Running {
-  const env = { PATH: process.env['PATH'], TSMILTER_LOG_FORMAT: 'text', ...options.env }
   return new Running(
     spawn(process.execPath, [...nodeOptions, COMMAND, 'run', ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
       ...options,
       cwd,
-      env,
+      env: environment(options.env),
     }),
   )
 }
