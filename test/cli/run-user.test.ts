@@ -4,7 +4,15 @@ import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { sourcePath } from '../conformance/support/program.ts'
-import { COMMAND, environment, field, project, Running, send, until } from './support/command.ts'
+import {
+  COMMAND,
+  environment,
+  field,
+  project,
+  Running,
+  send,
+  until,
+} from './support/command.ts'
 import { childrenOf } from './support/process.ts'
 
 const NOBODY = 65_534
