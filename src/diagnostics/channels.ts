@@ -28,6 +28,7 @@ export interface TelemetryEvents {
   'tsmilter:spill': BodySpilled
   'tsmilter:store': StoreUsed
   'tsmilter:dnsbl:check': DnsblChecked
+  'tsmilter:filter:result': FilterDone
 }
 
 /** A mail server has connected. */
@@ -216,6 +217,31 @@ export interface DnsblChecked {
   readonly why: string | undefined
 }
 
+/**
+ * The result of a ready-made filter (`tsmilter/filters`):
+ *
+ * - `passed`: it has looked, and there was nothing to do
+ * - `changed`: it has edited the message
+ * - `refused`, `deferred`, `discarded`: its verdict
+ * - `held`: it has quarantined the message
+ * - `skipped`: it has not looked, or has left something undone; the reason says why
+ */
+export type FilterResult =
+  'passed' | 'changed' | 'refused' | 'deferred' | 'discarded' | 'held' | 'skipped'
+
+/** A ready-made filter is done with a message, a recipient or a client. */
+export interface FilterDone {
+  readonly connection: number
+  readonly queueId: string | undefined
+  /** name of the filter */
+  readonly filter: string
+  readonly result: FilterResult
+  /** a word of the filter, such as `first-contact`; never text of a message */
+  readonly reason: string
+  /** the filter only observes: this is what it would have done */
+  readonly observed: boolean
+}
+
 /** A channel with the type of its events. */
 export interface EventChannel<Event> {
   readonly hasSubscribers: boolean
@@ -238,6 +264,7 @@ export const channels: {
   readonly spill: EventChannel<BodySpilled>
   readonly store: EventChannel<StoreUsed>
   readonly dnsblCheck: EventChannel<DnsblChecked>
+  readonly filterResult: EventChannel<FilterDone>
 } = {
   connectionOpen: channel('tsmilter:connection:open'),
   connectionClose: channel('tsmilter:connection:close'),
@@ -253,6 +280,7 @@ export const channels: {
   spill: channel('tsmilter:spill'),
   store: channel('tsmilter:store'),
   dnsblCheck: channel('tsmilter:dnsbl:check'),
+  filterResult: channel('tsmilter:filter:result'),
 }
 
 /** Listeners, by the name of their channel. */

@@ -37,6 +37,8 @@ export type {
   ConnectionRefused,
   DnsblChecked,
   FailureCause,
+  FilterDone,
+  FilterResult,
   HandlerDone,
   HandlerFailed,
   MessageDone,

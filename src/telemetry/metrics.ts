@@ -70,6 +70,7 @@ export async function collectMetrics(options: MetricsOptions = {}): Promise<Metr
     observeMessages(prom, registry, options.logger),
     observeTrouble(prom, registry, options.logger),
     observeStores(prom, registry, options.logger),
+    observeFilters(prom, registry, options.logger),
     watchLoop(prom, registry),
   ]
   if (options.stages !== false) stop.push(observeStages(prom, registry, options.logger))
@@ -293,6 +294,24 @@ function observeStores(prom: Prom, registry: Registry, logger?: Logger): () => v
         if (code !== undefined && policy !== undefined)
           failures.inc({ use, store, code, policy })
       },
+    },
+    logger,
+  )
+}
+
+function observeFilters(prom: Prom, registry: Registry, logger?: Logger): () => void {
+  const results = counterIn(registry, prom)(
+    'tsmilter_filter_results_total',
+    'Results of ready-made filters; those of filters that only observe have observed="true"',
+    'filter',
+    'result',
+    'reason',
+    'observed',
+  )
+  return observe(
+    {
+      'tsmilter:filter:result': ({ filter, result, reason, observed }) =>
+        results.inc({ filter, result, reason, observed: String(observed) }),
     },
     logger,
   )
