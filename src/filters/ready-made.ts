@@ -14,7 +14,6 @@ export interface CommonOptions {
   readonly onError?: ErrorPolicy | undefined
 }
 
-
 /**
  * A filter with the common options.
  *
