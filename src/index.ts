@@ -48,7 +48,7 @@ export { Milter } from './milter/milter.ts'
 
 // Messages
 export { compose, defineFilter, shadow, type MessageFilter } from './message/define-filter.ts'
-export type { FilterDefinition } from './message/definition.ts'
+export type { FilterDefinition, FilterOrder } from './message/definition.ts'
 export type {
   RecipientStageContext,
   SenderStageContext,

@@ -1,6 +1,7 @@
 import { UsageError } from '../errors.ts'
 import type { FilterObjectSource } from '../milter/filter-object.ts'
 import { filterSetOf } from './filter-set.ts'
+import { checkOrder } from './filter-order.ts'
 import { checkedFilter, type FilterDefinition, type ComposedFilter } from './definition.ts'
 import { Pipeline } from './pipeline.ts'
 
@@ -36,13 +37,19 @@ export function defineFilter<State = undefined>(
  * one after the other: each sees the message as the filters before it have left it, the first refusal wins, and ACCEPT
  * is for its own filter only. But the mail server sends the message only once.
  *
+ * Verify first, sign last: the order has to be right for filters with the option `order`.
+ *
  *     export default compose(greylist, footer)
+ *
+ * @throws UsageError INVALID_OPTION for no filters, something else than filters, or a wrong order
  */
 export function compose(...filters: readonly MessageFilter[]): MessageFilter {
   if (filters.length === 0) {
     throw new UsageError('INVALID_OPTION', 'compose takes at least one filter; it got none')
   }
-  return filterOf(filters.flatMap(membersOf))
+  const members = filters.flatMap(membersOf)
+  checkOrder(members)
+  return filterOf(members)
 }
 
 /**

@@ -89,7 +89,18 @@ export interface FilterDefinition<State = undefined> {
   readonly macros?: Partial<Record<FilterStage, readonly string[]>> | undefined
   /** Limits of one message. Those of the server (its option `limits`) override these. */
   readonly limits?: Partial<MessageLimits> | undefined
+  /**
+   * The place in a composition: `first` for a filter that judges the message as it came, such as a verifier of
+   * signatures, `last` for one that needs the message as it leaves, such as a signer. `compose` refuses a `first` filter
+   * behind one that can change header or body, and such a filter behind a `last` one. Several `first` or `last` filters may
+   * stand in a row.
+   * @default anywhere between them
+   */
+  readonly order?: FilterOrder | undefined
 }
+
+/** The place of a filter in a composition. */
+export type FilterOrder = 'first' | 'last'
 
 const OPTIONS: ReadonlySet<string> = new Set([
   ...FILTER_STAGES,
@@ -102,6 +113,7 @@ const OPTIONS: ReadonlySet<string> = new Set([
   'onNotGranted',
   'macros',
   'limits',
+  'order',
 ])
 
 /** A definition, checked once. */
@@ -115,7 +127,7 @@ export function checkedFilter(definition: FilterDefinition<unknown>): ComposedFi
   if (typeof definition !== 'object' || definition === null) {
     throw new UsageError('INVALID_HANDLER', 'defineFilter takes an object with stages')
   }
-  const { name, edits, reads, onError, onNotGranted } = definition
+  const { name, edits, reads, onError, onNotGranted, order } = definition
   if (typeof name !== 'string' || name === '') {
     throw invalidOption('name', name, 'the name of the filter in log lines')
   }
@@ -154,6 +166,9 @@ export function checkedFilter(definition: FilterDefinition<unknown>): ComposedFi
   if (onError !== undefined) errorVerdict(onError)
   if (onNotGranted !== undefined && onNotGranted !== 'fail' && onNotGranted !== 'skip') {
     throw invalidOption('onNotGranted', onNotGranted, "'fail' or 'skip'")
+  }
+  if (order !== undefined && order !== 'first' && order !== 'last') {
+    throw invalidOption('order', order, "'first' or 'last'")
   }
   if (edits !== undefined) checkList('edits', edits, `a list with ${EDIT_KINDS.join(', ')}`)
   if (reads !== undefined) checkList('reads', reads, `a list with ${READS.join(', ')}`)

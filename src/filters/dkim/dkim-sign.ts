@@ -154,6 +154,7 @@ export function dkimSign(options: DkimSignOptions): MessageFilter {
   return defineFilter({
     name: options.name ?? 'dkim-sign',
     edits: ['headers'],
+    order: 'last',
     macros: { message: ['daemon_name'] },
     message: (mail) => sign(mail, settings),
   })
