@@ -1,7 +1,7 @@
 import type { MemoryBudget } from '../session/memory-budget.ts'
 import { bounded, copied } from './bounded-text.ts'
 import { CONTENT_FORM, CONTENT_NAME, RECIPIENTS } from '../options/kinds.ts'
-import { invalidOption } from '../options/validate.ts'
+import { invalidOption } from '../options/invalid-option.ts'
 
 /**
  * The content of a message in the event of its end: its recipients, and the values of header fields as received. The

@@ -1,7 +1,8 @@
 import { tmpdir } from 'node:os'
 import { optionsIn } from '../options/table.ts'
 import type { MessageLimits } from '../options/types.ts'
-import { firstUnknown, invalidOption, readOptions } from '../options/validate.ts'
+import { invalidOption } from '../options/invalid-option.ts'
+import { firstUnknown, readOptions } from '../options/validate.ts'
 
 const LIMITS = optionsIn('limits')
 const NAMES = LIMITS.map(({ name }) => name)

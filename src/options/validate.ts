@@ -1,7 +1,7 @@
 // The one validator for the options of a program, of the command line, of the environment and of a configuration.
 // An invalid value throws a UsageError INVALID_OPTION that names the option and what it takes.
-import { inspect } from 'node:util'
 import { UsageError } from '../errors.ts'
+import { invalidOption, show } from './invalid-option.ts'
 import { didYouMean } from './nearest.ts'
 import { isWhole, wholeNumberForm, type Wrong } from './kinds.ts'
 import { isPlainObject } from './plain-object.ts'
@@ -148,26 +148,4 @@ export function textList(
   const list = typeof given === 'string' ? [given] : given
   if (!Array.isArray(list) || list.length === 0) throw invalidOption(name, list, takes)
   return list as readonly string[]
-}
-
-/** @param known the valid names, if the option takes names; the error suggests the nearest */
-export function invalidOption(
-  name: string,
-  value: unknown,
-  takes: string,
-  known: readonly string[] = [],
-): UsageError {
-  const meant = typeof value === 'string' ? didYouMean(value, known) : ''
-  return new UsageError(
-    'INVALID_OPTION',
-    `the option ${name} takes ${takes}; it got ${show(value)}${meant}`,
-  )
-}
-
-export function show(value: unknown): string {
-  const shown =
-    typeof value === 'string'
-      ? JSON.stringify(value)
-      : inspect(value, { depth: 1, breakLength: Infinity, maxArrayLength: 10 })
-  return shown.length > 200 ? `${shown.slice(0, 200)}...` : shown
 }

@@ -1,7 +1,7 @@
 import { BlockList, isIPv4 } from 'node:net'
 import { parseNetwork, plainAddress } from '../net/network.ts'
 import { NETWORK_FORM } from '../options/kinds.ts'
-import { invalidOption } from '../options/validate.ts'
+import { invalidOption } from '../options/invalid-option.ts'
 
 /** The IP addresses and networks of an option. */
 export class Networks {

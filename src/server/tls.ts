@@ -1,7 +1,7 @@
 import type * as Crypto from 'node:crypto'
 import type * as Tls from 'node:tls'
 import { checkPem, invalidTls, kindOf, type Pem } from '../net/pem.ts'
-import { invalidOption } from '../options/validate.ts'
+import { invalidOption } from '../options/invalid-option.ts'
 
 /**
  * Loaded only for servers with TLS. Both modules are a tenth of the heap of an idle process, and each major collection

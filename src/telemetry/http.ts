@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { isIP, type AddressInfo, type Socket } from 'node:net'
 import { parseHostAndPort, type HostAndPort } from '../net/host-port.ts'
-import { invalidOption } from '../options/validate.ts'
+import { invalidOption } from '../options/invalid-option.ts'
 import { listenError } from '../server/unix-socket.ts'
 
 /** True if all is well. Otherwise the reason in one word, such as `draining`. False is shown as `unavailable`. */

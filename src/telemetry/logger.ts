@@ -1,6 +1,6 @@
 import { fstatSync } from 'node:fs'
 import { LOG_FORMATS, LOG_LEVELS } from '../options/table.ts'
-import { invalidOption } from '../options/validate.ts'
+import { invalidOption } from '../options/invalid-option.ts'
 import type { Logger, LogLevel } from '../diagnostics/log.ts'
 import { journalLine, readableLine } from './log-line.ts'
 

@@ -4,7 +4,8 @@ import { flagOf, variableOf } from '../../options/names.ts'
 import { didYouMean } from '../../options/nearest.ts'
 import { MAX_WORKERS, OPTIONS, optionsOf } from '../../options/table.ts'
 import type { ProcessSettings, RunSettings } from '../../options/settings.ts'
-import { firstUnknown, put, readOption, show, valueAt } from '../../options/validate.ts'
+import { show } from '../../options/invalid-option.ts'
+import { firstUnknown, put, readOption, valueAt } from '../../options/validate.ts'
 
 /** An option that was given outside the configuration. */
 export interface Given {

@@ -2,28 +2,33 @@
  * The ready-made filter that signs mail with DKIM (RFC 6376, 8301, 8463). It signs the bytes that leave: in a
  * composition it comes last. Each message that is not signed has a line in the log that says why.
  */
-import { createHash } from 'node:crypto'
-import { isIP } from 'node:net'
 import { UsageError } from '../../errors.ts'
 import { defineFilter, type MessageFilter } from '../../message/define-filter.ts'
 import type { Mail } from '../../message/mail.ts'
 import { isPlainObject } from '../../options/plain-object.ts'
-import { checkNames, invalidOption } from '../../options/validate.ts'
-import { encodeText } from '../../protocol/text.ts'
-import { Networks } from '../../server/networks.ts'
-import { CanonicalBody, relaxedName, type Canonicalization } from './canonicalization.ts'
+import { invalidOption } from '../../options/invalid-option.ts'
+import { checkNames } from '../../options/validate.ts'
+import { addressParts } from '../../toolkit/addresses/address-parts.ts'
+import type { Canonicalization } from '../signing/canonicalization.ts'
+import { DomainKeys, type DkimKey } from '../signing/domain-keys.ts'
+import { fieldNames } from '../signing/field-names.ts'
+import type { ChosenKey, KeyList, NoKey } from '../signing/key-list.ts'
+import { factsOf } from '../signing/message-facts.ts'
 import {
-  DomainKeys,
-  OpenDkimTables,
-  type ChosenKey,
-  type DkimKey,
-  type KeyList,
-} from './key-list.ts'
-import { LineFacts, risksOf } from './line-facts.ts'
-import { makeSignature, SIGNATURE_NAME, signedNames, type SignedField } from './signature.ts'
+  OWN_MAIL_MACROS,
+  OWN_MAIL_OPTIONS,
+  OwnMail,
+  type OwnMailOptions,
+} from '../signing/own-mail.ts'
+import { OVERSIGNED_FIELDS, SIGNED_FIELDS, signedNames } from '../signing/signed-fields.ts'
+import type { SigningKey } from '../signing/signing-key.ts'
+import { OpenDkimTables } from './opendkim-tables.ts'
+import { isSignedBy } from './own-signature.ts'
+import { makeSignature, SIGNATURE_NAME } from './signature.ts'
 
-export interface DkimSignOptions {
-  /** the keys; all keys of a domain sign. Either these or `openDkim` */
+/** Mail that is ours is signed. */
+export interface DkimSignOptions extends OwnMailOptions {
+  /** the keys. Either these or `openDkim` */
   readonly keys?: readonly DkimKey[]
   /**
    * The tables of OpenDKIM: paths as in opendkim.conf, with `refile:` where it has that. `multiple` is its
@@ -34,15 +39,6 @@ export interface DkimSignOptions {
     readonly signingTable: string
     readonly multiple?: boolean
   }
-  /** sign mail of clients that have logged in; true by default */
-  readonly authenticated?: boolean
-  /**
-   * Sign mail of clients with these addresses (`192.0.2.0/24`, `2001:db8::1`), and mail that the server made itself,
-   * such as bounces. `127.0.0.0/8` and `::1` by default.
-   */
-  readonly networks?: readonly string[]
-  /** sign all mail that comes in through these daemons (macro `daemon_name`), such as `ORIGINATING` */
-  readonly daemons?: readonly string[]
   /** whose domain decides: the author's (`From`), the envelope sender's, or that of the login; `from` by default */
   readonly domainFrom?: 'from' | 'sender' | 'login'
   /** what to do if the domain of the login is not that of the author: `sign` by default */
@@ -68,9 +64,7 @@ export interface DkimSignOptions {
 const OPTIONS = [
   'keys',
   'openDkim',
-  'authenticated',
-  'networks',
-  'daemons',
+  ...OWN_MAIL_OPTIONS,
   'domainFrom',
   'loginMismatch',
   'senderMismatch',
@@ -84,58 +78,22 @@ const OPTIONS = [
 ]
 
 /**
- * Fields of which a second one would change what a reader sees. They are signed once more than the message has them, so
- * the signature breaks if one is added.
- */
-export const OVERSIGNED_FIELDS: readonly string[] = [
-  'From',
-  'To',
-  'Cc',
-  'Subject',
-  'Reply-To',
-  'Date',
-  'Message-ID',
-  'MIME-Version',
-  'Content-Type',
-  'Content-Transfer-Encoding',
-]
-
-/** Fields that are signed where they are (RFC 6376, section 5.4.1). Mailing lists add List fields, so they are not oversigned. */
-export const SIGNED_FIELDS: readonly string[] = [
-  'Sender',
-  'In-Reply-To',
-  'References',
-  'Resent-From',
-  'Resent-To',
-  'Resent-Cc',
-  'Resent-Date',
-  'Resent-Message-ID',
-  'List-Id',
-  'List-Help',
-  'List-Unsubscribe',
-  'List-Unsubscribe-Post',
-  'List-Subscribe',
-  'List-Post',
-  'List-Owner',
-  'List-Archive',
-]
-
-/**
  * Why a message is not signed:
  *
  * - `not-ours`: the client has not logged in, and is in none of `networks` and `daemons`
  * - `no-from`, `several-from`: RFC 5322 wants one `From`
  * - `no-domain`: the address that decides has no domain
  * - `no-key`: no key for the domain
+ * - `no-active-key`: the domain has keys, but it is before `notBefore` or after `notAfter` of each
  * - `login-mismatch`, `sender-mismatch`: as the options want it
- * - `signed-already`: it has this signature, over the same body
+ * - `signed-already`: it has a good signature by a key of the domain
  */
 export type NotSignedReason =
   | 'not-ours'
   | 'no-from'
   | 'several-from'
   | 'no-domain'
-  | 'no-key'
+  | NoKey
   | 'login-mismatch'
   | 'sender-mismatch'
   | 'signed-already'
@@ -155,7 +113,7 @@ export function dkimSign(options: DkimSignOptions): MessageFilter {
     name: options.name ?? 'dkim-sign',
     edits: ['headers'],
     order: 'last',
-    macros: { message: ['daemon_name'] },
+    macros: { message: OWN_MAIL_MACROS },
     message: (mail) => sign(mail, settings),
   })
 }
@@ -163,7 +121,7 @@ export function dkimSign(options: DkimSignOptions): MessageFilter {
 interface Settings {
   readonly options: DkimSignOptions
   readonly keys: KeyList
-  readonly networks: Networks
+  readonly ownMail: OwnMail
   readonly headerForm: Canonicalization
   readonly bodyForm: Canonicalization
   readonly sign: ReadonlySet<string>
@@ -194,8 +152,8 @@ function checked(options: DkimSignOptions): Settings {
     Canonicalization,
     Canonicalization,
   ]
-  const oversign = namesOf('oversign', options.oversign ?? OVERSIGNED_FIELDS)
-  const signed = namesOf('sign', options.sign ?? SIGNED_FIELDS)
+  const oversign = fieldNames('oversign', options.oversign ?? OVERSIGNED_FIELDS, NEVER)
+  const signed = fieldNames('sign', options.sign ?? SIGNED_FIELDS, NEVER)
   // RFC 6376, section 5.4.
   if (!oversign.has('from') && !signed.has('from')) {
     throw invalidOption('oversign', options.oversign, 'a list with From')
@@ -210,7 +168,7 @@ function checked(options: DkimSignOptions): Settings {
             openDkim.signingTable,
             openDkim.multiple ?? false,
           ),
-    networks: new Networks('networks', options.networks ?? ['127.0.0.0/8', '::1']),
+    ownMail: new OwnMail(options),
     headerForm,
     bodyForm,
     sign: signed,
@@ -218,54 +176,26 @@ function checked(options: DkimSignOptions): Settings {
   }
 }
 
+/** Not itself. */
+const NEVER = new Map([['dkim-signature', 'RFC 6376, section 3.5']])
+
 function oneOf(name: string, value: unknown, known: readonly string[]): void {
   if (value === undefined || known.includes(value as string)) return
   throw invalidOption(name, value, known.join(', '), known)
 }
 
-function namesOf(option: string, list: readonly string[]): Set<string> {
-  const all = new Set<string>()
-  for (const name of list) {
-    if (typeof name !== 'string' || !/^[!-9;-~]+$/.test(name)) {
-      throw invalidOption(option, name, 'names of header fields')
-    }
-    // RFC 6376, section 3.5: not itself.
-    if (name.toLowerCase() === 'dkim-signature') {
-      throw invalidOption(option, name, 'no DKIM-Signature (RFC 6376, section 3.5)')
-    }
-    all.add(name.toLowerCase())
-  }
-  return all
-}
-
 async function sign(mail: Mail, settings: Settings): Promise<void> {
   const { options, bodyForm, headerForm } = settings
-  const signers = signersOf(mail, settings)
+  const now = (options.now ?? Date.now)()
+  const signers = signersOf(mail, settings, now)
   if (typeof signers === 'string') return notSigned(mail, signers)
 
-  const hash = createHash('sha256')
-  const body = new CanonicalBody(bodyForm, hash)
-  const [headerLines, bodyLines] = [new LineFacts(), new LineFacts()]
-  for await (const piece of mail.body) {
-    body.update(piece)
-    bodyLines.update(piece)
-  }
-  body.end()
-  const bodyHash = hash.digest()
-
-  const fields = mail.headers
-    .fields()
-    .map(({ name, raw }) => ({ name: encodeText(name), value: raw }))
-  for (const { name, value } of fields) {
-    headerLines.update(Buffer.concat([name, COLON, value]))
-    headerLines.endLine()
-  }
-  const wanted = signers.filter(
-    ({ key }) => !isSigned(fields, key.domain, key.selector, bodyHash),
-  )
+  const { fields, bodyHash, risks } = await factsOf(mail, bodyForm)
+  const time = Math.floor(now / 1000)
+  const message = { fields, bodyHash, bodyForm, time }
+  const wanted = signers.filter(({ key }) => !isSignedBy(siblings(key, settings), message))
   if (wanted.length === 0) return notSigned(mail, 'signed-already')
 
-  const time = Math.floor((options.now ?? Date.now)() / 1000)
   const names = signedNames(fields, settings.sign, settings.oversign)
   const made = await Promise.all(
     wanted.map(({ key, identity }) =>
@@ -282,17 +212,16 @@ async function sign(mail: Mail, settings: Settings): Promise<void> {
       }),
     ),
   )
-  const risks = risksOf(headerLines, bodyLines)
-  if (headerForm === 'simple' && mail.server.kind === 'sendmail') risks.push(SENDMAIL)
+  const dangers =
+    headerForm === 'simple' && mail.server.kind === 'sendmail' ? [...risks, SENDMAIL] : risks
   for (const [i, value] of made.entries()) {
     const { domain, selector, algorithm } = wanted[i]!.key
     if (options.observe !== true) mail.headers.prepend(SIGNATURE_NAME, value)
-    const facts = { domain, selector, algorithm, ...(risks.length > 0 && { risks }) }
+    const facts = { domain, selector, algorithm, ...(dangers.length > 0 && { risks: dangers }) }
     mail.log.info(facts, options.observe === true ? 'would be signed' : 'signed')
   }
 }
 
-const COLON = Buffer.from(':')
 /** Sendmail's commaize(). */
 const SENDMAIL =
   'Sendmail writes lists of addresses anew, which the simple form does not forgive'
@@ -301,9 +230,13 @@ function notSigned(mail: Mail, reason: NotSignedReason): void {
   mail.log.info({ reason, ...(reason !== 'not-ours' && { from: mail.from }) }, 'not signed')
 }
 
-function signersOf(mail: Mail, settings: Settings): readonly ChosenKey[] | NotSignedReason {
-  const { options, keys } = settings
-  if (!isOurs(mail, settings)) return 'not-ours'
+function signersOf(
+  mail: Mail,
+  settings: Settings,
+  now: number,
+): readonly ChosenKey[] | NotSignedReason {
+  const { options, keys, ownMail } = settings
+  if (!ownMail.has(mail)) return 'not-ours'
   const fields = mail.headers.fields('From')
   if (fields.length > 1) return 'several-from'
   const authors = mail.headers.mailboxes('From')
@@ -312,7 +245,7 @@ function signersOf(mail: Mail, settings: Settings): readonly ChosenKey[] | NotSi
   // One signature cannot answer for authors of several domains.
   if (authors.some(({ domain }) => domain !== author.domain)) return 'several-from'
 
-  const login = halves(mail.connection.authenticated)
+  const login = loginOf(mail)
   const sender = { local: mail.sender.local, domain: mail.sender.domain }
   const isOther = (domain: string | undefined): boolean =>
     domain !== undefined && domain !== '' && domain !== author.domain
@@ -322,49 +255,20 @@ function signersOf(mail: Mail, settings: Settings): readonly ChosenKey[] | NotSi
   const decides =
     options.domainFrom === 'sender' ? sender : options.domainFrom === 'login' ? login : author
   if (decides === undefined || decides.domain === '') return 'no-domain'
-  const chosen = keys.keysFor(decides.local, decides.domain)
-  return chosen.length === 0 ? 'no-key' : chosen
+  return keys.keysFor(decides.local, decides.domain, now)
 }
 
-function isOurs(mail: Mail, { options, networks }: Settings): boolean {
-  const { authenticated, address } = mail.connection
-  if (options.authenticated !== false && authenticated !== undefined) return true
-  const daemon = mail.macro('daemon_name')
-  if (daemon !== undefined && options.daemons?.includes(daemon) === true) return true
-  // Mail that did not come over the network: sendmail(1), bounces.
-  return address === undefined || isIP(address) === 0 || networks.has(address)
+function loginOf(mail: Mail): { local: string; domain: string } | undefined {
+  const { authenticated } = mail.connection
+  if (authenticated === undefined) return undefined
+  const { local, domain = '' } = addressParts(authenticated)
+  return { local, domain: domain.toLowerCase() }
 }
 
-function halves(login: string | undefined): { local: string; domain: string } | undefined {
-  if (login === undefined) return undefined
-  const at = login.lastIndexOf('@')
-  return at === -1
-    ? { local: login, domain: '' }
-    : { local: login.slice(0, at), domain: login.slice(at + 1).toLowerCase() }
-}
-
-/** Whether a message has a signature of this key over this body: it came through here before. */
-function isSigned(
-  fields: readonly SignedField[],
-  domain: string,
-  selector: string,
-  bodyHash: Buffer,
-): boolean {
-  return fields.some(({ name, value }) => {
-    if (relaxedName(name) !== 'dkim-signature') return false
-    const tags = new Map(
-      Buffer.from(value)
-        .toString('latin1')
-        .split(';')
-        .map((tag) => {
-          const equals = tag.indexOf('=')
-          return [tag.slice(0, equals).trim(), tag.slice(equals + 1).replaceAll(/\s+/g, '')]
-        }),
-    )
-    return (
-      tags.get('d')?.toLowerCase() === domain &&
-      tags.get('s') === selector &&
-      tags.get('bh') === bodyHash.toString('base64')
-    )
-  })
-}
+/** Keys that stand for the same: the key, and those before and after it in a rotation. */
+const siblings = (key: SigningKey, { keys }: Settings): readonly SigningKey[] => [
+  key,
+  ...keys.all.filter(
+    (one) => one !== key && one.domain === key.domain && one.algorithm === key.algorithm,
+  ),
+]

@@ -1,7 +1,7 @@
 /** One list in DNS: what it may be asked, and what its answers mean (RFC 5782). */
 import { isIP, isIPv4 } from 'node:net'
 import { parseNetwork, plainAddress } from '../../net/network.ts'
-import { invalidOption } from '../../options/validate.ts'
+import { invalidOption } from '../../options/invalid-option.ts'
 import { Networks } from '../../server/networks.ts'
 import { domainName } from './domain-name.ts'
 import { reverseLabels } from './reverse-name.ts'

@@ -3,7 +3,8 @@
  * uses getaddrinfo, whose calls share four threads with files and compression.
  */
 import { promises } from 'node:dns'
-import { invalidOption, wholeNumber } from '../../options/validate.ts'
+import { invalidOption } from '../../options/invalid-option.ts'
+import { wholeNumber } from '../../options/validate.ts'
 import { MAX_TIMER } from '../../options/kinds.ts'
 import { codeOf } from '../../net/system-error.ts'
 import { decodeText } from '../../protocol/text.ts'

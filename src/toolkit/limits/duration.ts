@@ -1,5 +1,5 @@
 /** Times of limits and greylisting, which go up to weeks. */
-import { invalidOption } from '../../options/validate.ts'
+import { invalidOption } from '../../options/invalid-option.ts'
 import { parseDuration, type Duration } from '../../options/units.ts'
 import { MAX_TIME } from '../../store/store.ts'
 

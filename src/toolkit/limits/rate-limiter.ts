@@ -4,7 +4,8 @@
  */
 import { StoreError } from '../../errors.ts'
 import type { Duration } from '../../options/units.ts'
-import { checkNames, invalidOption, wholeNumber } from '../../options/validate.ts'
+import { invalidOption } from '../../options/invalid-option.ts'
+import { checkNames, wholeNumber } from '../../options/validate.ts'
 import { storeKey } from '../../store/store-key.ts'
 import { MAX_TOKENS, type Bucket, type Store } from '../../store/store.ts'
 import { StoreUse, type StoreUseOptions } from '../../store/store-use.ts'

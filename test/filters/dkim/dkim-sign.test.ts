@@ -150,14 +150,92 @@ describe('dkimSign: which mail', () => {
     })
   }
 
-  it('is signed once, however often it comes through', async () => {
-    const once = await sent({ keys: KEYS })
-    const twice = await sent({ keys: KEYS }, { message: Buffer.from(once.text, 'latin1') })
-    assert.deepEqual([twice.signatures, twice.reason], [once.signatures, 'signed-already'])
-    // Another body: somebody has changed it, so the old signature is of no use.
-    const changed = once.text.replace('Hello', 'Goodbye')
-    const again = await sent({ keys: KEYS }, { message: Buffer.from(changed, 'latin1') })
-    assert.equal(again.signatures.length, 2)
+  describe('is signed once, however often it comes through', () => {
+    const again = async (
+      options: Partial<DkimSignOptions>,
+      change: (text: string) => string,
+    ): Promise<[number, unknown]> => {
+      const keys = [...KEYS, { domain: 'example.org', selector: 'r1', privateKey: rsa }]
+      const now = () => 1_800_000_000_000
+      const once = await sent({ keys, now, expiresIn: 60 })
+      assert.equal(once.signatures.length, 2)
+      const message = Buffer.from(change(once.text), 'latin1')
+      const twice = await sent({ keys, now, ...options }, { message })
+      return [twice.signatures.length - 2, twice.reason]
+    }
+    const cases: [
+      string,
+      Partial<DkimSignOptions>,
+      (text: string) => string,
+      [number, unknown],
+    ][] = [
+      ['as it was', {}, (text) => text, [0, 'signed-already']],
+      ['with another field', {}, (text) => `X-New: 1\r\n${text}`, [0, 'signed-already']],
+      [
+        'folded anew',
+        {},
+        (text) => text.replace('From: ', 'From:\r\n '),
+        [0, 'signed-already'],
+      ],
+      ['with another body', {}, (text) => text.replace('Hello', 'Goodbye'), [2, undefined]],
+      // The old signature is broken, though the body is the same.
+      [
+        'with another subject',
+        {},
+        (text) => text.replace('Subject: x', 'Subject: y'),
+        [2, undefined],
+      ],
+      [
+        'with a second From',
+        { oversign: ['From'] },
+        (text) => text.replace('To: ', 'Cc: eve@example.net\r\nTo: '),
+        [2, undefined],
+      ],
+      [
+        'with one signature alone',
+        {},
+        (text) => text.replace(/DKIM-Signature: (?:[^\r]|\r\n\t)*\r\n/, ''),
+        [2, undefined],
+      ],
+      [
+        'when they have expired',
+        { now: () => 1_800_000_060_000 },
+        (text) => text,
+        [2, undefined],
+      ],
+      [
+        'with a signature that is no list of tags',
+        {},
+        (text) => `DKIM-Signature: x;;=\r\n${text}`,
+        [1, 'signed-already'],
+      ],
+      [
+        'with keys of another selector',
+        { keys: [{ domain: 'example.org', selector: 'other', privateKey: pem }] },
+        (text) => text,
+        [1, undefined],
+      ],
+      [
+        'after a rotation',
+        {
+          keys: [
+            ...KEYS,
+            { domain: 'example.org', selector: 's2', privateKey: pem, notBefore: '2027-01-01' },
+          ],
+        },
+        (text) => text,
+        [0, 'signed-already'],
+      ],
+    ]
+    for (const [name, options, change, wanted] of cases) {
+      it(name, async () => {
+        const [added, reason] = await again(options, change)
+        // One of two is missing: it is made again, and the other is not.
+        if (name === 'with one signature alone')
+          assert.deepEqual([added, reason], [0, undefined])
+        else assert.deepEqual([added, reason], wanted)
+      })
+    }
   })
 
   it('is not signed when it is only observed', async () => {
@@ -192,6 +270,71 @@ describe('dkimSign: how', () => {
       'a=ed25519-sha256;',
       'a=rsa-sha256;',
     ])
+  })
+
+  describe('in a rotation', () => {
+    const key = (selector: string, times: object = {}, privateKey = pem) => ({
+      domain: 'example.org',
+      selector,
+      privateKey,
+      ...times,
+    })
+    const old = key('old', { notAfter: '2027-03-01' })
+    const next = key('next', { notBefore: '2027-02-01T00:00:00Z' })
+    const first = key('first')
+    const cases: [string, DkimSignOptions['keys'], string, string[] | string][] = [
+      [
+        'the old key, before the new one begins',
+        [old, next],
+        '2027-01-31T23:59:59.999Z',
+        ['old'],
+      ],
+      ['the new key, from its first moment', [old, next], '2027-02-01T00:00:00Z', ['next']],
+      ['whatever the order in the list', [next, old], '2027-02-15', ['next']],
+      ['the new key, after the old one has ended', [old, next], '2027-03-02', ['next']],
+      ['a key without times, until a newer one begins', [first, next], '2027-01-31', ['first']],
+      [
+        'the newer key, also without an end of the old one',
+        [first, next],
+        '2027-02-01',
+        ['next'],
+      ],
+      ['no key after the last one has ended', [old], '2027-03-01', 'no-active-key'],
+      ['no key before the first one begins', [next], '2027-01-01', 'no-active-key'],
+      [
+        'the newest of three',
+        [old, next, key('last', { notBefore: new Date('2027-02-10') })],
+        '2027-02-11',
+        ['last'],
+      ],
+      [
+        'each algorithm by itself',
+        [old, next, key('r1', {}, rsa), key('r2', { notBefore: '2028-01-01' }, rsa)],
+        '2027-02-11',
+        ['next', 'r1'],
+      ],
+      [
+        'both keys, if neither is newer',
+        [first, key('second')],
+        '2027-02-11',
+        ['first', 'second'],
+      ],
+      [
+        'a time in its zone',
+        [first, key('zoned', { notBefore: '2027-02-01T01:00:00+01:00' })],
+        '2027-02-01',
+        ['zoned'],
+      ],
+    ]
+    for (const [name, keys, now, wanted] of cases) {
+      it(name, async () => {
+        const result = await sent({ keys: keys!, now: () => Date.parse(now) })
+        const selectors = result.signatures.map((one) => /s=(\w+);/.exec(one)![1]!)
+        if (typeof wanted === 'string')
+          assert.deepEqual([selectors, result.reason], [[], wanted])
+        else assert.deepEqual(selectors.toSorted(), wanted)
+      })
+    }
   })
 
   it('signs what the filters before it have made', async () => {
@@ -244,6 +387,14 @@ describe('dkimSign: how', () => {
       [
         { keys: [{ domain: 'a.example', selector: 's', file: '/no/such' }] },
         /\/no\/such \(ENOENT\)/,
+      ],
+      [{ keys: {} }, /keys/],
+      [{ keys: [{ ...KEYS[0], notbefore: '2027-01-01' }] }, /notBefore/],
+      [{ keys: [{ ...KEYS[0], notBefore: '2027-01-01T00:00' }] }, /keys\[0\]\.notBefore.*zone/],
+      [{ keys: [{ ...KEYS[0], notBefore: '2027-13-01' }] }, /keys\[0\]\.notBefore/],
+      [
+        { keys: [{ ...KEYS[0], notBefore: '2027-01-01', notAfter: '2027-01-01' }] },
+        /notAfter.*after notBefore/,
       ],
       [{ keys: KEYS, networks: ['10.1'] }, /10\.1/],
       [{ keys: KEYS, canonicalization: 'relaxed' }, /relaxed\/relaxed/],

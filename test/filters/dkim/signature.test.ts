@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { createHash, createPublicKey, generateKeyPairSync, verify } from 'node:crypto'
 import { describe, it } from 'node:test'
-import { CanonicalBody, canonicalField } from '../../../src/filters/dkim/canonicalization.ts'
+import { makeSignature } from '../../../src/filters/dkim/signature.ts'
+import { CanonicalBody, canonicalField } from '../../../src/filters/signing/canonicalization.ts'
 import {
   chosenFields,
-  makeSignature,
   signedNames,
   type SignedField,
-} from '../../../src/filters/dkim/signature.ts'
-import { SigningKey } from '../../../src/filters/dkim/signing-key.ts'
+} from '../../../src/filters/signing/signed-fields.ts'
+import { SigningKey } from '../../../src/filters/signing/signing-key.ts'
 
 const field = (text: string): SignedField => {
   const colon = text.indexOf(':')

@@ -4,7 +4,7 @@ import {
   CanonicalBody,
   canonicalField,
   type Canonicalization,
-} from '../../../src/filters/dkim/canonicalization.ts'
+} from '../../../src/filters/signing/canonicalization.ts'
 import { fc } from '../../support/property.ts'
 
 function canonicalBody(pieces: readonly string[], form: Canonicalization): string {

@@ -2,7 +2,14 @@
  * A private key with its place in DNS: `selector._domainkey.domain`. The algorithm follows from the key, so a key cannot
  * be used with a wrong one.
  */
-import { createHash, createPrivateKey, sign, type KeyObject } from 'node:crypto'
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  sign,
+  verify,
+  type KeyObject,
+} from 'node:crypto'
 import { UsageError } from '../../errors.ts'
 
 export type SigningAlgorithm = 'rsa-sha256' | 'ed25519-sha256'
@@ -20,6 +27,7 @@ export class SigningKey {
   /** what makes the key weak; undefined if nothing does */
   readonly weakness: string | undefined
   readonly #key: KeyObject
+  #public: KeyObject | undefined
 
   /**
    * @param pem a private key in PEM: PKCS #8, or PKCS #1 for RSA, without a passphrase
@@ -61,6 +69,18 @@ export class SigningKey {
     return `${this.selector}._domainkey.${this.domain}`
   }
 
+  get publicKey(): KeyObject {
+    this.#public ??= createPublicKey(this.#key)
+    return this.#public
+  }
+
+  /** Whether a signature is one of this key. */
+  verify(data: Buffer, signature: Buffer): boolean {
+    return this.algorithm === 'rsa-sha256'
+      ? verify('sha256', data, this.publicKey, signature)
+      : verify(null, sha256(data), this.publicKey, signature)
+  }
+
   /** Signs on the thread pool. @param data the header in canonical form */
   sign(data: Buffer): Promise<Buffer> {
     return new Promise((resolve, reject) => {
@@ -68,10 +88,12 @@ export class SigningKey {
         error === null ? resolve(signature) : reject(error)
       if (this.algorithm === 'rsa-sha256') sign('sha256', data, this.#key, done)
       // RFC 8463, section 3: PureEdDSA over the hash.
-      else sign(null, createHash('sha256').update(data).digest(), this.#key, done)
+      else sign(null, sha256(data), this.#key, done)
     })
   }
 }
+
+const sha256 = (data: Buffer): Buffer => createHash('sha256').update(data).digest()
 
 function readKey(pem: string | Buffer, source: string): KeyObject {
   try {

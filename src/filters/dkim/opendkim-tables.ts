@@ -1,80 +1,14 @@
-/**
- * Which keys sign for an address. Two lists give the answer: keys by their domain, and OpenDKIM's KeyTable with its
- * SigningTable (opendkim.conf(5)), so that these files can be used as they are.
- */
-import { readFileSync } from 'node:fs'
+/** OpenDKIM's KeyTable with its SigningTable (opendkim.conf(5)), so that these files can be used as they are. */
 import { dirname, resolve } from 'node:path'
 import { UsageError } from '../../errors.ts'
-import { SigningKey } from './signing-key.ts'
-
-/** A key that signs, and i= if the table says one. */
-export interface ChosenKey {
-  readonly key: SigningKey
-  readonly identity: string | undefined
-}
-
-/** Finds the keys for a signer; none for an address that is not ours. */
-export interface KeyList {
-  /** @param address `local@domain`, without quotes, the domain in lower case */
-  keysFor(local: string, domain: string): readonly ChosenKey[]
-  /** all keys that are known before the first message */
-  readonly all: readonly SigningKey[]
-}
-
-/** A private key of a domain. Several keys of one domain all sign, such as an RSA and an Ed25519 key. */
-export interface DkimKey {
-  readonly domain: string
-  readonly selector: string
-  /** path of a file with the private key in PEM */
-  readonly file?: string
-  /** the private key itself, in PEM */
-  readonly privateKey?: string
-  /** whether it also signs for subdomains that have no key of their own; true by default */
-  readonly subdomains?: boolean
-}
-
-/** Keys by their domain: those of the domain itself, or of the nearest domain above it. */
-export class DomainKeys implements KeyList {
-  readonly all: readonly SigningKey[]
-  readonly #exact = new Map<string, ChosenKey[]>()
-  readonly #above = new Map<string, ChosenKey[]>()
-
-  constructor(keys: readonly DkimKey[]) {
-    this.all = keys.map((one) => {
-      const key = new SigningKey(one.domain, one.selector, pemOf(one), sourceOf(one))
-      add(this.#exact, key.domain, { key, identity: undefined })
-      if (one.subdomains !== false) add(this.#above, key.domain, { key, identity: undefined })
-      return key
-    })
-  }
-
-  keysFor(_local: string, domain: string): readonly ChosenKey[] {
-    const own = this.#exact.get(domain)
-    if (own !== undefined) return own
-    for (let dot = domain.indexOf('.'); dot !== -1; dot = domain.indexOf('.', dot + 1)) {
-      const keys = this.#above.get(domain.slice(dot + 1))
-      if (keys !== undefined) return keys
-    }
-    return []
-  }
-}
-
-function add(map: Map<string, ChosenKey[]>, domain: string, key: ChosenKey): void {
-  const list = map.get(domain)
-  if (list === undefined) map.set(domain, [key])
-  else list.push(key)
-}
-
-const sourceOf = ({ file, domain, selector }: DkimKey): string =>
-  file ?? `the key ${selector} of ${domain}`
-
-function pemOf(key: DkimKey): string {
-  const { file, privateKey } = key
-  if ((file === undefined) === (privateKey === undefined)) {
-    throw invalid(`${sourceOf(key)} needs either file or privateKey`)
-  }
-  return privateKey ?? readText(file!, 'the key')
-}
+import {
+  MissingFile,
+  readKeyFile,
+  type ChosenKey,
+  type KeyList,
+  type NoKey,
+} from '../signing/key-list.ts'
+import { SigningKey } from '../signing/signing-key.ts'
 
 /** OpenDKIM's tables, read once. Key files are read when the tables are, but for those with % in their name. */
 export class OpenDkimTables implements KeyList {
@@ -126,7 +60,7 @@ export class OpenDkimTables implements KeyList {
     this.all = [...keys.values()].flatMap(({ fixed }) => fixed ?? [])
   }
 
-  keysFor(local: string, domain: string): readonly ChosenKey[] {
+  keysFor(local: string, domain: string): readonly ChosenKey[] | NoKey {
     const rules = this.#isPattern
       ? this.#byPattern(local, domain)
       : this.#exactly(local, domain)
@@ -138,7 +72,7 @@ export class OpenDkimTables implements KeyList {
       chosen.push({ key, identity: identityOf(identity, domain, key) })
       if (!this.#multiple) break
     }
-    return chosen
+    return chosen.length === 0 ? 'no-key' : chosen
   }
 
   #byPattern(local: string, domain: string): Rule[] {
@@ -229,7 +163,7 @@ class KeyEntry {
       return new SigningKey(domain, this.#selector, inlineKey(source), where)
     }
     const path = resolve(dirname(this.#file), source)
-    return new SigningKey(domain, this.#selector, readText(path, where), path)
+    return new SigningKey(domain, this.#selector, readKeyFile(path, where), path)
   }
 }
 
@@ -292,24 +226,11 @@ function readTable(spec: string): Line[] {
     throw invalid(`${spec}: only files are read (file:PATH, refile:PATH, PATH)`)
   }
   const lines: Line[] = []
-  for (const [i, text] of readText(pathOf(spec), 'the table').split(/\r?\n/).entries()) {
+  for (const [i, text] of readKeyFile(pathOf(spec), 'the table').split(/\r?\n/).entries()) {
     const words = text.replace(/#.*$/, '').trim().split(/\s+/)
     if (words[0] !== '') lines.push({ line: i + 1, words })
   }
   return lines
-}
-
-class MissingFile extends UsageError {}
-
-function readText(path: string, what: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (cause) {
-    const { code } = cause as { code?: string }
-    throw new MissingFile('INVALID_OPTION', `DKIM: ${what} cannot be read: ${path} (${code})`, {
-      cause,
-    })
-  }
 }
 
 const invalid = (what: string): UsageError => new UsageError('INVALID_OPTION', `DKIM: ${what}`)
