@@ -4,11 +4,10 @@ import { sentences } from './types.js'
 /** Without the links of TSDoc. */
 const plain = (said) => sentences(said).replaceAll(/\{@link (\w+)\}/g, '$1')
 
-export function schemaOf({ OPTIONS, GROUPS }) {
-  const properties = {}
+export function schemaOf({ OPTIONS, GROUPS }, filters) {
+  const properties = { filters }
   for (const option of OPTIONS) {
-    const { name, scope, kind, default: usual } = option
-    if (scope === 'process') continue
+    const { name, kind, default: usual } = option
     const said = {
       description: plain(option),
       ...(usual === undefined || typeof usual === 'object' ? {} : { default: usual }),
@@ -29,9 +28,9 @@ export function schemaOf({ OPTIONS, GROUPS }) {
   }
   return JSON.stringify({
     $schema: 'https://json-schema.org/draft/2020-12/schema',
-    title: 'Configuration of tsmilter run',
+    title: 'Configuration of tsmilter run in a text file',
     description:
-      'The options that are plain values; filters and logger of defineConfig are code. Written by scripts/options.js.',
+      'A configuration of defineConfig has the same options, but for logLevel, logFormat, telemetry, pidFile, user and group; its filters are code. Written by scripts/options.js.',
     type: 'object',
     properties,
     additionalProperties: false,

@@ -1,4 +1,5 @@
 // The tables of options in the documentation. Each replaces what stands between its two comments.
+import { optionRows } from './filters.js'
 
 const code = (text) => (text === '' ? '' : `\`${text}\``)
 const usual = ({ kind, default: value }) => (value === undefined ? '' : kind.show(value))
@@ -12,7 +13,7 @@ export const tables = {
         OPTIONS.map((option) => [
           code(flagOf(option)),
           code(variableOf(option)),
-          option.scope === 'process' ? '' : code(option.name),
+          code(option.name),
           option.kind.takesText,
           usual(option),
           option.text,
@@ -51,6 +52,15 @@ export const tables = {
       ),
   },
 }
+
+/** The tables of the ready-made filters. */
+export const filterTables = {
+  'docs/dkim.md': { 'of dkimSign': 'dkimSign' },
+  'docs/configuration.md': { 'of when': 'when' },
+}
+
+export const filterTable = (shape, shapesIn) =>
+  table(['option', 'takes', 'default', 'what it is'], optionRows(shape, shapesIn))
 
 const table = (head, rows) =>
   [head, head.map(() => '---'), ...rows]

@@ -220,7 +220,7 @@ const defaults = (members, defaultOf) => {
 
 const WIDTH = 100
 
-function documented(text, usual, code) {
+export function documented(text, usual, code) {
   const lines = []
   let line = ''
   for (const word of text.split(' ')) {

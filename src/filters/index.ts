@@ -1,8 +1,13 @@
 import '../node-version.ts'
 
 export { dkimSign } from './dkim/dkim-sign.ts'
-export type { DkimSignOptions, NotSignedReason } from './dkim/dkim-sign.ts'
-export type { Canonicalization } from './signing/canonicalization.ts'
-export type { DkimKey } from './signing/domain-keys.ts'
-export type { OwnMailOptions } from './signing/own-mail.ts'
+export type { NotSignedReason } from './dkim/dkim-sign.ts'
 export { OVERSIGNED_FIELDS, SIGNED_FIELDS } from './signing/signed-fields.ts'
+export { when } from './when.ts'
+export type {
+  Condition,
+  ConditionParts,
+  DkimKey,
+  DkimSignOptions,
+  OpenDkimTables,
+} from './types.ts'

@@ -62,6 +62,16 @@ export function shadow(filter: MessageFilter): MessageFilter {
   return filterOf(membersOf(filter).map((member) => ({ ...member, shadow: true })))
 }
 
+/** The same filter or composition with other definitions. They have the same stages. */
+export function withDefinitions(
+  filter: MessageFilter,
+  change: (definition: FilterDefinition<unknown>) => FilterDefinition<unknown>,
+): MessageFilter {
+  return filterOf(
+    membersOf(filter).map((member) => ({ ...member, definition: change(member.definition) })),
+  )
+}
+
 function membersOf(filter: MessageFilter): readonly ComposedFilter[] {
   if (typeof filter !== 'function' || !Array.isArray(filter.members)) {
     throw new UsageError(

@@ -5,6 +5,7 @@ import { parseListenAddress } from '../net/listen-address.ts'
 import { parseNetwork } from '../net/network.ts'
 import { STAGE_NAMES } from '../protocol/stages.ts'
 import { Action, ALL_ACTIONS, bitsOf, DataSize } from '../protocol/constants.ts'
+import type { Path, Report } from './mistake.ts'
 import { isPlainObject } from './plain-object.ts'
 import {
   DURATION_PATTERN,
@@ -42,6 +43,17 @@ export interface Kind {
   readonly settingType?: string
   /** JSON Schema of what a configuration takes */
   readonly schema: object
+  /** Of a value with parts: reads and checks all of them, and reports each mistake. It replaces `read` and `wrong`. */
+  readParts?(given: unknown, path: Path, report: Report): unknown
+  /** No message shows the value. */
+  readonly secret?: true
+  /** The value is code, so a text file cannot have it. */
+  readonly code?: true
+  /**
+   * The value is a path: in a text file, a relative one begins at the folder of that file. `read`: the file must be
+   * there when the configuration is loaded.
+   */
+  readonly isPath?: 'read' | 'any'
 }
 
 /** What is wrong with a value. */
@@ -58,7 +70,7 @@ export interface Wrong {
   readonly reason?: string
 }
 
-const NOTHING_MORE: Wrong = {}
+export const NOTHING_MORE: Wrong = {}
 const same = (given: unknown): unknown => given
 const wrongUnless = (right: boolean): Wrong | undefined => (right ? undefined : NOTHING_MORE)
 const asText =
@@ -185,7 +197,7 @@ export function choice(words: readonly string[], name?: string, placeholder = 'v
     takes,
     takesText: takes,
     placeholder,
-    wrong: (value) => wrongUnless(words.includes(value as string)),
+    wrong: (value) => (words.includes(value as string) ? undefined : { known: words }),
     read: same,
     show: String,
     type: name ?? words.map((word) => `'${word}'`).join(' | '),
@@ -320,8 +332,11 @@ const path = (what: string): Kind => ({
   show: String,
   type: 'string',
   schema: text(PATH),
+  isPath: 'any',
 })
 export const file: Kind = path('file')
+/** A file that is read at the start. */
+export const inputFile: Kind = { ...file, isPath: 'read' }
 export const directory: Kind = path('directory')
 
 /** One entry or several. Each must be valid. */

@@ -17,6 +17,7 @@ import {
   directory,
   file,
   httpAddress,
+  inputFile,
   milliseconds,
   mode,
   networks,
@@ -151,21 +152,21 @@ export const OPTIONS: readonly Option[] = [
   {
     name: 'tls.cert',
     scope: 'run',
-    kind: file,
+    kind: inputFile,
     required: true,
     text: 'certificate and its intermediate CAs; TCP connections then use TLS',
   },
   {
     name: 'tls.key',
     scope: 'run',
-    kind: file,
+    kind: inputFile,
     required: true,
     text: 'private key of the certificate',
   },
   {
     name: 'tls.ca',
     scope: 'run',
-    kind: file,
+    kind: inputFile,
     text: 'CA of client certificates; clients must then present one',
   },
   {

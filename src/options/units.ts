@@ -1,4 +1,4 @@
-/** Milliseconds, or text such as '500ms', '30s', '5m' or '1h'. */
+/** Milliseconds, or text such as '500ms', '30s', '5m', '1h' or '7d'. */
 export type Duration = number | string
 
 /** Bytes, or text such as '64K', '16M' or '1G'. */
@@ -13,6 +13,7 @@ const SIZES: Units = [
   ['', 1],
 ]
 const DURATIONS: Units = [
+  ['d', 86_400_000],
   ['h', 3_600_000],
   ['m', 60_000],
   ['s', 1_000],
@@ -23,7 +24,7 @@ const DURATIONS: Units = [
 export const SIZE_PATTERN = '^(\\d{1,15})([KMGkmg]?)$'
 /** Milliseconds have no fraction: `0.4ms` would be 0, which means no limit. */
 export const DURATION_PATTERN =
-  '^(?:(\\d{1,12})(?: ?ms)?|(\\d{1,12}(?:\\.\\d{1,3})?) ?(s|m|h))$'
+  '^(?:(\\d{1,12})(?: ?ms)?|(\\d{1,12}(?:\\.\\d{1,3})?) ?(s|m|h|d))$'
 
 /** `64K` becomes 65536. Undefined if the text is not a size. */
 export function parseSize(text: string): number | undefined {

@@ -1,10 +1,11 @@
 // The one validator for the options of a program, of the command line, of the environment and of a configuration.
 // An invalid value throws a UsageError INVALID_OPTION that names the option and what it takes.
 import { UsageError } from '../errors.ts'
-import { invalidOption, show } from './invalid-option.ts'
+import { invalidOption } from './invalid-option.ts'
 import { didYouMean } from './nearest.ts'
 import { isWhole, wholeNumberForm, type Wrong } from './kinds.ts'
 import { isPlainObject } from './plain-object.ts'
+import { show } from './show.ts'
 import type { Option } from './table.ts'
 
 /**

@@ -3,7 +3,8 @@
  * the memory store of a test already.
  */
 import { UsageError } from '../errors.ts'
-import { invalidOption, show } from '../options/invalid-option.ts'
+import { invalidOption } from '../options/invalid-option.ts'
+import { show } from '../options/show.ts'
 import { wholeNumber } from '../options/validate.ts'
 import {
   MAX_BUCKETS,

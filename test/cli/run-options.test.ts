@@ -290,7 +290,7 @@ describe('options of tsmilter run', () => {
       [
         code(flagOf(row)),
         code(variableOf(row)),
-        row.scope === 'process' ? '' : code(row.name),
+        code(row.name),
         row.kind.takesText,
         defaultText(row),
         row.text,

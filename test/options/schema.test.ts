@@ -87,7 +87,7 @@ describe('config.schema.json', () => {
     assert.ok(isValid(schema, {}))
     assert.ok(!isValid(schema, { worker: 2 }))
     assert.ok(!isValid(schema, { timeouts: { idel: 1 } }))
-    assert.ok(!isValid(schema, { user: 'filter' }))
+    assert.ok(!isValid(schema, { filters: [{ dkimSing: {} }] }))
   })
 
   it('takes all that the command takes', () => {

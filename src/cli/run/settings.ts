@@ -4,7 +4,7 @@ import { flagOf, variableOf } from '../../options/names.ts'
 import { didYouMean } from '../../options/nearest.ts'
 import { MAX_WORKERS, OPTIONS, optionsOf } from '../../options/table.ts'
 import type { ProcessSettings, RunSettings } from '../../options/settings.ts'
-import { show } from '../../options/invalid-option.ts'
+import { show } from '../../options/show.ts'
 import { firstUnknown, put, readOption, valueAt } from '../../options/validate.ts'
 
 /** An option that was given outside the configuration. */

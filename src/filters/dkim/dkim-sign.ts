@@ -2,80 +2,21 @@
  * The ready-made filter that signs mail with DKIM (RFC 6376, 8301, 8463). It signs the bytes that leave: in a
  * composition it comes last. Each message that is not signed has a line in the log that says why.
  */
-import { UsageError } from '../../errors.ts'
 import { defineFilter, type MessageFilter } from '../../message/define-filter.ts'
 import type { Mail } from '../../message/mail.ts'
-import { isPlainObject } from '../../options/plain-object.ts'
-import { invalidOption } from '../../options/invalid-option.ts'
-import { checkNames } from '../../options/validate.ts'
+import { readShape } from '../../options/shape.ts'
 import { addressParts } from '../../toolkit/addresses/address-parts.ts'
 import type { Canonicalization } from '../signing/canonicalization.ts'
-import { DomainKeys, type DkimKey } from '../signing/domain-keys.ts'
-import { fieldNames } from '../signing/field-names.ts'
 import type { ChosenKey, KeyList, NoKey } from '../signing/key-list.ts'
 import { factsOf } from '../signing/message-facts.ts'
-import {
-  OWN_MAIL_MACROS,
-  OWN_MAIL_OPTIONS,
-  OwnMail,
-  type OwnMailOptions,
-} from '../signing/own-mail.ts'
-import { OVERSIGNED_FIELDS, SIGNED_FIELDS, signedNames } from '../signing/signed-fields.ts'
+import { OWN_MAIL_MACROS, OwnMail } from '../signing/own-mail.ts'
+import { signedNames } from '../signing/signed-fields.ts'
 import type { SigningKey } from '../signing/signing-key.ts'
-import { OpenDkimTables } from './opendkim-tables.ts'
+import type { DkimSignOptions, DkimSignSettings } from '../types.ts'
+import { keyListOf } from './key-list-of.ts'
 import { isSignedBy } from './own-signature.ts'
+import { DKIM_SIGN } from './sign-options.ts'
 import { makeSignature, SIGNATURE_NAME } from './signature.ts'
-
-/** Mail that is ours is signed. */
-export interface DkimSignOptions extends OwnMailOptions {
-  /** the keys. Either these or `openDkim` */
-  readonly keys?: readonly DkimKey[]
-  /**
-   * The tables of OpenDKIM: paths as in opendkim.conf, with `refile:` where it has that. `multiple` is its
-   * MultipleSignatures.
-   */
-  readonly openDkim?: {
-    readonly keyTable: string
-    readonly signingTable: string
-    readonly multiple?: boolean
-  }
-  /** whose domain decides: the author's (`From`), the envelope sender's, or that of the login; `from` by default */
-  readonly domainFrom?: 'from' | 'sender' | 'login'
-  /** what to do if the domain of the login is not that of the author: `sign` by default */
-  readonly loginMismatch?: 'sign' | 'skip'
-  /** what to do if the domain of the envelope sender is not that of the author: `sign` by default */
-  readonly senderMismatch?: 'sign' | 'skip'
-  /** `header/body`, `relaxed/relaxed` by default */
-  readonly canonicalization?: `${Canonicalization}/${Canonicalization}`
-  /** names of fields that nobody may add or change later; {@link OVERSIGNED_FIELDS} by default */
-  readonly oversign?: readonly string[]
-  /** names of fields that are signed if the message has them; {@link SIGNED_FIELDS} by default */
-  readonly sign?: readonly string[]
-  /** seconds until the signature expires (x=); none by default */
-  readonly expiresIn?: number
-  /** logs what would be signed, and signs nothing; false by default */
-  readonly observe?: boolean
-  /** the name of the filter in log lines; `dkim-sign` by default */
-  readonly name?: string
-  /** Unix time in milliseconds, for tests; `Date.now` by default */
-  readonly now?: () => number
-}
-
-const OPTIONS = [
-  'keys',
-  'openDkim',
-  ...OWN_MAIL_OPTIONS,
-  'domainFrom',
-  'loginMismatch',
-  'senderMismatch',
-  'canonicalization',
-  'oversign',
-  'sign',
-  'expiresIn',
-  'observe',
-  'name',
-  'now',
-]
 
 /**
  * Why a message is not signed:
@@ -108,9 +49,22 @@ export type NotSignedReason =
  * @throws UsageError INVALID_OPTION
  */
 export function dkimSign(options: DkimSignOptions): MessageFilter {
-  const settings = checked(options)
+  const given = readShape(DKIM_SIGN, options)
+  const [headerForm, bodyForm] = given.canonicalization.split('/') as [
+    Canonicalization,
+    Canonicalization,
+  ]
+  const settings = {
+    options: given,
+    keys: keyListOf(given),
+    ownMail: new OwnMail(given),
+    headerForm,
+    bodyForm,
+    sign: new Set(given.sign.map((name) => name.toLowerCase())),
+    oversign: new Set(given.oversign.map((name) => name.toLowerCase())),
+  }
   return defineFilter({
-    name: options.name ?? 'dkim-sign',
+    name: given.name,
     edits: ['headers'],
     order: 'last',
     macros: { message: OWN_MAIL_MACROS },
@@ -119,69 +73,13 @@ export function dkimSign(options: DkimSignOptions): MessageFilter {
 }
 
 interface Settings {
-  readonly options: DkimSignOptions
+  readonly options: DkimSignSettings
   readonly keys: KeyList
   readonly ownMail: OwnMail
   readonly headerForm: Canonicalization
   readonly bodyForm: Canonicalization
   readonly sign: ReadonlySet<string>
   readonly oversign: ReadonlySet<string>
-}
-
-function checked(options: DkimSignOptions): Settings {
-  const given: unknown = options
-  if (!isPlainObject(given)) throw invalidOption('dkimSign', given, 'an object of options')
-  checkNames('dkimSign', options, OPTIONS)
-  const { keys, openDkim, canonicalization = 'relaxed/relaxed', expiresIn } = options
-  oneOf('domainFrom', options.domainFrom, ['from', 'sender', 'login'])
-  oneOf('loginMismatch', options.loginMismatch, ['sign', 'skip'])
-  oneOf('senderMismatch', options.senderMismatch, ['sign', 'skip'])
-  oneOf('canonicalization', canonicalization, [
-    'relaxed/relaxed',
-    'relaxed/simple',
-    'simple/relaxed',
-    'simple/simple',
-  ])
-  if (expiresIn !== undefined && !(Number.isInteger(expiresIn) && expiresIn > 0)) {
-    throw invalidOption('expiresIn', expiresIn, 'a whole number of seconds, at least 1')
-  }
-  if ((keys === undefined) === (openDkim === undefined)) {
-    throw new UsageError('INVALID_OPTION', 'dkimSign needs either keys or openDkim')
-  }
-  const [headerForm, bodyForm] = canonicalization.split('/') as [
-    Canonicalization,
-    Canonicalization,
-  ]
-  const oversign = fieldNames('oversign', options.oversign ?? OVERSIGNED_FIELDS, NEVER)
-  const signed = fieldNames('sign', options.sign ?? SIGNED_FIELDS, NEVER)
-  // RFC 6376, section 5.4.
-  if (!oversign.has('from') && !signed.has('from')) {
-    throw invalidOption('oversign', options.oversign, 'a list with From')
-  }
-  return {
-    options,
-    keys:
-      openDkim === undefined
-        ? new DomainKeys(keys!)
-        : new OpenDkimTables(
-            openDkim.keyTable,
-            openDkim.signingTable,
-            openDkim.multiple ?? false,
-          ),
-    ownMail: new OwnMail(options),
-    headerForm,
-    bodyForm,
-    sign: signed,
-    oversign,
-  }
-}
-
-/** Not itself. */
-const NEVER = new Map([['dkim-signature', 'RFC 6376, section 3.5']])
-
-function oneOf(name: string, value: unknown, known: readonly string[]): void {
-  if (value === undefined || known.includes(value as string)) return
-  throw invalidOption(name, value, known.join(', '), known)
 }
 
 async function sign(mail: Mail, settings: Settings): Promise<void> {
@@ -208,7 +106,10 @@ async function sign(mail: Mail, settings: Settings): Promise<void> {
         bodyHash,
         identity,
         time,
-        expires: options.expiresIn === undefined ? undefined : time + options.expiresIn,
+        expires:
+          options.expiresIn === undefined
+            ? undefined
+            : time + Math.floor(options.expiresIn / 1000),
       }),
     ),
   )
@@ -216,9 +117,9 @@ async function sign(mail: Mail, settings: Settings): Promise<void> {
     headerForm === 'simple' && mail.server.kind === 'sendmail' ? [...risks, SENDMAIL] : risks
   for (const [i, value] of made.entries()) {
     const { domain, selector, algorithm } = wanted[i]!.key
-    if (options.observe !== true) mail.headers.prepend(SIGNATURE_NAME, value)
+    if (!options.observe) mail.headers.prepend(SIGNATURE_NAME, value)
     const facts = { domain, selector, algorithm, ...(dangers.length > 0 && { risks: dangers }) }
-    mail.log.info(facts, options.observe === true ? 'would be signed' : 'signed')
+    mail.log.info(facts, options.observe ? 'would be signed' : 'signed')
   }
 }
 

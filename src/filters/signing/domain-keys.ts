@@ -1,41 +1,7 @@
 /** Keys by their domain, and which of them signs at a time. */
-import { UsageError } from '../../errors.ts'
-import { invalidOption } from '../../options/invalid-option.ts'
-import { checkNames } from '../../options/validate.ts'
+import type { DkimKeySettings } from '../types.ts'
 import { readKeyFile, type ChosenKey, type KeyList, type NoKey } from './key-list.ts'
 import { SigningKey } from './signing-key.ts'
-
-/**
- * A private key of a domain. Keys of different algorithms all sign, such as an RSA and an Ed25519 key. Of several keys
- * with one algorithm, the one with the latest `notBefore` that has come signs.
- */
-export interface DkimKey {
-  readonly domain: string
-  readonly selector: string
-  /** path of a file with the private key in PEM */
-  readonly file?: string
-  /** the private key itself, in PEM */
-  readonly privateKey?: string
-  /** whether it also signs for subdomains that have no key of their own; true by default */
-  readonly subdomains?: boolean
-  /**
-   * when it begins to sign: a Date, or a text such as `2027-01-15T03:00:00Z` or `2027-01-15` (midnight UTC). Its record
-   * has to be published before. By default it signs at once
-   */
-  readonly notBefore?: Date | string
-  /** when it ends to sign, in the same form. By default it signs until a newer key does */
-  readonly notAfter?: Date | string
-}
-
-const NAMES = [
-  'domain',
-  'selector',
-  'file',
-  'privateKey',
-  'subdomains',
-  'notBefore',
-  'notAfter',
-]
 
 /** A key and the time in which it signs, in Unix milliseconds. */
 interface TimedKey {
@@ -51,23 +17,14 @@ export class DomainKeys implements KeyList {
   readonly #exact = new Map<string, TimedKey[]>()
   readonly #above = new Map<string, TimedKey[]>()
 
-  /** @throws UsageError INVALID_OPTION */
-  constructor(keys: readonly DkimKey[]) {
-    const given: unknown = keys
-    if (!Array.isArray(given)) {
-      throw invalidOption('keys', given, 'a list of { domain, selector, file }')
-    }
-    this.all = keys.map((one, i) => {
-      checkNames(`keys[${i}]`, one, NAMES)
+  /** @throws UsageError INVALID_OPTION if a key cannot be read */
+  constructor(keys: readonly DkimKeySettings[]) {
+    this.all = keys.map((one) => {
       const key = new SigningKey(one.domain, one.selector, pemOf(one), sourceOf(one))
-      const from = timeOf(`keys[${i}].notBefore`, one.notBefore) ?? -Infinity
-      const until = timeOf(`keys[${i}].notAfter`, one.notAfter) ?? Infinity
-      if (until <= from) {
-        throw invalidOption(`keys[${i}].notAfter`, one.notAfter, 'a time after notBefore')
-      }
+      const { notBefore: from = -Infinity, notAfter: until = Infinity } = one
       const timed = { chosen: { key, identity: undefined }, from, until }
       add(this.#exact, key.domain, timed)
-      if (one.subdomains !== false) add(this.#above, key.domain, timed)
+      if (one.subdomains) add(this.#above, key.domain, timed)
       return key
     })
   }
@@ -107,37 +64,8 @@ function add(map: Map<string, TimedKey[]>, domain: string, key: TimedKey): void 
   else list.push(key)
 }
 
-/** With a time zone, so that it is the same on each machine. */
-const TIME = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))?$/
-
-function timeOf(option: string, given: Date | string | undefined): number | undefined {
-  if (given === undefined) return undefined
-  const time =
-    given instanceof Date
-      ? given.getTime()
-      : typeof given === 'string' && TIME.test(given)
-        ? Date.parse(given)
-        : Number.NaN
-  if (Number.isNaN(time)) {
-    throw invalidOption(
-      option,
-      given,
-      'a Date, a day such as 2027-01-15, or a time with its zone such as 2027-01-15T03:00:00Z',
-    )
-  }
-  return time
-}
-
-const sourceOf = ({ file, domain, selector }: DkimKey): string =>
+const sourceOf = ({ file, domain, selector }: DkimKeySettings): string =>
   file ?? `the key ${selector} of ${domain}`
 
-function pemOf(key: DkimKey): string {
-  const { file, privateKey } = key
-  if ((file === undefined) === (privateKey === undefined)) {
-    throw new UsageError(
-      'INVALID_OPTION',
-      `DKIM: ${sourceOf(key)} needs either file or privateKey`,
-    )
-  }
-  return privateKey ?? readKeyFile(file!, 'the key')
-}
+const pemOf = ({ file, privateKey }: DkimKeySettings): string =>
+  privateKey ?? readKeyFile(file!, 'the key')

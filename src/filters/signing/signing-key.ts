@@ -74,6 +74,12 @@ export class SigningKey {
     return this.#public
   }
 
+  /** The public key as p= of its record has it: RFC 6376, section 3.6.1; RFC 8463, section 4. */
+  get publishedKey(): string {
+    const der = this.publicKey.export({ type: 'spki', format: 'der' })
+    return (this.algorithm === 'rsa-sha256' ? der : der.subarray(-32)).toString('base64')
+  }
+
   /** Whether a signature is one of this key. */
   verify(data: Buffer, signature: Buffer): boolean {
     return this.algorithm === 'rsa-sha256'

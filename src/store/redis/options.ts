@@ -4,7 +4,8 @@ import { UsageError } from '../../errors.ts'
 import { textLogger, type Logger } from '../../diagnostics/log.ts'
 import { parseHostAndPort, type HostAndPort } from '../../net/host-port.ts'
 import type { ClientTls } from '../../mta/channel.ts'
-import { invalidOption, show } from '../../options/invalid-option.ts'
+import { invalidOption } from '../../options/invalid-option.ts'
+import { show } from '../../options/show.ts'
 import { checkNames, wholeNumber } from '../../options/validate.ts'
 
 /** Where the store is (one of `url`, `sentinels` and `cluster`), and how it is used. */

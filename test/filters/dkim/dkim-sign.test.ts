@@ -250,7 +250,7 @@ describe('dkimSign: how', () => {
     const { signatures } = await sent({
       keys: KEYS,
       now: () => 1_800_000_000_500,
-      expiresIn: 60,
+      expiresIn: '60s',
     })
     assert.match(
       signatures[0]!,
@@ -382,7 +382,10 @@ describe('dkimSign: how', () => {
   it('refuses options that make no sense', () => {
     for (const [options, message] of [
       [{}, /either keys or openDkim/],
-      [{ keys: KEYS, openDkim: {} }, /either keys or openDkim/],
+      [
+        { keys: KEYS, openDkim: { keyTable: 'k', signingTable: 's' } },
+        /one of keys and openDkim/,
+      ],
       [{ keys: [{ domain: 'a.example', selector: 's' }] }, /either file or privateKey/],
       [
         { keys: [{ domain: 'a.example', selector: 's', file: '/no/such' }] },

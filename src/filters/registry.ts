@@ -1,0 +1,45 @@
+/**
+ * All ready-made filters by name. The text file, `tsmilter check-config`, the JSON Schema and the documentation read this
+ * table, so a new filter is a row here, and the file with its options.
+ */
+import type { MessageFilter } from '../message/define-filter.ts'
+import type { AnyShape, Shape } from '../options/shape.ts'
+import type { Inspection } from './inspection.ts'
+import { DKIM_SIGN } from './dkim/sign-options.ts'
+
+/**
+ * What a filter does to the message, which decides about its place. `judge` needs the message as it came, `edit` changes
+ * it, `sign` and `seal` sign what leaves. `none` can stand anywhere.
+ */
+export type FilterRole = 'none' | 'judge' | 'edit' | 'sign' | 'seal'
+
+/** In this order they stand in a list. */
+export const ROLE_ORDER: readonly FilterRole[] = ['judge', 'edit', 'sign', 'seal']
+
+export interface ReadyFilter {
+  readonly shape: AnyShape
+  readonly role: FilterRole
+  /** the function that makes it; loaded when a configuration names the filter */
+  readonly load: () => Promise<(options: never) => MessageFilter | Promise<MessageFilter>>
+  /** looks at what the options name: keys, tables, stores, records in DNS */
+  readonly inspect?: () => Promise<Inspection<never>>
+  /** what it does to the world outside of the message, if `check-config` must not play messages through it */
+  readonly effect?: string
+}
+
+/** Checks that function, options and settings of a row belong together. */
+const ready = <Options, Settings>(
+  shape: Shape<Options, Settings>,
+  row: Omit<ReadyFilter, 'shape' | 'load' | 'inspect'> & {
+    readonly load: () => Promise<(options: Options) => MessageFilter | Promise<MessageFilter>>
+    readonly inspect?: () => Promise<Inspection<Settings>>
+  },
+): ReadyFilter => ({ ...row, shape: shape as unknown as AnyShape })
+
+export const READY_FILTERS: Readonly<Record<string, ReadyFilter>> = {
+  dkimSign: ready(DKIM_SIGN, {
+    role: 'sign',
+    load: async () => (await import('./dkim/dkim-sign.ts')).dkimSign,
+    inspect: async () => (await import('./dkim/inspect-keys.ts')).inspectKeys,
+  }),
+}

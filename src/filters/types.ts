@@ -1,0 +1,205 @@
+// Written by scripts/options.js from the shapes of the filters (registry.ts): change those, and run it.
+import type { Duration } from '../options/units.ts'
+
+/** Facts about mail; all that are given have to be true. */
+export interface ConditionParts {
+  /**
+   * Where the mail comes from. `authenticated`: the client has logged in. `local`: it has not, and its
+   * address is in `networks`, or the server made the mail itself. `outside`: all other mail.
+   */
+  readonly direction?:
+    | 'authenticated'
+    | 'local'
+    | 'outside'
+    | readonly ('authenticated' | 'local' | 'outside')[]
+    | undefined
+  /**
+   * The addresses that are `local`.
+   * @default 127.0.0.0/8, ::1
+   */
+  readonly networks?: string | readonly string[] | undefined
+  /** Domains of the envelope sender. */
+  readonly senderDomain?: string | readonly string[] | undefined
+  /** Domains of recipients; one recipient is enough. */
+  readonly recipientDomain?: string | readonly string[] | undefined
+}
+
+/** {@link ConditionParts}, checked, with defaults. */
+export interface ConditionPartsSettings {
+  readonly direction?: readonly ('authenticated' | 'local' | 'outside')[] | undefined
+  readonly networks: readonly string[]
+  readonly senderDomain?: readonly string[] | undefined
+  readonly recipientDomain?: readonly string[] | undefined
+}
+
+/** Which mail a filter gets; all that is given has to be true. */
+export interface Condition {
+  /**
+   * Where the mail comes from. `authenticated`: the client has logged in. `local`: it has not, and its
+   * address is in `networks`, or the server made the mail itself. `outside`: all other mail.
+   */
+  readonly direction?:
+    | 'authenticated'
+    | 'local'
+    | 'outside'
+    | readonly ('authenticated' | 'local' | 'outside')[]
+    | undefined
+  /**
+   * The addresses that are `local`.
+   * @default 127.0.0.0/8, ::1
+   */
+  readonly networks?: string | readonly string[] | undefined
+  /** Domains of the envelope sender. */
+  readonly senderDomain?: string | readonly string[] | undefined
+  /** Domains of recipients; one recipient is enough. */
+  readonly recipientDomain?: string | readonly string[] | undefined
+  /** Mail for which this is not true. */
+  readonly not?: ConditionParts | undefined
+}
+
+/** {@link Condition}, checked, with defaults. */
+export interface ConditionSettings {
+  readonly direction?: readonly ('authenticated' | 'local' | 'outside')[] | undefined
+  readonly networks: readonly string[]
+  readonly senderDomain?: readonly string[] | undefined
+  readonly recipientDomain?: readonly string[] | undefined
+  readonly not?: ConditionPartsSettings | undefined
+}
+
+/**
+ * A private key of a domain; keys of different algorithms all sign, such as an RSA and an Ed25519 key;
+ * of several keys with one algorithm, the one with the latest `notBefore` that has come signs.
+ */
+export interface DkimKey {
+  /** The domain it signs for. */
+  readonly domain: string
+  /** The name of the key: its record is SELECTOR._domainkey.DOMAIN. */
+  readonly selector: string
+  /** Path of a file with the private key in PEM. */
+  readonly file?: string | undefined
+  /** The private key itself, in PEM. */
+  readonly privateKey?: string | undefined
+  /**
+   * Whether it also signs for subdomains that have no key of their own.
+   * @default true
+   */
+  readonly subdomains?: boolean | undefined
+  /** When it begins to sign; by default at once. Its record has to be published before. */
+  readonly notBefore?: (Date | string) | undefined
+  /** When it ends to sign; by default it signs until a newer key does. */
+  readonly notAfter?: (Date | string) | undefined
+}
+
+/** {@link DkimKey}, checked, with defaults. */
+export interface DkimKeySettings {
+  readonly domain: string
+  readonly selector: string
+  readonly file?: string | undefined
+  readonly privateKey?: string | undefined
+  readonly subdomains: boolean
+  readonly notBefore?: number | undefined
+  readonly notAfter?: number | undefined
+}
+
+/** The tables of OpenDKIM: paths as in opendkim.conf, with `refile:` where it has that. */
+export interface OpenDkimTables {
+  /** Its KeyTable. */
+  readonly keyTable: string
+  /** Its SigningTable. */
+  readonly signingTable: string
+  /**
+   * Its MultipleSignatures.
+   * @default false
+   */
+  readonly multiple?: boolean | undefined
+}
+
+/** {@link OpenDkimTables}, checked, with defaults. */
+export interface OpenDkimTablesSettings {
+  readonly keyTable: string
+  readonly signingTable: string
+  readonly multiple: boolean
+}
+
+/**
+ * Options of `dkimSign`, which signs mail of your users with DKIM (RFC 6376, 8301, 8463); the last
+ * filter that changes anything.
+ */
+export interface DkimSignOptions {
+  /** The keys; all keys of a domain sign. */
+  readonly keys?: DkimKey | readonly DkimKey[] | undefined
+  /** The tables of OpenDKIM, in place of `keys`. */
+  readonly openDkim?: OpenDkimTables | undefined
+  /**
+   * Sign mail of clients that have logged in.
+   * @default true
+   */
+  readonly authenticated?: boolean | undefined
+  /**
+   * Sign mail of clients with these addresses. Mail that the server made itself, such as a bounce, is
+   * also signed.
+   * @default 127.0.0.0/8, ::1
+   */
+  readonly networks?: string | readonly string[] | undefined
+  /** Sign all mail that comes in through these daemons (macro `daemon_name`). */
+  readonly daemons?: string | readonly string[] | undefined
+  /**
+   * Whose domain decides: the author's, the envelope sender's, or that of the login.
+   * @default from
+   */
+  readonly domainFrom?: 'from' | 'sender' | 'login' | undefined
+  /**
+   * What to do if the domain of the login is not that of the author.
+   * @default sign
+   */
+  readonly loginMismatch?: 'sign' | 'skip' | undefined
+  /**
+   * What to do if the domain of the envelope sender is not that of the author.
+   * @default sign
+   */
+  readonly senderMismatch?: 'sign' | 'skip' | undefined
+  /**
+   * The form of header and body that is signed.
+   * @default relaxed/relaxed
+   */
+  readonly canonicalization?:
+    'relaxed/relaxed' | 'relaxed/simple' | 'simple/relaxed' | 'simple/simple' | undefined
+  /** Fields that nobody may add or change later. */
+  readonly oversign?: string | readonly string[] | undefined
+  /** Fields that are signed if the message has them. */
+  readonly sign?: string | readonly string[] | undefined
+  /** Time until the signature expires (x=); by default it does not. */
+  readonly expiresIn?: Duration | undefined
+  /**
+   * Only logs what it would do.
+   * @default false
+   */
+  readonly observe?: boolean | undefined
+  /**
+   * The name of the filter in log lines and metrics.
+   * @default dkim-sign
+   */
+  readonly name?: string | undefined
+  /** Unix time in milliseconds, for tests. */
+  readonly now?: (() => number) | undefined
+}
+
+/** {@link DkimSignOptions}, checked, with defaults. */
+export interface DkimSignSettings {
+  readonly keys?: readonly DkimKeySettings[] | undefined
+  readonly openDkim?: OpenDkimTablesSettings | undefined
+  readonly authenticated: boolean
+  readonly networks: readonly string[]
+  readonly daemons: readonly string[]
+  readonly domainFrom: 'from' | 'sender' | 'login'
+  readonly loginMismatch: 'sign' | 'skip'
+  readonly senderMismatch: 'sign' | 'skip'
+  readonly canonicalization:
+    'relaxed/relaxed' | 'relaxed/simple' | 'simple/relaxed' | 'simple/simple'
+  readonly oversign: readonly string[]
+  readonly sign: readonly string[]
+  readonly expiresIn?: number | undefined
+  readonly observe: boolean
+  readonly name: string
+  readonly now?: (() => number) | undefined
+}

@@ -1,0 +1,134 @@
+/**
+ * Objects of options: those of a ready-made filter, and those within an option. A shape is the only source of the
+ * checks, the TypeScript types, the JSON Schema and the tables of the documentation. Everything that takes options reads
+ * them by their shape: the function of the filter, the configuration in a text file.
+ */
+import { UsageError } from '../errors.ts'
+import type { Kind } from './kinds.ts'
+import { mistakeText, type Path, type Report } from './mistake.ts'
+import { didYouMean } from './nearest.ts'
+import { isPlainObject } from './plain-object.ts'
+
+/** One option. */
+export interface Field {
+  readonly kind: Kind
+  /** in the form that a program gives */
+  readonly default?: unknown
+  readonly required?: true
+  /** description in one sentence without a full stop */
+  readonly text: string
+  /** further sentences that an editor shows */
+  readonly more?: string
+}
+
+/**
+ * @typeParam Given the generated type of what is given
+ * @typeParam Settings the generated type of what becomes of it
+ */
+export interface Shape<Given = object, Settings = object> {
+  /** name of the function, or what its error messages call the object */
+  readonly name: string
+  /** `DkimSign` makes `DkimSignOptions` and `DkimSignSettings`; with `isEntry`, `DkimKey` is the type itself */
+  readonly type: string
+  /** it is an object within an option */
+  readonly isEntry?: true
+  /** description in one sentence without a full stop */
+  readonly text: string
+  readonly fields: { readonly [Name in keyof Given & keyof Settings]-?: Field }
+  /** the object has exactly one of these */
+  readonly oneOf?: readonly string[]
+  /** Reports what is wrong with values that are right one by one. It is called only if they are. */
+  readonly check?: (settings: Settings, report: Report) => void
+}
+
+/** A shape whose types do not matter. */
+export interface AnyShape extends Omit<Shape, 'fields' | 'check'> {
+  readonly fields: Readonly<Record<string, Field>>
+  readonly check?: (settings: never, report: Report) => void
+}
+
+/**
+ * The checked options of a function, with defaults.
+ *
+ * @throws UsageError INVALID_OPTION for the first mistake
+ */
+export function readShape<Settings>(shape: Shape<never, Settings>, given: unknown): Settings {
+  return readObject(shape as unknown as AnyShape, given, [], (mistake) => {
+    const text =
+      mistake.path.length === 0
+        ? mistakeText(mistake, shape.name)
+        : `${shape.name}: the option ${mistakeText(mistake)}`
+    throw new UsageError('INVALID_OPTION', text)
+  }) as Settings
+}
+
+/** Reads an object, and reports all its mistakes. The result has no value where there is one. */
+export function readObject(
+  { name, fields, oneOf, check }: AnyShape,
+  given: unknown,
+  path: Path,
+  tell: Report,
+): Readonly<Record<string, unknown>> {
+  const names = Object.keys(fields)
+  let wrong = false
+  const report: Report = (mistake) => {
+    wrong = true
+    tell(mistake)
+  }
+  const values: Record<string, unknown> = {}
+  if (!isPlainObject(given)) {
+    report({ path, text: `takes an object with ${names.join(', ')}`, got: { value: given } })
+    return values
+  }
+  for (const key of Object.keys(given)) {
+    if (Object.hasOwn(fields, key)) continue
+    report({
+      path: [...path, key],
+      atName: true,
+      text: `is not an option of ${name}${didYouMean(key, names) || '.'} The options are: ${names.join(', ')}`,
+    })
+  }
+  for (const [key, field] of Object.entries(fields)) {
+    const value = Object.hasOwn(given, key) ? given[key] : undefined
+    if (value !== undefined) {
+      values[key] = readValue(field.kind, value, [...path, key], report)
+    } else if (field.default !== undefined) {
+      values[key] = readValue(field.kind, field.default, [...path, key], report)
+    } else if (field.required) {
+      report({ path, text: `needs ${key}: ${field.text}` })
+    }
+  }
+  if (oneOf !== undefined) {
+    const found = oneOf.filter((key) => given[key] !== undefined)
+    if (found.length === 0) report({ path, text: `needs either ${oneOf.join(' or ')}` })
+    else if (found.length > 1) {
+      report({
+        path: [...path, found[1]!],
+        atName: true,
+        text: `cannot stand beside ${found[0]}: give one of ${oneOf.join(' and ')}`,
+      })
+    }
+  }
+  if (!wrong) {
+    check?.(values as never, (mistake) =>
+      tell({ ...mistake, path: [...path, ...mistake.path] }),
+    )
+  }
+  return values
+}
+
+/** Reads a value of any kind, and reports its mistakes. */
+export function readValue(kind: Kind, given: unknown, path: Path, report: Report): unknown {
+  if (kind.readParts !== undefined) return kind.readParts(given, path, report)
+  const value = kind.read(given)
+  const wrong = kind.wrong(value)
+  if (wrong === undefined) return kind.setting === undefined ? value : kind.setting(value)
+  const part = wrong.value === undefined ? given : wrong.value
+  report({
+    path: wrong.at === undefined ? path : [...path, wrong.at],
+    text: `takes ${wrong.takes ?? kind.takesText}`,
+    ...(kind.secret ? {} : { got: { value: part } }),
+    ...(wrong.known === undefined ? {} : { known: wrong.known }),
+  })
+  return undefined
+}
