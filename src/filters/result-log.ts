@@ -27,14 +27,18 @@ export class ResultLog {
    *
    * @param reason a word of the filter from a fixed list; it is a label of the metrics
    * @param facts more for the log line
+   * @param level of the line, if it is not the usual one
    */
-  tell(ctx: StageContext, result: FilterResult, reason: string, facts: object = {}): void {
+  tell(
+    ctx: StageContext,
+    result: FilterResult,
+    reason: string,
+    facts: object = {},
+    level: 'debug' | 'info' | 'warn' = LEVELS[result],
+  ): void {
     const observed = this.#observes
     const done = result === 'passed' || result === 'skipped'
-    ctx.log[LEVELS[result]](
-      { reason, ...facts },
-      observed && !done ? `would be ${result}` : result,
-    )
+    ctx.log[level]({ reason, ...facts }, observed && !done ? `would be ${result}` : result)
     if (channels.filterResult.hasSubscribers) {
       channels.filterResult.publish({
         connection: ctx.id,

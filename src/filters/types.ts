@@ -171,10 +171,12 @@ export interface DkimSignOptions {
   /** Time until the signature expires (x=); by default it does not. */
   readonly expiresIn?: Duration | undefined
   /**
-   * Only logs what it would do.
+   * Look at all mail, change nothing, and log what would have been done.
    * @default false
    */
   readonly observe?: boolean | undefined
+  /** The verdict if the filter itself fails; that of the server by default. */
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
   /**
    * The name of the filter in log lines and metrics.
    * @default dkim-sign
@@ -200,6 +202,7 @@ export interface DkimSignSettings {
   readonly sign: readonly string[]
   readonly expiresIn?: number | undefined
   readonly observe: boolean
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
   readonly name: string
   readonly now?: (() => number) | undefined
 }

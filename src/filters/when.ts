@@ -2,7 +2,6 @@
  * A filter for some mail only. A stage is called if the condition is known to be true there. At `connect` and `helo`
  * nobody has logged in yet, and at `sender` there are no recipients: a condition about them is not known there.
  */
-import { isIP } from 'node:net'
 import { withDefinitions, type MessageFilter } from '../message/define-filter.ts'
 import type { FilterDefinition } from '../message/definition.ts'
 import type { MailConnection } from '../message/mail-connection.ts'
@@ -10,6 +9,7 @@ import type { StageContext } from '../message/stage-context.ts'
 import { readShape } from '../options/shape.ts'
 import { Networks } from '../server/networks.ts'
 import { CONDITION } from './condition-options.ts'
+import { directionOf } from './direction.ts'
 import type { Condition, ConditionPartsSettings } from './types.ts'
 
 /** What is known at a stage; undefined is not known. */
@@ -104,10 +104,9 @@ function judgeOf(parts: ConditionPartsSettings): (facts: Facts) => Known {
   const networks = new Networks('networks', parts.networks)
   const tests: ((facts: Facts) => Known)[] = []
   if (direction !== undefined) {
-    tests.push((facts) => {
-      const is = directionOf(facts, networks)
-      return is === undefined ? undefined : direction.includes(is)
-    })
+    tests.push((facts) =>
+      facts.atMail ? direction.includes(directionOf(facts, networks)) : undefined,
+    )
   }
   if (senderDomain !== undefined) {
     const matches = domainTest(senderDomain)
@@ -123,20 +122,6 @@ function judgeOf(parts: ConditionPartsSettings): (facts: Facts) => Known {
     const known = tests.map((test) => test(facts))
     return known.includes(false) ? false : known.includes(undefined) ? undefined : true
   }
-}
-
-function directionOf(
-  { connection, atMail }: Facts,
-  networks: Networks,
-): ConditionPartsSettings['direction'] extends readonly (infer One)[] | undefined
-  ? One | undefined
-  : never {
-  if (!atMail) return undefined
-  if (connection.authenticated !== undefined) return 'authenticated'
-  const { address } = connection
-  // Mail that did not come over the network: sendmail(1), bounces.
-  const own = address === undefined || isIP(address) === 0 || networks.has(address)
-  return own ? 'local' : 'outside'
 }
 
 function domainTest(patterns: readonly string[]): (domain: string) => boolean {

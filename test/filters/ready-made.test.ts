@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { observe, type FilterDone } from '../../src/diagnostics/channels.ts'
 import { directionOf, LOCAL_NETWORKS } from '../../src/filters/direction.ts'
-import { readyMade, type CommonOptions } from '../../src/filters/ready-made.ts'
+import { readyMade } from '../../src/filters/ready-made.ts'
 import { Networks } from '../../src/server/networks.ts'
 import { REJECT } from '../../src/session/verdict.ts'
 import { collectMetrics } from '../../src/telemetry/metrics.ts'
@@ -10,8 +10,8 @@ import { deliver } from '../../src/testing/index.ts'
 
 const MESSAGE = 'From: a@example.org\r\nSubject: Hello\r\n\r\nbody\r\n'
 
-const lottery = (options: CommonOptions = {}) =>
-  readyMade('lottery', options, (results) => ({
+const lottery = (options: { name?: string; observe?: boolean } = {}) =>
+  readyMade({ name: 'lottery', observe: false, ...options }, (results) => ({
     message(mail) {
       results.tell(mail, 'refused', 'lottery', { subject: mail.subject })
       return REJECT

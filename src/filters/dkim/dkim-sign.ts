@@ -2,12 +2,14 @@
  * The ready-made filter that signs mail with DKIM (RFC 6376, 8301, 8463). It signs the bytes that leave: in a
  * composition it comes last. Each message that is not signed has a line in the log that says why.
  */
-import { defineFilter, type MessageFilter } from '../../message/define-filter.ts'
+import type { MessageFilter } from '../../message/define-filter.ts'
 import type { Mail } from '../../message/mail.ts'
 import { readShape } from '../../options/shape.ts'
 import { addressParts } from '../../toolkit/addresses/address-parts.ts'
 import type { Canonicalization } from '../signing/canonicalization.ts'
 import type { ChosenKey, KeyList, NoKey } from '../signing/key-list.ts'
+import { readyMade } from '../ready-made.ts'
+import type { ResultLog } from '../result-log.ts'
 import { factsOf } from '../signing/message-facts.ts'
 import { OWN_MAIL_MACROS, OwnMail } from '../signing/own-mail.ts'
 import { signedNames } from '../signing/signed-fields.ts'
@@ -63,13 +65,12 @@ export function dkimSign(options: DkimSignOptions): MessageFilter {
     sign: new Set(given.sign.map((name) => name.toLowerCase())),
     oversign: new Set(given.oversign.map((name) => name.toLowerCase())),
   }
-  return defineFilter({
-    name: given.name,
+  return readyMade(given, (results) => ({
     edits: ['headers'],
     order: 'last',
     macros: { message: OWN_MAIL_MACROS },
-    message: (mail) => sign(mail, settings),
-  })
+    message: (mail) => sign(mail, settings, results),
+  }))
 }
 
 interface Settings {
@@ -82,17 +83,20 @@ interface Settings {
   readonly oversign: ReadonlySet<string>
 }
 
-async function sign(mail: Mail, settings: Settings): Promise<void> {
+async function sign(mail: Mail, settings: Settings, results: ResultLog): Promise<void> {
   const { options, bodyForm, headerForm } = settings
   const now = (options.now ?? Date.now)()
   const signers = signersOf(mail, settings, now)
-  if (typeof signers === 'string') return notSigned(mail, signers)
+  if (typeof signers === 'string') {
+    const facts = signers === 'not-ours' ? {} : { from: mail.from }
+    return results.tell(mail, 'skipped', signers, facts, 'info')
+  }
 
   const { fields, bodyHash, risks } = await factsOf(mail, bodyForm)
   const time = Math.floor(now / 1000)
   const message = { fields, bodyHash, bodyForm, time }
   const wanted = signers.filter(({ key }) => !isSignedBy(siblings(key, settings), message))
-  if (wanted.length === 0) return notSigned(mail, 'signed-already')
+  if (wanted.length === 0) return results.tell(mail, 'skipped', 'signed-already', {}, 'info')
 
   const names = signedNames(fields, settings.sign, settings.oversign)
   const made = await Promise.all(
@@ -117,19 +121,15 @@ async function sign(mail: Mail, settings: Settings): Promise<void> {
     headerForm === 'simple' && mail.server.kind === 'sendmail' ? [...risks, SENDMAIL] : risks
   for (const [i, value] of made.entries()) {
     const { domain, selector, algorithm } = wanted[i]!.key
-    if (!options.observe) mail.headers.prepend(SIGNATURE_NAME, value)
+    mail.headers.prepend(SIGNATURE_NAME, value)
     const facts = { domain, selector, algorithm, ...(dangers.length > 0 && { risks: dangers }) }
-    mail.log.info(facts, options.observe ? 'would be signed' : 'signed')
+    results.tell(mail, 'changed', 'signed', facts)
   }
 }
 
 /** Sendmail's commaize(). */
 const SENDMAIL =
   'Sendmail writes lists of addresses anew, which the simple form does not forgive'
-
-function notSigned(mail: Mail, reason: NotSignedReason): void {
-  mail.log.info({ reason, ...(reason !== 'not-ours' && { from: mail.from }) }, 'not signed')
-}
 
 function signersOf(
   mail: Mail,

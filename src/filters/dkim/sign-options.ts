@@ -16,7 +16,7 @@ import {
   time,
   yesNo,
 } from '../../options/value-kinds.ts'
-import { nameField, observeField } from '../common-fields.ts'
+import { commonFields } from '../common-fields.ts'
 import { LOCAL_NETWORKS } from '../direction.ts'
 import { OVERSIGNED_FIELDS, SIGNED_FIELDS } from '../signing/signed-fields.ts'
 import type {
@@ -140,8 +140,7 @@ export const DKIM_SIGN: Shape<DkimSignOptions, DkimSignSettings> = {
       kind: duration({ from: 1_000 }),
       text: 'time until the signature expires (x=); by default it does not',
     },
-    observe: observeField,
-    name: nameField('dkim-sign'),
+    ...commonFields('dkim-sign'),
     now: { kind: code('() => number'), text: 'Unix time in milliseconds, for tests' },
   },
   check({ sign, oversign }, report) {

@@ -45,7 +45,7 @@ async function sent(
   const header = text.slice(0, text.indexOf('\r\n\r\n')).replaceAll(/\r\n[ \t]+/g, ' ')
   return {
     signatures: [...header.matchAll(/^DKIM-Signature: (.*)$/gm)].map(([, value]) => value!),
-    reason: outcome.log.find(({ message }) => message === 'not signed')?.fields['reason'],
+    reason: outcome.log.find(({ message }) => message === 'skipped')?.fields['reason'],
     text,
     outcome,
   }
@@ -157,7 +157,7 @@ describe('dkimSign: which mail', () => {
     ): Promise<[number, unknown]> => {
       const keys = [...KEYS, { domain: 'example.org', selector: 'r1', privateKey: rsa }]
       const now = () => 1_800_000_000_000
-      const once = await sent({ keys, now, expiresIn: 60 })
+      const once = await sent({ keys, now, expiresIn: '60s' })
       assert.equal(once.signatures.length, 2)
       const message = Buffer.from(change(once.text), 'latin1')
       const twice = await sent({ keys, now, ...options }, { message })
@@ -241,7 +241,7 @@ describe('dkimSign: which mail', () => {
   it('is not signed when it is only observed', async () => {
     const { signatures, outcome } = await sent({ keys: KEYS, observe: true })
     assert.deepEqual(signatures, [])
-    assert.ok(outcome.log.some(({ message }) => message === 'would be signed'))
+    assert.ok(outcome.log.some(({ message }) => message === 'would be changed'))
   })
 })
 
@@ -369,7 +369,7 @@ describe('dkimSign: how', () => {
       Buffer.from(`${MESSAGE}caf\xe9\r\n`, 'latin1'),
     ]) {
       const { outcome } = await sent({ keys: KEYS }, { message })
-      risks.push(outcome.log.find((line) => line.message === 'signed')!.fields['risks'])
+      risks.push(outcome.log.find((line) => line.message === 'changed')!.fields['risks'])
     }
     assert.deepEqual(risks, [
       undefined,
