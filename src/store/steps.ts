@@ -120,7 +120,12 @@ export function takeStep(given: readonly Bucket[], id?: string): StoreStep<Taken
   return (read, now) => {
     const made = memory === undefined ? undefined : memoryOf(read(memory))
     if (made !== undefined && 'left' in made) return nothing({ taken: true, left: made.left })
-    const saved = buckets.map((bucket) => read(bucketName(bucket.key)))
+    const found = buckets.map((bucket) => read(bucketName(bucket.key)))
+    const saved = buckets.map((bucket, i) => counted(bucket, found[i], now))
+    // Otherwise a bucket of which nobody can take would stay empty until the clock is where it was before.
+    const setBack = buckets.flatMap(({ key }, i) =>
+      saved[i] === found[i] ? [] : [{ name: bucketName(key), ...saved[i]! }],
+    )
     const levels = buckets.map((bucket, i) => levelOf(bucket, saved[i], now))
     if (made !== undefined) return nothing({ taken: true, left: leftIn(buckets, levels) })
     const short = buckets.findIndex(
@@ -129,7 +134,7 @@ export function takeStep(given: readonly Bucket[], id?: string): StoreStep<Taken
     if (short !== -1) {
       const left = leftIn(buckets, levels)
       const wait = Math.max(...buckets.map((bucket, i) => waitFor(bucket, saved[i], now)))
-      return nothing({ taken: false, bucket: short, left, wait })
+      return { result: { taken: false, bucket: short, left, wait }, changes: setBack }
     }
     const after = levels.map(({ missing, at }, i) => ({
       missing: missing + buckets[i]!.tokens,
@@ -137,13 +142,14 @@ export function takeStep(given: readonly Bucket[], id?: string): StoreStep<Taken
     }))
     const left = leftIn(buckets, after)
     const took = buckets.map(({ tokens }) => tokens)
-    const changes = buckets.flatMap((bucket, i) =>
+    const changes: Change[] = buckets.flatMap((bucket, i) =>
       bucket.tokens === 0 ? [] : [bucketChange(bucket, after[i]!)],
     )
     if (memory !== undefined && changes.length > 0) {
       changes.push(memoryChange(memory, { took, left }, now))
     }
-    return { result: { taken: true, left }, changes }
+    // A later change of the same bucket counts.
+    return { result: { taken: true, left }, changes: [...setBack, ...changes] }
   }
 }
 
@@ -159,7 +165,7 @@ export function giveBackStep(given: readonly Bucket[], id: string): StoreStep<bo
       const name = bucketName(bucket.key)
       const there = read(name)
       if (tokens === 0 || there === undefined) return []
-      const { missing, at } = levelOf(bucket, there, now)
+      const { missing, at } = levelOf(bucket, counted(bucket, there, now), now)
       return missing > tokens
         ? [bucketChange(bucket, { missing: missing - tokens, at })]
         : [{ name, data: undefined, expires: 0 }]
@@ -177,12 +183,24 @@ interface Level {
 /** A clock that was set back by more than this has been set back; by less, another process has read it later. */
 const CLOCK_STEP = 60_000
 
+/** What is saved of a bucket; if the clock was set back, as it is from now on. */
+function counted(
+  bucket: CheckedBucket,
+  saved: Saved | undefined,
+  now: number,
+): Saved | undefined {
+  if (saved === undefined) return undefined
+  const { missing, at } = levelOf(bucket, saved, now)
+  if (at - now <= CLOCK_STEP) return saved
+  const { data, expires } = bucketChange(bucket, { missing, at: now })
+  return { data: data!, expires }
+}
+
 function levelOf({ capacity, fillTime }: Bucket, saved: Saved | undefined, now: number): Level {
   if (saved === undefined) return { missing: 0, at: now }
   const [missing = 0, at = now] = saved.data.split(' ').map(Number)
   const passed = now - at
-  if (passed <= 0)
-    return { missing: Math.min(missing, capacity), at: passed < -CLOCK_STEP ? now : at }
+  if (passed <= 0) return { missing: Math.min(missing, capacity), at }
   return {
     missing: Math.min(capacity, Math.max(0, missing - filled(passed, capacity, fillTime))),
     at: now,

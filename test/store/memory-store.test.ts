@@ -136,15 +136,31 @@ describe('a bucket', () => {
     )
   })
 
-  it('fills again after the clock was set back', async () => {
+  for (const [what, take] of [
+    ['refused', 1],
+    ['looked at', 0],
+  ] as const) {
+    it(`fills again after the clock was set back, as soon as it was ${what}`, async () => {
+      let now = 1_796_000_000_000
+      const store = openMemoryStore({ clock: () => now })
+      await store.take([{ ...bucket, tokens: 10 }])
+      now -= 10 * 365 * 86_400_000
+      const seen = await store.take([{ ...bucket, tokens: take }])
+      assert.deepEqual(seen.left, [0])
+      // It is the time for one token, not the ten years until the clock is where it was.
+      if (!seen.taken) assert.equal(seen.wait, bucket.fillTime / bucket.capacity)
+      now += bucket.fillTime / bucket.capacity
+      assert.deepEqual(await store.take([bucket]), { taken: true, left: [0] })
+    })
+  }
+
+  it('is given back after the clock was set back', async () => {
     let now = 1_796_000_000_000
     const store = openMemoryStore({ clock: () => now })
-    await store.take([{ ...bucket, tokens: 10 }])
-    now -= 3_600_000
-    assert.equal((await store.take([bucket])).taken, false)
-    now += 7_000
-    // It counts from the new time, as soon as it is used.
+    await store.take([{ ...bucket, tokens: 10 }], { id: 'a' })
     await store.take([{ ...bucket, tokens: 0 }])
-    assert.ok((await store.take([bucket])).left[0]! >= 0)
+    now -= 3_600_000
+    assert.equal(await store.giveBack([bucket], { id: 'a' }), true)
+    assert.deepEqual(await store.take([{ ...bucket, tokens: 10 }]), { taken: true, left: [0] })
   })
 })

@@ -109,6 +109,18 @@ if (redisAvailable()) {
       assert.deepEqual(await store.increment('a', { ttl: LONG }), { done: true, value: 2 })
     })
 
+    it('has a clock that was set back, as after a failover', async () => {
+      const server = await RedisServer.start()
+      const store = await open({ url: server.url, prefix: 'back:' })
+      const one = { key: 'a', capacity: 10, fillTime: 1_000 }
+      const future = Date.now() + LONG
+      await server.command('set', '{back:.}ba', `10 ${future}`, 'px', LONG)
+      const refused = await store.take([one])
+      assert.ok(!refused.taken && refused.wait <= 100, JSON.stringify(refused))
+      await sleep(refused.wait + 5)
+      assert.equal((await store.take([one])).taken, true)
+    })
+
     it('is slow', async () => {
       const server = await RedisServer.start()
       const proxy = await TcpProxy.start(server.port)

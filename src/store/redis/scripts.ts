@@ -95,7 +95,8 @@ const BUCKETS = `${NOW}local function levelOf(i, capacity, fillTime)
   local passed = now - at
   if passed <= 0 then
     -- After a failover, another machine's clock counts. One that is far behind counts from now on.
-    return math.min(missing, capacity), passed < -60000 and now or at, true
+    local back = passed < -60000
+    return math.min(missing, capacity), back and now or at, true, back
   end
   return math.min(capacity, math.max(0, missing - passed * capacity / fillTime)), now, true
 end
@@ -127,8 +128,10 @@ local left = {}
 local short, wait = false, 0
 for i = 1, count do
   local capacity, fillTime, tokens = tonumber(ARGV[3 * i - 1]), tonumber(ARGV[3 * i]), tonumber(ARGV[3 * i + 1])
-  local missing, at = levelOf(i, capacity, fillTime)
+  local missing, at, there, back = levelOf(i, capacity, fillTime)
   levels[i] = {missing, at, capacity, fillTime, tokens}
+  -- Otherwise a bucket of which nobody can take would stay empty until the clock is where it was before.
+  if back then save(i, missing, at, capacity, fillTime) end
   left[i] = math.floor(capacity - missing)
   if not made and missing + tokens > capacity then
     short = short or i
