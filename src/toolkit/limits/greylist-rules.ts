@@ -27,12 +27,16 @@ export interface Decision {
   readonly wait: number
 }
 
-/** In the order of `Greylist.check` of pymilter. */
+/**
+ * In the order of `Greylist.check` of pymilter. What was first seen in the future, by a clock that was wrong, was first
+ * seen now: the triple would be deferred until then.
+ */
 export function decide(old: Times | undefined, timing: Timing, now: number): Decision {
   const { delay, margin, window, retention } = timing
   const anew = { times: { first: now, last: now, count: 0 }, wait: delay + margin }
   if (old === undefined || now > old.last + retention) return anew
-  const { first, count } = old
+  const { count } = old
+  const first = Math.min(old.first, now)
   const early = first + delay + margin - now
   if (early > 0) return { times: { first, last: now, count }, wait: early }
   if (count > 0 || now < first + window) {

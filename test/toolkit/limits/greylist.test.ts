@@ -215,6 +215,37 @@ describe('Greylist', () => {
     )
   })
 
+  it('lets none of many deliveries at once through, and takes them for no failure of the store', async () => {
+    const lines: unknown[] = []
+    const logger = { ...silentLogger(), warn: (...line: unknown[]) => void lines.push(line) }
+    const store = openMemoryStore()
+    const greylist = new Greylist({ store, onFailure: 'open', logger })
+    const triple = { ip: '1.2.3.4', sender: '', recipient: 'a@example.org' }
+    const results = await Promise.all(Array.from({ length: 500 }, () => greylist.check(triple)))
+    assert.equal(results.filter(({ passed }) => passed).length, 0)
+    assert.equal((await greylist.check({ ...triple, ip: '1.2.3.5' })).passed, false)
+    assert.deepEqual(lines, [])
+  })
+
+  it('passes many deliveries at once, too', async () => {
+    const { check } = greylistAt()
+    await check(0)
+    const results = await Promise.all(Array.from({ length: 300 }, () => check(605 * SECOND)))
+    assert.ok(results.every(({ passed, count }) => passed && count > 0))
+  })
+
+  it('defers no longer than usual what came while the clock was ahead', async () => {
+    let now = Date.UTC(2099, 0, 1)
+    const store = openMemoryStore()
+    const greylist = new Greylist({ store, onFailure: 'closed', clock: () => now })
+    const triple = { ip: '1.2.3.4', sender: '', recipient: 'a@example.org' }
+    await greylist.check(triple)
+    now = Date.UTC(2026, 10, 30)
+    assert.equal((await greylist.check(triple)).wait, 605 * SECOND)
+    now += 605 * SECOND
+    assert.equal((await greylist.check(triple)).passed, true)
+  })
+
   it('goes by its policy if the store fails', async () => {
     const store = openMemoryStore()
     await store.close()
@@ -310,6 +341,7 @@ describe('the CSV of a greylist', () => {
       `1.2.3.4,"open,c@d,${first},${first},1,`,
       `1.2.3.4,${'x'.repeat(100_000)},c@d,${first},${first},1,`,
       `1.2.3.4,"a ""quoted"" one"@b,c@d,${times},1,`,
+      `1.2.3.4,future@b,c@d,${first},253402300799,1,`,
       `1.2.3.4,last@b,c@d,${first},${first},1,`,
     ]
     const result = await greylist.importCsv(Readable.from([lines.join('\n')]))
@@ -317,7 +349,7 @@ describe('the CSV of a greylist', () => {
       imported: 4,
       known: 1,
       expired: 1,
-      malformed: 8,
+      malformed: 9,
       problems: [
         { line: 7, reason: 'it has 3 columns, not 7' },
         { line: 8, reason: 'column 4 (first seen) is not a time in seconds' },
@@ -327,6 +359,7 @@ describe('the CSV of a greylist', () => {
         { line: 12, reason: 'column 1 (ip) is empty' },
         { line: 13, reason: 'a quote has no end' },
         { line: 14, reason: 'it is longer than 8192 bytes' },
+        { line: 16, reason: 'column 5 (last seen) is in the future' },
       ],
     })
     assert.equal((await check(1_000, '1.2.3.4')).count, 4)
