@@ -104,8 +104,11 @@ function check(
   const within = (value: number, min: number, max: number): boolean =>
     Number.isInteger(value) && min <= value && value <= max
   const wrong =
-    !Array.isArray(secrets) || !secrets.some((secret) => secret !== '')
-      ? 'secrets has to be a list of at least one secret'
+    !Array.isArray(secrets) ||
+    secrets.length === 0 ||
+    // Anybody could sign with an empty one.
+    !secrets.every((secret) => typeof secret === 'string' && secret !== '')
+      ? 'secrets has to be a list of at least one secret, none of them empty'
       : !within(hashBits, 8, 160)
         ? 'hashBits has to be a whole number from 8 to 160'
         : !within(expiration, 1, 1000)

@@ -90,6 +90,7 @@ describe('unsignSes', () => {
   it('refuses options that make no sense', () => {
     for (const wrong of [
       { secrets: [] },
+      { secrets: [...options.secrets, ''] },
       { hashBits: 7 },
       { expiration: 0 },
       { fractionBits: 8 },
