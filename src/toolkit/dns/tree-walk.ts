@@ -81,8 +81,10 @@ function theRecord(domain: string, texts: readonly string[]): DmarcRecord | unde
   if (text === undefined || more !== undefined) return undefined
   const tags = new Map<string, string>()
   for (const tag of text.split(';')) {
-    const [, name, value = ''] = TAG.exec(tag) ?? []
-    if (name === undefined) continue
+    const equals = tag.indexOf('=')
+    const name = tag.slice(0, equals).trim()
+    if (equals === -1 || !NAME.test(name)) continue
+    const value = tag.slice(equals + 1).trim()
     // A list of tags in which one comes twice is not valid (RFC 6376, section 3.2).
     if (tags.has(name)) return undefined
     tags.set(name, value)
@@ -93,7 +95,7 @@ function theRecord(domain: string, texts: readonly string[]): DmarcRecord | unde
 
 /** Section 4.8: the version is the first tag, and its value is case-sensitive. */
 const VERSION = /^[vV][ \t]*=[ \t]*DMARC1[ \t]*(?:;|$)/
-const TAG = /^\s*([A-Za-z]\w*)\s*=\s*(.*?)\s*$/s
+const NAME = /^[A-Za-z]\w*$/
 
 /** Section 4.10.2. */
 function chosen(

@@ -243,6 +243,14 @@ describe('organizationalDomainByTreeWalk', () => {
     assert.equal(result.found, 'example')
   })
 
+  it('reads a record as long as DNS can carry it in time of its length', async () => {
+    const spaces = ' '.repeat(65_000)
+    for (const tags of [`t=x${spaces}y`, `${spaces}t${spaces}y`, `t=${spaces};${spaces}=`]) {
+      const { result } = await walk('example.org', { 'example.org': `${P}; ${tags}; psd=n` })
+      assert.deepEqual([result.found, 'why' in result && result.why], ['example.org', 'psd=n'])
+    }
+  })
+
   it('always gives the domain or a parent of it, after at most eight questions', async () => {
     const label = fc.constantFrom('a', 'b', 'mail')
     const domains = fc.array(label, { minLength: 1, maxLength: 20 })
