@@ -1,9 +1,9 @@
 /** The answers that all messages of a process share. */
 import { MAX_TIMER } from '../../options/kinds.ts'
 import { wholeNumber } from '../../options/validate.ts'
-import { failed, none } from './answer.ts'
+import { failed, none, type Failed } from './answer.ts'
 import { NodeResolver } from './node-resolver.ts'
-import { sizeOf, type RecordType } from './records.ts'
+import { isRecordOf, sizeOf, type RecordType } from './records.ts'
 import type { DnsResolver, ResolverAnswer } from './resolver.ts'
 
 export interface DnsCacheOptions {
@@ -133,7 +133,7 @@ export class DnsCache {
         resolve(answer)
       }
       called(() => this.#resolver.resolve(name, type, { signal: waiting.signal })).then(
-        (answer) => settle(ownCopy(answer)),
+        (answer) => settle(ownCopy(type, answer)),
         (error: unknown) => settle(failed('error', error)),
       )
     })
@@ -173,18 +173,28 @@ export class DnsCache {
 const called = async <Value>(call: () => Promise<Value>): Promise<Value> => await call()
 
 /** The answer of a resolver, which may be anybody's code, in objects that all messages can share. */
-function ownCopy(answer: ResolverAnswer | undefined): ResolverAnswer {
-  if (answer?.found?.length === 0) return none('no-data')
-  if (answer?.found !== undefined) {
-    const found = answer.found.map((record) =>
+function ownCopy(type: RecordType, answer: ResolverAnswer | undefined): ResolverAnswer {
+  const { found, alias, none: reason, failed: failure, ttl } = answer ?? {}
+  const known = typeof ttl === 'number' && !Number.isNaN(ttl) ? ttl : undefined
+  const lifetime = known === undefined ? {} : { ttl: known }
+  if (Array.isArray(found)) {
+    // One that is none makes the others doubtful.
+    if (!found.every((record) => isRecordOf(type, record))) {
+      return failed('bad-answer', new TypeError(`the resolver gave what is no ${type} record`))
+    }
+    if (found.length === 0) return none('no-data')
+    const records = found.map((record) =>
       typeof record === 'string' ? record : Object.freeze({ ...record }),
     )
-    return { found: Object.freeze(found), ttl: answer.ttl }
+    return { found: Object.freeze(records), ttl: known }
   }
-  const known = answer?.alias ?? answer?.none ?? answer?.failed
-  return answer === undefined || known === undefined
-    ? failed('error', new TypeError('the resolver answered with nothing that is an answer'))
-    : answer
+  if (found === undefined) {
+    if (typeof alias === 'string') return { alias, ...lifetime }
+    if (reason === 'no-domain' || reason === 'no-data') return { none: reason, ...lifetime }
+    if (typeof failure === 'string' && failure.length > 0)
+      return failed(failure, (answer as Failed).cause)
+  }
+  return failed('error', new TypeError('the resolver answered with nothing that is an answer'))
 }
 
 /** An error with its stack takes about this much. */

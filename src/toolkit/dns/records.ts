@@ -31,6 +31,18 @@ export interface DnsRecords {
 
 export type RecordType = keyof DnsRecords
 
+/** Whether a resolver, which may be anybody's code, gave what is a record of this type, by its shape. */
+export function isRecordOf(type: RecordType, record: unknown): boolean {
+  if (type !== 'MX' && type !== 'SRV') return typeof record === 'string'
+  const { exchange, name, port, priority, weight } = (record ?? {}) as Record<string, unknown>
+  return type === 'MX'
+    ? typeof exchange === 'string' && isUint16(priority)
+    : typeof name === 'string' && [port, priority, weight].every(isUint16)
+}
+
+const isUint16 = (value: unknown): boolean =>
+  Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0xffff
+
 /** Bytes that one record takes in memory, roughly. */
 export function sizeOf(record: DnsRecords[RecordType]): number {
   if (typeof record === 'string') return OBJECT + 2 * record.length

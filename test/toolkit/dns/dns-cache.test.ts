@@ -96,11 +96,47 @@ describe('DnsCache', () => {
   it('makes the best of what a resolver should not give', async () => {
     const { cache } = cacheOf(() => ({ found: [] }))
     assert.deepEqual(await cache.ask('a.example', 'A'), { none: 'no-data' })
-    for (const nothing of [undefined, null, {}, 7]) {
-      const { cache: other } = cacheOf(() => nothing as unknown as ResolverAnswer)
-      assert.equal((await other.ask('a.example', 'A')).failed, 'error')
+    const nothings: unknown[] = [undefined, null, {}, 7, 'x']
+    nothings.push({ found: 'x' }, { found: 5 }, { found: null }, { alias: 42 })
+    nothings.push({ none: 'x' }, { failed: 5 }, { failed: '' })
+    for (const nothing of nothings) {
+      const { cache: other } = cacheOf(() => nothing as ResolverAnswer)
+      assert.equal((await other.ask('a.example', 'A')).failed, 'error', JSON.stringify(nothing))
     }
   })
+
+  for (const [type, ...records] of [
+    ['A', null, undefined, 5, { address: '192.0.2.1' }],
+    ['TXT', ['v=spf1 -all'], Buffer.from('x')],
+    ['MX', null, 'mx.example', {}, { exchange: 5, priority: 5 }, { exchange: 'a' }],
+    ['MX', { exchange: 'a', priority: Number.NaN }, { exchange: 'a', priority: -1 }],
+    ['SRV', null, 'a', { name: 'a', port: 1, priority: 1 }],
+  ] as const) {
+    it(`takes no answer with what is no ${type} record`, async () => {
+      for (const record of records) {
+        for (const found of [[record], [{ exchange: 'good', priority: 1 }, record]]) {
+          const { cache } = cacheOf(() => ({ found }) as unknown as ResolverAnswer)
+          assert.equal((await cache.ask('a.example', type)).failed, 'bad-answer')
+          assert.ok(Number.isSafeInteger(cache.bytes))
+        }
+      }
+    })
+  }
+
+  for (const ttl of [Number.NaN, '5', null, {}]) {
+    it(`keeps an answer with a time-to-live of ${String(ttl)} as one without`, async () => {
+      let now = 0
+      const answer = { ...A('192.0.2.1'), ttl } as unknown as ResolverAnswer
+      const { cache, asked } = cacheOf(() => answer, { now: () => now, unknownTtl: 60_000 })
+      await cache.ask('a.example', 'A')
+      now = 59_999
+      await cache.ask('a.example', 'A')
+      assert.equal(asked.length, 1)
+      now = 60_000
+      await cache.ask('a.example', 'A')
+      assert.equal(asked.length, 2)
+    })
+  }
 
   it('waits no longer than its timeout, and keeps what comes late', async () => {
     let answer!: (answer: ResolverAnswer) => void
