@@ -12,10 +12,12 @@ RUN node_modules/.bin/tsc -p tsconfig.dist.json \
     && npm pkg set dependencies.tldts="$(npm pkg get peerDependencies.tldts | tr -d '"')" \
     && npm pkg set dependencies.ioredis="$(npm pkg get peerDependencies.ioredis | tr -d '"')" \
     && npm pkg set dependencies.lmdb="$(npm pkg get peerDependencies.lmdb | tr -d '"')" \
+    && npm pkg set dependencies.mailauth="$(npm pkg get peerDependencies.mailauth | tr -d '"')" \
     && npm pkg delete devDependencies.prom-client \
     && npm pkg delete devDependencies.tldts \
     && npm pkg delete devDependencies.ioredis \
     && npm pkg delete devDependencies.lmdb \
+    && npm pkg delete devDependencies.mailauth \
     && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
 
 FROM node:${NODE}-slim

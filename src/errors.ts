@@ -55,6 +55,7 @@ const CODES = {
   SHUTTING_DOWN: 'this server is stopping and does not wait any longer',
   // How the program was built and installed.
   MISSING_PACKAGE: 'a package is needed that is not part of a plain install',
+  WRONG_PACKAGE_VERSION: 'a package is installed in a version that cannot be used',
   BAD_BUNDLE: 'the program is a bundle that cannot load CommonJS packages',
   // A store.
   STORE_TIMEOUT: 'the store did not answer before its deadline',

@@ -29,6 +29,7 @@ export interface TelemetryEvents {
   'tsmilter:store': StoreUsed
   'tsmilter:dnsbl:check': DnsblChecked
   'tsmilter:filter:result': FilterDone
+  'tsmilter:authentication': AuthenticationDone
 }
 
 /** A mail server has connected. */
@@ -242,6 +243,25 @@ export interface FilterDone {
   readonly observed: boolean
 }
 
+/** `authenticate` of `tsmilter/filters` has checked a message. Results are those of RFC 8601, section 2.7. */
+export interface AuthenticationDone {
+  readonly connection: number
+  readonly spf: string
+  /** the best result of all signatures */
+  readonly dkim: string
+  readonly dmarc: string
+  readonly arc: string
+  /** what became of the message */
+  readonly action: 'accept' | 'quarantine' | 'reject' | 'defer'
+  /** why it would not pass; undefined if it would */
+  readonly reason: 'dmarc' | 'dns' | 'from' | 'spf' | undefined
+  /** why it passes all the same */
+  readonly override: 'allow' | 'sealer' | 'list' | undefined
+  /** questions to DNS */
+  readonly queries: number
+  readonly milliseconds: number
+}
+
 /** A channel with the type of its events. */
 export interface EventChannel<Event> {
   readonly hasSubscribers: boolean
@@ -265,6 +285,7 @@ export const channels: {
   readonly store: EventChannel<StoreUsed>
   readonly dnsblCheck: EventChannel<DnsblChecked>
   readonly filterResult: EventChannel<FilterDone>
+  readonly authentication: EventChannel<AuthenticationDone>
 } = {
   connectionOpen: channel('tsmilter:connection:open'),
   connectionClose: channel('tsmilter:connection:close'),
@@ -281,6 +302,7 @@ export const channels: {
   store: channel('tsmilter:store'),
   dnsblCheck: channel('tsmilter:dnsbl:check'),
   filterResult: channel('tsmilter:filter:result'),
+  authentication: channel('tsmilter:authentication'),
 }
 
 /** Listeners, by the name of their channel. */

@@ -1,10 +1,12 @@
 import '../node-version.ts'
 
+export { authenticate } from './authentication/authenticate.ts'
 export { dkimSign } from './dkim/dkim-sign.ts'
 export type { NotSignedReason } from './dkim/dkim-sign.ts'
 export { OVERSIGNED_FIELDS, SIGNED_FIELDS } from './signing/signed-fields.ts'
 export { when } from './when.ts'
 export type {
+  AuthenticateOptions,
   Condition,
   ConditionParts,
   DkimKey,

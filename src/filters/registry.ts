@@ -5,6 +5,7 @@
 import type { MessageFilter } from '../message/define-filter.ts'
 import type { AnyShape, Shape } from '../options/shape.ts'
 import type { Inspection } from './inspection.ts'
+import { AUTHENTICATE } from './authentication/authenticate-options.ts'
 import { DKIM_SIGN } from './dkim/sign-options.ts'
 
 /**
@@ -37,6 +38,10 @@ const ready = <Options, Settings>(
 ): ReadyFilter => ({ ...row, shape: shape as unknown as AnyShape })
 
 export const READY_FILTERS: Readonly<Record<string, ReadyFilter>> = {
+  authenticate: ready(AUTHENTICATE, {
+    role: 'judge',
+    load: async () => (await import('./authentication/authenticate.ts')).authenticate,
+  }),
   dkimSign: ready(DKIM_SIGN, {
     role: 'sign',
     load: async () => (await import('./dkim/dkim-sign.ts')).dkimSign,

@@ -67,6 +67,120 @@ export interface ConditionSettings {
 }
 
 /**
+ * Options of `authenticate`, which checks mail from outside with SPF, DKIM, DMARC and ARC; the first
+ * filter.
+ */
+export interface AuthenticateOptions {
+  /** The name in `Authentication-Results`; by default that of the mail server (macro `j`). */
+  readonly authservId?: string | undefined
+  /** More names that only you may use: fields from outside that have one are removed. */
+  readonly removeIds?: string | readonly string[] | undefined
+  /**
+   * Remove each `Received-SPF` from outside (RFC 7208, section 9.1).
+   * @default true
+   */
+  readonly removeReceivedSpf?: boolean | undefined
+  /**
+   * What a failure of DMARC does. `reject`: what the domain of the author wants. `quarantine`: what it
+   * wants rejected is held. `observe`: the log says what would have been done.
+   * @default observe
+   */
+  readonly policy?: 'observe' | 'quarantine' | 'reject' | undefined
+  /** What is done without one domain of an author in `From`; by default as `policy`. */
+  readonly badFrom?: 'observe' | 'quarantine' | 'reject' | undefined
+  /**
+   * What is done if SPF fails (`-all`) and DMARC does not pass.
+   * @default observe
+   */
+  readonly spfFail?: 'observe' | 'quarantine' | 'reject' | undefined
+  /** Domains of authors and networks of clients whose mail is never refused. */
+  readonly allow?: string | string | readonly (string | string)[] | undefined
+  /** Domains whose ARC seals you believe that DMARC has passed. */
+  readonly trustedSealers?: string | readonly string[] | undefined
+  /** Mailing lists: networks, and domains that SPF or DKIM prove; DMARC refuses none of their mail. */
+  readonly lists?: string | string | readonly (string | string)[] | undefined
+  /**
+   * Also check mail of clients that have logged in.
+   * @default false
+   */
+  readonly checkAuthenticated?: boolean | undefined
+  /**
+   * Clients whose mail is not checked, and whose fields are kept.
+   * @default 127.0.0.0/8, ::1
+   */
+  readonly networks?: string | readonly string[] | undefined
+  /**
+   * Maximum number of DKIM signatures that are looked at.
+   * @default 5
+   */
+  readonly maxSignatures?: number | undefined
+  /**
+   * Maximum number of ARC sets; a longer chain is not looked at.
+   * @default 10
+   */
+  readonly maxArcSets?: number | undefined
+  /**
+   * Minimum size of RSA keys that count, in bits (RFC 8301, section 3.2).
+   * @default 1024
+   */
+  readonly minKeyBits?: number | undefined
+  /**
+   * Maximum size of RSA keys that count, in bits.
+   * @default 4096
+   */
+  readonly maxKeyBits?: number | undefined
+  /** Answers of DNS that messages share; by default a new one, which asks the servers of the machine. */
+  readonly dns?: import('../toolkit/dns/dns-cache.ts').DnsCache | undefined
+  /**
+   * Maximum number of questions to DNS for one message.
+   * @default 100
+   */
+  readonly maxQueries?: number | undefined
+  /**
+   * Maximum time that a message waits for DNS.
+   * @default 20s
+   */
+  readonly maxTime?: Duration | undefined
+  /**
+   * Only logs what it would do.
+   * @default false
+   */
+  readonly observe?: boolean | undefined
+  /**
+   * The name of the filter in log lines and metrics.
+   * @default authenticate
+   */
+  readonly name?: string | undefined
+  /** Unix time in milliseconds, for tests. */
+  readonly now?: (() => number) | undefined
+}
+
+/** {@link AuthenticateOptions}, checked, with defaults. */
+export interface AuthenticateSettings {
+  readonly authservId?: string | undefined
+  readonly removeIds: readonly string[]
+  readonly removeReceivedSpf: boolean
+  readonly policy: 'observe' | 'quarantine' | 'reject'
+  readonly badFrom?: 'observe' | 'quarantine' | 'reject' | undefined
+  readonly spfFail: 'observe' | 'quarantine' | 'reject'
+  readonly allow: readonly (string | string)[]
+  readonly trustedSealers: readonly string[]
+  readonly lists: readonly (string | string)[]
+  readonly checkAuthenticated: boolean
+  readonly networks: readonly string[]
+  readonly maxSignatures: number
+  readonly maxArcSets: number
+  readonly minKeyBits: number
+  readonly maxKeyBits: number
+  readonly dns?: import('../toolkit/dns/dns-cache.ts').DnsCache | undefined
+  readonly maxQueries: number
+  readonly maxTime: number
+  readonly observe: boolean
+  readonly name: string
+  readonly now?: (() => number) | undefined
+}
+
+/**
  * A private key of a domain; keys of different algorithms all sign, such as an RSA and an Ed25519 key;
  * of several keys with one algorithm, the one with the latest `notBefore` that has come signs.
  */

@@ -93,7 +93,7 @@ export interface FilterDefinition<State = undefined> {
   /**
    * The place in a composition: `first` for a filter that judges the message as it came, such as a verifier of
    * signatures, `last` for one that needs the message as it leaves, such as a signer. `compose` refuses a `first` filter
-   * behind one that can change header or body, and such a filter behind a `last` one. Several `first` or `last` filters may
+   * behind one that can change sender, header or body, and behind a `last` one a filter that can change header or body. Several `first` or `last` filters may
    * stand in a row.
    * @default anywhere between them
    */

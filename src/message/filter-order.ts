@@ -4,10 +4,12 @@ import { Action } from '../protocol/constants.ts'
 import type { ComposedFilter } from './definition.ts'
 
 const CONTENT = Action.ADDHDRS | Action.CHGHDRS | Action.CHGBODY
+/** SPF is about the sender of the envelope. */
+const JUDGED = CONTENT | Action.CHGFROM
 
-/** Whether a filter may change what signatures cover. The edits of a shadow have no effect. */
-const changesContent = ({ shadow, actions }: ComposedFilter): boolean =>
-  !shadow && (actions & CONTENT) !== 0
+/** Whether a filter may change some of these. The edits of a shadow have no effect. */
+const changes = ({ shadow, actions }: ComposedFilter, what: number): boolean =>
+  !shadow && (actions & what) !== 0
 
 /**
  * Checks the places of filters with the option `order`. A wrong place is an error and not a warning: signatures would
@@ -24,29 +26,30 @@ export function checkOrder(members: readonly ComposedFilter[]): void {
       throw wrongOrder(
         `${quoted(member)} judges a message as it came, so it has to stand before`,
         editor,
+        'sender, header or body',
       )
     }
-    const changes = changesContent(member)
-    if (order !== 'last' && changes && last !== undefined) {
+    if (order !== 'last' && last !== undefined && changes(member, CONTENT)) {
       throw wrongOrder(
         `${quoted(last)} needs a message as it leaves, so it has to stand behind`,
         member,
+        'header or body',
       )
     }
     if (order === 'last') last ??= member
-    if (order !== 'first' && changes) editor ??= member
+    if (order !== 'first' && changes(member, JUDGED)) editor ??= member
   }
 }
 
-function wrongOrder(rule: string, editor: ComposedFilter): UsageError {
+function wrongOrder(rule: string, editor: ComposedFilter, what: string): UsageError {
   const { edits, order } = editor.definition
   const hint =
     edits === undefined && order === undefined
-      ? `. If ${quoted(editor)} changes neither, give it the option "edits"`
+      ? `. If ${quoted(editor)} changes none of it, give it the option "edits"`
       : ''
   return new UsageError(
     'INVALID_OPTION',
-    `wrong order of filters: ${rule} ${quoted(editor)}, which can change header or body${hint}`,
+    `wrong order of filters: ${rule} ${quoted(editor)}, which can change ${what}${hint}`,
   )
 }
 

@@ -25,6 +25,10 @@ describe('the order of filters', () => {
     'before the verifier, one that changes the envelope': [redirect, verifier],
     'before the verifier, a shadow': [shadow(tag), verifier],
     'behind the signer, one that changes the envelope': [signer, redirect],
+    'behind the signer, one that changes the sender': [
+      signer,
+      make('srs', { edits: ['sender'] }),
+    ],
     'behind the signer, a shadow': [signer, shadow(footer)],
     'a composition in another': [compose(verifier, tag), compose(footer, signer)],
     'only editors': [footer, tag, anything],
@@ -37,6 +41,7 @@ describe('the order of filters', () => {
     'verifies behind a tag': [tag, verifier],
     'verifies behind a footer': [footer, verifier],
     'verifies behind a signer': [signer, verifier],
+    'verifies behind a change of the sender': [make('srs', { edits: ['sender'] }), verifier],
     'signs before a tag': [signer, tag],
     'signs before a footer': [verifier, signer, footer],
     'an editor between signers': [signer, tag, sealer],
@@ -55,7 +60,7 @@ describe('the order of filters', () => {
   it('says what to move, and what to declare', () => {
     assert.throws(() => compose(anything, verifier), {
       message:
-        'wrong order of filters: "verifier" judges a message as it came, so it has to stand before "anything", which can change header or body. If "anything" changes neither, give it the option "edits"',
+        'wrong order of filters: "verifier" judges a message as it came, so it has to stand before "anything", which can change sender, header or body. If "anything" changes none of it, give it the option "edits"',
     })
     assert.throws(() => compose(signer, footer), {
       message:
