@@ -5,11 +5,13 @@
 import type { MessageFilter } from '../../message/define-filter.ts'
 import type { Mail } from '../../message/mail.ts'
 import { readShape } from '../../options/shape.ts'
+import { encodeText } from '../../protocol/text.ts'
 import { addressParts } from '../../toolkit/addresses/address-parts.ts'
-import type { Canonicalization } from '../signing/canonicalization.ts'
-import type { ChosenKey, KeyList, NoKey } from '../signing/key-list.ts'
 import { readyMade } from '../ready-made.ts'
 import type { ResultLog } from '../result-log.ts'
+import { relaxedName, type Canonicalization } from '../signing/canonicalization.ts'
+import type { ChosenKey, KeyList, NoKey } from '../signing/key-list.ts'
+import { foldLongLines } from '../signing/line-facts.ts'
 import { factsOf } from '../signing/message-facts.ts'
 import { OWN_MAIL_MACROS, OwnMail } from '../signing/own-mail.ts'
 import { signedNames } from '../signing/signed-fields.ts'
@@ -92,6 +94,7 @@ async function sign(mail: Mail, settings: Settings, results: ResultLog): Promise
     return results.tell(mail, 'skipped', signers, facts, 'info')
   }
 
+  if (options.longLines === 'fold') foldHeader(mail, settings)
   const { fields, bodyHash, risks } = await factsOf(mail, bodyForm)
   const time = Math.floor(now / 1000)
   const message = { fields, bodyHash, bodyForm, time }
@@ -130,6 +133,17 @@ async function sign(mail: Mail, settings: Settings, results: ResultLog): Promise
 /** Sendmail's commaize(). */
 const SENDMAIL =
   'Sendmail writes lists of addresses anew, which the simple form does not forgive'
+
+/** What the signature does not cover stays as it is. */
+function foldHeader(mail: Mail, settings: Settings): void {
+  for (const field of mail.headers) {
+    const name = encodeText(field.name)
+    const key = relaxedName(name)
+    if (!settings.sign.has(key) && !settings.oversign.has(key)) continue
+    const folded = foldLongLines(name, field.raw)
+    if (folded !== undefined) field.raw = folded
+  }
+}
 
 function signersOf(
   mail: Mail,

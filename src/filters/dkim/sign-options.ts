@@ -136,6 +136,11 @@ export const DKIM_SIGN: Shape<DkimSignOptions, DkimSignSettings> = {
       default: SIGNED_FIELDS,
       text: 'fields that are signed if the message has them',
     },
+    longLines: {
+      kind: choice(['warn', 'fold']),
+      default: 'warn',
+      text: 'what to do with lines of the header above 998 bytes, which the next server folds: name them in `risks` of the log line, or fold them at a space before signing',
+    },
     expiresIn: {
       kind: duration({ from: 1_000 }),
       text: 'time until the signature expires (x=); by default it does not',

@@ -5,8 +5,11 @@
 import { isAscii } from 'node:buffer'
 
 const LF = 0x0a
-/** without CRLF */
+const SPACE = 0x20
+const TAB = 0x09
+/** without CRLF (RFC 5322, section 2.1.1) */
 const MAX_LINE = 998
+const FOLD = Buffer.from('\r\n')
 
 export class LineFacts {
   /** bytes of the longest line so far, without CRLF */
@@ -48,3 +51,42 @@ export function risksOf(header: LineFacts, body: LineFacts): string[] {
   if (body.hasEightBits) risks.push('8-bit text in the body')
   return risks
 }
+
+/**
+ * The value of a field, with folds in lines that are too long. The unfolded text is the same (RFC 5322, section 2.2.3):
+ * a fold is a line break before white space that is there. A line without white space stays too long.
+ *
+ * @param value everything after the colon, with CRLF in folds
+ * @returns undefined if there is nothing to fold
+ */
+export function foldLongLines(name: Uint8Array, value: Uint8Array): Buffer | undefined {
+  const pieces: Uint8Array[] = []
+  let start = 0
+  /** the last place for a fold in this line: white space with text on both sides */
+  let place = -1
+  let hasText = true
+  let size = name.length + 1
+  for (const [i, byte] of value.entries()) {
+    if (byte === LF) {
+      size = 0
+      place = -1
+      hasText = false
+      continue
+    }
+    const isSpace = byte === SPACE || byte === TAB
+    if (isSpace && hasText && isText(value[i + 1])) place = i
+    if (!isSpace && byte !== 0x0d) hasText = true
+    size++
+    if (size <= MAX_LINE || byte === 0x0d || place === -1) continue
+    pieces.push(value.subarray(start, place), FOLD)
+    start = place
+    size = i + 1 - place
+    place = -1
+  }
+  if (start === 0) return undefined
+  pieces.push(value.subarray(start))
+  return Buffer.concat(pieces)
+}
+
+const isText = (byte: number | undefined): boolean =>
+  byte !== undefined && byte !== SPACE && byte !== TAB && byte !== 0x0d && byte !== LF

@@ -1,6 +1,7 @@
-/** Keys, messages and a verifier for tests of signatures. */
+/** Keys, messages and verifiers for tests of signatures. */
 import { spawnSync } from 'node:child_process'
 import { createPublicKey, generateKeyPairSync } from 'node:crypto'
+import { dkimVerify } from 'mailauth/lib/dkim/verify.js'
 import type { DkimKey } from '../../../src/filters/index.ts'
 import { sourcePath } from './program.ts'
 
@@ -59,4 +60,17 @@ export function byDkimpy(message: Buffer): string {
     { input: message, encoding: 'utf8' },
   )
   return stdout.trim() || stderr
+}
+
+/** The records for a resolver as mailauth takes it. */
+export const resolver = async (name: string, type: string): Promise<string[][]> => {
+  const record = RECORDS[name]
+  if (record !== undefined && type === 'TXT') return [[record]]
+  throw Object.assign(new Error(`no ${type} of ${name}`), { code: 'ENOTFOUND' })
+}
+
+/** What mailauth says of each signature, in the same form. */
+export async function byMailauth(message: Buffer): Promise<string> {
+  const { results } = await dkimVerify(message, { resolver, strict: true })
+  return results.map(({ status }) => status.result).join(',')
 }

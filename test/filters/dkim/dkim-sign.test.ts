@@ -379,6 +379,23 @@ describe('dkimSign: how', () => {
     ])
   })
 
+  it('folds long lines of fields that it signs, if that is wanted', async () => {
+    const words = 'word '.repeat(250).trim()
+    const message = MESSAGE.replace('Subject: x', `Subject: ${words}\r\nX-Other: ${words}`)
+    for (const [options, folded] of [
+      [{}, false],
+      [{ longLines: 'fold' }, true],
+      [{ longLines: 'fold', observe: true }, false],
+    ] as const) {
+      const { text, outcome } = await sent({ keys: KEYS, ...options }, { message })
+      assert.equal(/^Subject: (?:word )+word\r\n word/m.test(text), folded)
+      assert.ok(text.includes(`X-Other: ${words}\r\n`))
+      const line = outcome.log.find((one) => /signed/.test(one.message))!
+      // Of the field that is not signed.
+      assert.deepEqual(line.fields['risks'], ['a header line of 1258 bytes'])
+    }
+  })
+
   it('refuses options that make no sense', () => {
     for (const [options, message] of [
       [{}, /either keys or openDkim/],
@@ -403,6 +420,7 @@ describe('dkimSign: how', () => {
       [{ keys: KEYS, canonicalization: 'relaxed' }, /relaxed\/relaxed/],
       [{ keys: KEYS, oversign: ['To'], sign: [] }, /From/],
       [{ keys: KEYS, sign: ['DKIM-Signature'] }, /DKIM-Signature/],
+      [{ keys: KEYS, longLines: 'cut' }, /longLines/],
       [{ keys: KEYS, expiresIn: 0 }, /expiresIn/],
       [{ keys: KEYS, domainForm: 'from' }, /domainFrom/],
     ] as const) {
