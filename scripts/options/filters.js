@@ -16,15 +16,24 @@ export function shapesOf({ READY_FILTERS }, { CONDITION }, { shapesIn }) {
   return [...shapes.values()]
 }
 
+/** Types that the options of filters name, and where they are. */
+const IMPORTED = {
+  Duration: '../options/units.ts',
+  Size: '../options/units.ts',
+  DnsCache: '../toolkit/dns/dns-cache.ts',
+}
+
 export const filterTypesOf = (shapes) => {
   const text = shapes.flatMap((shape) => [givenOf(shape), settingsOf(shape)]).join('\n')
+  const used = new Map()
+  for (const [name, file] of Object.entries(IMPORTED)) {
+    if (!new RegExp(`\\b${name}\\b`).test(text)) continue
+    used.set(file, [...(used.get(file) ?? []), name])
+  }
   return [
     '// Written by scripts/options.js from the shapes of the filters (registry.ts): change those, and run it.',
-    ...(/\bDuration\b/.test(text) || /\bSize\b/.test(text)
-      ? [
-          `import type { ${['Duration', 'Size'].filter((name) => new RegExp(`\\b${name}\\b`).test(text)).join(', ')} } from '../options/units.ts'\n`,
-        ]
-      : []),
+    ...[...used].map(([file, names]) => `import type { ${names.join(', ')} } from '${file}'`),
+    '',
     text,
   ].join('\n')
 }

@@ -1,5 +1,6 @@
 // Written by scripts/options.js from the shapes of the filters (registry.ts): change those, and run it.
 import type { Duration } from '../options/units.ts'
+import type { DnsCache } from '../toolkit/dns/dns-cache.ts'
 
 /** Facts about mail; all that are given have to be true. */
 export interface ConditionParts {
@@ -130,7 +131,7 @@ export interface AuthenticateOptions {
    */
   readonly maxKeyBits?: number | undefined
   /** Answers of DNS that messages share; by default a new one, which asks the servers of the machine. */
-  readonly dns?: import('../toolkit/dns/dns-cache.ts').DnsCache | undefined
+  readonly dns?: DnsCache | undefined
   /**
    * Maximum number of questions to DNS for one message.
    * @default 100
@@ -142,10 +143,12 @@ export interface AuthenticateOptions {
    */
   readonly maxTime?: Duration | undefined
   /**
-   * Only logs what it would do.
+   * Look at all mail, change nothing, and log what would have been done.
    * @default false
    */
   readonly observe?: boolean | undefined
+  /** The verdict if the filter itself fails; that of the server by default. */
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
   /**
    * The name of the filter in log lines and metrics.
    * @default authenticate
@@ -172,10 +175,11 @@ export interface AuthenticateSettings {
   readonly maxArcSets: number
   readonly minKeyBits: number
   readonly maxKeyBits: number
-  readonly dns?: import('../toolkit/dns/dns-cache.ts').DnsCache | undefined
+  readonly dns?: DnsCache | undefined
   readonly maxQueries: number
   readonly maxTime: number
   readonly observe: boolean
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
   readonly name: string
   readonly now?: (() => number) | undefined
 }
@@ -282,6 +286,12 @@ export interface DkimSignOptions {
   readonly oversign?: string | readonly string[] | undefined
   /** Fields that are signed if the message has them. */
   readonly sign?: string | readonly string[] | undefined
+  /**
+   * What to do with lines of the header above 998 bytes, which the next server folds. `warn` names them
+   * in `risks` of the log line. `fold` folds them at a space before it signs.
+   * @default warn
+   */
+  readonly longLines?: 'warn' | 'fold' | undefined
   /** Time until the signature expires (x=); by default it does not. */
   readonly expiresIn?: Duration | undefined
   /**
@@ -314,6 +324,7 @@ export interface DkimSignSettings {
     'relaxed/relaxed' | 'relaxed/simple' | 'simple/relaxed' | 'simple/simple'
   readonly oversign: readonly string[]
   readonly sign: readonly string[]
+  readonly longLines: 'warn' | 'fold'
   readonly expiresIn?: number | undefined
   readonly observe: boolean
   readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined

@@ -12,7 +12,7 @@ import {
   yesNo,
 } from '../../options/value-kinds.ts'
 import { DnsCache } from '../../toolkit/dns/dns-cache.ts'
-import { nameField, observeField } from '../common-fields.ts'
+import { commonFields } from '../common-fields.ts'
 import { LOCAL_NETWORKS } from '../direction.ts'
 import type { AuthenticateOptions, AuthenticateSettings } from '../types.ts'
 
@@ -20,7 +20,7 @@ const MODE = choice(['observe', 'quarantine', 'reject'])
 const DOMAIN_OR_NETWORK = either(network, domain)
 
 const DNS_CACHE: Kind = {
-  ...code("import('../toolkit/dns/dns-cache.ts').DnsCache"),
+  ...code('DnsCache'),
   takes: 'a DnsCache of tsmilter/toolkit',
   takesText: 'a DnsCache, which only a module can give',
   wrong: (value) => (value instanceof DnsCache ? undefined : {}),
@@ -119,8 +119,7 @@ export const AUTHENTICATE: Shape<AuthenticateOptions, AuthenticateSettings> = {
       default: 20_000,
       text: 'maximum time that a message waits for DNS',
     },
-    observe: observeField,
-    name: nameField('authenticate'),
+    ...commonFields('authenticate'),
     now: { kind: code('() => number'), text: 'Unix time in milliseconds, for tests' },
   },
   check({ minKeyBits, maxKeyBits }, report) {

@@ -60,7 +60,7 @@ export function authenticate(options: AuthenticateOptions = {}): MessageFilter {
   }
   const { policy, badFrom, spfFail } = settings.rules
   const holds = [policy, badFrom, spfFail].some((mode) => mode !== 'observe')
-  return readyMade('authenticate', given, (log) => ({
+  return readyMade(given, (log) => ({
     order: 'first',
     edits: holds ? ['headers', 'quarantine'] : ['headers'],
     message: (mail) => check(mail, settings, log),

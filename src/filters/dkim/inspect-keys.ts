@@ -26,12 +26,12 @@ export async function* inspectKeys(
     }
     if (key.weakness !== undefined) yield { level: 'warning', path, text: key.weakness }
     signal.throwIfAborted()
-    yield { path, ...(await published(key, dns)) }
+    yield { path, ...(await publication(key, dns)) }
   }
 }
 
 /** RFC 6376, section 3.6.2. A record may have spaces, and tags in any order. */
-async function published(
+async function publication(
   key: SigningKey,
   dns: InspectionTools['dns'],
 ): Promise<Omit<Finding, 'path'>> {

@@ -139,7 +139,8 @@ export const DKIM_SIGN: Shape<DkimSignOptions, DkimSignSettings> = {
     longLines: {
       kind: choice(['warn', 'fold']),
       default: 'warn',
-      text: 'what to do with lines of the header above 998 bytes, which the next server folds: name them in `risks` of the log line, or fold them at a space before signing',
+      text: 'what to do with lines of the header above 998 bytes, which the next server folds',
+      more: '`warn` names them in `risks` of the log line. `fold` folds them at a space before it signs.',
     },
     expiresIn: {
       kind: duration({ from: 1_000 }),
