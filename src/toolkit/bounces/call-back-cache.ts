@@ -4,6 +4,8 @@ import { storeKey } from '../../store/store-key.ts'
 import { StoreUse, type StoreUseOptions } from '../../store/store-use.ts'
 import { MAX_TIME, type CallOptions, type Store } from '../../store/store.ts'
 import { failedBounce, type BounceResult } from './bounce-result.ts'
+import type { SmtpStep } from '../smtp/send-result.ts'
+import type { SmtpFailureReason } from '../smtp/smtp-failure.ts'
 
 /** A cache of your own. If a method throws, so does the call-back. */
 export interface CallBackCache {
@@ -95,15 +97,23 @@ function valueOf(result: BounceResult): string {
 
 /** Undefined for a value that something else has written. */
 function resultOf(address: string, value: string): BounceResult | undefined {
-  let kept: Kept
+  let kept: unknown
   try {
-    kept = JSON.parse(value) as Kept
+    kept = JSON.parse(value)
   } catch {
     return undefined
   }
-  const [outcome, code, enhanced, text, more] = kept
+  const [outcome, code, enhanced, text, more] = Array.isArray(kept) ? (kept as unknown[]) : []
   if (outcome === 'ok') return { outcome }
-  if (outcome === 'failed') return failedBounce(more as never, text!)
-  const refusal = { code: code!, enhanced: enhanced ?? undefined, text: text! }
-  return { outcome, ...refusal, step: more as never, refused: new Map([[address, refusal]]) }
+  const isKept =
+    (outcome === 'failed' || outcome === 'refused') &&
+    Number.isInteger(code) &&
+    (enhanced === null || typeof enhanced === 'string') &&
+    typeof text === 'string' &&
+    typeof more === 'string'
+  if (!isKept) return undefined
+  if (outcome === 'failed') return failedBounce(more as SmtpFailureReason, text)
+  const refusal = { code: code as number, enhanced: enhanced ?? undefined, text }
+  const refused = new Map([[address, refusal]])
+  return { outcome, ...refusal, step: more as SmtpStep, refused }
 }

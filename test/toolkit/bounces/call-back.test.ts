@@ -175,9 +175,25 @@ describe('results that are kept', () => {
 
   it('are unknown if something else has written them', async () => {
     const store = openMemoryStore()
-    await store.setIfAbsent('call-back:b@example.net', 'x', { ttl: 10_000 })
-    const cache = storedCallBacks({ store, onFailure: 'closed' })
-    assert.equal((await ask({}, { cache })).result.outcome, 'ok')
+    const cache = storedCallBacks({ store, onFailure: 'closed', ok: 0 })
+    const key = 'call-back:b@example.net'
+    for (const value of [
+      'x',
+      '',
+      '5',
+      'null',
+      '{}',
+      '[]',
+      '"ok"',
+      '["refused"]',
+      '["failed"]',
+    ]) {
+      await store.setIfAbsent(key, value, { ttl: 10_000 })
+      assert.equal((await ask({}, { cache })).result.outcome, 'ok', value)
+      await store.compareAndSet(key, value, '["refused",550,null,5,"rcpt"]', { ttl: 10_000 })
+      assert.equal((await ask({}, { cache })).result.outcome, 'ok')
+      await store.compareAndSet(key, '["refused",550,null,5,"rcpt"]', undefined, { ttl: 1 })
+    }
   })
 
   it('are done without while the store fails, or nobody is asked', async () => {
