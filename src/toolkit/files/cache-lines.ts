@@ -14,7 +14,7 @@ const MONTHS = [
   'Nov',
   'Dec',
 ]
-const STAMPED = /^(.+?)[ \t]+(\d{4}[A-Z][a-z]{2}\d.*)$/
+const STAMPED = /^(.+?)[ \t]+(\d{4}[A-Z][a-z]{2}\d.*)$/s
 const STAMP = /^(\d{4})([A-Z][a-z]{2})(\d{2}) (\d{2}):(\d{2}):(\d{2}) ([A-Za-z0-9+-]+)$/
 
 export interface CacheLine {

@@ -132,7 +132,7 @@ export class Conversation {
     if (!is2yz(reply)) throw unavailable(verb, reply)
     if (!extended) return
     for (const line of reply.lines.slice(1)) {
-      const [keyword, parameters] = /^(\S+)\s*(.*)$/.exec(line.trim())?.slice(1) ?? []
+      const [keyword, parameters] = /^(\S+)\s*(.*)$/s.exec(line.trim())?.slice(1) ?? []
       if (keyword !== undefined) this.#extensions.set(keyword.toUpperCase(), parameters!)
     }
   }

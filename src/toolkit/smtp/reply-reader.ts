@@ -50,7 +50,7 @@ export class ReplyReader {
       this.#bytes = this.#bytes.subarray(end + 1)
       this.#size += line.length
       const text = harmless(decodeText(Buffer.from(line)))
-      const match = /^([2-5]\d\d)(?:([ -])(.*))?$/.exec(text)
+      const match = /^([2-5]\d\d)(?:([ -])(.*))?$/s.exec(text)
       if (match === null) {
         throw new SmtpFailure('bad-reply', `this is no reply: ${JSON.stringify(short(text))}`)
       }

@@ -45,6 +45,15 @@ describe('replies of an SMTP server', () => {
     })
   }
 
+  it('takes each character for text, also those that end a line for JavaScript', () => {
+    for (const text of ['a\u2028b', 'a\u2029', '\u0085', '\u00a0']) {
+      const reader = new ReplyReader()
+      reader.push(Buffer.from(`250-${text}\r\n250 x ${text} y\r\n`))
+      assert.equal(reader.take()?.code, 250, JSON.stringify(text))
+      assert.equal(reader.pending, false)
+    }
+  })
+
   it('bounds lines and replies', () => {
     assert.throws(() => read('2'.repeat(5_000)), { reason: 'bad-reply' })
     assert.throws(() => read(`250 ${'x'.repeat(5_000)}\r\n`), { reason: 'bad-reply' })
