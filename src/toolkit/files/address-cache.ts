@@ -1,10 +1,11 @@
 import { open } from 'node:fs/promises'
+import { invalidOption, wholeNumber } from '../../options/validate.ts'
 import { decodeText, encodeText } from '../../protocol/text.ts'
 import { fileFailed, invalidEntry, shown } from '../entry.ts'
 import { addressParts } from '../addresses/address-parts.ts'
 import { formatCacheLine, parseCacheLine, type CacheLine } from './cache-lines.ts'
 import { FileLock, modeOf } from './file-lock.ts'
-import { updateFile } from './update-file.ts'
+import { targetOf, updateFile } from './update-file.ts'
 
 export interface AddressCacheOptions {
   /** days after which an address is forgotten, unless it was added to stay; 7 by default */
@@ -58,13 +59,17 @@ export class AddressCache {
   #last: Promise<unknown> = Promise.resolve()
 
   private constructor(path: string, options: AddressCacheOptions) {
+    const { days = 7, maxEntries = 100_000 } = options
+    if (!Number.isFinite(days) || days <= 0) {
+      throw invalidOption('days', days, 'a number of days above 0')
+    }
     this.#path = path
-    this.#life = (options.days ?? 7) * DAY
-    this.#maxEntries = options.maxEntries ?? 100_000
+    this.#life = days * DAY
+    this.#maxEntries = wholeNumber('maxEntries', maxEntries, 1)
     this.#now = options.now ?? Date.now
   }
 
-  /** Reads the file, which need not exist. @throws as {@link AddressCache.load} */
+  /** Reads the file, which need not exist. @throws as {@link AddressCache.load}; UsageError INVALID_OPTION */
   static async open(path: string, options: AddressCacheOptions = {}): Promise<AddressCache> {
     const cache = new AddressCache(path, options)
     await cache.load()
@@ -295,7 +300,8 @@ const forgetFirst = (map: Map<string, unknown>): void => {
   }
 }
 
-async function appendLines(path: string, lines: string): Promise<void> {
+async function appendLines(name: string, lines: string): Promise<void> {
+  const path = await targetOf(name)
   const lock = await FileLock.acquire(path)
   try {
     const handle = await open(path, 'a+', await modeOf(path))

@@ -6,6 +6,7 @@ import { open, readFile, stat, unlink, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FileError } from '../../errors.ts'
+import { wholeNumber } from '../../options/validate.ts'
 import { fileFailed } from '../entry.ts'
 
 export interface FileLockOptions {
@@ -47,10 +48,12 @@ export class FileLock {
    * Waits for the lock.
    *
    * @param file what is locked; it need not exist
-   * @throws FileError FILE_LOCKED after `timeout`, FILE_FAILED if the lock cannot be created; the reason of `signal`
+   * @throws UsageError INVALID_OPTION; FileError FILE_LOCKED after `timeout`, FILE_FAILED if the lock cannot be created; the reason of `signal`
    */
   static async acquire(file: string, options: FileLockOptions = {}): Promise<FileLock> {
-    const { timeout = 10_000, signal, staleAfter = 600_000 } = options
+    const { signal } = options
+    const timeout = wholeNumber('timeout', options.timeout ?? 10_000, 0)
+    const staleAfter = wholeNumber('staleAfter', options.staleAfter ?? 600_000, 0)
     const path = `${file}.lock`
     const end = performance.now() + timeout
     for (let wait = FIRST_RETRY; ; wait = Math.min(2 * wait, LAST_RETRY)) {
@@ -161,7 +164,7 @@ async function isStale(path: string, staleAfter: number): Promise<boolean> {
   try {
     const owner = await ownerOf(path)
     if (owner !== undefined && owner.host === hostname()) return await isGone(owner)
-    return Date.now() - (await stat(path)).mtimeMs > staleAfter
+    return Date.now() - (await stat(path)).mtimeMs >= staleAfter
   } catch {
     // It is gone, or belongs to somebody whose files cannot be read.
     return false

@@ -29,7 +29,7 @@ export async function updateFile(
   ) => TextOrBytes | undefined | Promise<TextOrBytes | undefined>,
   options: UpdateOptions = {},
 ): Promise<boolean> {
-  const file = await realpath(path).catch(() => path)
+  const file = await targetOf(path)
   const lock = await FileLock.acquire(file, options)
   try {
     const content = await update(await contentOf(file))
@@ -41,6 +41,9 @@ export async function updateFile(
     await lock.release()
   }
 }
+
+/** The file that a symbolic link names: all have to take the same lock. */
+export const targetOf = (path: string): Promise<string> => realpath(path).catch(() => path)
 
 async function contentOf(path: string): Promise<Buffer | undefined> {
   try {

@@ -1,4 +1,6 @@
 import { TableError } from '../../errors.ts'
+import { MAX_TIMER } from '../../options/kinds.ts'
+import { wholeNumber } from '../../options/validate.ts'
 import { within } from '../within.ts'
 import { invalidEntry, readText, shown, type Place } from '../entry.ts'
 import { parseIp, readIp, whyNot, type IpAddress } from './ip-address.ts'
@@ -49,11 +51,11 @@ export class IpList {
   readonly #resolve: HostResolver | undefined
   readonly #deadline: number
 
-  /** @throws UsageError INVALID_ENTRY, which names the entry */
+  /** @throws UsageError INVALID_ENTRY, which names the entry; INVALID_OPTION */
   constructor(entries: Iterable<string>, options: IpListOptions = {}) {
     const { name = 'IP list' } = options
     this.#resolve = options.resolve
-    this.#deadline = options.deadline ?? 5_000
+    this.#deadline = wholeNumber('deadline', options.deadline ?? 5_000, 1, MAX_TIMER)
     for (const entry of entries) this.#add(entry, name)
   }
 

@@ -1,5 +1,7 @@
 /** What a table can do, whatever is behind it. */
 import { TableError } from '../../errors.ts'
+import { MAX_TIMER } from '../../options/kinds.ts'
+import { wholeNumber } from '../../options/validate.ts'
 import { within } from '../within.ts'
 
 export interface LookupOptions {
@@ -59,6 +61,8 @@ export interface FunctionTableOptions {
  *       const { rows } = await pool.query('SELECT goto FROM alias WHERE address = $1', [key])
  *       return rows[0]?.goto
  *     })
+ *
+ * @throws UsageError INVALID_OPTION
  */
 export function functionTable(
   look: (
@@ -67,7 +71,9 @@ export function functionTable(
   ) => Promise<string | null | undefined> | string | null | undefined,
   options: FunctionTableOptions = {},
 ): Table {
-  const { name = 'the function table', deadline = 5_000, maxPending = 100 } = options
+  const { name = 'the function table' } = options
+  const deadline = wholeNumber('deadline', options.deadline ?? 5_000, 1, MAX_TIMER)
+  const maxPending = wholeNumber('maxPending', options.maxPending ?? 100, 1)
   const failed = (what: string, cause?: unknown): TableError =>
     new TableError('LOOKUP_FAILED', `${name} could not be asked: ${what}; try again later`, {
       cause,

@@ -6,12 +6,14 @@ import {
   mkdtempSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { inspect } from 'node:util'
 import { after, beforeEach, describe, it } from 'node:test'
-import { AddressCache } from '../../../src/toolkit/index.ts'
+import { AddressCache, FileLock } from '../../../src/toolkit/index.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'tsmilter-cache-'))
 after(() => rmSync(root, { recursive: true }))
@@ -27,6 +29,60 @@ beforeEach(() => {
 const text = (): string => readFileSync(file, 'utf8')
 
 describe('AddressCache', () => {
+  it('finds each address again that it has taken', async () => {
+    const cache = await AddressCache.open(file, { now })
+    const taken: string[] = []
+    for (const one of [
+      '\u2028',
+      '\u2029',
+      '\u0085',
+      '\u00a0',
+      '\ufeff',
+      '\udcff',
+      '"a b"',
+      "'",
+      '%',
+    ]) {
+      for (const address of [`a${one}b@c.d`, `${one}@c.d`, `a@c.d${one}`]) {
+        try {
+          await cache.add(address)
+          taken.push(address)
+        } catch (error) {
+          assert.equal((error as { code?: string }).code, 'INVALID_ENTRY')
+        }
+      }
+    }
+    const again = await AddressCache.open(file, { now })
+    assert.deepEqual(again.problems, [])
+    for (const address of taken) assert.ok(again.has(address, { precise: true }), address)
+    assert.ok(taken.length > 10)
+  })
+
+  it('takes the lock of the file that a symbolic link names', async () => {
+    writeFileSync(file, '')
+    const link = `${file}.link`
+    symlinkSync(file, link)
+    const cache = await AddressCache.open(link, { now })
+    const lock = await FileLock.acquire(file)
+    const added = cache.add('a@b.c')
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    assert.equal(text(), '')
+    await lock.release()
+    await added
+    assert.equal(text(), 'a@b.c 2026Nov23 07:36:23 UTC\n')
+  })
+
+  for (const options of [
+    { days: Number.NaN },
+    { days: 0 },
+    { maxEntries: 0 },
+    { maxEntries: 1.5 },
+  ]) {
+    it(`refuses ${inspect(options)}`, async () => {
+      await assert.rejects(AddressCache.open(file, options), { code: 'INVALID_OPTION' })
+    })
+  }
+
   it('writes what pymilter writes', async () => {
     const cache = await AddressCache.open(file, { now })
     assert.equal(existsSync(file), false)

@@ -15,6 +15,7 @@ import {
 } from 'node:fs'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { inspect } from 'node:util'
 import { after, beforeEach, describe, it } from 'node:test'
 import { FileLock, updateFile } from '../../../src/toolkit/index.ts'
 
@@ -31,6 +32,16 @@ beforeEach(() => {
 const mode = (path: string): number => statSync(path).mode & 0o777
 
 describe('FileLock', () => {
+  for (const options of [
+    { timeout: Number.NaN },
+    { timeout: -1 },
+    { staleAfter: Number.NaN },
+  ]) {
+    it(`refuses ${inspect(options)}`, async () => {
+      await assert.rejects(FileLock.acquire(file, options), { code: 'INVALID_OPTION' })
+    })
+  }
+
   it('is NAME.lock with the mode of the file, or 0660', async () => {
     const lock = await FileLock.acquire(file)
     assert.equal(lock.path, `${file}.lock`)

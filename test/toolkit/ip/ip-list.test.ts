@@ -228,6 +228,12 @@ describe('host names in an IpList', () => {
     await assert.rejects(throws.matches('192.0.2.2'), { code: 'LOOKUP_FAILED' })
   })
 
+  it('refuses a deadline that is none', () => {
+    for (const deadline of [0, Number.NaN, 2 ** 31]) {
+      assert.throws(() => new IpList([], { deadline }), { code: 'INVALID_OPTION' })
+    }
+  })
+
   it('wait no longer than the deadline, or the signal', async () => {
     const signals: AbortSignal[] = []
     const list = new IpList(['slow.example.org', 'slower.example.org'], {
