@@ -45,6 +45,8 @@ const DOT_STRING = /^[^\s"(),:;<>@[\\\].\p{Cc}]+(?:\.[^\s"(),:;<>@[\\\].\p{Cc}]+
  * @param local without quotes; it gets them if it needs them
  */
 export const joinAddress = (local: string, domain: string): string =>
-  DOT_STRING.test(local)
-    ? `${local}@${domain}`
-    : `"${local.replaceAll(/["\\]/g, '\\$&')}"@${domain}`
+  `${quotedLocal(local)}@${domain}`
+
+/** A local part as it stands in an address: with quotes only if it needs them. */
+export const quotedLocal = (local: string): string =>
+  DOT_STRING.test(local) ? local : `"${local.replaceAll(/["\\]/g, '\\$&')}"`

@@ -49,7 +49,9 @@ export class AccessMap {
 
   *#keys(prefix: string, address: string): Generator<string> {
     const start = prefix + this.#separator
-    const { local, domain } = addressParts(address)
+    const { local, domain: written } = addressParts(address)
+    // A dot at the end would be a way around an entry.
+    const domain = written?.replace(/\.$/, '')
     const name = domain?.toLowerCase() ?? ''
     if (local !== '' && name !== '') yield `${start}${local}@${domain}`
     else if (local !== '') yield start + local

@@ -1,5 +1,5 @@
 /** In which order Postfix and pymilter look up an address in a table. */
-import { addressParts } from '../addresses/address-parts.ts'
+import { addressParts, quotedLocal } from '../addresses/address-parts.ts'
 import { isIPv6 } from 'node:net'
 import { parseIp } from '../ip/ip-address.ts'
 
@@ -16,7 +16,8 @@ export interface AddressKeyOptions {
 /**
  * The keys of an address for an access table, in the order of access(5): the address, the domain, its parents (`bare` by
  * default), the local part with an `@`. With an extension, the address and the local part also come without it. The null
- * sender is `<>`.
+ * sender is `<>`. As in Postfix, a local part has quotes only if it needs them, and a domain has no dot at its end: `"a"@b.`
+ * gives the keys of `a@b`.
  *
  *     accessKeys('user+x@mail.example.org', { delimiter: '+' })
  *     // user+x@mail.example.org, user@mail.example.org, mail.example.org, example.org, org, user+x@, user@
@@ -86,17 +87,14 @@ function read(
   address: string,
   { delimiter = '' }: AddressKeyOptions,
 ): { readonly locals: readonly string[]; readonly domain: string | undefined } {
-  const { domain } = addressParts(address)
-  // As it was written, with its quotes.
-  const plain = address
-    .trim()
-    .replace(/^</, '')
-    .replace(/>$/, '')
-    .replace(/^@[^:"]*:/, '')
-  const local = domain === undefined ? plain : plain.slice(0, plain.lastIndexOf('@'))
-  const at = Array.from(local).findIndex((char, i) => i > 0 && delimiter.includes(char))
+  const { local, domain } = addressParts(address)
+  const chars = Array.from(local)
+  const at = chars.findIndex((char, i) => i > 0 && delimiter.includes(char))
+  const locals = at === -1 ? [local] : [local, chars.slice(0, at).join('')]
+  // Quotes that are not needed, and a dot at the end, would be ways around an entry (Postfix, smtpd and resolve.c).
+  const name = domain?.toLowerCase().replace(/\.$/, '')
   return {
-    locals: at === -1 ? [local] : [local, Array.from(local).slice(0, at).join('')],
-    domain: domain === undefined || domain === '' ? undefined : domain.toLowerCase(),
+    locals: locals.map((one) => (one === '' ? '' : quotedLocal(one))),
+    domain: name === '' ? undefined : name,
   }
 }

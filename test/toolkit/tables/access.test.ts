@@ -26,6 +26,8 @@ describe('AccessMap', () => {
     ['good@example.com', 'smtp-auth', 'OK'],
     ['bad@example.com', 'smtp-auth', 'REJECT'],
     ['bad@bad.example.com', 'smtp-auth', undefined],
+    ['good@example.com.', 'smtp-auth', 'OK'],
+    ['"bad"@Example.com.', 'smtp-auth', 'REJECT'],
     ['any@random.com', 'smtp-test', 'REJECT'],
     ['Good@Example.COM', 'smtp-auth', 'REJECT'],
     ['foo@bar.baz.com', 'smtp-test', 'WILDCARD'],
@@ -112,7 +114,24 @@ describe('the keys of an address', () => {
     assert.deepEqual(accessKeys('postmaster'), ['postmaster', 'postmaster@'])
     assert.deepEqual(accessKeys('"a b"@[1.2.3.4]'), ['"a b"@[1.2.3.4]', '[1.2.3.4]', '"a b"@'])
     assert.deepEqual(accessKeys('<@r:+x@b>', { delimiter: '+' }), ['+x@b', 'b', '+x@'])
+    assert.deepEqual(accessKeys('"a b+c"@b', { delimiter: '+' }).slice(0, 2), [
+      '"a b+c"@b',
+      '"a b"@b',
+    ])
   })
+
+  // A real Postfix (check_sender_access) refuses each of them with an entry for bad@example.org.
+  for (const address of [
+    '"bad"@example.org',
+    '"b\\ad"@example.org',
+    'bad@Example.org.',
+    '<@r.test:"bad"@example.org.>',
+  ]) {
+    it(`are those of bad@example.org for ${address}`, () => {
+      assert.deepEqual(accessKeys(address), accessKeys('bad@example.org'))
+      assert.deepEqual(transportKeys(address), transportKeys('bad@example.org'))
+    })
+  }
 
   it('are in the order of transport(5)', () => {
     assert.deepEqual(transportKeys('user-x@mail.example.org', { delimiter: '+-' }), [
