@@ -24,6 +24,14 @@ type Step =
   | { readonly op: 'save'; readonly slot: number }
   | { readonly op: 'match' }
 
+/** What is left of the work that a look-up may take: steps, over all patterns of a table. */
+export interface Work {
+  left: number
+}
+
+/** The patterns of a table take more work for a text than they may. */
+export class TooMuchWork extends Error {}
+
 /** Steps of a pattern, after `a{3}` has become `aaa`. */
 const MAX_STEPS = 10_000
 const MAX_LENGTH = 16_384
@@ -71,13 +79,15 @@ export class Pattern {
   /**
    * The groups of the first match, from `$1` on: the empty string for one that has matched nothing. Undefined without
    * a match.
+   *
+   * @throws TooMuchWork
    */
-  match(text: string): string[] | undefined {
+  match(text: string, work: Work = { left: Infinity }): string[] | undefined {
     // Most patterns of a table do not match, and most of these lack a word of it.
     if (IS_ASCII.test(text) && !text.toLowerCase().includes(this.#literal)) return undefined
     const chars = Array.from(text)
     const codes = chars.map((char) => char.codePointAt(0)!)
-    const saved = this.#run(codes)
+    const saved = this.#run(codes, work)
     if (saved === undefined) return undefined
     return Array.from({ length: this.#groups }, (_, i) => {
       const [start, end] = [saved[2 * i], saved[2 * i + 1]]
@@ -85,16 +95,17 @@ export class Pattern {
     })
   }
 
-  #run(codes: readonly number[]): readonly number[] | undefined {
+  #run(codes: readonly number[], work: Work): readonly number[] | undefined {
     let ways: Way[] = []
     let found: readonly number[] | undefined
     // For each step, the character at which a way came to it last: another way there would do the same.
     const seen = new Int32Array(this.#steps.length).fill(-1)
     for (let i = 0; i <= codes.length; i++) {
       if (found === undefined && (i === 0 || !this.#anchored)) {
-        this.#follow(ways, 0, NOTHING, codes, i, seen)
+        work.left -= this.#follow(ways, 0, NOTHING, codes, i, seen)
       }
       if (ways.length === 0 && (found !== undefined || this.#anchored)) break
+      if (work.left < 0) throw new TooMuchWork()
       const next: Way[] = []
       for (const { at, saved } of ways) {
         const step = this.#steps[at]!
@@ -104,7 +115,7 @@ export class Pattern {
           break
         }
         if (i < codes.length && step.op === 'set' && step.set(codes[i]!)) {
-          this.#follow(next, at + 1, saved, codes, i + 1, seen)
+          work.left -= this.#follow(next, at + 1, saved, codes, i + 1, seen)
         }
       }
       ways = next
@@ -112,7 +123,7 @@ export class Pattern {
     return found
   }
 
-  /** Goes on until a character is needed. */
+  /** Goes on until a character is needed. @returns how many steps that took */
   #follow(
     ways: Way[],
     from: number,
@@ -120,10 +131,12 @@ export class Pattern {
     codes: readonly number[],
     i: number,
     seen: Int32Array,
-  ): void {
+  ): number {
+    let count = 0
     const open: Way[] = [{ at: from, saved: groups }]
     for (let way = open.pop(); way !== undefined; way = open.pop()) {
       const { at, saved } = way
+      count++
       if (seen[at] === i) continue
       seen[at] = i
       const step = this.#steps[at]!
@@ -132,11 +145,13 @@ export class Pattern {
         open.push({ at: step.second, saved }, { at: step.first, saved })
       } else if (step.op === 'save') {
         const copy = [...saved]
+        count += copy.length >> 4
         copy[step.slot] = i
         open.push({ at: at + 1, saved: copy })
       } else if (step.op !== 'assert') ways.push(way)
       else if (holds(step.what, codes, i)) open.push({ at: at + 1, saved })
     }
+    return count
   }
 }
 

@@ -92,6 +92,8 @@ class Parser {
   #at = 0
   #groups = 0
   #depth = 0
+  /** quantifiers of what has one already */
+  #again = 0
 
   constructor(source: string, flags: PatternFlags, syntax: Syntax) {
     this.#chars = Array.from(source)
@@ -232,10 +234,14 @@ class Parser {
 
   #quantified(node: Node): Node {
     let result = node
-    for (;;) {
+    for (let first = true; ; first = false) {
       this.#skipped()
       const range = this.#range()
       if (range === undefined) return result
+      // Each is a level of its own.
+      if (!first && ++this.#again > MAX_DEPTH) {
+        throw new PatternError(`it has more than ${MAX_DEPTH} quantifiers after others`)
+      }
       let greedy = !this.#flags.ungreedy
       if (this.#pcre && this.#take('?')) greedy = !greedy
       else if (this.#pcre && this.#peek('+')) {

@@ -1,6 +1,12 @@
 import { TableError } from '../../errors.ts'
 import { invalidEntry, shown, type Place } from '../entry.ts'
-import { Pattern, PatternError, type PatternFlags, type Syntax } from '../patterns/pattern.ts'
+import {
+  Pattern,
+  PatternError,
+  TooMuchWork,
+  type PatternFlags,
+  type Syntax,
+} from '../patterns/pattern.ts'
 import { firstRule, parseRules, type Rule } from './rule-blocks.ts'
 import { LocalTable } from './table.ts'
 
@@ -13,6 +19,8 @@ export interface PatternTableOptions {
 
 /** Characters of a key. A pattern takes time by the length of the key. */
 const MAX_KEY = 10_000
+/** Steps of all patterns for one key: at most about a second. It takes long keys, and patterns such as `(a?){1000}`. */
+const MAX_WORK = 10_000_000
 
 /**
  * Patterns and values, in their order: the text of a `regexp:` or `pcre:` table of Postfix (regexp_table(5),
@@ -44,7 +52,9 @@ export class PatternTable extends LocalTable {
     return true
   }
 
-  /** @throws TableError LOOKUP_FAILED for a key of more than 10,000 characters */
+  /**
+   * @throws TableError LOOKUP_FAILED for a key of more than 10,000 characters, or one that takes more than 10,000,000 steps
+   */
   get(key: string): string | undefined {
     if (key.length > MAX_KEY) {
       throw new TableError(
@@ -52,16 +62,30 @@ export class PatternTable extends LocalTable {
         `${this.#name} takes keys of up to ${MAX_KEY} characters, and this one has ${key.length}; cut it off`,
       )
     }
-    let groups: readonly string[] = []
-    const rule = firstRule(this.#rules, ({ condition, negated }) => {
-      const found = condition.match(key)
-      if (found !== undefined) groups = found
-      return (found !== undefined) !== negated
-    })
+    const { rule, groups } = this.#find(key)
     return rule?.value?.replaceAll(REFERENCE, (_, a?: string, b?: string, c?: string) => {
       const number = a ?? b ?? c
       return number === undefined ? '$' : groups[Number(number) - 1]!
     })
+  }
+
+  #find(key: string): { rule: Rule<Pattern> | undefined; groups: readonly string[] } {
+    const work = { left: MAX_WORK }
+    let groups: readonly string[] = []
+    try {
+      const rule = firstRule(this.#rules, ({ condition, negated }) => {
+        const found = condition.match(key, work)
+        if (found !== undefined) groups = found
+        return (found !== undefined) !== negated
+      })
+      return { rule, groups }
+    } catch (error) {
+      if (!(error instanceof TooMuchWork)) throw error
+      throw new TableError(
+        'LOOKUP_FAILED',
+        `${this.#name} takes more than ${MAX_WORK} steps for a key of ${key.length} characters; cut it off, or write shorter repeats`,
+      )
+    }
   }
 }
 

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { fc } from '../../support/property.ts'
-import { Pattern, type PatternFlags } from '../../../src/toolkit/patterns/pattern.ts'
+import {
+  Pattern,
+  PatternError,
+  type PatternFlags,
+} from '../../../src/toolkit/patterns/pattern.ts'
 
 const FLAGS: PatternFlags = {
   ignoreCase: false,
@@ -77,6 +81,19 @@ describe('Pattern', () => {
 
   it('takes no pattern that is long in itself', () => {
     assert.deepEqual(new Pattern('(?:){1000}{1000}{1000}a', FLAGS, 'pcre').match('a'), [])
+    for (const quantifier of ['*', '{1}', '?']) {
+      for (const syntax of ['regexp', 'pcre'] as const) {
+        const many = quantifier === '?' && syntax === 'pcre' ? '?*' : quantifier
+        const source = `a${many.repeat(5_000)}`
+        assert.throws(
+          () => new Pattern(source, FLAGS, syntax),
+          PatternError,
+          source.slice(0, 20),
+        )
+      }
+    }
+    const deep = `${'('.repeat(99)}a${'*'.repeat(90)}${')**'.repeat(99)}`
+    assert.throws(() => new Pattern(deep, FLAGS, 'regexp'), PatternError)
     assert.throws(() => new Pattern('a'.repeat(16_385), FLAGS, 'pcre'), /16384 characters/)
   })
 })
