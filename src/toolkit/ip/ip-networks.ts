@@ -32,6 +32,35 @@ export const inNetwork = (address: IpAddress, network: IpNetwork): boolean =>
   address.family === network.family &&
   networkBits({ ...address, prefix: network.prefix }) === networkBits(network)
 
+/** Networks with values, of which the first that an address is in counts. A look-up takes as long as in `IpNetworks`. */
+export class FirstNetwork<Value> {
+  readonly #networks = {
+    ipv4: new Map<number, Map<bigint, { order: number; value: Value }>>(),
+    ipv6: new Map<number, Map<bigint, { order: number; value: Value }>>(),
+  }
+  #count = 0
+
+  add(network: IpNetwork, value: Value): void {
+    const lengths = this.#networks[network.family]
+    const same =
+      lengths.get(network.prefix) ?? new Map<bigint, { order: number; value: Value }>()
+    lengths.set(network.prefix, same)
+    const bits = networkBits(network)
+    if (!same.has(bits)) same.set(bits, { order: this.#count, value })
+    this.#count++
+  }
+
+  get(address: IpAddress): Value | undefined {
+    let first: { order: number; value: Value } | undefined
+    for (const [prefix, networks] of this.#networks[address.family]) {
+      const found = networks.get(networkBits({ ...address, prefix }))
+      if (found !== undefined && (first === undefined || found.order < first.order))
+        first = found
+    }
+    return first?.value
+  }
+}
+
 /** Networks. A look-up takes one step for each length of a prefix, however many networks there are. */
 export class IpNetworks {
   readonly #networks = {

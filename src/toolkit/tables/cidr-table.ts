@@ -1,7 +1,7 @@
 import { invalidEntry, shown, type Place } from '../entry.ts'
 import { BITS, readIp, whyNot, type IpAddress } from '../ip/ip-address.ts'
-import { inNetwork, parseIpNetwork, type IpNetwork } from '../ip/ip-networks.ts'
-import { firstRule, parseRules, type Rule } from './rule-blocks.ts'
+import { FirstNetwork, inNetwork, parseIpNetwork, type IpNetwork } from '../ip/ip-networks.ts'
+import { parseRules, type Rule } from './rule-blocks.ts'
 import { LocalTable } from './table.ts'
 
 /**
@@ -12,12 +12,12 @@ import { LocalTable } from './table.ts'
  *     new CidrTable('192.0.2.1 OK\n192.0.2.0/24 REJECT\n').get('192.0.2.7') // 'REJECT'
  */
 export class CidrTable extends LocalTable {
-  readonly #rules: readonly Rule<IpNetwork>[]
+  readonly #steps: readonly Step[]
 
   /** @throws UsageError INVALID_ENTRY for a line that Postfix leaves out with a warning */
   constructor(text: string, { name = 'cidr table' }: { readonly name?: string } = {}) {
     super()
-    this.#rules = parseRules(text, name, parseCondition, () => {})
+    this.#steps = stepsOf(parseRules(text, name, parseCondition, () => {}))
   }
 
   get wholeKeys(): boolean {
@@ -26,10 +26,43 @@ export class CidrTable extends LocalTable {
 
   get(key: string): string | undefined {
     const address = readIp(key)
-    return address === undefined
-      ? undefined
-      : firstRule(this.#rules, (rule) => applies(rule, address))?.value
+    return address === undefined ? undefined : valueIn(this.#steps, address)
   }
+}
+
+/** Networks in a row, which are looked up together because tables have 100,000 of them; or one `if` or `!`. */
+type Step =
+  | FirstNetwork<string>
+  | { readonly rule: Rule<IpNetwork>; readonly block: readonly Step[] | undefined }
+
+function stepsOf(rules: readonly Rule<IpNetwork>[]): Step[] {
+  const steps: Step[] = []
+  for (const rule of rules) {
+    const { condition, negated, block, value } = rule
+    if (negated || value === undefined) {
+      steps.push({ rule, block: block === undefined ? undefined : stepsOf(block) })
+      continue
+    }
+    let networks = steps.at(-1)
+    if (!(networks instanceof FirstNetwork)) {
+      networks = new FirstNetwork<string>()
+      steps.push(networks)
+    }
+    networks.add(condition, value)
+  }
+  return steps
+}
+
+function valueIn(steps: readonly Step[], address: IpAddress): string | undefined {
+  for (const step of steps) {
+    let value: string | undefined
+    if (step instanceof FirstNetwork) value = step.get(address)
+    else if (applies(step.rule, address)) {
+      value = step.block === undefined ? step.rule.value : valueIn(step.block, address)
+    }
+    if (value !== undefined) return value
+  }
+  return undefined
 }
 
 /** "Not in 10.0.0.0/8" is about IPv4 only (Postfix, cidr_match.c). */
