@@ -67,8 +67,10 @@ describe(
 
     const TEXT =
       'A@B.c  OK one\n# c\nfoo\n  bar\n# comment in the middle\n\n  baz\n' +
-      '"a b"@c quoted\nq"x y" z  \nend\\ x v\nUPPER Value\n'
+      '"a b"@c quoted\nq"x y" z  \nend\\ x v\nUPPER Value\n' +
+      '\u00a0nbsp after\nin\u00a0nbsp v\u00a0\nlong value\n\u3000wide no continuation\n\v but this\n'
     const KEYS = ['a@b.c', 'A@B.C', 'foo', 'baz', '"a b"@c', 'q"x y"', 'end\\ x', 'upper', 'no']
+    KEYS.push('\u00a0nbsp', 'nbsp', 'in\u00a0nbsp', 'in', 'long', '\u3000wide', 'wide')
 
     it('texthash', () => same('texthash', TEXT, KEYS))
 

@@ -1,6 +1,6 @@
 /** Tables of rules in their order, with `if` and `endif` around some of them: cidr_table(5), regexp_table(5). */
 import { invalidEntry, type Place } from '../entry.ts'
-import { logicalLines, type TableLine } from './table-lines.ts'
+import { logicalLines, trimmed, type TableLine } from './table-lines.ts'
 
 export interface Rule<Condition> {
   readonly condition: Condition
@@ -44,7 +44,7 @@ export function parseRules<Condition>(
     const [, start, not, rest] = /^(if(?![a-z\d])\s*)?((?:!\s*)*)([^]*)$/i.exec(line.text)!
     const [read, after] = condition(rest!, line)
     const rule = { condition: read, negated: not!.replaceAll(/\s/g, '').length % 2 === 1 }
-    const result = after.trim()
+    const result = trimmed(after)
     if (start === undefined) {
       if (result === '') {
         throw invalidEntry(line, 'this rule has no value', 'write the value after the pattern')

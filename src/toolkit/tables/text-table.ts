@@ -1,5 +1,5 @@
 import { invalidEntry, shown, type Place } from '../entry.ts'
-import { logicalLines, physicalLines, type TableLine } from './table-lines.ts'
+import { isSpace, logicalLines, physicalLines, trimmed, type TableLine } from './table-lines.ts'
 import { LocalTable } from './table.ts'
 
 export interface TextTableOptions {
@@ -88,28 +88,28 @@ function splitKey(line: TableLine): readonly [key: string, value: string] {
     const char = text[at]!
     if (char === '\\') at++
     else if (char === '"') quoted = !quoted
-    else if (!quoted && /\s/.test(char)) break
+    else if (!quoted && isSpace(char)) break
   }
   if (quoted) throw invalidEntry(line, `the key ${shown(text)} has one quote`, 'add the other')
-  return [text.slice(0, at), text.slice(at).trim()]
+  return [text.slice(0, at), trimmed(text.slice(at))]
 }
 
 /** Sendmail, makemap.c. */
 function* sendmailEntries(text: string, name: string): Generator<TextEntry> {
-  for (const [i, line] of physicalLines(text).entries()) {
+  for (const [i, line] of physicalLines(text, name).entries()) {
     const place = { file: name, line: i + 1 }
     if (line === '' || line.startsWith('#')) continue
-    if (/^\s/.test(line)) {
+    if (isSpace(line[0])) {
       // makemap: "syntax error (leading space)".
-      if (line.trim() === '') continue
+      if (trimmed(line) === '') continue
       throw invalidEntry(
         place,
-        `the entry ${shown(line.trim())} begins with a space`,
+        `the entry ${shown(trimmed(line))} begins with a space`,
         'makemap knows no continued lines; write each entry in one line, without a space before it',
       )
     }
-    const key = /^\S+/.exec(line)![0]
-    const value = line.slice(key.length).trim()
+    const key = /^[^ \t\v\f\r]+/.exec(line)![0]
+    const value = trimmed(line.slice(key.length))
     if (value === '') throw noValue(place, key)
     yield { place, key, value }
   }

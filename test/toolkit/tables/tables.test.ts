@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
+import { fc } from '../../support/property.ts'
 import {
   CidrTable,
   functionTable,
@@ -92,7 +93,61 @@ describe('TextTable', () => {
   })
 })
 
+describe('spaces of Unicode', () => {
+  const text = 'a OK\n\u00a0b REJECT\nq\u00a0r OK \u00a0\n\u3000 c\n'
+  for (const format of ['postfix', 'sendmail'] as const) {
+    it(`are no spaces for ${format}`, () => {
+      const table = new TextTable(text, { format })
+      assert.deepEqual(
+        ['a', '\u00a0b', 'q\u00a0r', '\u3000', 'b', 'q'].map((key) => table.get(key)),
+        ['OK', 'REJECT', 'OK \u00a0', 'c', undefined, undefined],
+      )
+    })
+  }
+
+  it('are an error as a byte order mark', () => {
+    for (const format of ['postfix', 'sendmail'] as const) {
+      assert.throws(() => new TextTable('\ufeffa b\n', { format }), wrong(/byte order mark/))
+    }
+    assert.throws(() => new CidrTable('\ufeff192.0.2.1 x\n'), wrong(/byte order mark/))
+  })
+})
+
 describe('CidrTable', () => {
+  it('has the value of the first network in the order of lines', () => {
+    const networks = fc.array(
+      fc.tuple(fc.nat(3), fc.nat(3), fc.nat(3), fc.constantFrom(8, 14, 16, 22, 24, 31, 32)),
+      { maxLength: 20 },
+    )
+    const line = ([a, b, c, bits]: readonly number[]): string => {
+      const value = ((10 << 24) | (a! << 16) | (b! << 8) | c!) >>> 0
+      const first = bits === 0 ? 0 : (value & (-1 << (32 - bits!))) >>> 0
+      return `${[24, 16, 8, 0].map((shift) => (first >>> shift) & 255).join('.')}/${bits}`
+    }
+    fc.assert(
+      fc.property(networks, fc.tuple(fc.nat(3), fc.nat(3), fc.nat(3)), (list, [a, b, c]) => {
+        const lines = list.map((one) => line(one))
+        const address = `10.${a}.${b}.${c}`
+        const first = lines.findIndex((one) => new CidrTable(`${one} x`).get(address) === 'x')
+        const whole = new CidrTable(lines.map((one, i) => `${one} ${i}\n`).join(''))
+        assert.equal(whole.get(address), first === -1 ? undefined : String(first))
+      }),
+    )
+  })
+
+  it('keeps the order around blocks and negated rules', () => {
+    const blocks = new CidrTable(
+      '10.1.0.0/16 a\nif 10.0.0.0/8\n10.2.0.0/16 b\n10.1.0.0/16 never\nendif\n' +
+        '!10.0.0.0/8 outside\n10.2.0.0/16 never\n10.0.0.0/8 rest\n::/0 six\n',
+    )
+    assert.deepEqual(
+      ['10.1.0.1', '10.2.0.1', '10.3.0.1', '192.0.2.1', '2001:db8::1'].map((key) =>
+        blocks.get(key),
+      ),
+      ['a', 'b', 'rest', 'outside', 'six'],
+    )
+  })
+
   const table = new CidrTable(
     '# comment\n192.0.2.1 OK\nif 192.168.0.0/16\n192.168.1.0/24 one\n!192.168.0.0/17 upper\nendif\n' +
       'if !0.0.0.0/1\n200.0.0.0/8\n  continued   value\nendif\n!192.0.0.0/8 other\n[2001:db8::]/32 v6\n::/0 all of it\n',
@@ -265,6 +320,20 @@ describe('PatternTable', () => {
     })
     assert.equal(table.get(`${'a'.repeat(2_000)}!`), undefined)
     assert.throws(() => table.get('a'.repeat(10_001)), { code: 'LOOKUP_FAILED' })
+  })
+
+  it('has no patterns that take long together', () => {
+    const rules = [
+      '/(a?){1000}@/ x',
+      '/[a-z]{1,500}[0-9]@/ y',
+      `/${'(a?)'.repeat(200)}[0-9]/ z`,
+    ]
+    for (const rule of [...rules, '/[a-z]{1,50}[0-9]/ v\n'.repeat(500)]) {
+      const table = new PatternTable(rule, { syntax: 'pcre' })
+      assert.throws(() => table.get(`${'a'.repeat(9_990)}@-@`), { code: 'LOOKUP_FAILED' })
+      // An address is short enough.
+      table.get(`${'a'.repeat(64)}@example.org`)
+    }
   })
 })
 
