@@ -17,7 +17,10 @@ export interface SrsOptions {
   readonly domain: string
   /** the first secret makes hashes, and all of them check hashes; see {@link readSrsSecrets} */
   readonly secrets: readonly string[]
-  /** domains whose senders stay as they are, with all their subdomains (as `domains` of postsrsd) */
+  /**
+   * domains whose senders stay as they are, with all their subdomains (as `domains` of postsrsd); `.example.org` is only
+   * the subdomains
+   */
   readonly localDomains?: readonly string[]
   /** what follows SRS0 and SRS1 in new addresses; `=` by default. All three are read. */
   readonly separator?: '=' | '+' | '-'
@@ -36,7 +39,7 @@ export interface SrsOptions {
  * - `null-sender`: there is nobody to send bounces to
  * - `no-domain`: it has no domain
  * - `local-domain`: it is in `localDomains`, or in `domain` itself
- * - `malformed`: it begins like an SRS1 address, and is none
+ * - `malformed`: it begins like an SRS1 address, and is none; or its domain has a `=`
  */
 export type SrsForwardReason = 'null-sender' | 'no-domain' | 'local-domain' | 'malformed'
 
@@ -91,19 +94,22 @@ export const ALIAS_DOMAIN = '1'
 export class Srs {
   readonly #options: Required<SrsOptions>
   readonly #secrets: readonly Buffer[]
+  readonly #localNames: readonly string[]
 
   constructor(options: SrsOptions) {
-    const hashLength = options.hashLength ?? 4
+    const { domain, secrets, hashLength = 4, localDomains = [] } = options
     this.#options = {
-      localDomains: [],
-      separator: '=',
+      domain,
+      secrets,
+      localDomains,
+      separator: options.separator ?? '=',
       hashLength,
-      minHashLength: hashLength,
-      maxAge: 21,
-      now: Date.now,
-      ...options,
+      minHashLength: options.minHashLength ?? hashLength,
+      maxAge: options.maxAge ?? 21,
+      now: options.now ?? Date.now,
     }
     check(this.#options)
+    this.#localNames = localDomains.map((one) => one.toLowerCase())
     this.#secrets = options.secrets.map((secret) => encodeText(secret))
   }
 
@@ -113,6 +119,8 @@ export class Srs {
     const parts = splitAddress(sender)
     if (parts === undefined) return notRewritten('no-domain')
     const { local, domain } = parts
+    // It could not be told from the parts around it, so there would be no way back.
+    if (domain.includes('=')) return notRewritten('malformed')
     if (this.#isLocal(domain)) return notRewritten('local-domain')
     const tag = TAG.exec(local)
     let rewritten: string
@@ -184,10 +192,11 @@ export class Srs {
   #isLocal(domain: string): boolean {
     const name = domain.toLowerCase()
     if (name === this.#options.domain.toLowerCase()) return true
-    return this.#options.localDomains.some((one) => {
-      const local = one.toLowerCase()
-      return name === local || name.endsWith(`.${local}`)
-    })
+    return this.#localNames.some((local) =>
+      local.startsWith('.')
+        ? name.endsWith(local)
+        : name === local || name.endsWith(`.${local}`),
+    )
   }
 
   /** libsrs2, srs_hash_create_v: HMAC-SHA1 over the parts in lower case, in base64 with - and _. */
@@ -235,6 +244,14 @@ function check(options: Required<SrsOptions>): void {
   }
   if (typeof options.domain !== 'string' || !/^[\w.-]+$/.test(options.domain)) {
     refuse(`domain has to be the name of a domain, not ${JSON.stringify(options.domain)}`)
+  }
+  if (
+    !Array.isArray(options.localDomains) ||
+    !options.localDomains.every(
+      (one) => typeof one === 'string' && /^\.?[^\s.@](?:[^\s@]*[^\s.@])?$/.test(one),
+    )
+  ) {
+    refuse('localDomains has to be a list of domains, such as example.org or .example.org')
   }
   if (!Array.isArray(options.secrets) || options.secrets.length === 0) {
     refuse('secrets has to be a list of at least one secret')

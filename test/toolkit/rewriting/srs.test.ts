@@ -48,10 +48,33 @@ describe('Srs', () => {
       ['a@sub.LOCAL.example', 'local-domain'],
       ['SRS1=abcd@other.example', 'malformed'],
       ['SRS1=abcd=@other.example', 'malformed'],
+      ['a@b=c.example', 'malformed'],
+      ['SRS0=abcd=2W=x.example=y@b=c.example', 'malformed'],
     ]) {
       assert.deepEqual(srs.forward(sender!), { address: undefined, reason }, sender)
     }
     assert.ok(srs.forward('a@notlocal.example').address)
+  })
+
+  it('knows local domains with a dot before them as their subdomains', () => {
+    const srs = with_({ localDomains: ['.Local.example'] })
+    assert.equal(srs.forward('a@sub.local.example').address, undefined)
+    assert.ok(srs.forward('a@local.example').address)
+  })
+
+  it('takes options that are undefined for those that are not given', () => {
+    const options = [
+      'localDomains',
+      'separator',
+      'hashLength',
+      'minHashLength',
+      'maxAge',
+      'now',
+    ]
+    const given = Object.fromEntries(options.map((name) => [name, undefined]))
+    const srs = new Srs({ domain: 'example.com', secrets: ['x'], ...given })
+    const { address } = srs.forward('a@other.example')
+    assert.deepEqual(srs.reverse(address!), { address: 'a@other.example' })
   })
 
   it('finds the original address', () => {
@@ -211,6 +234,10 @@ describe('Srs', () => {
       [{ hashLength: 21 }, /hashLength/],
       [{ minHashLength: 5 }, /minHashLength/],
       [{ maxAge: 1.5 }, /maxAge/],
+      [{ localDomains: ['a b'] }, /localDomains/],
+      [{ localDomains: [''] }, /localDomains/],
+      [{ localDomains: ['.'] }, /localDomains/],
+      [{ localDomains: 'a.example' as never }, /localDomains/],
     ] as const) {
       assert.throws(() => with_(options), { code: 'INVALID_OPTION', message })
     }
