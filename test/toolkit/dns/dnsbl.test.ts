@@ -445,7 +445,7 @@ describe('Dnsbl', () => {
         ],
       }
     })
-    const resolver = new NodeResolver({ servers: [server.address], timeout: 30, tries: 1 })
+    const resolver = new NodeResolver({ servers: [server.address], timeout: 500, tries: 1 })
     const dnsbl = new Dnsbl(
       ['works.example', 'silent.example', 'lies.example'].map((name) => ({ zone: name })),
       { logger: textLogger('error') },
