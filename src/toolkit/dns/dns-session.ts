@@ -31,7 +31,7 @@ export interface DnsSessionOptions extends DnsLimits {
 export const SPF_LIMITS: { readonly maxVoidLookups: number } = { maxVoidLookups: 2 }
 
 /** As pymilter: at most 10 aliases in a chain. */
-const MAX_ALIASES = 10
+export const MAX_ALIASES = 10
 
 /**
  * The questions of one message. The same question is asked once. There are limits for the number of questions, for those

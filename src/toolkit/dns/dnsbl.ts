@@ -6,7 +6,7 @@ import { invalidOption } from '../../options/invalid-option.ts'
 import { wholeNumber } from '../../options/validate.ts'
 import type { DnsAnswer, DnsFailure } from './answer.ts'
 import type { DnsCache } from './dns-cache.ts'
-import { DnsSession } from './dns-session.ts'
+import { DnsSession, MAX_ALIASES } from './dns-session.ts'
 import {
   checkedList,
   meaningOf,
@@ -102,7 +102,9 @@ export class Dnsbl {
    * answer.
    */
   async selfCheck(dns: DnsCache): Promise<DnsblChecked[]> {
-    const session = new DnsSession(dns, { maxQueries: 2 * Math.max(1, this.#zones.size) })
+    // Two questions for each list, and those for aliases that the server does not follow.
+    const maxQueries = 2 * (1 + MAX_ALIASES) * Math.max(1, this.#zones.size)
+    const session = new DnsSession(dns, { maxQueries })
     return await Promise.all(
       [...this.#zones.values()].map((zone) => this.#check(session, zone)),
     )
