@@ -2,7 +2,7 @@
  * Lock files, by the rule that pymilter and others have: whoever creates NAME.lock may write NAME. Filters in Python and
  * here can share a file.
  */
-import { open, readFile, stat, unlink, writeFile } from 'node:fs/promises'
+import { open, readFile, readlink, stat, unlink, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FileError } from '../../errors.ts'
@@ -115,7 +115,7 @@ async function create(path: string, mode: number): Promise<bigint | undefined> {
   try {
     // Without the umask, so that the other processes of a group can read whose it is.
     await handle.chmod(mode)
-    await handle.writeFile(`${process.pid} ${await startOf(process.pid)} ${hostname()}\n`)
+    await handle.writeFile(`${process.pid} ${await startOf(process.pid)} ${await machine()}\n`)
     return (await handle.stat({ bigint: true })).ino
   } catch (error) {
     await unlink(path).catch(() => {})
@@ -128,7 +128,17 @@ async function create(path: string, mode: number): Promise<bigint | undefined> {
 interface Owner {
   readonly pid: number
   readonly start: string
+  /** the name of its machine, and where it has one the namespace of its number */
   readonly host: string
+}
+
+/**
+ * Where the number of a process means the same: on a machine, in a namespace (pid_namespaces(7)). Containers can have the
+ * host name of their machine, and their processes cannot be seen from each other.
+ */
+async function machine(): Promise<string> {
+  const namespace = await readlink('/proc/self/ns/pid').catch(() => '')
+  return `${hostname()}${namespace.replace(/^pid:/, '')}`
 }
 
 /** What a lock file says of its process. Undefined for one of another program, or one that was not written yet. */
@@ -149,8 +159,7 @@ async function startOf(pid: number): Promise<string> {
   }
 }
 
-async function isGone({ pid, start, host }: Owner): Promise<boolean> {
-  if (host !== hostname()) return false
+async function isGone({ pid, start }: Owner): Promise<boolean> {
   try {
     process.kill(pid, 0)
   } catch (error) {
@@ -163,7 +172,7 @@ async function isGone({ pid, start, host }: Owner): Promise<boolean> {
 async function isStale(path: string, staleAfter: number): Promise<boolean> {
   try {
     const owner = await ownerOf(path)
-    if (owner !== undefined && owner.host === hostname()) return await isGone(owner)
+    if (owner !== undefined && owner.host === (await machine())) return await isGone(owner)
     return Date.now() - (await stat(path)).mtimeMs >= staleAfter
   } catch {
     // It is gone, or belongs to somebody whose files cannot be read.
@@ -205,7 +214,10 @@ async function isOlder(path: string, age: number): Promise<boolean> {
 
 async function locked(path: string, timeout: number): Promise<FileError> {
   const owner = await ownerOf(path).catch(() => {})
-  const by = owner === undefined ? 'another process' : `process ${owner.pid} on ${owner.host}`
+  const by =
+    owner === undefined
+      ? 'another process'
+      : `process ${owner.pid} on ${owner.host.replace(/\[\d+\]$/, '')}`
   return new FileError(
     'FILE_LOCKED',
     `${path} was held by ${by} for ${timeout} ms; if that process is gone, remove the file`,

@@ -31,6 +31,14 @@ beforeEach(() => {
 })
 const mode = (path: string): number => statSync(path).mode & 0o777
 
+/** How a lock file names where its process is. */
+async function machine(): Promise<string> {
+  const lock = await FileLock.acquire(join(directory, 'other'))
+  const [, , where] = readFileSync(lock.path, 'utf8').trim().split(' ')
+  await lock.release()
+  return where!
+}
+
 describe('FileLock', () => {
   for (const options of [
     { timeout: Number.NaN },
@@ -96,16 +104,18 @@ describe('FileLock', () => {
     const gone = child.pid!
     await new Promise((resolve) => child.once('exit', resolve))
     const left = [
-      `${gone} 1 ${hostname()}\n`,
+      `${gone} 1 ${await machine()}\n`,
       // Another process has the number now.
-      `${process.pid} 1 ${hostname()}\n`,
+      `${process.pid} 1 ${await machine()}\n`,
     ]
     for (const text of left) {
       writeFileSync(`${file}.lock`, text)
       // oxlint-disable-next-line eslint/no-await-in-loop -- in turn
       await (await FileLock.acquire(file, { timeout: 1_000 })).release()
     }
-    for (const text of ['', `${gone} 1 another.example\n`]) {
+    // In another container with the name of this machine, the number may be that of a running process.
+    const elsewhere = `${gone} 1 ${hostname()}[1]\n`
+    for (const text of ['', `${gone} 1 another.example\n`, elsewhere]) {
       writeFileSync(`${file}.lock`, text)
       // oxlint-disable-next-line eslint/no-await-in-loop -- in turn
       await assert.rejects(FileLock.acquire(file, { timeout: 1 }), { code: 'FILE_LOCKED' })
@@ -124,7 +134,7 @@ describe('FileLock', () => {
   it('is given to one at a time when one was left behind', async () => {
     const child = fork(join(directory, 'none'), { stdio: 'ignore' })
     await new Promise((resolve) => child.once('exit', resolve))
-    writeFileSync(`${file}.lock`, `${child.pid} 1 ${hostname()}\n`)
+    writeFileSync(`${file}.lock`, `${child.pid} 1 ${await machine()}\n`)
     let holders = 0
     await Promise.all(
       Array.from({ length: 20 }, async () => {
