@@ -97,6 +97,19 @@ export function composeBounce(content: BounceContent): ComposedBounce {
       `status has to be an enhanced status code such as 5.1.1; it got ${JSON.stringify(status)}`,
     )
   }
+  if (!recipients.every((one) => Object.hasOwn(SAYS, actionOf(one)))) {
+    throw new UsageError(
+      'INVALID_OPTION',
+      `action has to be one of ${Object.keys(SAYS).join(', ')}`,
+    )
+  }
+  const dates = recipients.flatMap((one) => [one.lastAttempt, one.willRetryUntil])
+  if ([content.arrival, ...dates].some((date) => date && Number.isNaN(date.getTime()))) {
+    throw new UsageError(
+      'INVALID_OPTION',
+      'arrival, lastAttempt and willRetryUntil take a time',
+    )
+  }
   if (!/^[!-~]{1,255}$/.test(reportingMta)) {
     throw new UsageError('INVALID_OPTION', 'reportingMta has to be a host name in ASCII')
   }
@@ -228,6 +241,8 @@ function headersOnly(content: Buffer, utf8: boolean): NewPart {
 
 /** The header of a message with its last line end, without the empty line. */
 function headerOf(message: Buffer): Buffer {
+  // What comes after an empty first line is the body, which the sender of a bounce need not get.
+  if (/^\r?\n/.test(message.toString('latin1', 0, 2))) return Buffer.alloc(0)
   const text = message.toString('latin1')
   const end = /(\r?\n)\r?\n/.exec(text)
   return end === null ? message : message.subarray(0, end.index + end[1]!.length)

@@ -94,10 +94,13 @@ function field(name: string, value: string, utf8: boolean): string {
 /** One line that is not too long. A server's text has no bound of its own. */
 const plainLine = (value: string): string => {
   // oxlint-disable-next-line no-control-regex
-  const line = value.replaceAll(/[\0-\x1f\x7f]+/g, ' ').toWellFormed()
-  let text = line
-  while (Buffer.byteLength(text) > LONGEST - 40) text = text.slice(0, text.length - 10)
-  return text === line ? line : `${text}...`
+  const line = value.slice(0, LONGEST).replaceAll(/[\0-\x1f\x7f]+/g, ' ')
+  const bytes = Buffer.from(line.toWellFormed())
+  if (value.length <= LONGEST && bytes.length <= LONGEST - 40) return bytes.toString()
+  let end = Math.min(bytes.length, LONGEST - 40)
+  // Not in the middle of a character (RFC 3629, section 3).
+  while (end > 0 && (bytes[end]! & 0xc0) === 0x80) end--
+  return `${bytes.subarray(0, end).toString()}...`
 }
 
 /** RFC 6533, section 3: in ASCII, an address in UTF-8 has escapes. */

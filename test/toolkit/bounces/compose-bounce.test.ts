@@ -201,7 +201,25 @@ describe('a bounce', () => {
   it('bounds what a server says', () => {
     const text = report({ reply: { code: 550, enhanced: undefined, text: 'x'.repeat(60_000) } })
     assert.ok(text.length < 2_000)
+    // No character is cut in the middle, wherever the bound is.
+    for (const before of ['', 'a', 'ab', 'abc']) {
+      const reply = {
+        code: 550,
+        enhanced: undefined,
+        text: before + '\u{1f600}'.repeat(60_000),
+      }
+      const utf8 = report({ reply }, { smtpUtf8: true })
+      assert.doesNotMatch(utf8, /\ufffd/)
+      assert.match(utf8, /\u{1f600}\.\.\.\r$/mu)
+    }
   })
+
+  for (const empty of ['\r\n', '\n']) {
+    it(`shows nothing of a body after ${JSON.stringify(empty)} as the first line`, () => {
+      const original = Buffer.from(`${empty}hidden: x\r\n\r\nrest\r\n`)
+      assert.doesNotMatch(composed({ original }).raw, /hidden/)
+    })
+  }
 
   it('has addresses in UTF-8 as RFC 6533 writes them', () => {
     const plain = report({ address: 'dörte@example.net' })
@@ -244,6 +262,11 @@ describe('a bounce', () => {
   for (const [name, content] of [
     ['a status that is none', { recipients: [{ address: 'b@c.d', status: '550' }] }],
     ['no recipients', { recipients: [] }],
+    [
+      'an action that is none',
+      { recipients: [{ address: 'b@c.d', status: '5.1.1', action: 'lost' as 'failed' }] },
+    ],
+    ['a date that is none', { arrival: new Date(Number.NaN) }],
     ['a name with a line break', { reportingMta: 'a\r\nb' }],
   ] as [string, Partial<BounceContent>][]) {
     it(`is not composed of ${name}`, () => {
