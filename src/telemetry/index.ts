@@ -29,6 +29,7 @@ export {
 export { askForContent, type MessageContent } from '../diagnostics/message-content.ts'
 export type { HandlerTrace } from '../diagnostics/handler-trace.ts'
 export type {
+  AuthenticationDone,
   BodySpilled,
   ClientRefused,
   ConnectionClosed,

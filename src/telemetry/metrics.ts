@@ -71,6 +71,7 @@ export async function collectMetrics(options: MetricsOptions = {}): Promise<Metr
     observeTrouble(prom, registry, options.logger),
     observeStores(prom, registry, options.logger),
     observeFilters(prom, registry, options.logger),
+    observeAuthentication(prom, registry, options.logger),
     watchLoop(prom, registry),
   ]
   if (options.stages !== false) stop.push(observeStages(prom, registry, options.logger))
@@ -312,6 +313,25 @@ function observeFilters(prom: Prom, registry: Registry, logger?: Logger): () => 
     {
       'tsmilter:filter:result': ({ filter, result, reason, observed }) =>
         results.inc({ filter, result, reason, observed: String(observed) }),
+    },
+    logger,
+  )
+}
+
+function observeAuthentication(prom: Prom, registry: Registry, logger?: Logger): () => void {
+  const results = counterIn(registry, prom)(
+    'tsmilter_authentication_results_total',
+    'Results of SPF, DKIM (the best signature), DMARC and ARC in messages that were checked',
+    'method',
+    'result',
+  )
+  return observe(
+    {
+      'tsmilter:authentication': (event) => {
+        for (const method of ['spf', 'dkim', 'dmarc', 'arc'] as const) {
+          results.inc({ method, result: event[method] })
+        }
+      },
     },
     logger,
   )
