@@ -19,7 +19,7 @@ export interface Sealer {
 export interface ArcCheck {
   readonly result: ArcResult
   readonly reason?: string | undefined
-  /** the first one first; empty unless the result is `pass` */
+  /** the first one first. With `temperror` nobody knows whether it was they; with other failures it is empty */
   readonly sealers: readonly Sealer[]
 }
 
@@ -62,7 +62,7 @@ export async function checkArc(
     { messageSignature?: { status?: { result?: string } } } | undefined
   const unknown = failures.size > 0 || own?.messageSignature?.status?.result === 'temperror'
   if (result === 'fail' && unknown) {
-    return { result: 'temperror', reason: 'DNS failure', sealers: [] }
+    return { result: 'temperror', reason: 'DNS failure', sealers: chain.map(sealerOf) }
   }
   return {
     result,

@@ -4,7 +4,7 @@ import { nodeStyleResolver } from '../../toolkit/dns/node-style-resolver.ts'
 import type { Author, FromProblem } from './author-domain.ts'
 import type { DkimCheck } from './check-dkim.ts'
 import type { SpfCheck } from './check-spf.ts'
-import type { Mailauth } from './mailauth.ts'
+import type { DmarcAnswer, Mailauth } from './mailauth.ts'
 
 export type DmarcResult = 'pass' | 'fail' | 'none' | 'temperror' | 'permerror'
 
@@ -64,7 +64,7 @@ export async function checkDmarc(
     policy,
     reason: `DNS failure${response.error === undefined ? '' : `: ${response.error}`}`,
     // If the very same domain passes, so does the message, whatever the record says.
-    policyUnknown: policy === undefined && !passesAsItself(),
+    policyUnknown: policy === undefined ? !passesAsItself() : mayBeStricter(response),
   }
 
   /** Whether the result may change when DNS answers again. Only domains that align can do that, so a sender cannot. */
@@ -83,6 +83,10 @@ export async function checkDmarc(
     )
   }
 }
+
+/** mailauth takes the weaker policy if it could not find out whether a subdomain exists. */
+const mayBeStricter = ({ np, policy, testMode }: DmarcAnswer): boolean =>
+  np === 'reject' && policy !== 'reject' && testMode !== true
 
 /** In A-R fields and log lines. */
 export const PROBLEMS: Readonly<Record<FromProblem, string>> = {

@@ -79,6 +79,8 @@ export interface DmarcAnswer {
   readonly policyDomain?: string
   /** the policy that applies to this message; undefined if it is not known */
   readonly policy?: 'none' | 'quarantine' | 'reject'
+  /** what it is for a subdomain that does not exist */
+  readonly np?: 'none' | 'quarantine' | 'reject'
   readonly testMode?: boolean
   readonly error?: string
 }

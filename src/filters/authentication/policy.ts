@@ -59,11 +59,26 @@ export function judge(
 ): Judgement {
   const found = faultOf(results, options)
   if (found === undefined) return PASSES
-  const override = overrideOf(results, options, known)
+  const override = overrideOf(results, options, known, ['pass'])
   if (override !== undefined) return { ...PASSES, reason: found.reason, override }
   const { mode, wanted, ...rest } = found
+  const unknown = overrideOf(results, options, known, ['pass', 'temperror'])
+  if (unknown !== undefined && wanted !== 'defer') {
+    // Something that would let it pass cannot be proved now.
+    const later = wanted === 'reject' ? 'defer' : 'accept'
+    const text = `${rest.text}; whether it counts (${unknown}) cannot be checked now`
+    return {
+      action: within(mode, later),
+      wanted: later,
+      reason: 'dns',
+      text,
+      code: TRY_AGAIN,
+    }
+  }
   return { action: within(mode, wanted), wanted, ...rest }
 }
+
+const TRY_AGAIN = [451, '4.7.0'] as const
 
 interface Fault {
   readonly mode: PolicyMode
@@ -103,7 +118,7 @@ function faultOf(results: Results, options: PolicyOptions): Fault | undefined {
       wanted: 'defer',
       reason: 'dns',
       text: `DMARC of ${domain} cannot be checked now: ${dmarc.reason ?? 'DNS failure'}`,
-      code: [451, '4.7.0'],
+      code: TRY_AGAIN,
     }
   }
   // A message that passes DMARC, or may pass it, has somebody who answers for it.
@@ -127,24 +142,27 @@ function within(mode: PolicyMode, wanted: PolicyAction): PolicyAction {
   return wanted === 'defer' ? 'accept' : 'quarantine'
 }
 
+/** @param proofs results of methods that count as a proof */
 function overrideOf(
   { spf, dkim, dmarc, arc }: Results,
   { allow, trustedSealers, lists }: PolicyOptions,
   known: { readonly allow: boolean; readonly list: boolean },
+  proofs: readonly string[],
 ): PolicyOverride | undefined {
   const author = dmarc.domain
   if (known.allow || (author !== undefined && allow.has(author))) return 'allow'
   if (author === undefined) return undefined
-  if (arc.result === 'pass' && isVouchedFor(arc, author, trustedSealers)) return 'sealer'
+  if (proofs.includes(arc.result) && isVouchedFor(arc, author, trustedSealers)) return 'sealer'
   // Names of lists count only if SPF or DKIM prove them.
-  const proved = [
-    ...(spf.result === 'pass' ? [spf.domain] : []),
-    ...dkim.flatMap(({ result, domain }) =>
-      result === 'pass' && domain !== undefined ? [domain.toLowerCase()] : [],
-    ),
-  ]
-  if (known.list || proved.some((domain) => lists.has(domain))) return 'list'
-  return undefined
+  const isListed = ({
+    result,
+    domain,
+  }: {
+    result: string
+    domain?: string | undefined
+  }): boolean =>
+    proofs.includes(result) && domain !== undefined && lists.has(domain.toLowerCase())
+  return known.list || isListed(spf) || dkim.some(isListed) ? 'list' : undefined
 }
 
 /**
