@@ -15,7 +15,7 @@ import { domainName } from '../../toolkit/dns/domain-name.ts'
  * - `several-domains`: its addresses are of different domains, or programs may read it so
  * - `address-literal`: an IP address in the place of a domain
  * - `bad-domain`: the text behind the `@` is not a name of DNS
- * - `bad-character`: it has a NUL or a line break in the middle, which programs read differently
+ * - `bad-character`: it has a NUL, another control character or a line break in the middle, which programs read differently
  */
 export type FromProblem =
   | 'no-from'
@@ -47,7 +47,9 @@ export function authorOf(
   if (value === undefined) return { problem: 'no-from' }
   if (more !== undefined) return { problem: 'several-from' }
   const text = value.replaceAll(/\r?\n(?=[ \t])/g, '')
-  if (/[\0\r\n]/.test(text)) return { problem: 'bad-character' }
+  // ESC is in names of old Japanese mail (ISO-2022-JP).
+  // oxlint-disable-next-line no-control-regex
+  if (/[\0-\x08\x0a-\x1a\x1c-\x1f\x7f]/.test(text)) return { problem: 'bad-character' }
 
   const written = domainsIn(text, true)
   // Some programs decode first and parse then.
@@ -62,16 +64,37 @@ export function authorOf(
   return { problem: [...domains].some(isLiteral) ? 'address-literal' : 'bad-domain' }
 }
 
-/** The domains of all addresses. What has no `@` is a name that somebody did not quote (`Doe, Jane <jane@...>`). */
-const domainsIn = (text: string, encoded: boolean): string[] =>
-  mailboxesOf(parseAddresses(text, encoded).addresses)
-    .filter(({ address }) => address.includes('@'))
-    // An address with nothing behind its `@`, and with two, is none.
-    .map(({ domain, address }) => (isDouble(address) ? ' ' : domain || ' '))
+/**
+ * The domains of all addresses, and of what may be one for other programs. An element without `@` is a part of a name that
+ * somebody did not quote (`Doe, Jane <jane@...>`).
+ */
+function domainsIn(text: string, encoded: boolean): string[] {
+  const { addresses, problem } = parseAddresses(text, encoded)
+  const domains = mailboxesOf(addresses).flatMap(({ address, domain, name = '' }) =>
+    address === ''
+      ? domainsOfWords(name)
+      : address.includes('@')
+        ? [isDouble(address) ? NO_DOMAIN : domain || NO_DOMAIN]
+        : [],
+  )
+  if (problem !== undefined) domains.push(...domainsOfWords(withoutQuotes(text)))
+  return domains
+}
+
+/** An address without a domain, or with two. */
+const NO_DOMAIN = ' '
+
+const withoutQuotes = (text: string): string => text.replaceAll(/"(?:[^"\\]|\\[^])*"/g, '')
 
 /** Two `@` outside quotes: programs take either one. */
-const isDouble = (address: string): boolean =>
-  address.replaceAll(/"(?:[^"\\]|\\[^])*"/g, '').split('@').length > 2
+const isDouble = (address: string): boolean => withoutQuotes(address).split('@').length > 2
+
+/** Of everything with an `@` that stands between spaces and special characters. */
+const domainsOfWords = (text: string): string[] =>
+  text
+    .split(/[\s<>(),;:"]+/)
+    .filter((word) => word.includes('@'))
+    .map((word) => (isDouble(word) ? NO_DOMAIN : domainOf(word) || NO_DOMAIN))
 
 const domainOf = (address: string): string =>
   address.includes('@') ? address.slice(address.lastIndexOf('@') + 1).toLowerCase() : ''

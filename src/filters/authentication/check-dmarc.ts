@@ -96,5 +96,5 @@ export const PROBLEMS: Readonly<Record<FromProblem, string>> = {
   'several-domains': 'several domains in From',
   'address-literal': 'an IP address in From',
   'bad-domain': 'no valid domain in From',
-  'bad-character': 'a NUL or line break in From',
+  'bad-character': 'a control character in From',
 }
