@@ -1,7 +1,7 @@
 import '../node-version.ts'
 
-export { openEmbeddedStore } from './embedded-store.ts'
-export type { EmbeddedStoreOptions } from './embedded-store.ts'
+export { openEmbeddedStore } from './embedded/embedded-store.ts'
+export type { EmbeddedStoreOptions } from './embedded/embedded-store.ts'
 export { openMemoryStore } from './memory-store.ts'
 export type { MemoryStoreOptions } from './memory-store.ts'
 export { openRedisStore } from './redis/redis-store.ts'

@@ -2,7 +2,7 @@
  * The part of the package lmdb that the embedded store uses. Its own types do not compile without `skipLibCheck`
  * (3.5.6: `export =` in a module).
  */
-import { loadOptional } from '../optional-package.ts'
+import { loadOptional } from '../../optional-package.ts'
 
 /** An open database, and with it the files. Keys and values are bytes. */
 export interface Database {
@@ -14,9 +14,9 @@ export interface Database {
   /** In a transaction, these two are made at once. */
   putSync(key: Buffer, value: Buffer): void
   removeSync(key: Buffer): boolean
-  /** Calls `action` when this process has the lock for writing, which a thread waits for. Resolves after the commit. */
-  transaction<Result>(action: () => Result): Promise<Result>
-  /** Lets the next read see what other processes have committed. */
+  /** Calls `action` with the lock for writing, and commits: it returns when the disk has it. */
+  transactionSync<Result>(action: () => Result): Result
+  /** Ends the snapshot of reads outside of transactions. The next read begins a new one. */
   resetReadTxn(): void
   getStats(): Stats
   close(): Promise<void>
@@ -52,16 +52,13 @@ interface Lmdb {
 /** Not a literal in the import, so that the compiler does not read its types. */
 const NAME: string = 'lmdb'
 
+const FOR = 'the embedded store'
+
 /** @throws UsageError MISSING_PACKAGE */
 export const loadLmdb = (): Promise<Lmdb> =>
-  loadOptional('lmdb', 'the embedded store', () => import(NAME) as Promise<Lmdb>)
+  loadOptional('lmdb', FOR, () => import(NAME) as Promise<Lmdb>)
 
-/** Why a commit has failed. lmdb has a promise of it in the error, which ends the process if it is not handled. */
-export async function commitErrorOf(error: unknown): Promise<unknown> {
-  try {
-    await (error as { readonly commitError?: Promise<never> } | undefined)?.commitError
-    return error
-  } catch (cause) {
-    return cause
-  }
+/** Only looks whether it is installed: the keeper loads it. @throws UsageError MISSING_PACKAGE */
+export async function findLmdb(): Promise<void> {
+  await loadOptional('lmdb', FOR, async () => import.meta.resolve(NAME))
 }

@@ -5,10 +5,10 @@
  * A record is the time when it expires, the time under which the index has it, and its text. A record that is kept
  * longer stays where it is in the index. It is moved only when that time has come, so that a bucket costs one write.
  */
-import { StoreError } from '../errors.ts'
+import { StoreError } from '../../errors.ts'
 import type { Database } from './lmdb.ts'
-import type { SavedUnderName } from './step-store.ts'
-import type { Change, Saved } from './steps.ts'
+import type { SavedUnderName } from '../step-store.ts'
+import type { Change, Saved } from '../steps.ts'
 
 /** Two times as 64-bit floating point numbers. */
 const HEAD = 16
@@ -27,18 +27,30 @@ const LARGE = 2_000
 const MUCH = 262_144
 /** Removed at once if there is no room: enough for a step, and short enough for one transaction. */
 const SWEEP_FOR_ROOM = 1_000
+/** Records that are listed in one answer. */
+const LIST = 200
+
+/** Some records, and behind which name the next ones are. */
+export interface Listed {
+  readonly entries: readonly SavedUnderName[]
+  readonly after?: string
+}
 
 export class EmbeddedRecords {
   readonly #database: Database
   /** Bytes that pages with values may take. The others are free pages, and those that a transaction writes anew. */
-  readonly #limit: number
-  #now = 0
+  #limit = 0
   /** bytes of pages that this transaction may still add, at least */
   #room = 0
   #written = 0
 
   constructor(database: Database, maxSize: number) {
     this.#database = database
+    this.maxSize = maxSize
+  }
+
+  /** Bytes that the files may take. */
+  set maxSize(maxSize: number) {
     this.#limit = Math.floor(0.5 * maxSize)
   }
 
@@ -54,23 +66,39 @@ export class EmbeddedRecords {
     }
   }
 
-  read(name: string): Saved | undefined {
+  /** What is saved under a name, if it has not expired. */
+  readValid(name: string, now: number): Saved | undefined {
     const bytes = this.#database.getBinary(Buffer.from(name))
-    return bytes && savedIn(bytes)
+    const saved = bytes && savedIn(bytes)
+    return saved !== undefined && saved.expires > now ? saved : undefined
   }
 
-  /** Records whose name starts with `prefix`, in their order. @param after begins behind this name */
-  list(prefix: string, after: string | undefined, limit: number): SavedUnderName[] {
+  /**
+   * Records whose name starts with `prefix`, in their order, and the name behind which to go on, if there may be more.
+   *
+   * @param after begins behind this name
+   */
+  list(prefix: string, after: string | undefined, now: number): Listed {
     const first = Buffer.from(prefix)
     const start = after === undefined ? first : Buffer.from(`${after}\0`)
-    return [...this.#database.getRange({ start, limit })]
-      .filter(({ key }) => key.subarray(0, first.length).equals(first))
-      .map(({ key, value }) => ({ name: key.toString(), ...savedIn(value) }))
+    const entries: SavedUnderName[] = []
+    let bytes = 0
+    let last = 0
+    let name = ''
+    for (const { key, value } of this.#database.getRange({ start, limit: LIST })) {
+      if (!key.subarray(0, first.length).equals(first)) return { entries }
+      name = key.toString()
+      const saved = savedIn(value)
+      if (saved.expires > now) entries.push({ name, ...saved })
+      bytes += value.length
+      last++
+      if (bytes > MUCH) break
+    }
+    return last === LIST || bytes > MUCH ? { entries, after: name } : { entries }
   }
 
   /** Begins a transaction. */
-  begin(now: number): void {
-    this.#now = now
+  begin(): void {
     this.#room = this.#limit - this.#used()
     this.#written = 0
   }
@@ -81,8 +109,8 @@ export class EmbeddedRecords {
   }
 
   /** Makes all changes of a step. @throws StoreError STORE_FULL before the first one */
-  make(changes: readonly Change[]): void {
-    this.#ensureRoom(changes)
+  make(changes: readonly Change[], now: number): void {
+    this.#ensureRoom(changes, now)
     for (const { name, data, expires } of changes) {
       const key = Buffer.from(name)
       const old = this.#database.getBinary(key)
@@ -104,20 +132,22 @@ export class EmbeddedRecords {
 
   /** Whether something in the index has come to its time. */
   hasExpired(now: number): boolean {
+    const due = this.#due(now, 1).length > 0
+    // An open snapshot would keep old pages in use.
     this.#database.resetReadTxn()
-    return this.#due(now, 1).length > 0
+    return due
   }
 
   /** Removes at most so many records that have expired. @returns whether there may be more */
-  sweep(most: number): boolean {
-    const due = this.#due(this.#now, most)
+  sweep(now: number, most: number): boolean {
+    const due = this.#due(now, most)
     for (const entry of due) {
       const key = entry.subarray(1 + TIME)
       const record = this.#database.getBinary(key)
       this.#database.removeSync(entry)
       if (record === undefined) continue
       const { expires, data } = savedIn(record)
-      if (expires <= this.#now) this.#database.removeSync(key)
+      if (expires <= now) this.#database.removeSync(key)
       else {
         this.#database.putSync(key, recordOf(data, expires, expires))
         this.#database.putSync(indexKey(expires, key), EMPTY)
@@ -131,12 +161,12 @@ export class EmbeddedRecords {
     return [...this.#database.getKeys({ start: Buffer.from(INDEX), end, limit })]
   }
 
-  #ensureRoom(changes: readonly Change[]): void {
+  #ensureRoom(changes: readonly Change[], now: number): void {
     const more = changes.reduce((sum, change) => sum + this.#growth(change), 0)
     if (more === 0) return
     if (more > this.#room) this.#room = this.#limit - this.#used()
     if (more > this.#room) {
-      this.sweep(SWEEP_FOR_ROOM)
+      this.sweep(now, SWEEP_FOR_ROOM)
       this.#room = this.#limit - this.#used()
     }
     if (more > this.#room) {

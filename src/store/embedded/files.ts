@@ -1,8 +1,8 @@
 /** The files of an embedded store, before LMDB opens them. */
 import { mkdir, open, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { StoreError, UsageError } from '../errors.ts'
-import { codeOf, reasonOf } from '../net/system-error.ts'
+import { StoreError, UsageError } from '../../errors.ts'
+import { codeOf, reasonOf } from '../../net/system-error.ts'
 
 /**
  * Makes the directory, if it is missing. What another user writes into it would be read as memory.
@@ -63,6 +63,7 @@ export async function checkFile(path: string): Promise<void> {
 }
 
 export function unavailable(path: string, error: unknown): StoreError {
+  if (error instanceof StoreError) return error
   const reason = error instanceof Error ? reasonOf(error) : String(error)
   return codeOf(error) === 'ENOSPC' || /no space left/i.test(reason)
     ? new StoreError('STORE_FULL', `the disk of the store ${path} is full: ${reason}`, {
