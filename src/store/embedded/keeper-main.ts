@@ -14,7 +14,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 
 /** What the process that has started the keeper gets, at most once. */
 function report(failure: { code: string; message: string } | undefined): void {
-  if (process.connected === true) {
+  if (process.connected) {
     if (failure !== undefined) process.send?.(failure)
     process.disconnect()
   }
