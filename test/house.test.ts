@@ -177,7 +177,7 @@ describe('the package', () => {
       rmSync(copy, { recursive: true })
     }
     // Of the command; and loaded when they are needed: charsets, archives, types of content, HTML,
-    // logs, TypeScript.
+    // logs, TypeScript, the configuration in a text file.
     assert.deepEqual(Object.keys(manifest.dependencies ?? {}).sort(), [
       'commander',
       'file-type',
@@ -185,6 +185,7 @@ describe('the package', () => {
       'jiti',
       'parse5-html-rewriting-stream',
       'pino',
+      'yaml',
       'yauzl',
     ])
     // What only some need, and miss at the start: docs/decisions/packages.md.

@@ -88,7 +88,7 @@ export async function main(
     )
     .argument(
       '[filter...]',
-      `modules whose default export is a filter, or one module with defineConfig (default: the modules in ${FILTERS_VARIABLE})`,
+      `modules whose default export is a filter, or one configuration: a text file such as tsmilter.yaml, or a module with defineConfig (default: those in ${FILTERS_VARIABLE})`,
     )
   const several = (value: string, before: readonly string[] = []): string[] => [
     ...before,

@@ -5,7 +5,7 @@ import { parseListenAddress } from '../net/listen-address.ts'
 import { parseNetwork } from '../net/network.ts'
 import { STAGE_NAMES } from '../protocol/stages.ts'
 import { Action, ALL_ACTIONS, bitsOf, DataSize } from '../protocol/constants.ts'
-import type { Path, Report } from './mistake.ts'
+import type { Path, Reader } from './mistake.ts'
 import { isPlainObject } from './plain-object.ts'
 import {
   DURATION_PATTERN,
@@ -44,7 +44,9 @@ export interface Kind {
   /** JSON Schema of what a configuration takes */
   readonly schema: object
   /** Of a value with parts: reads and checks all of them, and reports each mistake. It replaces `read` and `wrong`. */
-  readParts?(given: unknown, path: Path, report: Report): unknown
+  readParts?(given: unknown, path: Path, reader: Reader): unknown
+  /** A number in a text file is taken as it is written: `mode: 400` means octal digits. */
+  readonly asWritten?: true
   /** No message shows the value. */
   readonly secret?: true
   /** The value is code, so a text file cannot have it. */
@@ -292,6 +294,7 @@ export const mode: Kind = {
   ...count({ to: 0o777 }),
   takesText: 'octal digits, such as 0660',
   placeholder: 'octal',
+  asWritten: true,
   read: asText((given) =>
     new RegExp(MODE).test(given) ? Number.parseInt(given, 8) : undefined,
   ),

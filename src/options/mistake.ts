@@ -11,6 +11,8 @@ export interface Mistake {
   readonly atName?: true
   /** what is wrong and what to write, as the rest of a sentence that begins with the name */
   readonly text: string
+  /** more about what is wrong, which may quote the value */
+  readonly reason?: string
   /** what was given, if the message is to show it */
   readonly got?: { readonly value: unknown }
   /** the valid names, if the value is an unknown name */
@@ -18,6 +20,17 @@ export interface Mistake {
 }
 
 export type Report = (mistake: Mistake) => void
+
+/** What reads options wants to know. */
+export interface Reader {
+  readonly report: Report
+  /**
+   * Makes of a path what it stands for, and reports a file that is not there.
+   *
+   * @param needed the file is read when the configuration is loaded
+   */
+  readonly file?: (path: string, at: Path, needed: boolean) => string
+}
 
 /** `keys[0].domain` */
 export const pathText = (path: Path): string =>
@@ -31,13 +44,16 @@ export const pathText = (path: Path): string =>
  * @param hidden where the value comes from, if no message may show it
  */
 export function mistakeText(
-  { path, text, got, known = [] }: Mistake,
+  { path, text, reason, got, known = [] }: Mistake,
   name: string = pathText(path),
   hidden?: string,
 ): string {
   const said = `${name} ${text}`
+  if (hidden !== undefined) {
+    return got === undefined ? said : `${said}; what ${hidden} has is not shown`
+  }
+  if (reason !== undefined) return `${said}: ${reason}`
   if (got === undefined) return said
-  if (hidden !== undefined) return `${said}; what ${hidden} has is not shown`
   const { value } = got
   const meant = typeof value === 'string' ? didYouMean(value, known) : ''
   return `${said}; it got ${show(value)}${meant}`

@@ -1,6 +1,6 @@
 // Kinds of values that have parts: lists, maps, objects, and one of several kinds.
 import type { Kind, Wrong } from './kinds.ts'
-import type { Mistake, Path, Report } from './mistake.ts'
+import type { Mistake, Path, Reader } from './mistake.ts'
 import { isPlainObject } from './plain-object.ts'
 import { readObject, readValue, type AnyShape, type Shape } from './shape.ts'
 
@@ -13,7 +13,7 @@ interface PartKind extends Kind {
 export const shapesIn = (kind: Kind): readonly AnyShape[] =>
   (kind as Partial<PartKind>).shapes ?? []
 
-type ReadParts = (given: unknown, path: Path, report: Report) => unknown
+type ReadParts = (given: unknown, path: Path, reader: Reader) => unknown
 
 /** What all of them have in common: `wrong` and `read` follow from the parts. */
 const withParts = (
@@ -32,7 +32,7 @@ const withParts = (
 
 function mistakesOf(read: ReadParts, value: unknown): Mistake[] {
   const mistakes: Mistake[] = []
-  read(value, [], (mistake) => mistakes.push(mistake))
+  read(value, [], { report: (mistake) => mistakes.push(mistake) })
   return mistakes
 }
 
@@ -58,16 +58,16 @@ export function listOf(kind: Kind, { min = 1 }: { readonly min?: number } = {}):
         ],
       },
     },
-    (value, path, report) => {
-      if (!Array.isArray(value)) return [readValue(kind, value, path, report)]
+    (value, path, reader) => {
+      if (!Array.isArray(value)) return [readValue(kind, value, path, reader)]
       if (value.length < min) {
-        report({
+        reader.report({
           path,
           text: `takes ${min === 1 ? 'at least one entry' : `${min} entries or more`}`,
           got: { value },
         })
       }
-      return value.map((one, i) => readValue(kind, one, [...path, i], report))
+      return value.map((one, i) => readValue(kind, one, [...path, i], reader))
     },
   )
 }
@@ -84,16 +84,29 @@ export function mapOf(name: Kind, kind: Kind): Kind {
       settingType: `ReadonlyMap<string, ${setting(kind)}>`,
       schema: { type: 'object', additionalProperties: kind.schema },
     },
-    (value, path, report) => {
+    (value, path, reader) => {
       const map = new Map<unknown, unknown>()
-      if (!isPlainObject(value)) {
-        report({ path, text: `takes an object: ${name.takes}, and its value`, got: { value } })
+      const entries =
+        value instanceof Map
+          ? [...(value as ReadonlyMap<string, unknown>)]
+          : isPlainObject(value)
+            ? Object.entries(value)
+            : undefined
+      if (entries === undefined) {
+        reader.report({
+          path,
+          text: `takes an object: ${name.takes}, and its value`,
+          got: { value },
+        })
         return map
       }
-      for (const [key, one] of Object.entries(value)) {
+      for (const [key, one] of entries) {
         const at = [...path, key]
-        const read = readValue(name, key, at, (mistake) => report({ ...mistake, atName: true }))
-        map.set(read, readValue(kind, one, at, report))
+        const read = readValue(name, key, at, {
+          ...reader,
+          report: (mistake) => reader.report({ ...mistake, atName: true }),
+        })
+        map.set(read, readValue(kind, one, at, reader))
       }
       return map
     },
@@ -113,7 +126,7 @@ export function object<Given, Settings>(typed: Shape<Given, Settings>): Kind {
       settingType: `${shape.type}Settings`,
       schema: schemaOfShape(shape),
     },
-    (value, path, report) => readObject(shape, value, path, report),
+    (value, path, reader) => readObject(shape, value, path, reader),
   )
 }
 
@@ -130,19 +143,19 @@ export function either(...kinds: readonly Kind[]): Kind {
       settingType: kinds.map(setting).join(' | '),
       schema: { anyOf: kinds.map(({ schema }) => schema) },
     },
-    (value, path, report) => {
+    (value, path, reader) => {
       const read =
         (kind: Kind): ReadParts =>
         (one, at, to) =>
           readValue(kind, one, at, to)
       const taken = kinds.find((kind) => mistakesOf(read(kind), value).length === 0)
-      if (taken !== undefined) return readValue(taken, value, path, report)
+      if (taken !== undefined) return readValue(taken, value, path, reader)
       // The only kind that has parts of this form says more than "neither".
       const inside = kinds.filter(
         (kind) => kind.readParts !== undefined && isPlainObject(value) && !kind.list,
       )
-      if (inside.length === 1) return readValue(inside[0]!, value, path, report)
-      report({ path, text: `takes ${takes}`, got: { value } })
+      if (inside.length === 1) return readValue(inside[0]!, value, path, reader)
+      reader.report({ path, text: `takes ${takes}`, got: { value } })
       return undefined
     },
   )

@@ -5,8 +5,8 @@
  */
 import { UsageError } from '../errors.ts'
 import type { Kind } from './kinds.ts'
-import { mistakeText, type Path, type Report } from './mistake.ts'
-import { didYouMean } from './nearest.ts'
+import { mistakeText, type Path, type Reader, type Report } from './mistake.ts'
+import { didYouMean, nearest } from './nearest.ts'
 import { isPlainObject } from './plain-object.ts'
 
 /** One option. */
@@ -53,13 +53,14 @@ export interface AnyShape extends Omit<Shape, 'fields' | 'check'> {
  * @throws UsageError INVALID_OPTION for the first mistake
  */
 export function readShape<Settings>(shape: Shape<never, Settings>, given: unknown): Settings {
-  return readObject(shape as unknown as AnyShape, given, [], (mistake) => {
+  const report: Report = (mistake) => {
     const text =
       mistake.path.length === 0
         ? mistakeText(mistake, shape.name)
         : `${shape.name}: the option ${mistakeText(mistake)}`
     throw new UsageError('INVALID_OPTION', text)
-  }) as Settings
+  }
+  return readObject(shape as unknown as AnyShape, given, [], { report }) as Settings
 }
 
 /** Reads an object, and reports all its mistakes. The result has no value where there is one. */
@@ -67,21 +68,24 @@ export function readObject(
   { name, fields, oneOf, check }: AnyShape,
   given: unknown,
   path: Path,
-  tell: Report,
+  reader: Reader,
 ): Readonly<Record<string, unknown>> {
-  const names = Object.keys(fields)
+  const names = Object.keys(fields).filter((one) => !fields[one]!.kind.code)
   let wrong = false
   const report: Report = (mistake) => {
     wrong = true
-    tell(mistake)
+    reader.report(mistake)
   }
+  const inner: Reader = { ...reader, report }
   const values: Record<string, unknown> = {}
   if (!isPlainObject(given)) {
     report({ path, text: `takes an object with ${names.join(', ')}`, got: { value: given } })
     return values
   }
+  const meant = new Set<string | undefined>()
   for (const key of Object.keys(given)) {
     if (Object.hasOwn(fields, key)) continue
+    meant.add(nearest(key, names))
     report({
       path: [...path, key],
       atName: true,
@@ -91,16 +95,17 @@ export function readObject(
   for (const [key, field] of Object.entries(fields)) {
     const value = Object.hasOwn(given, key) ? given[key] : undefined
     if (value !== undefined) {
-      values[key] = readValue(field.kind, value, [...path, key], report)
+      values[key] = readValue(field.kind, value, [...path, key], inner)
     } else if (field.default !== undefined) {
-      values[key] = readValue(field.kind, field.default, [...path, key], report)
-    } else if (field.required) {
+      values[key] = readValue(field.kind, field.default, [...path, key], inner)
+    } else if (field.required && !meant.has(key)) {
       report({ path, text: `needs ${key}: ${field.text}` })
     }
   }
   if (oneOf !== undefined) {
     const found = oneOf.filter((key) => given[key] !== undefined)
-    if (found.length === 0) report({ path, text: `needs either ${oneOf.join(' or ')}` })
+    if (found.length === 0 && !oneOf.some((key) => meant.has(key)))
+      report({ path, text: `needs either ${oneOf.join(' or ')}` })
     else if (found.length > 1) {
       report({
         path: [...path, found[1]!],
@@ -111,23 +116,30 @@ export function readObject(
   }
   if (!wrong) {
     check?.(values as never, (mistake) =>
-      tell({ ...mistake, path: [...path, ...mistake.path] }),
+      reader.report({ ...mistake, path: [...path, ...mistake.path] }),
     )
   }
   return values
 }
 
 /** Reads a value of any kind, and reports its mistakes. */
-export function readValue(kind: Kind, given: unknown, path: Path, report: Report): unknown {
-  if (kind.readParts !== undefined) return kind.readParts(given, path, report)
+export function readValue(kind: Kind, given: unknown, path: Path, reader: Reader): unknown {
+  if (kind.readParts !== undefined) return kind.readParts(given, path, reader)
   const value = kind.read(given)
   const wrong = kind.wrong(value)
-  if (wrong === undefined) return kind.setting === undefined ? value : kind.setting(value)
+  if (wrong === undefined) {
+    if (kind.isPath !== undefined && reader.file !== undefined) {
+      return reader.file(value as string, path, kind.isPath === 'read')
+    }
+    return kind.setting === undefined ? value : kind.setting(value)
+  }
   const part = wrong.value === undefined ? given : wrong.value
-  report({
+  const usual = kind.list ? `${kind.takes}, or a list` : kind.takesText
+  reader.report({
     path: wrong.at === undefined ? path : [...path, wrong.at],
-    text: `takes ${wrong.takes ?? kind.takesText}`,
+    text: `takes ${wrong.takes ?? usual}`,
     ...(kind.secret ? {} : { got: { value: part } }),
+    ...(wrong.reason === undefined ? {} : { reason: wrong.reason }),
     ...(wrong.known === undefined ? {} : { known: wrong.known }),
   })
   return undefined

@@ -143,7 +143,7 @@ export const table: Kind = {
   takes: 'the path of a table',
   takesText: 'the path of a table',
   placeholder: 'path',
-  isPath: 'any',
+  isPath: 'read',
 }
 
 /** With a time zone, so that it is the same on each machine. */

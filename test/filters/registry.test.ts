@@ -43,7 +43,9 @@ describe('the registry of ready-made filters', () => {
         assert.ok(field.text.length <= 110, name)
         assert.ok(!(field.required && field.default !== undefined), name)
         if (field.default === undefined) continue
-        readValue(field.kind, field.default, [], ({ text }) => assert.fail(`${name} ${text}`))
+        readValue(field.kind, field.default, [], {
+          report: ({ text }) => assert.fail(`${name} ${text}`),
+        })
       }
       for (const name of shape.oneOf ?? []) assert.ok(name in shape.fields, name)
     })

@@ -38,7 +38,9 @@ const shape: AnyShape = {
 
 function read(given: unknown): { values: unknown; said: string[] } {
   const mistakes: Mistake[] = []
-  const values = readObject(shape, given, [], (mistake) => mistakes.push(mistake))
+  const values = readObject(shape, given, [], {
+    report: (mistake) => mistakes.push(mistake),
+  })
   return { values, said: mistakes.map((one) => mistakeText(one)) }
 }
 

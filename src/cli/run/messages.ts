@@ -27,6 +27,8 @@ export type ToWorker =
       readonly filters: readonly string[]
       readonly given: readonly Given[]
       readonly identity: Identity | undefined
+      /** looks at what the configuration names, and plays messages through its filters, before it loads */
+      readonly tries: boolean
     }
   /** comes with the socket */
   | { readonly type: 'connection'; readonly id: number }

@@ -1,12 +1,18 @@
 import { MilterError, UsageError } from '../../errors.ts'
-import { textLogger } from '../../diagnostics/log.ts'
+import { isDeepStrictEqual } from 'node:util'
+import { textLogger, type Logger } from '../../diagnostics/log.ts'
 import { serveTelemetry, type TelemetryServer } from '../../telemetry/http.ts'
 import { createLogger } from '../../telemetry/logger.ts'
 import { identityOf } from './identity.ts'
 import { Notifier } from './notify.ts'
 import { writePidFile } from './pid-file.ts'
+import { isConfigFile, readConfigFile } from '../config/config-file.ts'
+import { ConfigFileError } from '../config/config-file-error.ts'
+import { linesOf } from '../config/place.ts'
+import type { OptionValues } from '../config/server-options.ts'
+import { optionsOf } from '../../options/table.ts'
 import { givenOptions, processSettings, runSettings } from './settings.ts'
-import { Supervisor } from './supervisor.ts'
+import { Supervisor, type TextConfig } from './supervisor.ts'
 import { LISTEN_VARIABLE, unknownVariables, words } from './unknown-variables.ts'
 import { StartError } from './worker-process.ts'
 
@@ -29,7 +35,7 @@ const RELOAD: readonly NodeJS.Signals[] = ['SIGHUP', 'SIGUSR2']
  * `tsmilter run`: runs filters until SIGTERM or SIGINT, and loads them again at SIGHUP or SIGUSR2. It handles these
  * signals while it runs.
  *
- * @param paths modules whose default export is a filter, or one module whose default export is a configuration
+ * @param paths modules whose default export is a filter, or one configuration: a module or a text file
  * @param flags options of the command line, by name
  */
 export async function runFilters(
@@ -52,7 +58,10 @@ export async function runFilters(
   const told = new Promise<void>((resolve) => (wake = resolve))
   try {
     for (const output of [process.stdout, process.stderr]) output.on('error', onOutputError)
-    const given = givenOptions(flags, env)
+    const text = paths.length === 1 ? paths.find(isConfigFile) : undefined
+    const read = text === undefined ? undefined : readConfigFile(text, env)
+    if (read !== undefined && read.mistakes.length > 0) throw new ConfigFileError(read.mistakes)
+    const given = givenOptions(flags, env, read?.options)
     const settings = processSettings(given)
     log = await createLogger({ level: settings.logLevel, format: settings.logFormat })
     for (const { variable, meant } of unknownVariables(env)) {
@@ -79,6 +88,7 @@ export async function runFilters(
       },
       log,
       new Notifier(env, log),
+      text === undefined ? undefined : () => textConfig(text, env, read!.options, log),
     )
     const supervised = supervisor
     if (settings.telemetry !== undefined) {
@@ -111,6 +121,25 @@ export async function runFilters(
     await telemetry?.close()
     await removePidFile()
   }
+}
+
+/**
+ * What the primary has to know of a text file, at the start and at each reload.
+ *
+ * @param before the options at the start
+ */
+function textConfig(
+  path: string,
+  env: NodeJS.ProcessEnv,
+  before: OptionValues,
+  log: Logger,
+): TextConfig {
+  const { options, mistakes } = readConfigFile(path, env)
+  for (const { name } of optionsOf('process')) {
+    if (isDeepStrictEqual(before.get(name), options.get(name))) continue
+    log.warn(`the option ${name} of ${path} has changed, which has no effect before a restart`)
+  }
+  return { mistakes: linesOf(mistakes), listen: options.get('listen') as readonly string[] }
 }
 
 const failure = (misused: boolean, { message }: Error): RunFailure => ({

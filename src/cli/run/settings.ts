@@ -20,17 +20,19 @@ const OF_CODE = ['filters', 'logger']
  * Reads the options of the command line and the environment. The command line takes precedence.
  *
  * @param flags raw values by option name
+ * @param ofProcess options of a text file; those that must be known before code of a filter is loaded are taken
  * @throws UsageError INVALID_OPTION
  */
 export function givenOptions(
   flags: ReadonlyMap<string, unknown>,
   environment: Readonly<Record<string, string | undefined>>,
+  ofProcess: ReadonlyMap<string, unknown> = new Map(),
 ): Given[] {
   const given: Given[] = []
   for (const option of OPTIONS) {
     const { name, kind } = option
     const variable = environment[variableOf(option)]
-    let value: unknown
+    let value: unknown = option.scope === 'process' ? ofProcess.get(name) : undefined
     // A mistake in a variable is an error even if the command line takes precedence.
     if (variable !== undefined && variable !== '') {
       const source = `the environment (${variableOf(option)})`

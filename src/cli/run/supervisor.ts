@@ -26,6 +26,13 @@ export interface Launch {
   readonly startTimeout: number
 }
 
+/** What the primary reads of a configuration in a text file, which is only data. */
+export interface TextConfig {
+  /** a line for each mistake */
+  readonly mistakes: readonly string[]
+  readonly listen: readonly string[] | undefined
+}
+
 /**
  * Maximum number of connections that wait for a worker or are on their way to one, or the number that all workers may
  * serve, if that is larger. Further connections are closed.
@@ -65,12 +72,17 @@ export class Supervisor {
   #reloading: Promise<void> | undefined
   #reloadAgain = false
   #stopping = false
+  /** addresses in a text file, which this process has read itself */
+  #own: readonly string[] = []
+  readonly #readConfig: (() => TextConfig) | undefined
   readonly #atOnce = new AbortController()
   /** it no longer accepts connections, and none wait for a worker */
   #closed = false
 
-  constructor(launch: Launch, log: Logger, notifier: Notifier) {
+  /** @param readConfig for a configuration in a text file, which is read again at each reload */
+  constructor(launch: Launch, log: Logger, notifier: Notifier, readConfig?: () => TextConfig) {
     this.#launch = launch
+    this.#readConfig = readConfig
     this.#log = log
     this.#notifier = notifier
   }
@@ -109,9 +121,9 @@ export class Supervisor {
       this.#tell('reloaded')
     } catch (error) {
       if (!this.#stopping) {
-        this.#log.error(
-          `the new version cannot be started, the old one goes on: ${(error as Error).message}`,
-        )
+        for (const line of (error as Error).message.split('\n')) {
+          this.#log.error(`the new version cannot be started, the old one goes on: ${line}`)
+        }
       }
     }
     if (!this.#stopping) this.#notifier.ready()
@@ -166,9 +178,20 @@ export class Supervisor {
 
   /** Starts a new pool, which replaces the current one if there is one. */
   async #takeOver(): Promise<void> {
+    const text = this.#readConfig?.()
+    if (text !== undefined && text.mistakes.length > 0) {
+      throw new StartError(text.mistakes.join('\n'), true)
+    }
+    this.#own = text?.listen ?? []
+    // The first worker of a reload also tries the new version.
+    let tries = this.#pool !== undefined
     const pool = new WorkerPool(
       {
-        spawn: () => this.#spawn(),
+        spawn: () => {
+          const worker = this.#spawn(tries)
+          tries = false
+          return worker
+        },
         log: this.#log,
         onReady: () => this.#handWaiting(),
         onLeftovers: (sockets) => {
@@ -212,10 +235,10 @@ export class Supervisor {
     }
   }
 
-  #spawn(): WorkerProcess {
+  #spawn(tries: boolean): WorkerProcess {
     const start = (): WorkerProcess => {
       try {
-        return new WorkerProcess({ type: 'load', ...this.#launch }, this.#workerEvents)
+        return new WorkerProcess({ type: 'load', ...this.#launch, tries }, this.#workerEvents)
       } catch (error) {
         throw new StartError(`cannot start a process: ${(error as Error).message}`)
       }
@@ -245,7 +268,8 @@ export class Supervisor {
 
   /**
    * Workers that run as another user must not make root open addresses that they could not open themselves. A worker
-   * reads the configuration, so its options cannot be trusted more than the worker.
+   * reads the configuration, so its options cannot be trusted more than the worker. A text file is data, which the
+   * primary has read as well.
    *
    * @throws StartError
    */
@@ -253,7 +277,7 @@ export class Supervisor {
     const { given, identity, inherited } = this.#launch
     if (identity === undefined || given.some(({ name }) => name === 'listen')) return
     for (const address of listen) {
-      if (inherited.includes(address)) continue
+      if (inherited.includes(address) || this.#own.includes(address)) continue
       const parsed = parseListenAddress(address)
       if (parsed.type === 'tcp' && (parsed.port === 0 || parsed.port >= 1_024)) continue
       throw new StartError(

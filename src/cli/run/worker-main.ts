@@ -9,7 +9,9 @@ import { MAX_TIMER } from '../../options/kinds.ts'
 import { createLogger } from '../../telemetry/logger.ts'
 import { logMessages } from '../../telemetry/message-log.ts'
 import { collectMetrics, type Metrics } from '../../telemetry/metrics.ts'
-import { loadFilters, oneLine } from './load.ts'
+import { ConfigFileError } from '../config/config-file-error.ts'
+import { loadFilters } from './load.ts'
+import { oneLine } from './module.ts'
 import type { FromWorker, Identity, ToWorker } from './messages.ts'
 import { readTls } from '../../net/pem-files.ts'
 import { processSettings, runSettings } from './settings.ts'
@@ -89,7 +91,8 @@ async function load(message: ToWorker & { type: 'load' }): Promise<void> {
     )
   } catch (error) {
     const misused = error instanceof UsageError
-    tell({ type: 'failed', reason: oneLine(error), misused }, () => process.exit(1))
+    const reason = error instanceof ConfigFileError ? error.message : oneLine(error)
+    tell({ type: 'failed', reason, misused }, () => process.exit(1))
   }
 }
 

@@ -2,6 +2,7 @@
  * Checks messages of workers. Filters run in the worker, and all code there can call `process.send`, so a message can be
  * anything that JSON can say.
  */
+import { MAX_SHOWN } from '../config/place.ts'
 import type { FromWorker } from './messages.ts'
 
 /** Returns the value with what may be kept of it, or undefined if it is not of this kind. */
@@ -10,6 +11,9 @@ type Read = (raw: unknown) => unknown
 /** Maximum length of a reason or a name, which suits the log. */
 const MAX_TEXT = 1_000
 const text: Read = (raw) => (typeof raw === 'string' ? raw.slice(0, MAX_TEXT) : undefined)
+/** A line for each mistake of a configuration: `MAX_SHOWN` of them. */
+const lines: Read = (raw) =>
+  typeof raw === 'string' ? raw.slice(0, MAX_SHOWN * MAX_TEXT) : undefined
 const boolean: Read = (raw) => (typeof raw === 'boolean' ? raw : undefined)
 const id: Read = (raw) => (Number.isSafeInteger(raw) && (raw as number) >= 0 ? raw : undefined)
 const matching =
@@ -79,7 +83,7 @@ const metric: Read = object(
 /** By type. `runSettings` checks the settings, because it knows the options. */
 const MESSAGES: Readonly<Record<FromWorker['type'], Readonly<Record<string, Read>>>> = {
   loaded: { settings: (raw) => (isObject(raw) ? raw : undefined), name: text },
-  failed: { reason: text, misused: boolean },
+  failed: { reason: lines, misused: boolean },
   alive: { healthy: boolean },
   echo: { id },
   taken: { id },

@@ -1,0 +1,48 @@
+/** Connects mistakes in values with their places in the file. */
+import { dirname, resolve } from 'node:path'
+import { mistakeText, type Reader } from '../../options/mistake.ts'
+import { whyUnreadable } from './input-file.ts'
+import { nodeAt, secretAt, type ConfigNode } from './nodes.ts'
+import type { FileMistake, Place } from './place.ts'
+
+/** What stands before the path of a table: `refile:/etc/opendkim/signing`. */
+const KIND_OF_TABLE = /^[a-z]{2,}:/i
+
+/**
+ * @param root what the paths of mistakes begin at
+ * @param place of its name
+ * @param name what the root is called in messages about it as a whole
+ */
+export function readerAt(
+  root: ConfigNode,
+  place: Place,
+  mistakes: FileMistake[],
+  name: string,
+): Reader {
+  return {
+    report(mistake) {
+      const { path, atName } = mistake
+      const found = nodeAt(root, path)
+      if (found.node.type === 'scalar' && found.node.failed) return
+      // What is missing has no place: the name of the object has one.
+      const at = path.length === 0 ? place : atName ? found.namePlace : found.node.place
+      const text = mistakeText(
+        mistake,
+        path.length === 0 ? name : undefined,
+        secretAt(root, path),
+      )
+      mistakes.push({ place: at, text })
+    },
+    file(path, at, needed) {
+      const { node } = nodeAt(root, at)
+      const [kind = ''] = KIND_OF_TABLE.exec(path) ?? []
+      const file = resolve(dirname(node.place.file), path.slice(kind.length))
+      const wrong = needed ? whyUnreadable(file) : undefined
+      if (wrong !== undefined) {
+        const named = mistakeText({ path: at, text: `names ${file}, which ${wrong}` })
+        mistakes.push({ place: node.place, text: named })
+      }
+      return `${kind}${file}`
+    },
+  }
+}
