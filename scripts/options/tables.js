@@ -55,6 +55,7 @@ export const tables = {
 
 /** The tables of the ready-made filters. */
 export const filterTables = {
+  'docs/arc.md': { 'of arcSeal': 'arcSeal' },
   'docs/dkim.md': { 'of dkimSign': 'dkimSign' },
   'docs/configuration.md': { 'of when': 'when' },
 }

@@ -5,6 +5,7 @@
 import type { MessageFilter } from '../message/define-filter.ts'
 import type { AnyShape, Shape } from '../options/shape.ts'
 import type { Inspection } from './inspection.ts'
+import { ARC_SEAL } from './arc/arc-seal-options.ts'
 import { AUTHENTICATE } from './authentication/authenticate-options.ts'
 import { DKIM_SIGN } from './dkim/sign-options.ts'
 
@@ -38,6 +39,10 @@ const ready = <Options, Settings>(
 ): ReadyFilter => ({ ...row, shape: shape as unknown as AnyShape })
 
 export const READY_FILTERS: Readonly<Record<string, ReadyFilter>> = {
+  arcSeal: ready(ARC_SEAL, {
+    role: 'seal',
+    load: async () => (await import('./arc/arc-seal.ts')).arcSeal,
+  }),
   authenticate: ready(AUTHENTICATE, {
     role: 'judge',
     load: async () => (await import('./authentication/authenticate.ts')).authenticate,

@@ -68,6 +68,107 @@ export interface ConditionSettings {
 }
 
 /**
+ * A private key of a domain; keys of different algorithms all sign, such as an RSA and an Ed25519 key;
+ * of several keys with one algorithm, the one with the latest `notBefore` that has come signs.
+ */
+export interface DkimKey {
+  /** The domain it signs for. */
+  readonly domain: string
+  /** The name of the key: its record is SELECTOR._domainkey.DOMAIN. */
+  readonly selector: string
+  /** Path of a file with the private key in PEM. */
+  readonly file?: string | undefined
+  /** The private key itself, in PEM. */
+  readonly privateKey?: string | undefined
+  /**
+   * Whether it also signs for subdomains that have no key of their own.
+   * @default true
+   */
+  readonly subdomains?: boolean | undefined
+  /** When it begins to sign; by default at once. Its record has to be published before. */
+  readonly notBefore?: (Date | string) | undefined
+  /** When it ends to sign; by default it signs until a newer key does. */
+  readonly notAfter?: (Date | string) | undefined
+}
+
+/** {@link DkimKey}, checked, with defaults. */
+export interface DkimKeySettings {
+  readonly domain: string
+  readonly selector: string
+  readonly file?: string | undefined
+  readonly privateKey?: string | undefined
+  readonly subdomains: boolean
+  readonly notBefore?: number | undefined
+  readonly notAfter?: number | undefined
+}
+
+/** Options of `arcSeal`, which seals mail from outside with ARC (RFC 8617), after all that changes it. */
+export interface ArcSealOptions {
+  /**
+   * The name that `authenticate` uses in the same composition; by default that of the mail server (macro
+   * `j`).
+   */
+  readonly authservId?: string | undefined
+  /**
+   * The keys, all of one domain. A set has one signature. An RSA key makes it if there is one: RFC 8617
+   * was written for RSA, and not every server knows Ed25519 there.
+   */
+  readonly keys: DkimKey | readonly DkimKey[]
+  /**
+   * Mail of clients that have logged in is ours, and not sealed.
+   * @default true
+   */
+  readonly authenticated?: boolean | undefined
+  /**
+   * Mail of clients with these addresses is ours. So is mail that the server made itself, such as a
+   * bounce.
+   * @default 127.0.0.0/8, ::1
+   */
+  readonly networks?: string | readonly string[] | undefined
+  /** All mail that comes in through these daemons (macro `daemon_name`) is ours. */
+  readonly daemons?: string | readonly string[] | undefined
+  /**
+   * Mail with so many sets is not sealed (RFC 8617, section 4.2.1).
+   * @default 50
+   */
+  readonly maxInstances?: number | undefined
+  /** Fields that nobody may add or change before the next seal. */
+  readonly oversign?: string | readonly string[] | undefined
+  /** Fields that are signed if the message has them. */
+  readonly sign?: string | readonly string[] | undefined
+  /**
+   * Look at all mail, change nothing, and log what would have been done.
+   * @default false
+   */
+  readonly observe?: boolean | undefined
+  /** The verdict if the filter itself fails; that of the server by default. */
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
+  /**
+   * The name of the filter in log lines and metrics.
+   * @default arc-seal
+   */
+  readonly name?: string | undefined
+  /** Unix time in milliseconds, for tests. */
+  readonly now?: (() => number) | undefined
+}
+
+/** {@link ArcSealOptions}, checked, with defaults. */
+export interface ArcSealSettings {
+  readonly authservId?: string | undefined
+  readonly keys: readonly DkimKeySettings[]
+  readonly authenticated: boolean
+  readonly networks: readonly string[]
+  readonly daemons: readonly string[]
+  readonly maxInstances: number
+  readonly oversign: readonly string[]
+  readonly sign: readonly string[]
+  readonly observe: boolean
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
+  readonly name: string
+  readonly now?: (() => number) | undefined
+}
+
+/**
  * Options of `authenticate`, which checks mail from outside with SPF, DKIM, DMARC and ARC; the first
  * filter.
  */
@@ -182,41 +283,6 @@ export interface AuthenticateSettings {
   readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
   readonly name: string
   readonly now?: (() => number) | undefined
-}
-
-/**
- * A private key of a domain; keys of different algorithms all sign, such as an RSA and an Ed25519 key;
- * of several keys with one algorithm, the one with the latest `notBefore` that has come signs.
- */
-export interface DkimKey {
-  /** The domain it signs for. */
-  readonly domain: string
-  /** The name of the key: its record is SELECTOR._domainkey.DOMAIN. */
-  readonly selector: string
-  /** Path of a file with the private key in PEM. */
-  readonly file?: string | undefined
-  /** The private key itself, in PEM. */
-  readonly privateKey?: string | undefined
-  /**
-   * Whether it also signs for subdomains that have no key of their own.
-   * @default true
-   */
-  readonly subdomains?: boolean | undefined
-  /** When it begins to sign; by default at once. Its record has to be published before. */
-  readonly notBefore?: (Date | string) | undefined
-  /** When it ends to sign; by default it signs until a newer key does. */
-  readonly notAfter?: (Date | string) | undefined
-}
-
-/** {@link DkimKey}, checked, with defaults. */
-export interface DkimKeySettings {
-  readonly domain: string
-  readonly selector: string
-  readonly file?: string | undefined
-  readonly privateKey?: string | undefined
-  readonly subdomains: boolean
-  readonly notBefore?: number | undefined
-  readonly notAfter?: number | undefined
 }
 
 /** The tables of OpenDKIM: paths as in opendkim.conf, with `refile:` where it has that. */

@@ -22,7 +22,8 @@ has clamav-milter || wanted="$wanted clamav-milter"
 # Stores are held against a real server, Sentinels and a Cluster.
 { has redis-server && has redis-cli; } || wanted="$wanted redis-server redis-tools"
 has haproxy || wanted="$wanted haproxy"
-/usr/bin/python3 -c 'import dkim, nacl' 2>/dev/null || wanted="$wanted python3-dkim python3-nacl"
+/usr/bin/python3 -c 'import dkim, nacl, authres' 2>/dev/null ||
+  wanted="$wanted python3-dkim python3-nacl python3-authres"
 has postsrsd || wanted="$wanted postsrsd"
 # Debian's browser: what is left of hostile HTML is shown in it.
 has chromium || wanted="$wanted chromium"

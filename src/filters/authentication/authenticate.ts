@@ -2,7 +2,6 @@
  * The ready-made filter that checks mail from outside: SPF, DKIM, DMARC and ARC, on the package mailauth. It judges the
  * message as it came: in a composition it stands first. Each message has a line in the log.
  */
-import { hostname } from 'node:os'
 import { channels, type FilterResult } from '../../diagnostics/channels.ts'
 import type { MessageFilter } from '../../message/define-filter.ts'
 import type { HeaderField } from '../../message/headers.ts'
@@ -21,6 +20,7 @@ import { readyMade } from '../ready-made.ts'
 import type { ResultLog } from '../result-log.ts'
 import type { AuthenticateOptions, AuthenticateSettings } from '../types.ts'
 import { AUTHENTICATE } from './authenticate-options.ts'
+import { authservIdOf } from './authserv-id.ts'
 import { checkArc } from './check-arc.ts'
 import { Signatures, type DkimResult } from './check-dkim.ts'
 import { checkDmarc } from './check-dmarc.ts'
@@ -86,7 +86,7 @@ async function check(
   log: ResultLog,
 ): Promise<Verdict<'reject' | 'tempfail'> | undefined> {
   const started = performance.now()
-  const server = settings.authservId ?? (mail.macro('j') || hostname())
+  const server = authservIdOf(mail, settings.authservId)
   const direction = directionOf(mail, settings.local)
   // What trusted servers have written is theirs to write, perhaps in our name.
   if (direction === 'local') return void log.tell(mail, 'skipped', direction)

@@ -28,7 +28,7 @@ import type {
   OpenDkimTablesSettings,
 } from '../types.ts'
 
-const DKIM_KEY: Shape<DkimKey, DkimKeySettings> = {
+export const DKIM_KEY: Shape<DkimKey, DkimKeySettings> = {
   name: 'a key',
   type: 'DkimKey',
   isEntry: true,

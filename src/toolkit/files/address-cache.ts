@@ -1,5 +1,6 @@
 import { open } from 'node:fs/promises'
-import { invalidOption, wholeNumber } from '../../options/validate.ts'
+import { invalidOption } from '../../options/invalid-option.ts'
+import { wholeNumber } from '../../options/validate.ts'
 import { decodeText, encodeText } from '../../protocol/text.ts'
 import { fileFailed, invalidEntry, shown } from '../entry.ts'
 import { addressParts } from '../addresses/address-parts.ts'
