@@ -71,6 +71,7 @@ export const ARC_SEAL: Shape<ArcSealOptions, ArcSealSettings> = {
       report({
         path: ['keys', other + 1, 'domain'],
         text: `is another domain than ${first!.domain}: the keys of arcSeal are of one domain`,
+        got: { value: keys[other + 1]!.domain },
       })
     }
     for (const [option, names] of [
