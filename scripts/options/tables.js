@@ -56,6 +56,7 @@ export const tables = {
 /** The tables of the ready-made filters. */
 export const filterTables = {
   'docs/arc.md': { 'of arcSeal': 'arcSeal' },
+  'docs/authentication.md': { 'of authenticate': 'authenticate' },
   'docs/dkim.md': { 'of dkimSign': 'dkimSign' },
   'docs/configuration.md': { 'of when': 'when' },
 }

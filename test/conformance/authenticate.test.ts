@@ -66,27 +66,31 @@ const CHANGES: Readonly<Record<string, (text: string) => string>> = {
 
 if (available('/usr/bin/python3', ['-c', 'import dkim, nacl'], 'python3-dkim')) {
   describe('authenticate and dkimpy', () => {
-    for (const [name, message] of Object.entries(MESSAGES)) {
+    for (const [m, [name, message]] of Object.entries(MESSAGES).entries()) {
       // It takes a second of dkimpy for each change.
       if (name === 'a large body') continue
       it(`agree on ${name}`, async () => {
-        for (const [i, canonicalization] of FORMS.entries()) {
-          const signed = await deliver(dkimSign({ keys: KEYS, canonicalization }), {
-            message: Buffer.from(message, 'latin1'),
-            authenticated: 'alice',
-          })
-          const text = signed.message!.toString('latin1')
-          const changes = Object.entries(CHANGES)
-          for (const [n, [change, make]] of changes.entries()) {
-            // Each message has each change in one of the forms.
-            if (n % FORMS.length !== i && change !== 'nothing') continue
-            const changed = Buffer.from(make(text), 'latin1')
-            assert.equal(
-              comparable(await byUs(changed)),
-              comparable(byDkimpy(changed)),
-              `${change}, ${canonicalization}`,
-            )
-          }
+        const changes = Object.entries(CHANGES)
+        const signed = new Map<string, string>()
+        for (const [n, [change, make]] of changes.entries()) {
+          // dkimpy starts anew for each, so each message has a third of the changes, in a form of its own.
+          if (n > 0 && (n + m) % 3 !== 0) continue
+          const canonicalization = FORMS[(n + m) % FORMS.length]!
+          const text =
+            signed.get(canonicalization) ??
+            (
+              await deliver(dkimSign({ keys: KEYS, canonicalization }), {
+                message: Buffer.from(message, 'latin1'),
+                authenticated: 'alice',
+              })
+            ).message!.toString('latin1')
+          signed.set(canonicalization, text)
+          const changed = Buffer.from(make(text), 'latin1')
+          assert.equal(
+            comparable(await byUs(changed)),
+            comparable(byDkimpy(changed)),
+            `${change}, ${canonicalization}`,
+          )
         }
       })
     }

@@ -107,7 +107,9 @@ describe('SPF: the examples of appendix A.2 to A.4', () => {
       'A fred.mobile-users._spf.example.com': ['127.0.0.2'],
     }
     assert.equal(await result(records, '198.51.100.1', 'mary@example.com'), 'pass')
-    assert.equal(await result(records, '198.51.100.1', 'fred+x@example.com'), 'fail')
+    // The last part, split at each plus sign.
+    assert.equal(await result(records, '198.51.100.1', 'fred+x@example.com'), 'pass')
+    assert.equal(await result(records, '198.51.100.1', 'x+joe@example.com'), 'fail')
     assert.equal(await result(records, '198.51.100.1', 'joe@example.com'), 'fail')
     assert.equal(await result(records, '192.0.2.129', 'joe@example.com'), 'pass')
   })
