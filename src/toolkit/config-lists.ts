@@ -35,7 +35,10 @@ export async function readAddressSet(
   const { directory = '.', name = 'address list' } = options
   const domains = new Map<string, string[]>()
   const add = (domain: string, locals: readonly string[]): void => {
-    domains.set(domain.toLowerCase(), [...(domains.get(domain.toLowerCase()) ?? []), ...locals])
+    const folded = domain.toLowerCase()
+    const known = domains.get(folded) ?? []
+    domains.set(folded, known)
+    for (const local of locals) known.push(local)
   }
   for (const entry of readList(text)) {
     if (entry.startsWith('file:')) {

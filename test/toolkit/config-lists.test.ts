@@ -40,6 +40,11 @@ describe('lists of a configuration', () => {
     await assert.rejects(readAddressSet('file:Absent', { directory }), { code: 'FILE_FAILED' })
   })
 
+  it('of many addresses are read in time of their number', async () => {
+    const text = Array.from({ length: 30_000 }, (_, i) => `user${i}@example.org`).join()
+    assert.equal((await readAddressSet(text)).get('example.org')?.length, 30_000)
+  })
+
   it('of options are a dictionary of addresses', async () => {
     const options: Record<string, string> = { w1: 'a@b, c@d', w2: 'file:lst' }
     const { addresses, missing } = await readAddressDict(
