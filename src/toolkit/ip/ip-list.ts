@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { TableError } from '../../errors.ts'
 import { MAX_TIMER } from '../../options/kinds.ts'
 import { wholeNumber } from '../../options/validate.ts'
@@ -191,7 +192,11 @@ export class IpList {
           try {
             // oxlint-disable-next-line eslint/no-await-in-loop -- a worker has one query at a time
             const addresses = await this.#resolve!(name, signal)
-            if (addresses.slice(0, MAX_ADDRESSES).some((one) => inHost(ip, one, prefix))) {
+            const some = addresses.slice(0, MAX_ADDRESSES)
+            // Nobody knows then whether the address is in the list.
+            const wrong = some.find((one) => isIP(one) === 0)
+            if (wrong !== undefined) throw new Error(`${shown(String(wrong))} is no address`)
+            if (some.some((one) => inHost(ip, one, prefix))) {
               resolve(true)
               return
             }
@@ -221,8 +226,11 @@ function inHost(ip: IpAddress, address: string, prefix: string): boolean {
 const ipv4Text = (value: bigint): string =>
   [24n, 16n, 8n, 0n].map((shift) => (value >> shift) & 0xffn).join('.')
 
-/** A name whose last label is a number is an IPv4 address for many programs (WHATWG URL, "ends in a number"). */
+/**
+ * A name whose last label is a number is an IPv4 address for many programs (WHATWG URL, "ends in a number"). One without
+ * letters in it is a range of addresses that somebody has tried, such as `192.0.2.1-9`.
+ */
 const isHostName = (text: string): boolean =>
   text.length <= 253 &&
   /^(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?$/.test(text) &&
-  !/(?:^|\.)(?:\d+|0x[\da-f]*)\.?$/i.test(text)
+  !/(?:^|\.)(?:[\d_-]+|0x[\da-f]*)\.?$/i.test(text)

@@ -111,6 +111,9 @@ describe('IpList', () => {
     ['1.2.3.[4', /only digits/],
     ['mail example.org', /is not an IP address/],
     ['1.2.3.4.in-addr.arpa.1', /is not an IP address/],
+    ['192.0.2.1-9', /is not an IP address/],
+    ['192.0.2.1-192.0.2.9', /is not an IP address/],
+    ['1.2.3.0/255.255.255.0', /prefix length/],
   ]
   for (const [entry, why] of wrong) {
     it(`refuses the entry ${entry}`, () => {
@@ -226,6 +229,23 @@ describe('host names in an IpList', () => {
       },
     })
     await assert.rejects(throws.matches('192.0.2.2'), { code: 'LOOKUP_FAILED' })
+  })
+
+  it('give no answer if what they lead to is no address', async () => {
+    for (const lie of [
+      ['x'],
+      [null],
+      ['192.0.2.999'],
+      [''],
+      null,
+      '192.0.2.1',
+      [['192.0.2.1']],
+    ]) {
+      const list = new IpList(['mail.example.org'], {
+        resolve: () => Promise.resolve(lie as string[]),
+      })
+      await assert.rejects(list.matches('192.0.2.1'), { code: 'LOOKUP_FAILED' }, String(lie))
+    }
   })
 
   it('refuses a deadline that is none', () => {
