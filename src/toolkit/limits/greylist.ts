@@ -234,11 +234,14 @@ export class Greylist {
     const key = storeKey(this.#name, ip, sender, recipient)
     // Two deliveries at the same time write two values, so that only one of them wins.
     const nonce = randomBytes(6).toString('base64url')
-    const texts = [ip, sender, recipient].map((text) => text.slice(0, MAX_TEXT))
+    const texts = [ip, sender, recipient].map(cut)
     const value = JSON.stringify([first, last, count, ...texts, nonce])
     return { key, value, ttl: Math.max(1, Math.ceil(expiresAt(record, this.#timing) - now)) }
   }
 }
+
+/** Not in the middle of a character, since half of one stands for no bytes. */
+const cut = (text: string): string => text.slice(0, MAX_TEXT).replace(/[\uD800-\uDBFF]$/, '')
 
 function recordIn(value: string | undefined): GreylistRecord | undefined {
   if (value === undefined) return undefined

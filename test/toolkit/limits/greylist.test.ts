@@ -227,6 +227,15 @@ describe('Greylist', () => {
     assert.deepEqual(lines, [])
   })
 
+  it('can be exported whatever the sender is', async () => {
+    const { greylist, check } = greylistAt()
+    const senders = [998, 999, 1_000].map((length) => `${'a'.repeat(length)}\u{1f600}@b.c`)
+    senders.push('\udcff\udcfe', '"a,\r\nb"@c', '\u2028', '\0', '')
+    for (const sender of senders) await check(0, '1.2.3.4', sender)
+    const lines = (await textOf(greylist.exportCsv())).split('\r\n1.2.3.4,')
+    assert.equal(lines.length, senders.length)
+  })
+
   it('passes many deliveries at once, too', async () => {
     const { check } = greylistAt()
     await check(0)
