@@ -1,5 +1,5 @@
 /** Entries of lists and tables: where each one stands, and the error that names the place. */
-import { open, type FileHandle } from 'node:fs/promises'
+import { open, stat, type FileHandle } from 'node:fs/promises'
 import { FileError, UsageError } from '../errors.ts'
 import { decodeText } from '../protocol/text.ts'
 
@@ -31,10 +31,10 @@ export const MAX_FILE_SIZE: number = 64 * 1024 * 1024
 export async function readText(path: string): Promise<string> {
   let file: FileHandle | undefined
   try {
+    // To open a named pipe is to wait for its writer, on a thread that others need.
+    if (!(await stat(path)).isFile()) throw new Error('it is not a file')
     file = await open(path)
-    const stats = await file.stat()
-    if (!stats.isFile()) throw new Error('it is not a file')
-    const { size } = stats
+    const { size } = await file.stat()
     if (size > MAX_FILE_SIZE) {
       throw new FileError(
         'FILE_FAILED',

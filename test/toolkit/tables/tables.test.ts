@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -338,6 +339,14 @@ describe('PatternTable', () => {
 })
 
 describe('openTable', () => {
+  it('reads only files', { skip: process.platform === 'win32' }, async () => {
+    const pipe = join(directory, 'pipe')
+    assert.equal(spawnSync('mkfifo', [pipe]).status, 0)
+    for (const path of [pipe, directory, '/dev/zero']) {
+      await assert.rejects(openTable(`hash:${path}`), { code: 'FILE_FAILED' })
+    }
+  })
+
   it('opens what Postfix has in main.cf', async () => {
     const text = file('access', 'Example.org REJECT\n')
     const opened: [name: string, key: string, value: string | undefined][] = [
