@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it, mock } from 'node:test'
+import { inspect } from 'node:util'
 import { fc } from '../../support/property.ts'
 import {
   DnsCache,
@@ -124,7 +125,7 @@ describe('DnsCache', () => {
   }
 
   for (const ttl of [Number.NaN, '5', null, {}]) {
-    it(`keeps an answer with a time-to-live of ${String(ttl)} as one without`, async () => {
+    it(`keeps an answer with a time-to-live of ${inspect(ttl)} as one without`, async () => {
       let now = 0
       const answer = { ...A('192.0.2.1'), ttl } as unknown as ResolverAnswer
       const { cache, asked } = cacheOf(() => answer, { now: () => now, unknownTtl: 60_000 })
