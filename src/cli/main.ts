@@ -5,6 +5,7 @@ import { askHealth, checkMilter } from './check.ts'
 import { flagOf, helpOf } from '../options/names.ts'
 import { OPTIONS } from '../options/table.ts'
 import { readPemFiles } from '../net/pem-files.ts'
+import type { ExplainOptions } from './trial/explain.ts'
 import { FILTERS_VARIABLE, words } from './run/unknown-variables.ts'
 
 /** Where a command writes. Tests have their own. */
@@ -111,6 +112,52 @@ export async function main(
     output.err(`${result.reason}\n`)
     code = result.ended === 'failed' ? FAILED : MISUSED
   })
+
+  program
+    .command('check-config')
+    .description(
+      'Reads a configuration, makes its filters, looks at what they name (keys, tables, records in DNS), plays messages through them in memory, and says what each does. It sends nothing.',
+    )
+    .argument('<file>', 'a text file such as tsmilter.yaml, or a module with defineConfig')
+    .option('--strict', 'a warning counts as an error', false)
+    .option(
+      '--json',
+      'print JSON; exit codes: 0 it is well, 1 mail would suffer, 2 it has mistakes',
+      false,
+    )
+    .action(async (file: string, options: { strict: boolean; json: boolean }) => {
+      const { checkConfig } = await import('./trial/check-config.ts')
+      const result = await checkConfig(file, options)
+      output[result.code === 0 || options.json ? 'out' : 'err'](`${result.text}\n`)
+      code = result.code
+    })
+
+  program
+    .command('explain')
+    .description(
+      'Plays a message through the filters of a configuration, in memory, and says what each of them does with it, by which rule, and what changes, behind Postfix and behind Sendmail.',
+    )
+    .argument('<file>', 'a text file such as tsmilter.yaml, or a module with defineConfig')
+    .argument('<message>', 'a file with the message')
+    .option('--from <address>', 'sender of the envelope; by default the null sender')
+    .option('--to <address>', 'recipient; you can give it more than once', several)
+    .option(
+      '--client <address>',
+      'address of the client; none for mail that the server makes itself',
+    )
+    .option('--helo <name>', 'name in HELO')
+    .option('--auth <login>', 'login of the client')
+    .addOption(
+      new Option('--mta <server>', 'only behind this mail server').choices([
+        'postfix',
+        'sendmail',
+      ]),
+    )
+    .option('--json', 'print JSON', false)
+    .action(async (file: string, message: string, options: ExplainOptions) => {
+      const { explain } = await import('./trial/explain.ts')
+      output.out(`${await explain(file, message, options)}\n`)
+    })
 
   try {
     await program.parseAsync(args, { from: 'user' })

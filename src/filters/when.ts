@@ -54,6 +54,7 @@ function guarded(
     const known = judge({ connection: ctx.connection, ...facts })
     if (known !== true) {
       ctx.log.debug(
+        { rule: 'when' },
         known === undefined ? 'not called: when is not known yet' : 'not called: when is false',
       )
     }

@@ -2,7 +2,12 @@ import { UsageError } from '../errors.ts'
 import type { FilterObjectSource } from '../milter/filter-object.ts'
 import { filterSetOf } from './filter-set.ts'
 import { checkOrder } from './filter-order.ts'
-import { checkedFilter, type FilterDefinition, type ComposedFilter } from './definition.ts'
+import {
+  checkedFilter,
+  type ComposedFilter,
+  type FilterDefinition,
+  type WatchedCall,
+} from './definition.ts'
 import { Pipeline } from './pipeline.ts'
 
 /** A whole-message filter, or a composition of several. `serve`, `runMilter` and `deliver` take it. */
@@ -71,6 +76,19 @@ export function withDefinitions(
     membersOf(filter).map((member) => ({ ...member, definition: change(member.definition) })),
   )
 }
+
+/** The same filter or composition, which tells of each call. @param name in log lines, so that each is known by them */
+export function watched(
+  filter: MessageFilter,
+  name: string,
+  watch: (call: WatchedCall) => void,
+): MessageFilter {
+  return filterOf(membersOf(filter).map((member) => ({ ...member, name, watch })))
+}
+
+/** One filter of a composition. */
+export const memberOf = (filter: MessageFilter, index: number): MessageFilter =>
+  filterOf([membersOf(filter)[index]!])
 
 function membersOf(filter: MessageFilter): readonly ComposedFilter[] {
   if (typeof filter !== 'function' || !Array.isArray(filter.members)) {

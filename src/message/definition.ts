@@ -11,6 +11,7 @@ import { invalidOption } from '../options/invalid-option.ts'
 import { wholeNumber } from '../options/validate.ts'
 import type { EnvelopeAddress } from '../milter/envelope/envelope-address.ts'
 import { Action } from '../protocol/constants.ts'
+import type { VerdictKind } from '../protocol/event-table.ts'
 import { actionsFor, EDIT_KINDS, type EditKind } from '../protocol/edit-table.ts'
 import type { MailConnection } from './mail-connection.ts'
 import type { HeadersMail, Mail } from './mail.ts'
@@ -121,6 +122,18 @@ const OPTIONS: ReadonlySet<string> = new Set([
 export interface ComposedFilter extends FilterFacts {
   // Each definition has its own type of state; here it is only passed on.
   readonly definition: FilterDefinition<unknown>
+  /** is told of each call; for commands that explain what a filter does */
+  readonly watch?: (call: WatchedCall) => void
+}
+
+/** What one call of a filter has led to. */
+export interface WatchedCall {
+  readonly stage: FilterStage
+  readonly verdict: VerdictKind
+  /** its SMTP reply */
+  readonly reply: string | undefined
+  /** its edits in words, as the mail server would get them; empty if they do not count */
+  readonly edits: readonly string[]
 }
 
 /** @throws UsageError INVALID_HANDLER, INVALID_OPTION */

@@ -277,6 +277,12 @@ export class Pipeline implements FilterObject, PipelineEvents {
     verdict: Verdict,
     edits?: readonly string[],
   ): Verdict | undefined {
+    member.watch?.({
+      stage,
+      verdict: verdict.kind,
+      reply: replyText(verdict),
+      edits: edits ?? [],
+    })
     if (member.shadow && (verdict.kind !== 'continue' || edits !== undefined)) {
       context.log.info(
         { filter: member.name, stage, verdict: verdict.kind, reply: replyText(verdict), edits },
@@ -373,7 +379,7 @@ export class Pipeline implements FilterObject, PipelineEvents {
     const after = mail.failed || !passes ? before : mail.result()
     if (!member.shadow) message.state = after
     const plan =
-      member.shadow && after !== before
+      (member.shadow || member.watch !== undefined) && after !== before
         ? describePlan(planMail(before, after, ctx.mailServer.kind))
         : undefined
     return this.#judge(member, stage, ctx, message, verdict, plan)

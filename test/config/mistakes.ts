@@ -360,9 +360,7 @@ export const MISTAKES: readonly (readonly [
   [
     'an entry with a condition only',
     `filters:\n  - when: {direction: local}\n`,
-    [
-      '2:5: is an entry without a filter: write "- NAME:" with one of ',
-    ],
+    ['2:5: is an entry without a filter: write "- NAME:" with one of '],
   ],
   [
     'two filters in one entry',
@@ -392,9 +390,7 @@ export const MISTAKES: readonly (readonly [
   [
     'a filter with a value',
     `filters:\n  - dkimSign: yes\n`,
-    [
-      '2:5: dkimSign takes an object with keys, openDkim, authenticated',
-    ],
+    ['2:5: dkimSign takes an object with keys, openDkim, authenticated'],
   ],
   [
     'both of two options',

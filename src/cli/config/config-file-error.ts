@@ -1,12 +1,13 @@
 import { UsageError } from '../../errors.ts'
-import { linesOf, type FileMistake } from './place.ts'
+import { inOrder, linesOf, type FileMistake } from './place.ts'
 
-/** A text file has mistakes: `message` has a line for each. */
+/** A text file cannot be used: `message` has a line for each reason. */
 export class ConfigFileError extends UsageError {
+  /** in the order of the files; none if the file is right, but what it names is not */
   readonly mistakes: readonly FileMistake[]
 
-  constructor(mistakes: readonly FileMistake[]) {
-    super('INVALID_OPTION', linesOf(mistakes).join('\n'))
-    this.mistakes = mistakes
+  constructor(mistakes: readonly FileMistake[], lines: readonly string[] = linesOf(mistakes)) {
+    super('INVALID_OPTION', lines.join('\n'))
+    this.mistakes = inOrder(mistakes)
   }
 }

@@ -174,7 +174,6 @@ function readReady(
   bare: boolean,
   mistakes: FileMistake[],
 ): unknown {
-  if (hasFailed(value)) return undefined
   const given = (bare ? undefined : plainOf(value)) ?? {}
   const reader = readerAt(value, place, mistakes, shape.name)
   for (const [name, { kind }] of Object.entries(shape.fields)) {
@@ -182,7 +181,8 @@ function readReady(
     reader.report({ path: [name], atName: true, text: 'is for programs only: remove it here' })
     delete (given as Record<string, unknown>)[name]
   }
-  return readObject(shape, given, [], reader)
+  const options = readObject(shape, given, [], reader)
+  return hasFailed(value) ? undefined : options
 }
 
 function besides(

@@ -19,18 +19,25 @@ export const MAX_SHOWN = 100
 
 export const placeText = ({ file, line, column }: Place): string => `${file}:${line}:${column}`
 
+/** `tsmilter.yaml:3` */
+export const lineText = ({ file, line }: Place): string => `${file}:${line}`
+
 /** `tsmilter.yaml:3:5: wrokers is not an option; did you mean workers?` */
 export const lineOf = ({ place, text }: FileMistake): string =>
   `${placeText(place)}: ${text.replaceAll(/\s+/g, ' ')}`
 
-/** A line for each mistake, in the order of the files. */
-export function linesOf(mistakes: readonly FileMistake[]): string[] {
+/** In the order of the files. */
+export function inOrder(mistakes: readonly FileMistake[]): FileMistake[] {
   const files = [...new Set(mistakes.map(({ place }) => place.file))]
-  const sorted = mistakes.toSorted(
+  return mistakes.toSorted(
     ({ place: a }, { place: b }) =>
       files.indexOf(a.file) - files.indexOf(b.file) || a.line - b.line || a.column - b.column,
   )
-  const lines = [...new Set(sorted.map(lineOf))]
+}
+
+/** A line for each mistake, in the order of the files. */
+export function linesOf(mistakes: readonly FileMistake[]): string[] {
+  const lines = [...new Set(inOrder(mistakes).map(lineOf))]
   return lines.length <= MAX_SHOWN
     ? lines
     : [...lines.slice(0, MAX_SHOWN), `and ${lines.length - MAX_SHOWN} more mistakes`]

@@ -10,8 +10,10 @@ import { createLogger } from '../../telemetry/logger.ts'
 import { logMessages } from '../../telemetry/message-log.ts'
 import { collectMetrics, type Metrics } from '../../telemetry/metrics.ts'
 import { ConfigFileError } from '../config/config-file-error.ts'
-import { loadFilters } from './load.ts'
+import { loadFilters, type LoadedFilters } from './load.ts'
 import { oneLine } from './module.ts'
+import type { FindingLevel } from '../../filters/inspection.ts'
+import type { RunSettings } from '../../options/settings.ts'
 import type { FromWorker, Identity, ToWorker } from './messages.ts'
 import { readTls } from '../../net/pem-files.ts'
 import { processSettings, runSettings } from './settings.ts'
@@ -70,7 +72,8 @@ async function load(message: ToWorker & { type: 'load' }): Promise<void> {
   try {
     if (message.identity !== undefined) become(message.identity)
     const { logLevel, logFormat, telemetry } = processSettings(message.given)
-    const { factory, config, source, ...loaded } = await loadFilters(message.filters)
+    const found = await loadFilters(message.filters)
+    const { factory, config, source, ...loaded } = found
     const settings = runSettings(message.given, config, source)
     // `connection` is a number of this process. With the process id it is unique among all workers.
     const own = { pid: process.pid }
@@ -78,6 +81,7 @@ async function load(message: ToWorker & { type: 'load' }): Promise<void> {
       loaded.logger ??
       childLogger(await createLogger({ level: logLevel, format: logFormat }), own)
     const logger = log
+    if (message.tries && found.file !== undefined) await tryOut(found, settings, logger)
     logMessages(logger, { content: settings.logContent })
     const tls = settings.tls && (await readTls(settings.tls))
     const made = new MilterServer(factory, { ...settings, tls, logger })
@@ -94,6 +98,34 @@ async function load(message: ToWorker & { type: 'load' }): Promise<void> {
     const reason = error instanceof ConfigFileError ? error.message : oneLine(error)
     tell({ type: 'failed', reason, misused }, () => process.exit(1))
   }
+}
+
+/**
+ * Before a new version of a text file takes over: looks at what it names, and plays messages through its filters. Own
+ * filters are not called, since they may do anything.
+ *
+ * @throws ConfigFileError if mail would suffer
+ */
+async function tryOut(
+  found: LoadedFilters,
+  { startTimeout }: RunSettings,
+  logger: Logger,
+): Promise<void> {
+  const { inspect } = await import('../trial/inspect.ts')
+  const { trialOfLoaded } = await import('../trial/subject.ts')
+  const trial = trialOfLoaded(found.source, found)
+  // Half of the time to load: what is not known then is a warning.
+  const { findings } = await inspect(trial, {
+    deadline: Math.ceil(startTimeout / 2),
+    own: false,
+  })
+  const lines = (wanted: FindingLevel): string[] =>
+    findings
+      .filter(({ level }) => level === wanted)
+      .map(({ place, text }) => `${place}: ${text}`)
+  for (const line of lines('warning')) logger.warn(line)
+  const errors = lines('error')
+  if (errors.length > 0) throw new ConfigFileError([], errors)
 }
 
 /** Documented by Node, but missing in @types/node. */

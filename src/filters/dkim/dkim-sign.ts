@@ -90,7 +90,11 @@ async function sign(mail: Mail, settings: Settings, results: ResultLog): Promise
   const now = (options.now ?? Date.now)()
   const signers = signersOf(mail, settings, now)
   if (typeof signers === 'string') {
-    const facts = signers === 'not-ours' ? {} : { from: mail.from }
+    const rule = RULES[signers]
+    const facts = {
+      ...(rule !== undefined && { rule }),
+      ...(signers !== 'not-ours' && { from: mail.from }),
+    }
     return results.tell(mail, 'skipped', signers, facts, 'info')
   }
 
@@ -125,7 +129,14 @@ async function sign(mail: Mail, settings: Settings, results: ResultLog): Promise
   for (const [i, value] of made.entries()) {
     const { domain, selector, algorithm } = wanted[i]!.key
     mail.headers.prepend(SIGNATURE_NAME, value)
-    const facts = { domain, selector, algorithm, ...(dangers.length > 0 && { risks: dangers }) }
+    const { rule } = wanted[i]!
+    const facts = {
+      domain,
+      selector,
+      algorithm,
+      rule,
+      ...(dangers.length > 0 && { risks: dangers }),
+    }
     results.tell(mail, 'changed', 'signed', facts)
   }
 }
@@ -143,6 +154,14 @@ function foldHeader(mail: Mail, settings: Settings): void {
     const folded = foldLongLines(name, field.raw)
     if (folded !== undefined) field.raw = folded
   }
+}
+
+/** The option that decides, by the reason. */
+const RULES: Readonly<Partial<Record<NotSignedReason, string>>> = {
+  'no-domain': 'domainFrom',
+  'no-key': 'domainFrom',
+  'login-mismatch': 'loginMismatch',
+  'sender-mismatch': 'senderMismatch',
 }
 
 function signersOf(

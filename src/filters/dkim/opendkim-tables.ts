@@ -55,7 +55,8 @@ export class OpenDkimTables implements KeyList {
           `${pathOf(signingTable)}:${line}: ${JSON.stringify(name)} is not in ${pathOf(keyTable)}`,
         )
       }
-      return { matches: matcher(pattern!), text: pattern!.toLowerCase(), name, identity }
+      const where = `${pathOf(signingTable)}:${line}`
+      return { matches: matcher(pattern!), text: pattern!.toLowerCase(), name, identity, where }
     })
     this.all = [...keys.values()].flatMap(({ fixed }) => fixed ?? [])
   }
@@ -65,11 +66,11 @@ export class OpenDkimTables implements KeyList {
       ? this.#byPattern(local, domain)
       : this.#exactly(local, domain)
     const chosen: ChosenKey[] = []
-    for (const { name, identity } of rules) {
+    for (const { name, identity, where } of rules) {
       const key = this.#keyOf(name, domain)
       // A file for this domain that does not exist: the domain is not ours.
       if (key === undefined) continue
-      chosen.push({ key, identity: identityOf(identity, domain, key) })
+      chosen.push({ key, identity: identityOf(identity, domain, key), rule: where })
       if (!this.#multiple) break
     }
     return chosen.length === 0 ? 'no-key' : chosen
@@ -121,6 +122,7 @@ interface Rule {
   readonly text: string
   readonly name: string
   readonly identity: string | undefined
+  readonly where: string
 }
 
 /** A line of a KeyTable. */

@@ -19,10 +19,10 @@ export class DomainKeys implements KeyList {
 
   /** @throws UsageError INVALID_OPTION if a key cannot be read */
   constructor(keys: readonly DkimKeySettings[]) {
-    this.all = keys.map((one) => {
+    this.all = keys.map((one, i) => {
       const key = new SigningKey(one.domain, one.selector, pemOf(one), sourceOf(one))
       const { notBefore: from = -Infinity, notAfter: until = Infinity } = one
-      const timed = { chosen: { key, identity: undefined }, from, until }
+      const timed = { chosen: { key, identity: undefined, rule: `keys[${i}]` }, from, until }
       add(this.#exact, key.domain, timed)
       if (one.subdomains) add(this.#above, key.domain, timed)
       return key

@@ -7,6 +7,8 @@ import type { SigningKey } from './signing-key.ts'
 export interface ChosenKey {
   readonly key: SigningKey
   readonly identity: string | undefined
+  /** what of the configuration has chosen it: an option, or a line of a table */
+  readonly rule: string
 }
 
 /** Why no key signs: there is none for the domain, or none whose time it is. */

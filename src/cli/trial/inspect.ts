@@ -1,0 +1,94 @@
+/** Looks at what the filters of a text file name, and plays the samples through them. */
+import type { FindingLevel } from '../../filters/inspection.ts'
+import { DnsCache } from '../../toolkit/dns/dns-cache.ts'
+import { DnsSession } from '../../toolkit/dns/dns-session.ts'
+import { nodeAt } from '../config/nodes.ts'
+import { lineText } from '../config/place.ts'
+import { oneLine } from '../run/module.ts'
+import { play, type Played } from './play.ts'
+import { SAMPLES } from './samples.ts'
+import type { Subject, Trial } from './subject.ts'
+
+/** Something that was found, with its place. */
+export interface PlacedFinding {
+  readonly level: FindingLevel
+  /** `tsmilter.yaml:7` */
+  readonly place: string
+  readonly text: string
+}
+
+export interface PlayedSample extends Played {
+  readonly sample: string
+}
+
+export interface Inspected {
+  readonly findings: readonly PlacedFinding[]
+  readonly samples: readonly PlayedSample[]
+}
+
+export interface InspectOptions {
+  /** milliseconds for all that has to be waited for */
+  readonly deadline: number
+  /** plays the samples also through filters of the administrator, which may do anything */
+  readonly own: boolean
+  /** for tests; by default the servers of this machine */
+  readonly dns?: DnsCache
+}
+
+export async function inspect(trial: Trial, options: InspectOptions): Promise<Inspected> {
+  const signal = AbortSignal.timeout(options.deadline)
+  const findings: PlacedFinding[] = []
+  const { dns = new DnsCache() } = options
+  const looked = trial.subjects.map((subject) => inspectOne(subject, dns, signal))
+  for (const found of await Promise.all(looked)) findings.push(...found)
+  const samples: PlayedSample[] = []
+  const leaveOut = leaveOutFor(options.own)
+  for (const { name, transaction } of SAMPLES) {
+    // oxlint-disable-next-line eslint/no-await-in-loop -- one message after the other, as in a session
+    const played = await play(trial, transaction, 'postfix', leaveOut)
+    samples.push({ ...played, sample: name })
+    for (const failure of played.failures) {
+      findings.push({
+        level: 'error',
+        place: trial.path,
+        text: `the message "${name}": ${failure}`,
+      })
+    }
+  }
+  return { findings, samples }
+}
+
+/** Which filters are not called, and why. */
+export const leaveOutFor =
+  (own: boolean) =>
+  ({ entry }: Subject): string | undefined => {
+    const effect = entry?.ready?.effect
+    if (effect !== undefined) return `not called here: it ${effect}`
+    return own || entry === undefined || entry.ready !== undefined
+      ? undefined
+      : 'not called here: it is a filter of your own, which may do anything'
+  }
+
+async function inspectOne(
+  { name, entry, options, place }: Subject,
+  dns: DnsCache,
+  signal: AbortSignal,
+): Promise<PlacedFinding[]> {
+  const found: PlacedFinding[] = []
+  if (entry?.ready?.inspect === undefined || options === undefined) return found
+  try {
+    const look = await entry.ready.inspect()
+    const session = new DnsSession(dns, { signal })
+    for await (const { level, text, path } of look(entry.options as never, {
+      dns: session,
+      signal,
+    })) {
+      const at = path.length === 0 ? place : lineText(nodeAt(options, path).node.place)
+      found.push({ level, place: at, text: `${name}: ${text}` })
+    }
+  } catch (error) {
+    const why = signal.aborted ? 'it took too long' : oneLine(error)
+    found.push({ level: 'warning', place, text: `${name}: not all was looked at: ${why}` })
+  }
+  return found
+}
