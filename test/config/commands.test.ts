@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { main } from '../../src/cli/main.ts'
 import { checkConfig, type CheckResult } from '../../src/cli/trial/check-config.ts'
-import { SigningKey } from '../../src/filters/dkim/signing-key.ts'
+import { SigningKey } from '../../src/filters/signing/signing-key.ts'
 import { DnsCache, type DnsResolver } from '../../src/toolkit/index.ts'
 import { sourcePath } from '../conformance/support/program.ts'
 
