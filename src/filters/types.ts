@@ -196,11 +196,11 @@ export interface AuthenticateOptions {
    */
   readonly spfFail?: 'observe' | 'quarantine' | 'reject' | undefined
   /** Domains of authors and networks of clients whose mail is never refused. */
-  readonly allow?: string | string | readonly (string | string)[] | undefined
+  readonly allow?: string | readonly string[] | undefined
   /** Domains whose ARC seals you believe that DMARC has passed. */
   readonly trustedSealers?: string | readonly string[] | undefined
   /** Mailing lists: networks, and domains that SPF or DKIM prove; DMARC refuses none of their mail. */
-  readonly lists?: string | string | readonly (string | string)[] | undefined
+  readonly lists?: string | readonly string[] | undefined
   /**
    * Also check mail of clients that have logged in.
    * @default false
@@ -267,9 +267,9 @@ export interface AuthenticateSettings {
   readonly policy: 'observe' | 'quarantine' | 'reject'
   readonly badFrom?: 'observe' | 'quarantine' | 'reject' | undefined
   readonly spfFail: 'observe' | 'quarantine' | 'reject'
-  readonly allow: readonly (string | string)[]
+  readonly allow: readonly string[]
   readonly trustedSealers: readonly string[]
-  readonly lists: readonly (string | string)[]
+  readonly lists: readonly string[]
   readonly checkAuthenticated: boolean
   readonly networks: readonly string[]
   readonly maxSignatures: number

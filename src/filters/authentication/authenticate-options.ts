@@ -1,6 +1,6 @@
 /** The options of `authenticate`. */
 import { choice, count, type Kind } from '../../options/kinds.ts'
-import { either, listOf } from '../../options/part-kinds.ts'
+import { listOf } from '../../options/part-kinds.ts'
 import type { Shape } from '../../options/shape.ts'
 import {
   code,
@@ -17,7 +17,14 @@ import { LOCAL_NETWORKS } from '../direction.ts'
 import type { AuthenticateOptions, AuthenticateSettings } from '../types.ts'
 
 const MODE = choice(['observe', 'quarantine', 'reject'])
-const DOMAIN_OR_NETWORK = either(network, domain)
+
+const DOMAIN_OR_NETWORK: Kind = {
+  ...domain,
+  takes: 'a domain, or an address or network',
+  takesText: 'a domain such as example.org, or an address or network such as 192.0.2.0/24',
+  wrong: (value) => network.wrong(value) && domain.wrong(value),
+  schema: { type: 'string' },
+}
 
 const DNS_CACHE: Kind = {
   ...code('DnsCache'),

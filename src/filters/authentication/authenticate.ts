@@ -89,14 +89,18 @@ async function check(
   const server = authservIdOf(mail, settings.authservId)
   const direction = directionOf(mail, settings.local)
   // What trusted servers have written is theirs to write, perhaps in our name.
-  if (direction === 'local') return void log.tell(mail, 'skipped', direction)
+  if (direction === 'local') {
+    log.tell(mail, 'skipped', direction)
+    return undefined
+  }
   // As it came, before anything is removed.
   const rows = rowsOf(mail)
   const removed = removeForged(mail, settings, server)
   const { address } = mail.connection
   const isExempt = direction === 'authenticated' && !settings.checkAuthenticated
   if (isExempt || address === undefined) {
-    return void log.tell(mail, 'skipped', direction, { ...(removed > 0 && { removed }) })
+    log.tell(mail, 'skipped', direction, { ...(removed > 0 && { removed }) })
+    return undefined
   }
 
   const session = new DnsSession(settings.dns, {

@@ -405,7 +405,7 @@ describe('authenticate: policy', () => {
     [{ policy: 'reject', observe: true }, {}, 'accept', undefined],
   ]
   for (const [options, delivery, end, wanted] of modes) {
-    it(`${JSON.stringify(options)} ${delivery.message ?? ''}: ${end}`, async () => {
+    it(`${JSON.stringify(options)} ${JSON.stringify(delivery)}: ${end}`, async () => {
       const found = await checked({ ...delivery, options })
       assert.equal(found.end, end)
       assert.equal(found.line['wanted'], wanted)

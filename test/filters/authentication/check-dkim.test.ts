@@ -294,7 +294,7 @@ describe('signatures', () => {
       '=;=;=',
       'v=1; a=rsa-sha256; b=; bh=; d=; s=; h=',
       `v=1; a=rsa-sha256; d=${'x.'.repeat(500)}org; s=r; h=from; bh=x; b=y`,
-      `v=1; a=rsa-sha256; d=example.org; s=${'\u0001'}; h=from; bh=x; b=y`,
+      `v=1; a=rsa-sha256; d=example.org; s=\u0001; h=from; bh=x; b=y`,
       `v=1; a=rsa-sha256; d=example.org; s=r; h=${'from:'.repeat(5_000)}; bh=x; b=y`,
       'v=1; a=rsa-sha256; d=__proto__; s=constructor; h=from; bh=x; b=y',
       `v=1; d=example.org; s=r"(; a=rsa-sha256; h=from; bh=x; b=")(;`,

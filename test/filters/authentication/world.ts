@@ -1,5 +1,11 @@
 /** A domain with records, keys and mail, for tests of `authenticate`. */
-import { createHash, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import {
+  createHash,
+  createPublicKey,
+  generateKeyPairSync,
+  sign,
+  type KeyObject,
+} from 'node:crypto'
 import { createRequire } from 'node:module'
 import { authenticate, type AuthenticateOptions } from '../../../src/filters/index.ts'
 import { canonicalField } from '../../../src/filters/signing/canonicalization.ts'
@@ -7,7 +13,6 @@ import {
   parseResultsField,
   type MethodResult,
 } from '../../../src/filters/authentication/results-field.ts'
-import { sign } from 'node:crypto'
 import { DnsCache, type ResolverAnswer } from '../../../src/toolkit/index.ts'
 import { deliver, type TestOutcome, type TestTransaction } from '../../../src/testing/index.ts'
 import { scriptedResolver, zone } from '../../toolkit/dns/scripted-resolver.ts'
@@ -142,7 +147,9 @@ export async function checked({
     throw new Error(String(outcome.failure ?? outcome.errors[0]), { cause: outcome.errors[0] })
   }
   const header = headerOf(outcome.message)
-  const field = header.find((line) => /^Authentication-Results: mx\.example\.net;/.test(line))
+  const field = header.find((line) =>
+    line.startsWith('Authentication-Results: mx.example.net;'),
+  )
   const methods = parseResultsField(field?.slice(field.indexOf(':') + 1) ?? '')?.results ?? []
   const results: Record<string, string> = {}
   for (const { method, result } of methods) {
