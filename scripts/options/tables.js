@@ -59,6 +59,7 @@ export const filterTables = {
   'docs/authentication.md': { 'of authenticate': 'authenticate' },
   'docs/dkim.md': { 'of dkimSign': 'dkimSign' },
   'docs/configuration.md': { 'of when': 'when' },
+  'docs/ready-made/greylist.md': { 'of greylist': 'greylist' },
 }
 
 export const filterTable = (shape, shapesIn) =>

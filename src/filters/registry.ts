@@ -8,6 +8,7 @@ import type { Inspection } from './inspection.ts'
 import { ARC_SEAL } from './arc/arc-seal-options.ts'
 import { AUTHENTICATE } from './authentication/authenticate-options.ts'
 import { DKIM_SIGN } from './dkim/sign-options.ts'
+import { GREYLIST } from './limits/greylist-options.ts'
 
 /**
  * What a filter does to the message, which decides about its place. `judge` needs the message as it came, `edit` changes
@@ -51,5 +52,10 @@ export const READY_FILTERS: Readonly<Record<string, ReadyFilter>> = {
     role: 'sign',
     load: async () => (await import('./dkim/dkim-sign.ts')).dkimSign,
     inspect: async () => (await import('./dkim/inspect-keys.ts')).inspectKeys,
+  }),
+  greylist: ready(GREYLIST, {
+    role: 'none',
+    load: async () => (await import('./limits/greylist.ts')).greylist,
+    inspect: async () => (await import('./store-option.ts')).inspectStore,
   }),
 }

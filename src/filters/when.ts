@@ -10,6 +10,7 @@ import { readShape } from '../options/shape.ts'
 import { Networks } from '../server/networks.ts'
 import { CONDITION } from './condition-options.ts'
 import { directionOf } from './direction.ts'
+import { domainTest } from './domain-test.ts'
 import type { Condition, ConditionPartsSettings } from './types.ts'
 
 /** What is known at a stage; undefined is not known. */
@@ -122,16 +123,5 @@ function judgeOf(parts: ConditionPartsSettings): (facts: Facts) => Known {
   return (facts) => {
     const known = tests.map((test) => test(facts))
     return known.includes(false) ? false : known.includes(undefined) ? undefined : true
-  }
-}
-
-function domainTest(patterns: readonly string[]): (domain: string) => boolean {
-  const exact = new Set(patterns.filter((one) => !one.startsWith('.')))
-  const below = patterns.filter((one) => one.startsWith('.'))
-  return (domain) => {
-    const name = domain.toLowerCase()
-    return (
-      exact.has(name) || below.some((end) => name.endsWith(end) && name.length > end.length)
-    )
   }
 }
