@@ -59,7 +59,12 @@ export const filterTables = {
   'docs/authentication.md': { 'of authenticate': 'authenticate' },
   'docs/dkim.md': { 'of dkimSign': 'dkimSign' },
   'docs/configuration.md': { 'of when': 'when' },
+  'docs/ready-made/dnsbl.md': { 'of dnsbl': 'dnsbl' },
   'docs/ready-made/greylist.md': { 'of greylist': 'greylist' },
+  'docs/ready-made/rate-limit.md': { 'of rateLimit': 'rateLimit' },
+  'docs/ready-made/recipient-check.md': { 'of recipientCheck': 'recipientCheck' },
+  'docs/ready-made/rewrite.md': { 'of rewrite': 'rewrite' },
+  'docs/ready-made/sender-acl.md': { 'of senderAcl': 'senderAcl' },
 }
 
 export const filterTable = (shape, shapesIn) =>

@@ -5,19 +5,39 @@ export type { NotSealedReason } from './arc/arc-seal.ts'
 export { authenticate } from './authentication/authenticate.ts'
 export { dkimSign } from './dkim/dkim-sign.ts'
 export type { NotSignedReason } from './dkim/dkim-sign.ts'
+export { dnsbl } from './lists/dnsbl.ts'
+export type { DnsblReason } from './lists/dnsbl.ts'
 export { greylist } from './limits/greylist.ts'
 export type { GreylistReason } from './limits/greylist.ts'
+export { rateLimit } from './limits/rate-limit.ts'
+export type { RateLimitReason } from './limits/rate-limit.ts'
+export { recipientCheck } from './envelope/recipient-check.ts'
+export type { RecipientCheckReason } from './envelope/recipient-check.ts'
+export { rewrite } from './envelope/rewrite.ts'
+export type { RewriteReason } from './envelope/rewrite.ts'
+export { senderAcl } from './envelope/sender-acl.ts'
+export type { SenderAclReason } from './envelope/sender-acl.ts'
 export { OVERSIGNED_FIELDS, SIGNED_FIELDS } from './signing/signed-fields.ts'
 export { closeStores } from './store-option.ts'
 export { when } from './when.ts'
 export type {
   ArcSealOptions,
   AuthenticateOptions,
+  CallForward,
   Condition,
   ConditionParts,
   DkimKey,
   DkimSignOptions,
+  DnsblOptions,
+  DnsblZone,
   GreylistOptions,
   OpenDkimTables,
+  RateLimitNotice,
+  RateLimitOptions,
+  RateLimits,
+  RecipientCheckOptions,
+  RewriteOptions,
+  SenderAclOptions,
+  SrsPlace,
   StorePlace,
 } from './types.ts'

@@ -8,7 +8,12 @@ import type { Inspection } from './inspection.ts'
 import { ARC_SEAL } from './arc/arc-seal-options.ts'
 import { AUTHENTICATE } from './authentication/authenticate-options.ts'
 import { DKIM_SIGN } from './dkim/sign-options.ts'
+import { RECIPIENT_CHECK } from './envelope/recipient-check-options.ts'
+import { REWRITE } from './envelope/rewrite-options.ts'
+import { SENDER_ACL } from './envelope/sender-acl-options.ts'
 import { GREYLIST } from './limits/greylist-options.ts'
+import { RATE_LIMIT } from './limits/rate-limit-options.ts'
+import { DNSBL } from './lists/dnsbl-options.ts'
 
 /**
  * What a filter does to the message, which decides about its place. `judge` needs the message as it came, `edit` changes
@@ -53,9 +58,36 @@ export const READY_FILTERS: Readonly<Record<string, ReadyFilter>> = {
     load: async () => (await import('./dkim/dkim-sign.ts')).dkimSign,
     inspect: async () => (await import('./dkim/inspect-keys.ts')).inspectKeys,
   }),
+  dnsbl: ready(DNSBL, {
+    role: 'none',
+    load: async () => (await import('./lists/dnsbl.ts')).dnsbl,
+    inspect: async () => (await import('./lists/inspect-dnsbl.ts')).inspectDnsbl,
+  }),
   greylist: ready(GREYLIST, {
     role: 'none',
     load: async () => (await import('./limits/greylist.ts')).greylist,
     inspect: async () => (await import('./store-option.ts')).inspectStore,
+    effect: 'it remembers deliveries',
+  }),
+  rateLimit: ready(RATE_LIMIT, {
+    role: 'none',
+    load: async () => (await import('./limits/rate-limit.ts')).rateLimit,
+    inspect: async () => (await import('./envelope/inspect-envelope.ts')).inspectRateLimit,
+    effect: 'it counts',
+  }),
+  recipientCheck: ready(RECIPIENT_CHECK, {
+    role: 'none',
+    load: async () => (await import('./envelope/recipient-check.ts')).recipientCheck,
+    inspect: async () => (await import('./envelope/inspect-envelope.ts')).inspectRecipientCheck,
+  }),
+  rewrite: ready(REWRITE, {
+    role: 'none',
+    load: async () => (await import('./envelope/rewrite.ts')).rewrite,
+    inspect: async () => (await import('./envelope/inspect-envelope.ts')).inspectRewrite,
+  }),
+  senderAcl: ready(SENDER_ACL, {
+    role: 'none',
+    load: async () => (await import('./envelope/sender-acl.ts')).senderAcl,
+    inspect: async () => (await import('./envelope/inspect-envelope.ts')).inspectSenderAcl,
   }),
 }

@@ -1,20 +1,13 @@
 /** The options of `greylist`. */
-import { count, inputFile, type Kind } from '../../options/kinds.ts'
+import { count, inputFile } from '../../options/kinds.ts'
 import { listOf } from '../../options/part-kinds.ts'
 import type { Shape } from '../../options/shape.ts'
 import { code, domainPattern, duration, yesNo } from '../../options/value-kinds.ts'
-import { DnsCache } from '../../toolkit/dns/dns-cache.ts'
 import { commonFields } from '../common-fields.ts'
+import { DNS_FIELD } from '../dns-option.ts'
 import { localNetworks, recipientsField } from '../exempt-fields.ts'
 import { storeFields } from '../store-option.ts'
 import type { GreylistOptions, GreylistSettings } from '../types.ts'
-
-export const DNS_CACHE: Kind = {
-  ...code("import('../toolkit/dns/dns-cache.ts').DnsCache"),
-  takes: 'a DnsCache of tsmilter/toolkit',
-  takesText: 'a DnsCache, which only a module can give',
-  wrong: (value) => (value instanceof DnsCache ? undefined : {}),
-}
 
 const MINUTE = 60_000
 const DAY = 86_400_000
@@ -83,7 +76,7 @@ export const GREYLIST: Shape<GreylistOptions, GreylistSettings> = {
       text: 'add `X-Greylist` with the seconds that a message had to wait',
     },
     ...commonFields('greylist'),
-    dns: { kind: DNS_CACHE, text: 'answers of DNS, shared with other filters' },
+    dns: DNS_FIELD,
     clock: { kind: code('() => number'), text: 'Unix time in milliseconds, for tests' },
   },
   check({ delay, window, retention }, report) {

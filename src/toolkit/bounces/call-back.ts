@@ -86,8 +86,8 @@ async function ask(
   return failedBounce(last!.reason, last!.message)
 }
 
-/** @throws SmtpFailure if the host has no answer */
-async function askHost(
+/** @internal Asks one host. @throws SmtpFailure if it has no answer */
+export async function askHost(
   conversation: Conversation,
   asked: readonly CheckedAddress[],
   from: CheckedAddress,

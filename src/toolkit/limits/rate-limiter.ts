@@ -42,8 +42,14 @@ export interface LimitOptions<Subject extends string> {
   readonly id?: string | undefined
   /** How many are taken: of all subjects, or of each. A message, a recipient or a byte, as you count. @default 1 */
   readonly tokens?: number | Readonly<Partial<Record<Subject, number>>> | undefined
+  /** limits of this call in place of those of a subject, such as those of one user; `[]` is none */
+  readonly limits?: LimitsOfCall<Subject> | undefined
   readonly signal?: AbortSignal | undefined
 }
+
+type LimitsOfCall<Subject extends string> = Readonly<
+  Partial<Record<Subject, Limit | readonly Limit[] | undefined>>
+>
 
 export type Limited<Subject extends string> =
   | {
@@ -101,9 +107,9 @@ export class RateLimiter<Subject extends string> {
    */
   async take(
     subjects: Subjects<Subject>,
-    { id, tokens = 1, signal }: LimitOptions<Subject> = {},
+    { id, tokens = 1, limits, signal }: LimitOptions<Subject> = {},
   ): Promise<Limited<Subject>> {
-    const wanted = this.#wanted(subjects, tokens)
+    const wanted = this.#wanted(subjects, tokens, limits)
     const left: Partial<Record<Subject, number>> = {}
     if (wanted.length === 0) return { allowed: true, left }
     const buckets = wanted.map(({ bucket }) => bucket)
@@ -127,14 +133,22 @@ export class RateLimiter<Subject extends string> {
   }
 
   /**
-   * Gives back what `take` took for the same subjects and id, because the message was refused or aborted. Further calls
+   * Gives back what `take` took for the same subjects, limits and id, because the message was refused or aborted. Further calls
    * do nothing. If the store fails, nothing is given back.
    */
   async giveBack(
     subjects: Subjects<Subject>,
-    { id, signal }: { readonly id: string; readonly signal?: AbortSignal | undefined },
+    {
+      id,
+      limits,
+      signal,
+    }: {
+      readonly id: string
+      readonly limits?: LimitsOfCall<Subject> | undefined
+      readonly signal?: AbortSignal | undefined
+    },
   ): Promise<boolean> {
-    const buckets = this.#wanted(subjects, 1).map(({ bucket }) => bucket)
+    const buckets = this.#wanted(subjects, 1, limits).map(({ bucket }) => bucket)
     if (buckets.length === 0) return false
     try {
       return await this.#use.run((store) => store.giveBack(buckets, { id, signal }), false)
@@ -147,11 +161,16 @@ export class RateLimiter<Subject extends string> {
   #wanted(
     subjects: Subjects<Subject>,
     tokens: LimitOptions<Subject>['tokens'],
+    ofCall: LimitsOfCall<Subject> | undefined,
   ): { readonly subject: Subject; readonly limit: string; readonly bucket: Bucket }[] {
     const wanted = []
     for (const [subject, who] of Object.entries(subjects) as [Subject, string | undefined][]) {
       if (who === undefined) continue
-      const limits = this.#limits.get(subject)
+      const given = ofCall?.[subject]
+      const limits =
+        given === undefined
+          ? this.#limits.get(subject)
+          : readList(`limits.${subject}`, [given].flat())
       if (limits === undefined) {
         throw invalidOption('subjects', subject, 'subjects that have limits', [
           ...this.#limits.keys(),
@@ -186,16 +205,21 @@ function readLimits<Subject extends string>(
   }
   const read = new Map<Subject, readonly ReadLimit[]>()
   for (const [subject, given] of Object.entries(limits) as [Subject, Limit | Limit[]][]) {
-    const list = (Array.isArray(given) ? given : [given]).map((limit) =>
-      readLimit(`limits.${subject}`, limit),
-    )
-    const texts = list.map(({ text }) => text)
-    if (list.length === 0 || new Set(texts).size !== texts.length) {
-      throw invalidOption(`limits.${subject}`, given, 'one or several limits, each once')
-    }
+    const list = readList(`limits.${subject}`, [given].flat())
+    if (list.length === 0) throw invalidOption(`limits.${subject}`, given, EACH_ONCE)
     read.set(subject, list)
   }
   return read
+}
+
+const EACH_ONCE = 'one or several limits, each once'
+
+function readList(name: string, given: readonly Limit[]): readonly ReadLimit[] {
+  const list = given.map((limit) => readLimit(name, limit))
+  if (new Set(list.map(({ text }) => text)).size !== list.length) {
+    throw invalidOption(name, given, EACH_ONCE)
+  }
+  return list
 }
 
 function readLimit(name: string, limit: Limit): ReadLimit {
