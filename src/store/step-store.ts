@@ -25,7 +25,7 @@ import type {
 export type SavedUnderName = Saved & { readonly name: string }
 
 export abstract class StepStore implements Store {
-  abstract readonly kind: 'memory' | 'embedded'
+  abstract readonly kind: 'memory'
 
   /** Makes a step: all of its changes, or none. */
   protected abstract run<Result>(step: StoreStep<Result>, options: CallOptions): Promise<Result>

@@ -39,10 +39,13 @@ export type StepCall =
 export type Call =
   | StepCall
   /** the first one of each connection; answered when the files are open */
-  | { readonly method: 'open'; readonly maxSize: number }
+  | { readonly method: 'open'; readonly version: number; readonly maxSize: number }
   | { readonly method: 'read'; readonly name: string }
   /** names with a prefix, behind `after` */
   | { readonly method: 'list'; readonly prefix: string; readonly after?: string | undefined }
+
+/** Of what is said here. After an update of the package, a keeper of the former version may still run. */
+export const VERSION = 1
 
 export interface Request {
   readonly number: number

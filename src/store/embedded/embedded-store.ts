@@ -112,7 +112,6 @@ interface Settings {
 class EmbeddedStore implements Store {
   readonly kind = 'embedded'
   readonly #settings: Settings
-  readonly #openDeadline: number
   readonly #link: KeeperLink
   readonly #waiting = new Map<number, Waiting>()
   #last = 0
@@ -120,19 +119,24 @@ class EmbeddedStore implements Store {
 
   constructor(settings: Settings) {
     this.#settings = settings
-    this.#openDeadline = Math.max(OPEN_DEADLINE, OPEN_DEADLINES * settings.deadline)
-    this.#link = new KeeperLink(settings.path, settings.maxSize, this.#openDeadline, {
-      onAnswer: (answer) => this.#settle(answer),
-      onLost: (error) => {
-        for (const waiting of this.#waiting.values()) waiting.reject(error)
+    const openDeadline = Math.max(OPEN_DEADLINE, OPEN_DEADLINES * settings.deadline)
+    this.#link = new KeeperLink(
+      settings.path,
+      settings.maxSize,
+      Math.min(openDeadline, MAX_TIMER),
+      {
+        onAnswer: (answer) => this.#settle(answer),
+        onLost: (error) => {
+          for (const waiting of this.#waiting.values()) waiting.reject(error)
+        },
       },
-    })
+    )
   }
 
   /** @throws StoreError */
   async open(): Promise<void> {
     // The connection does not keep the process from ending, but this call does.
-    const timer = setTimeout(() => {}, 2 * this.#openDeadline)
+    const timer = setTimeout(() => {}, MAX_TIMER)
     try {
       await this.#link.open()
     } finally {

@@ -8,17 +8,18 @@
  * descriptor of the lock file, and with it all locks of the process (fcntl(2)).
  */
 import type { Socket } from 'node:net'
-import { MilterError, type StoreError } from '../../errors.ts'
-import { answerOf, Lines, MAX_LINE, monotonic, stepOf } from './calls.ts'
-import type { Answer, Request } from './calls.ts'
+import { MilterError, StoreError } from '../../errors.ts'
+import { answerOf, Lines, MAX_LINE, monotonic, stepOf, VERSION } from './calls.ts'
+import type { Answer, Call, Request } from './calls.ts'
 import { checkFile, unavailable } from './files.ts'
 import { loadLmdb, type Database } from './lmdb.ts'
 import { EmbeddedRecords } from './records.ts'
 
 /** Steps in one transaction. */
 const MAX_BATCH = 500
-/** Requests that wait. Above, no connection is read until there are few. */
+/** Requests that wait, and their characters. Above, no connection is read until there are few. */
 const MANY = 5_000
+const MUCH = 16_777_216
 const FEW = 500
 /** Bytes of answers that a client has not read. It is stopped, or does not read: its connection is cut. */
 const MAX_UNREAD = 16_777_216
@@ -32,12 +33,16 @@ const FIRST_CLIENT = 10_000
 interface Waiting {
   readonly client: Client
   readonly request: Request
+  /** characters */
+  readonly size: number
 }
 
 export class Keeper {
   readonly #path: string
   readonly #clients = new Set<Client>()
-  #queue: Waiting[] = []
+  readonly #queue: Waiting[] = []
+  /** characters in the queue */
+  #size = 0
   #records: EmbeddedRecords | undefined
   #database: Database | undefined
   #failed: StoreError | undefined
@@ -86,10 +91,13 @@ export class Keeper {
   }
 
   serve(socket: Socket): void {
-    const client = new Client(socket, (request) => {
+    const client = new Client(socket, (request, size) => {
       this.#clients.add(client)
-      this.#queue.push({ client, request })
-      if (this.#queue.length >= MANY) for (const each of this.#clients) each.pause()
+      this.#queue.push({ client, request, size })
+      this.#size += size
+      if (this.#queue.length >= MANY || this.#size > MUCH) {
+        for (const each of this.#clients) each.pause()
+      }
       this.#schedule()
     })
     socket.on('end', () => {
@@ -142,7 +150,7 @@ export class Keeper {
     const batch = this.#queue.slice(0, MAX_BATCH)
     if (batch.length > 0 || this.#sweepWanted) {
       const made = this.#make(batch, this.#records, this.#database!)
-      this.#queue = this.#queue.slice(made)
+      for (const { size } of this.#queue.splice(0, made)) this.#size -= size
       for (const client of this.#clients) client.flush()
     }
     if (this.#queue.length < FEW) for (const each of this.#clients) each.resume()
@@ -192,10 +200,7 @@ export class Keeper {
     const clock = given === undefined ? Date.now : () => given
     const now = clock()
     try {
-      if (call.method === 'open') {
-        records.maxSize = call.maxSize
-        return { number }
-      }
+      if (call.method === 'open') return this.#greet(number, call, records)
       // Nobody waits for the answer.
       if (monotonic() > until) return { number }
       if (call.method === 'read') return { number, result: records.readValid(call.name, now) }
@@ -212,7 +217,20 @@ export class Keeper {
       throw error
     }
   }
+
+  #greet(number: number, call: OpenCall, records: EmbeddedRecords): Answer {
+    if (call.version !== VERSION) {
+      throw new StoreError(
+        'STORE_UNAVAILABLE',
+        `the store ${this.#path} is kept by another version of tsmilter: stop all processes that use it`,
+      )
+    }
+    records.maxSize = call.maxSize
+    return { number }
+  }
 }
+
+type OpenCall = Extract<Call, { readonly method: 'open' }>
 
 const READS: ReadonlySet<string> = new Set(['open', 'read', 'list'])
 
@@ -222,13 +240,15 @@ class Client {
   readonly #lines = new Lines(MAX_LINE)
   #answers: string[] = []
 
-  constructor(socket: Socket, onRequest: (request: Request) => void) {
+  constructor(socket: Socket, onRequest: (request: Request, size: number) => void) {
     this.#socket = socket
     socket.setEncoding('utf8')
     socket.on('error', () => {})
     socket.on('data', (text: string) => {
       try {
-        for (const line of this.#lines.take(text)) onRequest(JSON.parse(line) as Request)
+        for (const line of this.#lines.take(text)) {
+          onRequest(JSON.parse(line) as Request, line.length)
+        }
       } catch {
         // What cannot be read was not written by this package.
         socket.destroy()

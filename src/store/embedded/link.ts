@@ -7,7 +7,7 @@ import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { MilterError, StoreError } from '../../errors.ts'
-import { errorIn, Lines, MAX_LINE, type Answer, type Request } from './calls.ts'
+import { errorIn, Lines, MAX_LINE, VERSION, type Answer, type Request } from './calls.ts'
 import { unavailable } from './files.ts'
 import { connectKeeper } from './places.ts'
 
@@ -167,19 +167,26 @@ export class KeeperLink {
         clearTimeout(timer)
         this.#closed.signal.removeEventListener('abort', onClosed)
       }
-      socket.on('data', (text: string) => {
-        for (const line of lines.take(text)) {
-          const answer = JSON.parse(line) as Answer
-          if (open) this.#events.onAnswer(answer)
-          else if ('error' in answer) reject(errorIn(answer.error))
-          else {
-            open = true
-            greeted()
-            this.#socket = socket
-            this.#flush()
-            resolve(true)
-          }
+      const onAnswer = (answer: Answer): void => {
+        if (open) this.#events.onAnswer(answer)
+        else if ('error' in answer) reject(errorIn(answer.error))
+        else {
+          open = true
+          greeted()
+          this.#socket = socket
+          this.#flush()
+          resolve(true)
         }
+      }
+      socket.on('data', (text: string) => {
+        let answers: Answer[]
+        try {
+          answers = lines.take(text).map((line) => JSON.parse(line) as Answer)
+        } catch {
+          // No keeper writes that.
+          return void socket.destroy()
+        }
+        for (const answer of answers) onAnswer(answer)
       })
       // The other side has ended, as a process that is gone does.
       socket.on('end', () => socket.destroy())
@@ -192,8 +199,8 @@ export class KeeperLink {
       })
       const request: Request = {
         number: 0,
-        until: Infinity,
-        call: { method: 'open', maxSize: this.#maxSize },
+        until: 0,
+        call: { method: 'open', version: VERSION, maxSize: this.#maxSize },
       }
       socket.write(`${JSON.stringify(request)}\n`)
     })
