@@ -96,8 +96,9 @@ function keepersOf(path: string): number[] {
 
 /** The keeper of a store that is open. Others that were started at the same time find it, and end. */
 async function keeperOf(path: string): Promise<number> {
-  await until(() => keepersOf(path).length === 1)
-  return keepersOf(path)[0]!
+  let pids: readonly number[] = []
+  await until(() => (pids = keepersOf(path)).length === 1)
+  return pids[0]!
 }
 
 /** Stops the keeper, as a debugger does, until the test ends or `resume` is called. */
