@@ -30,6 +30,11 @@ export async function connectKeeper(path: string): Promise<Socket | undefined> {
 
 /** Lets a server listen as the keeper of a store. @returns whether it does: not if there is another keeper */
 export async function becomeKeeper(path: string, server: Server): Promise<boolean> {
+  const other = await connectKeeper(path)
+  if (other !== undefined) {
+    other.destroy()
+    return false
+  }
   const own = join(path, `starting.${process.pid}`)
   await unlinkIfThere(own)
   await new Promise<void>((resolve, reject) => {
