@@ -21,6 +21,7 @@ const IMPORTED = {
   Duration: '../options/units.ts',
   Size: '../options/units.ts',
   DnsCache: '../toolkit/dns/dns-cache.ts',
+  Table: '../toolkit/tables/table.ts',
 }
 
 export const filterTypesOf = (shapes) => {

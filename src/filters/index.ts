@@ -17,6 +17,8 @@ export { rewrite } from './envelope/rewrite.ts'
 export type { RewriteReason } from './envelope/rewrite.ts'
 export { senderAcl } from './envelope/sender-acl.ts'
 export type { SenderAclReason } from './envelope/sender-acl.ts'
+export { externalTag } from './content/external-tag.ts'
+export type { ExternalTagReason } from './content/external-tag.ts'
 export { OVERSIGNED_FIELDS, SIGNED_FIELDS } from './signing/signed-fields.ts'
 export { closeStores } from './store-option.ts'
 export { when } from './when.ts'
@@ -31,6 +33,8 @@ export type {
   DnsblOptions,
   DnsblZone,
   GreylistOptions,
+  ExternalBanner,
+  ExternalTagOptions,
   OpenDkimTables,
   RateLimitNotice,
   RateLimitOptions,

@@ -7,6 +7,7 @@ import type { AnyShape, Shape } from '../options/shape.ts'
 import type { Inspection } from './inspection.ts'
 import { ARC_SEAL } from './arc/arc-seal-options.ts'
 import { AUTHENTICATE } from './authentication/authenticate-options.ts'
+import { EXTERNAL_TAG } from './content/external-tag-options.ts'
 import { DKIM_SIGN } from './dkim/sign-options.ts'
 import { RECIPIENT_CHECK } from './envelope/recipient-check-options.ts'
 import { REWRITE } from './envelope/rewrite-options.ts'
@@ -89,5 +90,10 @@ export const READY_FILTERS: Readonly<Record<string, ReadyFilter>> = {
     role: 'none',
     load: async () => (await import('./envelope/sender-acl.ts')).senderAcl,
     inspect: async () => (await import('./envelope/inspect-envelope.ts')).inspectSenderAcl,
+  }),
+  externalTag: ready(EXTERNAL_TAG, {
+    role: 'edit',
+    load: async () => (await import('./content/external-tag.ts')).externalTag,
+    inspect: async () => (await import('./content/inspect-external-tag.ts')).inspectExternalTag,
   }),
 }

@@ -1,6 +1,7 @@
 // Written by scripts/options.js from the shapes of the filters (registry.ts): change those, and run it.
 import type { Duration } from '../options/units.ts'
 import type { DnsCache } from '../toolkit/dns/dns-cache.ts'
+import type { Table } from '../toolkit/tables/table.ts'
 
 /** Facts about mail; all that are given have to be true. */
 export interface ConditionParts {
@@ -396,4 +397,91 @@ export interface DkimSignSettings {
   readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
   readonly name: string
   readonly now?: (() => number) | undefined
+}
+
+/** A banner above the text of a message. */
+export interface ExternalBanner {
+  /** The text, in lines. */
+  readonly text?: string | undefined
+  /** A file with the text, in UTF-8. */
+  readonly textFile?: string | undefined
+  /** What HTML shows; by default the text. It is put into a `div` as it is. Variables are escaped. */
+  readonly html?: string | undefined
+  /** A file with the HTML, in UTF-8. */
+  readonly htmlFile?: string | undefined
+}
+
+/** {@link ExternalBanner}, checked, with defaults. */
+export interface ExternalBannerSettings {
+  readonly text?: string | undefined
+  readonly textFile?: string | undefined
+  readonly html?: string | undefined
+  readonly htmlFile?: string | undefined
+}
+
+/**
+ * Options of `externalTag`, which marks mail from outside: in a header field, in the subject, with a
+ * banner.
+ */
+export interface ExternalTagOptions {
+  /**
+   * The field that marked mail has, with the value yes. Fields of that name that come from outside are
+   * removed.
+   * @default X-External
+   */
+  readonly header?: string | undefined
+  /** A tag before the subject, such as [EXTERNAL]; by default the subject stays. */
+  readonly subject?: string | undefined
+  /** A banner above the text; by default the body stays. */
+  readonly banner?: ExternalBanner | undefined
+  /**
+   * Clients whose mail is not from outside. Mail of clients that have logged in is not from outside
+   * either.
+   * @default 127.0.0.0/8, ::1
+   */
+  readonly networks?: string | readonly string[] | undefined
+  /**
+   * Domains of authors whose mail is not marked if DMARC has passed for it. The filter `authenticate` has
+   * to stand before this one.
+   */
+  readonly internalDomains?: string | readonly string[] | undefined
+  /** The name in `Authentication-Results`; by default that of the mail server (macro `j`). */
+  readonly authservId?: string | undefined
+  /** Recipients whose mail is forwarded: subject and body of their mail stay. */
+  readonly forwarded?: string | readonly string[] | undefined
+  /** A table of aliases: recipients with an alias in another domain are forwarded. */
+  readonly forwardedTable?: string | Table | undefined
+  /**
+   * What mail for forwarded and other recipients gets: only the field, or all.
+   * @default header
+   */
+  readonly mixed?: 'header' | 'tag' | undefined
+  /**
+   * Look at all mail, change nothing, and log what would have been done.
+   * @default false
+   */
+  readonly observe?: boolean | undefined
+  /** The verdict if the filter itself fails; that of the server by default. */
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
+  /**
+   * The name of the filter in log lines and metrics.
+   * @default external-tag
+   */
+  readonly name?: string | undefined
+}
+
+/** {@link ExternalTagOptions}, checked, with defaults. */
+export interface ExternalTagSettings {
+  readonly header: string
+  readonly subject?: string | undefined
+  readonly banner?: ExternalBannerSettings | undefined
+  readonly networks: readonly string[]
+  readonly internalDomains: readonly string[]
+  readonly authservId?: string | undefined
+  readonly forwarded: readonly string[]
+  readonly forwardedTable?: string | Table | undefined
+  readonly mixed: 'header' | 'tag'
+  readonly observe: boolean
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
+  readonly name: string
 }

@@ -1,4 +1,5 @@
 /** Entries of lists and tables: where each one stands, and the error that names the place. */
+import { readFileSync, statSync, type Stats } from 'node:fs'
 import { open, stat, type FileHandle } from 'node:fs/promises'
 import { FileError, UsageError } from '../errors.ts'
 import { decodeText } from '../protocol/text.ts'
@@ -34,18 +35,33 @@ export async function readText(path: string): Promise<string> {
     // To open a named pipe is to wait for its writer, on a thread that others need.
     if (!(await stat(path)).isFile()) throw new Error('it is not a file')
     file = await open(path)
-    const { size } = await file.stat()
-    if (size > MAX_FILE_SIZE) {
-      throw new FileError(
-        'FILE_FAILED',
-        `${path} has ${size} bytes, and lists and tables are read up to ${MAX_FILE_SIZE}; keep it in a database, and ask that with a function`,
-      )
-    }
+    checkFile(path, await file.stat())
     return decodeText(await file.readFile())
   } catch (error) {
     throw error instanceof FileError ? error : fileFailed(path, 'cannot be read', error)
   } finally {
     await file?.close()
+  }
+}
+
+/** As {@link readText}, for programs that start. */
+export function readTextSync(path: string): string {
+  try {
+    checkFile(path, statSync(path))
+    return decodeText(readFileSync(path))
+  } catch (error) {
+    throw error instanceof FileError ? error : fileFailed(path, 'cannot be read', error)
+  }
+}
+
+function checkFile(path: string, stats: Stats): void {
+  if (!stats.isFile()) throw new Error('it is not a file')
+  const { size } = stats
+  if (size > MAX_FILE_SIZE) {
+    throw new FileError(
+      'FILE_FAILED',
+      `${path} has ${size} bytes, and lists and tables are read up to ${MAX_FILE_SIZE}; keep it in a database, and ask that with a function`,
+    )
   }
 }
 

@@ -60,7 +60,7 @@ export {
   type LookupOptions,
   type Table,
 } from './tables/table.ts'
-export { openTable } from './tables/open-table.ts'
+export { openTable, openTableSync } from './tables/open-table.ts'
 export { TextTable, type TextTableOptions } from './tables/text-table.ts'
 export { CidrTable } from './tables/cidr-table.ts'
 export { PatternTable, type PatternTableOptions } from './tables/pattern-table.ts'

@@ -5,6 +5,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -33,10 +34,14 @@ cpSync(join(root, 'examples', 'no-lottery.ts'), join(project, 'no-lottery.ts'))
 writeFileSync(join(project, 'package.json'), '{ "type": "module" }')
 
 /** Pages of which each sample is a file of its own. */
-const samples = ['README.md', 'docs/stores.md', 'docs/toolkit.md'].flatMap((page) =>
-  [...readFileSync(join(root, page), 'utf8').matchAll(/```ts\n([^]*?)```/g)].map(
-    ([, code]) => code!,
-  ),
+const readyMade = readdirSync(join(root, 'docs/ready-made')).map(
+  (name) => `docs/ready-made/${name}`,
+)
+const samples = ['README.md', 'docs/stores.md', 'docs/toolkit.md', ...readyMade].flatMap(
+  (page) =>
+    [...readFileSync(join(root, page), 'utf8').matchAll(/```ts\n([^]*?)```/g)].map(
+      ([, code]) => code!,
+    ),
 )
 for (const [i, code] of samples.entries()) writeFileSync(join(project, `sample-${i}.ts`), code)
 
@@ -71,7 +76,7 @@ function compile(types: string): string {
   return stdout + stderr
 }
 
-describe('the code of README, docs/stores.md and docs/toolkit.md', () => {
+describe('the code of README, docs/stores.md, docs/toolkit.md and docs/ready-made', () => {
   it('is there', () => {
     assert.ok(samples.length >= 13)
   })

@@ -1,4 +1,4 @@
-import { invalidEntry, readText, shown } from '../entry.ts'
+import { invalidEntry, readText, readTextSync, shown } from '../entry.ts'
 import { CidrTable } from './cidr-table.ts'
 import { PatternTable } from './pattern-table.ts'
 import { LocalTable } from './table.ts'
@@ -21,26 +21,45 @@ const OF_TEXT = new Set(['hash', 'btree', 'lmdb', 'dbm', 'cdb', 'texthash'])
  * @throws UsageError INVALID_ENTRY; FileError FILE_FAILED
  */
 export async function openTable(name: string): Promise<LocalTable> {
+  const opening = openingOf(name)
+  return opening instanceof LocalTable ? opening : opening.make(await readText(opening.path))
+}
+
+/** As {@link openTable}, for programs that start: nothing else runs while the text is read. */
+export function openTableSync(name: string): LocalTable {
+  const opening = openingOf(name)
+  return opening instanceof LocalTable ? opening : opening.make(readTextSync(opening.path))
+}
+
+/** A table of a text that has to be read. */
+interface Opening {
+  readonly path: string
+  readonly make: (text: string) => LocalTable
+}
+
+/** A table without a file, or what to make of its file. */
+function openingOf(name: string): LocalTable | Opening {
   const colon = name.indexOf(':')
   const type = name.slice(0, Math.max(colon, 0))
   const rest = name.slice(colon + 1)
   if (type === 'inline') return inlineTable(rest, name)
   if (type === 'static') return new StaticTable(withoutBraces(rest) ?? rest)
-  const isText = OF_TEXT.has(type)
-  if (!isText && type !== 'cidr' && type !== 'regexp' && type !== 'pcre') {
-    throw invalidEntry(
-      shown(name),
-      type === ''
-        ? 'this is no table: it has no type'
-        : `tables of the type ${shown(type)} are not known`,
-      'write hash:, btree:, lmdb:, texthash:, cidr:, regexp: or pcre: and a path, inline: or static:; for SQL, LDAP and others, use functionTable',
-    )
+  if (OF_TEXT.has(type)) {
+    return { path: rest, make: (text) => new TextTable(text, { name: rest }) }
   }
-  const text = await readText(rest)
-  if (isText) return new TextTable(text, { name: rest })
-  return type === 'cidr'
-    ? new CidrTable(text, { name: rest })
-    : new PatternTable(text, { name: rest, syntax: type as 'regexp' | 'pcre' })
+  if (type === 'cidr') {
+    return { path: rest, make: (text) => new CidrTable(text, { name: rest }) }
+  }
+  if (type === 'regexp' || type === 'pcre') {
+    return { path: rest, make: (text) => new PatternTable(text, { name: rest, syntax: type }) }
+  }
+  throw invalidEntry(
+    shown(name),
+    type === ''
+      ? 'this is no table: it has no type'
+      : `tables of the type ${shown(type)} are not known`,
+    'write hash:, btree:, lmdb:, texthash:, cidr:, regexp: or pcre: and a path, inline: or static:; for SQL, LDAP and others, use functionTable',
+  )
 }
 
 class StaticTable extends LocalTable {

@@ -10,6 +10,7 @@ import {
   functionTable,
   lookupFirst,
   openTable,
+  openTableSync,
   PatternTable,
   TextTable,
 } from '../../../src/toolkit/index.ts'
@@ -364,6 +365,7 @@ describe('openTable', () => {
     ]
     for (const [name, key, value] of opened) {
       const table = await openTable(name)
+      assert.equal(openTableSync(name).get(key), value, name)
       assert.equal(await table.lookup(key), value, name)
     }
   })
@@ -380,6 +382,8 @@ describe('openTable', () => {
       message: /^\/does\/not\/exist cannot be read: ENOENT/,
     })
     await assert.rejects(openTable(`cidr:${directory}`), { code: 'FILE_FAILED' })
+    assert.throws(() => openTableSync(`cidr:${directory}`), { code: 'FILE_FAILED' })
+    assert.throws(() => openTableSync('cidr:/does/not/exist'), { code: 'FILE_FAILED' })
     await assert.rejects(
       openTable('mysql:/etc/x.cf'),
       wrong(/"mysql" are not known; .* functionTable/),
