@@ -17,6 +17,8 @@ export { rewrite } from './envelope/rewrite.ts'
 export type { RewriteReason } from './envelope/rewrite.ts'
 export { senderAcl } from './envelope/sender-acl.ts'
 export type { SenderAclReason } from './envelope/sender-acl.ts'
+export { disclaimer } from './content/disclaimer.ts'
+export type { DisclaimerReason } from './content/disclaimer.ts'
 export { externalTag } from './content/external-tag.ts'
 export type { ExternalTagReason } from './content/external-tag.ts'
 export { OVERSIGNED_FIELDS, SIGNED_FIELDS } from './signing/signed-fields.ts'
@@ -33,6 +35,8 @@ export type {
   DnsblOptions,
   DnsblZone,
   GreylistOptions,
+  DisclaimerOptions,
+  DisclaimerRule,
   ExternalBanner,
   ExternalTagOptions,
   OpenDkimTables,

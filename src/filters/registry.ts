@@ -7,6 +7,7 @@ import type { AnyShape, Shape } from '../options/shape.ts'
 import type { Inspection } from './inspection.ts'
 import { ARC_SEAL } from './arc/arc-seal-options.ts'
 import { AUTHENTICATE } from './authentication/authenticate-options.ts'
+import { DISCLAIMER } from './content/disclaimer-options.ts'
 import { EXTERNAL_TAG } from './content/external-tag-options.ts'
 import { DKIM_SIGN } from './dkim/sign-options.ts'
 import { RECIPIENT_CHECK } from './envelope/recipient-check-options.ts'
@@ -54,6 +55,11 @@ export const READY_FILTERS: Readonly<Record<string, ReadyFilter>> = {
     role: 'judge',
     load: async () => (await import('./authentication/authenticate.ts')).authenticate,
   }),
+  disclaimer: ready(DISCLAIMER, {
+    role: 'edit',
+    load: async () => (await import('./content/disclaimer.ts')).disclaimer,
+    inspect: async () => (await import('./content/inspect-disclaimer.ts')).inspectDisclaimer,
+  }),
   dkimSign: ready(DKIM_SIGN, {
     role: 'sign',
     load: async () => (await import('./dkim/dkim-sign.ts')).dkimSign,
@@ -63,6 +69,11 @@ export const READY_FILTERS: Readonly<Record<string, ReadyFilter>> = {
     role: 'none',
     load: async () => (await import('./lists/dnsbl.ts')).dnsbl,
     inspect: async () => (await import('./lists/inspect-dnsbl.ts')).inspectDnsbl,
+  }),
+  externalTag: ready(EXTERNAL_TAG, {
+    role: 'edit',
+    load: async () => (await import('./content/external-tag.ts')).externalTag,
+    inspect: async () => (await import('./content/inspect-external-tag.ts')).inspectExternalTag,
   }),
   greylist: ready(GREYLIST, {
     role: 'none',
@@ -90,10 +101,5 @@ export const READY_FILTERS: Readonly<Record<string, ReadyFilter>> = {
     role: 'none',
     load: async () => (await import('./envelope/sender-acl.ts')).senderAcl,
     inspect: async () => (await import('./envelope/inspect-envelope.ts')).inspectSenderAcl,
-  }),
-  externalTag: ready(EXTERNAL_TAG, {
-    role: 'edit',
-    load: async () => (await import('./content/external-tag.ts')).externalTag,
-    inspect: async () => (await import('./content/inspect-external-tag.ts')).inspectExternalTag,
   }),
 }

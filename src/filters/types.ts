@@ -286,6 +286,101 @@ export interface AuthenticateSettings {
   readonly now?: (() => number) | undefined
 }
 
+/** A disclaimer, and the mail that gets it; the first rule that matches counts. */
+export interface DisclaimerRule {
+  /** Authors (field From) whose mail gets it; by default all. */
+  readonly from?: string | readonly string[] | undefined
+  /** Recipients whose mail gets it, one is enough; by default all. */
+  readonly to?: string | readonly string[] | undefined
+  /** The text, in lines. */
+  readonly text?: string | undefined
+  /** A file with the text, in UTF-8. */
+  readonly textFile?: string | undefined
+  /** What HTML shows; by default the text. It is put into a `div` as it is. Variables are escaped. */
+  readonly html?: string | undefined
+  /** A file with the HTML, in UTF-8. */
+  readonly htmlFile?: string | undefined
+}
+
+/** {@link DisclaimerRule}, checked, with defaults. */
+export interface DisclaimerRuleSettings {
+  readonly from?: readonly string[] | undefined
+  readonly to?: readonly string[] | undefined
+  readonly text?: string | undefined
+  readonly textFile?: string | undefined
+  readonly html?: string | undefined
+  readonly htmlFile?: string | undefined
+}
+
+/** Options of `disclaimer`, which adds a text to mail of your users: to its plain text and to its HTML. */
+export interface DisclaimerOptions {
+  /** The disclaimers; the first rule that matches counts. */
+  readonly rules: DisclaimerRule | readonly DisclaimerRule[]
+  /** Authors whose mail gets none. */
+  readonly except?: string | readonly string[] | undefined
+  /** Mail that is only for recipients in these domains gets none. */
+  readonly internalDomains?: string | readonly string[] | undefined
+  /**
+   * What replies get. `once`: a message that shows the disclaimer already, quoted or not, gets no second
+   * one. `skip`: a reply gets none.
+   * @default once
+   */
+  readonly replies?: 'once' | 'always' | 'skip' | undefined
+  /**
+   * Below the whole text, or above it.
+   * @default bottom
+   */
+  readonly position?: 'bottom' | 'top' | undefined
+  /**
+   * What to do with a text that cannot be read for sure: a part beside it, or nothing.
+   * @default wrap
+   */
+  readonly unreadable?: 'wrap' | 'skip' | undefined
+  /** Tables for the variables {table.NAME}, which are asked for the address of the author. */
+  readonly tables?: Readonly<Record<string, string | Table>> | undefined
+  /**
+   * Mail of clients that have logged in gets it.
+   * @default true
+   */
+  readonly authenticated?: boolean | undefined
+  /**
+   * Mail of clients with these addresses gets it.
+   * @default 127.0.0.0/8, ::1
+   */
+  readonly networks?: string | readonly string[] | undefined
+  /** All mail that comes in through these daemons (macro `daemon_name`) gets it. */
+  readonly daemons?: string | readonly string[] | undefined
+  /**
+   * Look at all mail, change nothing, and log what would have been done.
+   * @default false
+   */
+  readonly observe?: boolean | undefined
+  /** The verdict if the filter itself fails; that of the server by default. */
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
+  /**
+   * The name of the filter in log lines and metrics.
+   * @default disclaimer
+   */
+  readonly name?: string | undefined
+}
+
+/** {@link DisclaimerOptions}, checked, with defaults. */
+export interface DisclaimerSettings {
+  readonly rules: readonly DisclaimerRuleSettings[]
+  readonly except: readonly string[]
+  readonly internalDomains: readonly string[]
+  readonly replies: 'once' | 'always' | 'skip'
+  readonly position: 'bottom' | 'top'
+  readonly unreadable: 'wrap' | 'skip'
+  readonly tables?: ReadonlyMap<string, string | Table> | undefined
+  readonly authenticated: boolean
+  readonly networks: readonly string[]
+  readonly daemons: readonly string[]
+  readonly observe: boolean
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
+  readonly name: string
+}
+
 /** The tables of OpenDKIM: paths as in opendkim.conf, with `refile:` where it has that. */
 export interface OpenDkimTables {
   /** Its KeyTable. */
@@ -399,6 +494,104 @@ export interface DkimSignSettings {
   readonly now?: (() => number) | undefined
 }
 
+/** A list in DNS (RFC 5782). */
+export interface DnsblZone {
+  /** Its domain, such as bl.example.org. */
+  readonly zone: string
+  /**
+   * What an entry adds to the score; negative for a list of good senders.
+   * @default 1
+   */
+  readonly weight?: number | undefined
+  /** The answers that count, such as 127.0.0.2 or 127.0.0.0/29; all by default. */
+  readonly answers?: string | readonly string[] | undefined
+  /** What a refused client is told; %a is its address, %r the reason that the list gives. */
+  readonly text?: string | undefined
+}
+
+/** {@link DnsblZone}, checked, with defaults. */
+export interface DnsblZoneSettings {
+  readonly zone: string
+  readonly weight: number
+  readonly answers?: readonly string[] | undefined
+  readonly text?: string | undefined
+}
+
+/**
+ * Options of `dnsbl`, which asks lists in DNS about clients from outside, and tags or refuses their
+ * mail.
+ */
+export interface DnsblOptions {
+  /** The lists; all are asked at once. */
+  readonly zones: DnsblZone | readonly DnsblZone[]
+  /** The score from which on mail is refused; without it, nothing is refused. */
+  readonly refuse?: number | undefined
+  /**
+   * The score from which on mail gets the field.
+   * @default 1
+   */
+  readonly tag?: number | undefined
+  /**
+   * The field with score and lists.
+   * @default X-DNSBL
+   */
+  readonly field?: string | undefined
+  /**
+   * Remove fields of this name that came from outside.
+   * @default true
+   */
+  readonly removeForeign?: boolean | undefined
+  /**
+   * How long a message waits; a list without an answer has no entry.
+   * @default 5s
+   */
+  readonly timeout?: Duration | undefined
+  /**
+   * Recipients to whom mail is never refused, so that clients can complain. An address, `user@` for a
+   * local part in each domain, or a domain.
+   * @default postmaster@, abuse@
+   */
+  readonly recipients?: string | readonly string[] | undefined
+  /**
+   * Clients with these addresses are not looked up.
+   * @default 127.0.0.0/8, ::1
+   */
+  readonly networks?: string | readonly string[] | undefined
+  /**
+   * Look at all mail, change nothing, and log what would have been done.
+   * @default false
+   */
+  readonly observe?: boolean | undefined
+  /** The verdict if the filter itself fails; that of the server by default. */
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
+  /**
+   * The name of the filter in log lines and metrics.
+   * @default dnsbl
+   */
+  readonly name?: string | undefined
+  /** Answers of DNS that messages share; by default a new one, which asks the servers of the machine. */
+  readonly dns?: import('../toolkit/dns/dns-cache.ts').DnsCache | undefined
+  /** A clock in milliseconds, for tests. */
+  readonly now?: (() => number) | undefined
+}
+
+/** {@link DnsblOptions}, checked, with defaults. */
+export interface DnsblSettings {
+  readonly zones: readonly DnsblZoneSettings[]
+  readonly refuse?: number | undefined
+  readonly tag: number
+  readonly field: string
+  readonly removeForeign: boolean
+  readonly timeout: number
+  readonly recipients: readonly string[]
+  readonly networks: readonly string[]
+  readonly observe: boolean
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
+  readonly name: string
+  readonly dns?: import('../toolkit/dns/dns-cache.ts').DnsCache | undefined
+  readonly now?: (() => number) | undefined
+}
+
 /** A banner above the text of a message. */
 export interface ExternalBanner {
   /** The text, in lines. */
@@ -481,6 +674,570 @@ export interface ExternalTagSettings {
   readonly forwarded: readonly string[]
   readonly forwardedTable?: string | Table | undefined
   readonly mixed: 'header' | 'tag'
+  readonly observe: boolean
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
+  readonly name: string
+}
+
+/** A store that processes share: in a directory of this machine, or in Redis. */
+export interface StorePlace {
+  /** Directory of a store in files, which all workers of this machine share. */
+  readonly embedded?: string | undefined
+  /** Address of a Redis or Valkey server: redis://host:port, rediss://host:port or unix:/path. */
+  readonly redis?: string | undefined
+  /** File with the password of Redis in its first line; read for each new connection. */
+  readonly passwordFile?: string | undefined
+  /** Name of the user of Redis. */
+  readonly username?: string | undefined
+  /** What all names of keys in Redis begin with; `tsmilter:` by default. */
+  readonly prefix?: string | undefined
+  /**
+   * Time in which the store has to answer.
+   * @default 500ms
+   */
+  readonly deadline?: Duration | undefined
+}
+
+/** {@link StorePlace}, checked, with defaults. */
+export interface StorePlaceSettings {
+  readonly embedded?: string | undefined
+  readonly redis?: string | undefined
+  readonly passwordFile?: string | undefined
+  readonly username?: string | undefined
+  readonly prefix?: string | undefined
+  readonly deadline: number
+}
+
+/** Options of `greylist`, which defers the first try of mail from clients that are not known yet. */
+export interface GreylistOptions {
+  /**
+   * Where the filter keeps its state; each worker has its own `memory`.
+   * @default memory
+   */
+  readonly store?: 'memory' | import('../store/store.ts').Store | StorePlace | undefined
+  /**
+   * While the store fails: let mail pass, defer it, or count in the memory of each worker.
+   * @default open
+   */
+  readonly onStoreFailure?: 'open' | 'closed' | 'local' | undefined
+  /**
+   * How long a new sender has to wait.
+   * @default 5m
+   */
+  readonly delay?: Duration | undefined
+  /**
+   * How long after its first try a delivery can still pass for the first time.
+   * @default 2d
+   */
+  readonly window?: Duration | undefined
+  /**
+   * How long what has passed is remembered after the last delivery.
+   * @default 35d
+   */
+  readonly retention?: Duration | undefined
+  /**
+   * Bits of an IPv4 address that count, because large senders try again from a neighbour.
+   * @default 24
+   */
+  readonly ipv4Prefix?: number | undefined
+  /**
+   * The same for IPv6.
+   * @default 64
+   */
+  readonly ipv6Prefix?: number | undefined
+  /**
+   * Take the domain of the sender in place of the address if SPF passes; needs mailauth. Without the
+   * package mailauth, the address counts, and the log says so at the start.
+   * @default true
+   */
+  readonly spf?: boolean | undefined
+  /** Domains of senders that never wait, if SPF passes. */
+  readonly knownDomains?: string | readonly string[] | undefined
+  /**
+   * A client that has come back so many times does not wait any more; 0: always.
+   * @default 5
+   */
+  readonly autoWhitelist?: number | undefined
+  /** Files of clients that do not wait, in the format of postgrey; read again when they change. */
+  readonly whitelistClients?: string | readonly string[] | undefined
+  /** Files of recipients for which nobody waits, in the format of postgrey. */
+  readonly whitelistRecipients?: string | readonly string[] | undefined
+  /**
+   * Recipients for which nobody waits, beside those of the files. An address, `user@` for a local part in
+   * each domain, or a domain.
+   * @default postmaster@, abuse@
+   */
+  readonly recipients?: string | readonly string[] | undefined
+  /**
+   * Mail of clients with these addresses is never deferred.
+   * @default 127.0.0.0/8, ::1
+   */
+  readonly networks?: string | readonly string[] | undefined
+  /**
+   * Add `X-Greylist` with the seconds that a message had to wait.
+   * @default true
+   */
+  readonly header?: boolean | undefined
+  /**
+   * Look at all mail, change nothing, and log what would have been done.
+   * @default false
+   */
+  readonly observe?: boolean | undefined
+  /** The verdict if the filter itself fails; that of the server by default. */
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
+  /**
+   * The name of the filter in log lines and metrics.
+   * @default greylist
+   */
+  readonly name?: string | undefined
+  /** Answers of DNS that messages share; by default a new one, which asks the servers of the machine. */
+  readonly dns?: import('../toolkit/dns/dns-cache.ts').DnsCache | undefined
+  /** Unix time in milliseconds, for tests. */
+  readonly clock?: (() => number) | undefined
+}
+
+/** {@link GreylistOptions}, checked, with defaults. */
+export interface GreylistSettings {
+  readonly store: 'memory' | import('../store/store.ts').Store | StorePlaceSettings
+  readonly onStoreFailure: 'open' | 'closed' | 'local'
+  readonly delay: number
+  readonly window: number
+  readonly retention: number
+  readonly ipv4Prefix: number
+  readonly ipv6Prefix: number
+  readonly spf: boolean
+  readonly knownDomains: readonly string[]
+  readonly autoWhitelist: number
+  readonly whitelistClients: readonly string[]
+  readonly whitelistRecipients: readonly string[]
+  readonly recipients: readonly string[]
+  readonly networks: readonly string[]
+  readonly header: boolean
+  readonly observe: boolean
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
+  readonly name: string
+  readonly dns?: import('../toolkit/dns/dns-cache.ts').DnsCache | undefined
+  readonly clock?: (() => number) | undefined
+}
+
+/** Limits, which all have to allow a message. */
+export interface RateLimits {
+  /** Messages in a time. */
+  readonly messages?: string | readonly string[] | undefined
+  /** Recipients of all messages. */
+  readonly recipients?: string | readonly string[] | undefined
+  /** Bytes of all messages, as they came. */
+  readonly bytes?: string | readonly string[] | undefined
+}
+
+/** {@link RateLimits}, checked, with defaults. */
+export interface RateLimitsSettings {
+  readonly messages?: readonly string[] | undefined
+  readonly recipients?: readonly string[] | undefined
+  readonly bytes?: readonly string[] | undefined
+}
+
+/** Where mail to the administrator goes when a limit is used up. */
+export interface RateLimitNotice {
+  /** The addresses that get it. */
+  readonly to: string | readonly string[]
+  /** Its author, in From. */
+  readonly from: string
+  /**
+   * The SMTP server that takes it.
+   * @default 127.0.0.1:25
+   */
+  readonly server?: string | undefined
+}
+
+/** {@link RateLimitNotice}, checked, with defaults. */
+export interface RateLimitNoticeSettings {
+  readonly to: readonly string[]
+  readonly from: string
+  readonly server: string
+}
+
+/** Options of `rateLimit`, which limits how much each user, sender, domain and client may send. */
+export interface RateLimitOptions {
+  /** Limits of each login. */
+  readonly login?: RateLimits | undefined
+  /** Limits of each envelope sender of users that have logged in. */
+  readonly sender?: RateLimits | undefined
+  /** Limits of each domain of users: that of the login, or else that of the sender. */
+  readonly domain?: RateLimits | undefined
+  /** Limits of each address (of IPv6, each /64) from outside, without a login. */
+  readonly client?: RateLimits | undefined
+  /**
+   * Tables with the limits of some logins, senders, domains or addresses. The value is `unlimited`, the
+   * name of a group, or limits such as `messages=10/60s,500/d recipients=2000/d`.
+   */
+  readonly users?:
+    | string
+    | import('../toolkit/tables/table.ts').Table
+    | readonly (string | import('../toolkit/tables/table.ts').Table)[]
+    | undefined
+  /** Limits with names, for the tables of `users`. */
+  readonly groups?: Readonly<Record<string, RateLimits>> | undefined
+  /**
+   * What is done above a limit; a message that no limit will ever allow is refused.
+   * @default defer
+   */
+  readonly action?: 'defer' | 'refuse' | undefined
+  /**
+   * Where the filter keeps its state; each worker has its own `memory`.
+   * @default memory
+   */
+  readonly store?: 'memory' | import('../store/store.ts').Store | StorePlace | undefined
+  /**
+   * While the store fails: let mail pass, defer it, or count in the memory of each worker.
+   * @default local
+   */
+  readonly onStoreFailure?: 'open' | 'closed' | 'local' | undefined
+  /**
+   * A message to nobody but these is not counted. An address, `user@` for a local part in each domain, or
+   * a domain.
+   * @default postmaster@
+   */
+  readonly recipients?: string | readonly string[] | undefined
+  /**
+   * Mail of clients with these addresses, without a login, has no limits.
+   * @default 127.0.0.0/8, ::1
+   */
+  readonly networks?: string | readonly string[] | undefined
+  /**
+   * A limit that is used up is told once in this time, in a line of level warn.
+   * @default 60m
+   */
+  readonly noticeEvery?: Duration | undefined
+  /** Send a mail, too. */
+  readonly notice?: RateLimitNotice | undefined
+  /**
+   * Look at all mail, change nothing, and log what would have been done.
+   * @default false
+   */
+  readonly observe?: boolean | undefined
+  /** The verdict if the filter itself fails; that of the server by default. */
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
+  /**
+   * The name of the filter in log lines and metrics.
+   * @default rate-limit
+   */
+  readonly name?: string | undefined
+}
+
+/** {@link RateLimitOptions}, checked, with defaults. */
+export interface RateLimitSettings {
+  readonly login?: RateLimitsSettings | undefined
+  readonly sender?: RateLimitsSettings | undefined
+  readonly domain?: RateLimitsSettings | undefined
+  readonly client?: RateLimitsSettings | undefined
+  readonly users?: readonly (string | import('../toolkit/tables/table.ts').Table)[] | undefined
+  readonly groups?: ReadonlyMap<string, RateLimitsSettings> | undefined
+  readonly action: 'defer' | 'refuse'
+  readonly store: 'memory' | import('../store/store.ts').Store | StorePlaceSettings
+  readonly onStoreFailure: 'open' | 'closed' | 'local'
+  readonly recipients: readonly string[]
+  readonly networks: readonly string[]
+  readonly noticeEvery: number
+  readonly notice?: RateLimitNoticeSettings | undefined
+  readonly observe: boolean
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
+  readonly name: string
+}
+
+/** Asks the server that mail goes to next, whether it takes mail for a recipient. */
+export interface CallForward {
+  /** The address of that server. */
+  readonly server: string
+  /**
+   * What it speaks.
+   * @default smtp
+   */
+  readonly protocol?: 'smtp' | 'lmtp' | undefined
+  /** Our name for HELO; that of the machine by default. */
+  readonly helo?: string | undefined
+  /**
+   * How long it may take to answer.
+   * @default 5s
+   */
+  readonly timeout?: Duration | undefined
+  /**
+   * How long it is remembered that a recipient is taken.
+   * @default 7d
+   */
+  readonly keepValid?: Duration | undefined
+  /**
+   * How long it is remembered that a recipient was refused.
+   * @default 60m
+   */
+  readonly keepInvalid?: Duration | undefined
+  /**
+   * Where the filter keeps its state; each worker has its own `memory`.
+   * @default memory
+   */
+  readonly store?: 'memory' | import('../store/store.ts').Store | StorePlace | undefined
+  /**
+   * While the store fails: let mail pass, defer it, or count in the memory of each worker.
+   * @default open
+   */
+  readonly onStoreFailure?: 'open' | 'closed' | 'local' | undefined
+}
+
+/** {@link CallForward}, checked, with defaults. */
+export interface CallForwardSettings {
+  readonly server: string
+  readonly protocol: 'smtp' | 'lmtp'
+  readonly helo?: string | undefined
+  readonly timeout: number
+  readonly keepValid: number
+  readonly keepInvalid: number
+  readonly store: 'memory' | import('../store/store.ts').Store | StorePlaceSettings
+  readonly onStoreFailure: 'open' | 'closed' | 'local'
+}
+
+/** Options of `recipientCheck`, which refuses recipients that do not exist. */
+export interface RecipientCheckOptions {
+  /** Your domains; recipients of others are not checked. */
+  readonly domains: string | readonly string[]
+  /**
+   * Tables of all recipients that exist: addresses, @domain for all of a domain. The value does not
+   * matter, but for REJECT, 5xx and OK, which mean what they do in access(5).
+   */
+  readonly tables?:
+    | string
+    | import('../toolkit/tables/table.ts').Table
+    | readonly (string | import('../toolkit/tables/table.ts').Table)[]
+    | undefined
+  /** Ask another server, in place of `tables`. */
+  readonly callForward?: CallForward | undefined
+  /**
+   * Characters that begin an extension, as in user+news; empty for none.
+   * @default +
+   */
+  readonly delimiter?: string | undefined
+  /**
+   * What is done with a recipient if nobody can say whether it exists.
+   * @default defer
+   */
+  readonly onFailure?: 'defer' | 'pass' | undefined
+  /**
+   * Look at all mail, change nothing, and log what would have been done.
+   * @default false
+   */
+  readonly observe?: boolean | undefined
+  /** The verdict if the filter itself fails; that of the server by default. */
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
+  /**
+   * The name of the filter in log lines and metrics.
+   * @default recipient-check
+   */
+  readonly name?: string | undefined
+}
+
+/** {@link RecipientCheckOptions}, checked, with defaults. */
+export interface RecipientCheckSettings {
+  readonly domains: readonly string[]
+  readonly tables?: readonly (string | import('../toolkit/tables/table.ts').Table)[] | undefined
+  readonly callForward?: CallForwardSettings | undefined
+  readonly delimiter: string
+  readonly onFailure: 'defer' | 'pass'
+  readonly observe: boolean
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
+  readonly name: string
+}
+
+/** The Sender Rewriting Scheme, with the addresses and secrets of postsrsd. */
+export interface SrsPlace {
+  /** The domain of rewritten senders; bounces to it have to reach this server. */
+  readonly domain: string
+  /** File with a secret in each line: the first one makes addresses, all are believed. */
+  readonly secretsFile: string
+  /** Your domains: their senders stay, and mail to them alone is not forwarded. */
+  readonly localDomains: string | readonly string[]
+  /**
+   * Tables of aliases by which your server forwards mail of local recipients. A milter sees recipients
+   * before Postfix looks them up in `virtual_alias_maps`, so name the same tables here.
+   */
+  readonly forwards?:
+    | string
+    | import('../toolkit/tables/table.ts').Table
+    | readonly (string | import('../toolkit/tables/table.ts').Table)[]
+    | undefined
+  /**
+   * What is done with a recipient that is a forged or expired SRS address.
+   * @default refuse
+   */
+  readonly invalid?: 'refuse' | 'pass' | undefined
+  /**
+   * What follows SRS0 and SRS1 in new addresses.
+   * @default =
+   */
+  readonly separator?: '=' | '+' | '-' | undefined
+  /**
+   * Characters of a hash.
+   * @default 4
+   */
+  readonly hashLength?: number | undefined
+  /** Characters that a hash needs to be believed; hashLength by default. */
+  readonly minHashLength?: number | undefined
+  /**
+   * Days that an address is valid.
+   * @default 21
+   */
+  readonly maxAge?: number | undefined
+}
+
+/** {@link SrsPlace}, checked, with defaults. */
+export interface SrsPlaceSettings {
+  readonly domain: string
+  readonly secretsFile: string
+  readonly localDomains: readonly string[]
+  readonly forwards?:
+    readonly (string | import('../toolkit/tables/table.ts').Table)[] | undefined
+  readonly invalid: 'refuse' | 'pass'
+  readonly separator: '=' | '+' | '-'
+  readonly hashLength: number
+  readonly minHashLength?: number | undefined
+  readonly maxAge: number
+}
+
+/**
+ * Options of `rewrite`, which rewrites the sender and the recipients of the envelope, by tables and by
+ * SRS.
+ */
+export interface RewriteOptions {
+  /** Tables of senders: address or @domain, and the new address or @domain. */
+  readonly senders?:
+    | string
+    | import('../toolkit/tables/table.ts').Table
+    | readonly (string | import('../toolkit/tables/table.ts').Table)[]
+    | undefined
+  /** Tables of recipients: address or @domain, and the new addresses. */
+  readonly recipients?:
+    | string
+    | import('../toolkit/tables/table.ts').Table
+    | readonly (string | import('../toolkit/tables/table.ts').Table)[]
+    | undefined
+  /** Rewrite senders of forwarded mail, and find them in bounces. */
+  readonly srs?: SrsPlace | undefined
+  /**
+   * Characters that begin an extension, which stays: user+news; empty for none.
+   * @default +
+   */
+  readonly delimiter?: string | undefined
+  /**
+   * What is done if a table cannot be asked.
+   * @default defer
+   */
+  readonly onFailure?: 'defer' | 'pass' | undefined
+  /**
+   * Look at all mail, change nothing, and log what would have been done.
+   * @default false
+   */
+  readonly observe?: boolean | undefined
+  /** The verdict if the filter itself fails; that of the server by default. */
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
+  /**
+   * The name of the filter in log lines and metrics.
+   * @default rewrite
+   */
+  readonly name?: string | undefined
+  /** Unix time in milliseconds, for tests. */
+  readonly now?: (() => number) | undefined
+}
+
+/** {@link RewriteOptions}, checked, with defaults. */
+export interface RewriteSettings {
+  readonly senders?:
+    readonly (string | import('../toolkit/tables/table.ts').Table)[] | undefined
+  readonly recipients?:
+    readonly (string | import('../toolkit/tables/table.ts').Table)[] | undefined
+  readonly srs?: SrsPlaceSettings | undefined
+  readonly delimiter: string
+  readonly onFailure: 'defer' | 'pass'
+  readonly observe: boolean
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
+  readonly name: string
+  readonly now?: (() => number) | undefined
+}
+
+/** Options of `senderAcl`, which lets users who have logged in send only as addresses that are theirs. */
+export interface SenderAclOptions {
+  /**
+   * Tables by login: the addresses that it may send as. Between commas or spaces: `bob@example.org`,
+   * `@example.org` for all of a domain, `@.example.org` for all domains below it, `*` for all.
+   */
+  readonly allowed?:
+    | string
+    | import('../toolkit/tables/table.ts').Table
+    | readonly (string | import('../toolkit/tables/table.ts').Table)[]
+    | undefined
+  /** Tables by address or @domain: the logins that may send as it (smtpd_sender_login_maps). */
+  readonly owners?:
+    | string
+    | import('../toolkit/tables/table.ts').Table
+    | readonly (string | import('../toolkit/tables/table.ts').Table)[]
+    | undefined
+  /**
+   * A login that is an address may send as this address, also with an extension.
+   * @default true
+   */
+  readonly own?: boolean | undefined
+  /** The domain that is added to logins without one, so that they are addresses. */
+  readonly loginDomain?: string | undefined
+  /**
+   * What has to be theirs: the envelope sender, all of `From`, the field `Sender`.
+   * @default envelope, from
+   */
+  readonly check?:
+    | 'envelope'
+    | 'from'
+    | 'sender-field'
+    | readonly ('envelope' | 'from' | 'sender-field')[]
+    | undefined
+  /**
+   * Whether users may send with the null sender, as receipts have it.
+   * @default true
+   */
+  readonly nullSender?: boolean | undefined
+  /** Logins that may send as anybody, such as that of a mailing list or a gateway. */
+  readonly exempt?: string | readonly string[] | undefined
+  /**
+   * Characters that begin an extension, as in user+news; empty for none.
+   * @default +
+   */
+  readonly delimiter?: string | undefined
+  /**
+   * What is done if a table cannot be asked.
+   * @default defer
+   */
+  readonly onFailure?: 'defer' | 'pass' | undefined
+  /**
+   * Look at all mail, change nothing, and log what would have been done.
+   * @default false
+   */
+  readonly observe?: boolean | undefined
+  /** The verdict if the filter itself fails; that of the server by default. */
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
+  /**
+   * The name of the filter in log lines and metrics.
+   * @default sender-acl
+   */
+  readonly name?: string | undefined
+}
+
+/** {@link SenderAclOptions}, checked, with defaults. */
+export interface SenderAclSettings {
+  readonly allowed?:
+    readonly (string | import('../toolkit/tables/table.ts').Table)[] | undefined
+  readonly owners?: readonly (string | import('../toolkit/tables/table.ts').Table)[] | undefined
+  readonly own: boolean
+  readonly loginDomain?: string | undefined
+  readonly check: readonly ('envelope' | 'from' | 'sender-field')[]
+  readonly nullSender: boolean
+  readonly exempt: readonly string[]
+  readonly delimiter: string
+  readonly onFailure: 'defer' | 'pass'
   readonly observe: boolean
   readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
   readonly name: string

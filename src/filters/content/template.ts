@@ -58,4 +58,4 @@ const shown = (value: string): string =>
     .slice(0, MAX_VALUE)
     .join('')
     .toWellFormed()
-    .replaceAll(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]+/gu, ' ')
+    .replaceAll(/[\s\p{Cc}\p{Bidi_Control}]+/gu, ' ')
