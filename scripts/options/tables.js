@@ -58,6 +58,7 @@ export const filterTables = {
   'docs/arc.md': { 'of arcSeal': 'arcSeal' },
   'docs/authentication.md': { 'of authenticate': 'authenticate' },
   'docs/dkim.md': { 'of dkimSign': 'dkimSign' },
+  'docs/ready-made/attachments.md': { 'of attachments': 'attachments' },
   'docs/ready-made/disclaimer.md': { 'of disclaimer': 'disclaimer' },
   'docs/ready-made/external-tag.md': { 'of externalTag': 'externalTag' },
   'docs/configuration.md': { 'of when': 'when' },

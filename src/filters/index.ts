@@ -17,6 +17,8 @@ export { rewrite } from './envelope/rewrite.ts'
 export type { RewriteReason } from './envelope/rewrite.ts'
 export { senderAcl } from './envelope/sender-acl.ts'
 export type { SenderAclReason } from './envelope/sender-acl.ts'
+export { attachments } from './content/attachments.ts'
+export type { AttachmentsReason } from './content/attachments.ts'
 export { disclaimer } from './content/disclaimer.ts'
 export type { DisclaimerReason } from './content/disclaimer.ts'
 export { externalTag } from './content/external-tag.ts'
@@ -26,6 +28,9 @@ export { closeStores } from './store-option.ts'
 export { when } from './when.ts'
 export type {
   ArcSealOptions,
+  ArchiveLimits,
+  AttachmentAllowance,
+  AttachmentsOptions,
   AuthenticateOptions,
   CallForward,
   Condition,

@@ -7,6 +7,7 @@ import type { AnyShape, Shape } from '../options/shape.ts'
 import type { Inspection } from './inspection.ts'
 import { ARC_SEAL } from './arc/arc-seal-options.ts'
 import { AUTHENTICATE } from './authentication/authenticate-options.ts'
+import { ATTACHMENTS } from './content/attachments-options.ts'
 import { DISCLAIMER } from './content/disclaimer-options.ts'
 import { EXTERNAL_TAG } from './content/external-tag-options.ts'
 import { DKIM_SIGN } from './dkim/sign-options.ts'
@@ -50,6 +51,10 @@ export const READY_FILTERS: Readonly<Record<string, ReadyFilter>> = {
   arcSeal: ready(ARC_SEAL, {
     role: 'seal',
     load: async () => (await import('./arc/arc-seal.ts')).arcSeal,
+  }),
+  attachments: ready(ATTACHMENTS, {
+    role: 'edit',
+    load: async () => (await import('./content/attachments.ts')).attachments,
   }),
   authenticate: ready(AUTHENTICATE, {
     role: 'judge',

@@ -169,6 +169,249 @@ export interface ArcSealSettings {
   readonly now?: (() => number) | undefined
 }
 
+/** What authors may send, if they have logged in, are local, or DMARC has passed. */
+export interface AttachmentAllowance {
+  /** The authors (field From). */
+  readonly from: string | readonly string[]
+  /** Files with these extensions, programs among them. */
+  readonly extensions?: string | readonly string[] | undefined
+  /** What is found for these reasons. */
+  readonly reasons?:
+    | 'DIRECTION_OVERRIDE'
+    | 'DANGEROUS_EXTENSION'
+    | 'DOUBLE_EXTENSION'
+    | 'CLASS_ID'
+    | 'CONTROL_CHARACTER'
+    | 'PATH_STEPS_UP'
+    | 'NAME_TOO_LONG'
+    | 'NOT_A_ZIP'
+    | 'ZIP_CORRUPT'
+    | 'ZIP_ENCRYPTED'
+    | 'ZIP_UNSUPPORTED'
+    | 'ZIP_TOO_DEEP'
+    | 'ZIP_TOO_LARGE'
+    | 'ZIP_TOO_MANY_ENTRIES'
+    | 'PROGRAM'
+    | 'CONTENT_CONTRADICTS'
+    | 'UNLISTED_ARCHIVE'
+    | 'MESSAGES_TOO_DEEP'
+    | 'PARTIAL_MESSAGE'
+    | 'EXTERNAL_BODY'
+    | 'BLOCKED_TYPE'
+    | 'HTML_NOT_CLEANED'
+    | 'TOO_MANY_READINGS'
+    | 'TOO_DEEP'
+    | 'TOO_MANY_PARTS'
+    | 'TOO_MANY_BOUNDARIES'
+    | 'TOO_MANY_FIELDS'
+    | 'FIELD_TOO_LONG'
+    | 'HEADER_TOO_LARGE'
+    | readonly (
+        | 'DIRECTION_OVERRIDE'
+        | 'DANGEROUS_EXTENSION'
+        | 'DOUBLE_EXTENSION'
+        | 'CLASS_ID'
+        | 'CONTROL_CHARACTER'
+        | 'PATH_STEPS_UP'
+        | 'NAME_TOO_LONG'
+        | 'NOT_A_ZIP'
+        | 'ZIP_CORRUPT'
+        | 'ZIP_ENCRYPTED'
+        | 'ZIP_UNSUPPORTED'
+        | 'ZIP_TOO_DEEP'
+        | 'ZIP_TOO_LARGE'
+        | 'ZIP_TOO_MANY_ENTRIES'
+        | 'PROGRAM'
+        | 'CONTENT_CONTRADICTS'
+        | 'UNLISTED_ARCHIVE'
+        | 'MESSAGES_TOO_DEEP'
+        | 'PARTIAL_MESSAGE'
+        | 'EXTERNAL_BODY'
+        | 'BLOCKED_TYPE'
+        | 'HTML_NOT_CLEANED'
+        | 'TOO_MANY_READINGS'
+        | 'TOO_DEEP'
+        | 'TOO_MANY_PARTS'
+        | 'TOO_MANY_BOUNDARIES'
+        | 'TOO_MANY_FIELDS'
+        | 'FIELD_TOO_LONG'
+        | 'HEADER_TOO_LARGE'
+      )[]
+    | undefined
+}
+
+/** {@link AttachmentAllowance}, checked, with defaults. */
+export interface AttachmentAllowanceSettings {
+  readonly from: readonly string[]
+  readonly extensions?: readonly string[] | undefined
+  readonly reasons?:
+    | readonly (
+        | 'DIRECTION_OVERRIDE'
+        | 'DANGEROUS_EXTENSION'
+        | 'DOUBLE_EXTENSION'
+        | 'CLASS_ID'
+        | 'CONTROL_CHARACTER'
+        | 'PATH_STEPS_UP'
+        | 'NAME_TOO_LONG'
+        | 'NOT_A_ZIP'
+        | 'ZIP_CORRUPT'
+        | 'ZIP_ENCRYPTED'
+        | 'ZIP_UNSUPPORTED'
+        | 'ZIP_TOO_DEEP'
+        | 'ZIP_TOO_LARGE'
+        | 'ZIP_TOO_MANY_ENTRIES'
+        | 'PROGRAM'
+        | 'CONTENT_CONTRADICTS'
+        | 'UNLISTED_ARCHIVE'
+        | 'MESSAGES_TOO_DEEP'
+        | 'PARTIAL_MESSAGE'
+        | 'EXTERNAL_BODY'
+        | 'BLOCKED_TYPE'
+        | 'HTML_NOT_CLEANED'
+        | 'TOO_MANY_READINGS'
+        | 'TOO_DEEP'
+        | 'TOO_MANY_PARTS'
+        | 'TOO_MANY_BOUNDARIES'
+        | 'TOO_MANY_FIELDS'
+        | 'FIELD_TOO_LONG'
+        | 'HEADER_TOO_LARGE'
+      )[]
+    | undefined
+}
+
+/** The limits for all archives of a message together; an archive above them is a finding. */
+export interface ArchiveLimits {
+  /**
+   * Maximum number of files.
+   * @default 10000
+   */
+  readonly entries?: number | undefined
+  /**
+   * How deep archives may be in archives.
+   * @default 5
+   */
+  readonly depth?: number | undefined
+  /**
+   * Maximum number of bytes that are unpacked.
+   * @default 104857600
+   */
+  readonly bytes?: number | undefined
+  /**
+   * How many times larger than packed an archive in an archive may be.
+   * @default 200
+   */
+  readonly ratio?: number | undefined
+}
+
+/** {@link ArchiveLimits}, checked, with defaults. */
+export interface ArchiveLimitsSettings {
+  readonly entries: number
+  readonly depth: number
+  readonly bytes: number
+  readonly ratio: number
+}
+
+/**
+ * Options of `attachments`, which refuses, replaces or holds dangerous attachments; it never discards
+ * mail.
+ */
+export interface AttachmentsOptions {
+  /**
+   * What to do with a dangerous attachment. `refuse`: the message gets a 550. `replace`: a notice takes
+   * the place of the attachment. `quarantine`: the mail server holds the message.
+   * @default refuse
+   */
+  readonly action?: 'refuse' | 'replace' | 'quarantine' | undefined
+  /**
+   * What to do if an attachment cannot be replaced: it is signed, or only some programs see it.
+   * @default refuse
+   */
+  readonly unremovable?: 'refuse' | 'quarantine' | undefined
+  /**
+   * What to do with a message that programs divide into different parts.
+   * @default refuse
+   */
+  readonly ambiguous?: 'refuse' | 'quarantine' | 'pass' | undefined
+  /** Another action for some reasons, such as ZIP_ENCRYPTED: pass. */
+  readonly reasons?:
+    Readonly<Record<string, 'refuse' | 'replace' | 'quarantine' | 'pass'>> | undefined
+  /** The extensions of dangerous files; by default a list of about 500. */
+  readonly extensions?: string | readonly string[] | undefined
+  /** More extensions, beside those of the list. */
+  readonly addExtensions?: string | readonly string[] | undefined
+  /** Extensions that are not dangerous here. */
+  readonly allowExtensions?: string | readonly string[] | undefined
+  /** Media types that are not accepted. */
+  readonly types?: string | readonly string[] | undefined
+  /** What some authors may send. */
+  readonly allow?: AttachmentAllowance | readonly AttachmentAllowance[] | undefined
+  /**
+   * Clients that are local, for `allow`.
+   * @default 127.0.0.0/8, ::1
+   */
+  readonly networks?: string | readonly string[] | undefined
+  /** The name in `Authentication-Results`; by default that of the mail server (macro `j`). */
+  readonly authservId?: string | undefined
+  /**
+   * Look at the files in archives.
+   * @default true
+   */
+  readonly archives?: boolean | undefined
+  /** Limits for archives. */
+  readonly limits?: ArchiveLimits | undefined
+  /**
+   * The text of a refusal; the file and the reason follow.
+   * @default Attachment not accepted
+   */
+  readonly reply?: string | undefined
+  /** The text in the place of an attachment; it may have {names} and {reasons}. */
+  readonly notice?: string | undefined
+  /** A file with that text, in UTF-8. */
+  readonly noticeFile?: string | undefined
+  /**
+   * The file name of the notice.
+   * @default WARNING.TXT
+   */
+  readonly noticeName?: string | undefined
+  /**
+   * Look at all mail, change nothing, and log what would have been done.
+   * @default false
+   */
+  readonly observe?: boolean | undefined
+  /** The verdict if the filter itself fails; that of the server by default. */
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
+  /**
+   * The name of the filter in log lines and metrics.
+   * @default attachments
+   */
+  readonly name?: string | undefined
+}
+
+/** {@link AttachmentsOptions}, checked, with defaults. */
+export interface AttachmentsSettings {
+  readonly action: 'refuse' | 'replace' | 'quarantine'
+  readonly unremovable: 'refuse' | 'quarantine'
+  readonly ambiguous: 'refuse' | 'quarantine' | 'pass'
+  readonly reasons?:
+    ReadonlyMap<string, 'refuse' | 'replace' | 'quarantine' | 'pass'> | undefined
+  readonly extensions?: readonly string[] | undefined
+  readonly addExtensions: readonly string[]
+  readonly allowExtensions: readonly string[]
+  readonly types: readonly string[]
+  readonly allow: readonly AttachmentAllowanceSettings[]
+  readonly networks: readonly string[]
+  readonly authservId?: string | undefined
+  readonly archives: boolean
+  readonly limits?: ArchiveLimitsSettings | undefined
+  readonly reply: string
+  readonly notice?: string | undefined
+  readonly noticeFile?: string | undefined
+  readonly noticeName: string
+  readonly observe: boolean
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
+  readonly name: string
+}
+
 /**
  * Options of `authenticate`, which checks mail from outside with SPF, DKIM, DMARC and ARC; the first
  * filter.

@@ -72,6 +72,7 @@ export class Checks {
   readonly #budget: ZipBudget
   readonly #turns = new Turns()
   readonly #rules: ContentRules
+  readonly #blockedTypes: ReadonlySet<string>
   readonly #counts = new Map<Finding['part'], number>()
   /** parts that were checked, with their readings */
   readonly #seen = new Set<string>()
@@ -88,6 +89,7 @@ export class Checks {
     const others = new Set(extensions)
     for (const one of HTML_EXTENSIONS) others.delete(one)
     this.#otherExtensions = others
+    this.#blockedTypes = new Set(policy.types?.map((type) => type.toLowerCase()))
     const { html, htmlFiles = html === undefined ? 'report' : 'clean' } = policy
     this.#extensions = htmlFiles === 'allow' ? others : extensions
     this.#cleans = htmlFiles === 'clean'
@@ -412,6 +414,13 @@ export class Checks {
       if (types.includes(type)) {
         this.#add({ name, reason, where: 'content', path: place.path }, place)
       }
+    }
+    const blocked = this.#blockedTypes
+    if (blocked.size === 0) return
+    for (const type of types) {
+      if (!blocked.has(type) && !blocked.has(`${type.split('/', 1)[0]!}/*`)) continue
+      const [reason, where] = ['BLOCKED_TYPE', 'name'] as const
+      this.#add({ name: name || type, reason, where, path: place.path }, place)
     }
   }
 }

@@ -21,6 +21,7 @@ export async function checkAttachments(
 
 function checkOptions({
   kinds,
+  types,
   html,
   htmlFiles,
   contradictions,
@@ -28,6 +29,9 @@ function checkOptions({
 }: AttachmentChecks): void {
   if (kinds !== undefined && !Array.isArray(kinds)) {
     throw new UsageError('INVALID_OPTION', 'kinds takes a list such as ["exe", "tnef"]')
+  }
+  if (types !== undefined && !Array.isArray(types)) {
+    throw new UsageError('INVALID_OPTION', 'types takes a list such as ["video/*"]')
   }
   if (html === null || !['undefined', 'object', 'function'].includes(typeof html)) {
     throw new UsageError('INVALID_OPTION', 'html takes a function, or options of sanitizeHtml')

@@ -81,6 +81,16 @@ export async function defang(
 ): Promise<Defanged> {
   const action = checked(policy)
   const findings = await checkAttachments(message, policy)
+  return await takeOut(message, findings, { ...policy, action })
+}
+
+/** As {@link defang}, for some findings of {@link checkAttachments} and a policy that was checked. */
+export async function takeOut(
+  message: MimeMessage,
+  findings: readonly Finding[],
+  policy: AttachmentPolicy,
+): Promise<Defanged> {
+  const { action = 'replace' } = policy
   const edits = action !== 'reject' && action !== 'quarantine'
   const turns = new Turns()
   const removals = edits ? await removalsOf(findings, policy.sealed === 'replace', turns) : []

@@ -22,6 +22,7 @@ export const FINDING_REASONS: Readonly<Record<FindingReason, string>> = {
   MESSAGES_TOO_DEEP: 'messages attached as files, nested deeper than limits.messages',
   PARTIAL_MESSAGE: 'a piece of a message, which programs join with other pieces',
   EXTERNAL_BODY: 'content that programs get from elsewhere',
+  BLOCKED_TYPE: 'a type that is blocked',
   HTML_NOT_CLEANED: 'active content in HTML that cannot be cleaned',
   TOO_MANY_READINGS: 'more ways to read the message than can be looked at',
   ...(Object.fromEntries(NOT_LOOKED_AT.map((code) => [code, MIME_PROBLEMS[code]])) as Record<
@@ -40,6 +41,7 @@ export type FindingReason =
   | 'MESSAGES_TOO_DEEP'
   | 'PARTIAL_MESSAGE'
   | 'EXTERNAL_BODY'
+  | 'BLOCKED_TYPE'
   | 'HTML_NOT_CLEANED'
   | 'TOO_MANY_READINGS'
 
@@ -91,6 +93,8 @@ export interface AttachmentChecks {
    * @default {@link PROGRAM_KINDS}
    */
   readonly kinds?: readonly string[] | undefined
+  /** Media types to block, such as `application/x-msdownload` or `video/*`, by each reading of a part. @default none */
+  readonly types?: readonly string[] | undefined
   /** What to do with content that contradicts its name or type. @default `report` */
   readonly contradictions?: 'allow' | 'report' | undefined
   /** The limits for all archives of the message together. */
