@@ -77,14 +77,16 @@ const STORE: Kind = {
   schema: either(MEMORY, object(STORE_PLACE)).schema,
   takes: FORM,
   takesText: FORM,
-  readParts: (given, path, report) =>
-    ANY.readParts!(given, path, (mistake) =>
-      report(
-        mistake.path.length > path.length || mistake.got === undefined
-          ? mistake
-          : { ...mistake, text: `takes ${FORM}` },
-      ),
-    ),
+  readParts: (given, path, reader) =>
+    ANY.readParts!(given, path, {
+      ...reader,
+      report: (mistake) =>
+        reader.report(
+          mistake.path.length > path.length || mistake.got === undefined
+            ? mistake
+            : { ...mistake, text: `takes ${FORM}` },
+        ),
+    }),
 }
 
 /** What the options `store` and `onStoreFailure` of a filter become. */
