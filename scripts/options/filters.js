@@ -74,6 +74,8 @@ function settingsOf(shape) {
   return `/** {@link ${shape.isEntry ? shape.type : `${shape.type}Options`}}, checked, with defaults. */\nexport interface ${shape.type}Settings {\n${fields.join('\n')}\n}\n`
 }
 
+const PATH = { type: 'string', pattern: '^[^\\0]+$' }
+
 /** The entries of the list `filters` in a text file. */
 export function filterListSchema({ READY_FILTERS }, { CONDITION }, { schemaOfShape }) {
   const condition = { description: 'Which mail the filter gets.', ...schemaOfShape(CONDITION) }
@@ -83,7 +85,7 @@ export function filterListSchema({ READY_FILTERS }, { CONDITION }, { schemaOfSha
     required,
     additionalProperties: false,
   })
-  const path = (description) => ({ description, type: 'string', pattern: '^[^\\0]+$' })
+  const path = (description) => ({ description, ...PATH })
   return {
     description: 'The filters, in the order in which they run.',
     type: 'array',
@@ -105,7 +107,12 @@ export function filterListSchema({ READY_FILTERS }, { CONDITION }, { schemaOfSha
         ),
         {
           type: 'object',
-          properties: { include: path('Path of a file with a list of filters.') },
+          properties: {
+            include: {
+              description: 'Path of a file with a list of filters, or several paths.',
+              anyOf: [PATH, { type: 'array', items: PATH, minItems: 1 }],
+            },
+          },
           required: ['include'],
           additionalProperties: false,
         },

@@ -45,7 +45,7 @@ const ready = <Options, Settings>(
     readonly load: () => Promise<(options: Options) => MessageFilter | Promise<MessageFilter>>
     readonly inspect?: () => Promise<Inspection<Settings>>
   },
-): ReadyFilter => ({ ...row, shape: shape as unknown as AnyShape })
+): ReadyFilter => ({ ...row, shape })
 
 export const READY_FILTERS: Readonly<Record<string, ReadyFilter>> = {
   arcSeal: ready(ARC_SEAL, {

@@ -60,7 +60,7 @@ export function readShape<Settings>(shape: Shape<never, Settings>, given: unknow
         : `${shape.name}: the option ${mistakeText(mistake)}`
     throw new UsageError('INVALID_OPTION', text)
   }
-  return readObject(shape as unknown as AnyShape, given, [], { report }) as Settings
+  return readObject(shape, given, [], { report }) as Settings
 }
 
 /** Reads an object, and reports all its mistakes. The result has no value where there is one. */

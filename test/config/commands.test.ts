@@ -223,8 +223,16 @@ ${KEYS}`
   it('says what each filter has done, by which line of the file, and what changes', async () => {
     const { code, out, err } = await run(
       'explain',
-      ...[config(filters), message, '--from', 'alice@example.org', '--auth', 'alice'],
-      ...['--to', 'bob@example.net', '--to', 'nobody@example.net'],
+      config(filters),
+      message,
+      '--from',
+      'alice@example.org',
+      '--auth',
+      'alice',
+      '--to',
+      'bob@example.net',
+      '--to',
+      'nobody@example.net',
     )
     assert.deepEqual([code, err], [0, ''])
     assert.match(
@@ -240,8 +248,15 @@ ${KEYS}`
 
   it('says why a filter was not called', async () => {
     const { out } = await run(
-      ...['explain', config(filters), message, '--from', 'a@example.com', '--client', 'none'],
-      ...['--mta', 'sendmail'],
+      'explain',
+      config(filters),
+      message,
+      '--from',
+      'a@example.com',
+      '--client',
+      'none',
+      '--mta',
+      'sendmail',
     )
     assert.match(out, /^Sendmail: accept /)
     assert.match(out, /^ {5}not called: when is false \(tsmilter\.yaml:3\)$/m)
@@ -250,12 +265,13 @@ ${KEYS}`
 
   it('says why a message is not signed', async () => {
     const { out } = await run(
-      ...[
-        'explain',
-        config(`filters:\n  - dkimSign:\n${KEYS}      senderMismatch: skip\n`),
-        message,
-      ],
-      ...['--from', 'a@example.com', '--auth', 'alice'],
+      'explain',
+      config(`filters:\n  - dkimSign:\n${KEYS}      senderMismatch: skip\n`),
+      message,
+      '--from',
+      'a@example.com',
+      '--auth',
+      'alice',
     )
     assert.match(out, /^ {5}skipped reason=sender-mismatch .*\(tsmilter\.yaml:6\)$/m)
     assert.match(out, /^ {2}the message is unchanged$/m)

@@ -154,6 +154,43 @@ describe('config.schema.json', () => {
   }
 })
 
+describe('config.schema.json, of filters', () => {
+  const KEY = { domain: 'example.org', selector: 's', privateKey: 'x' }
+  const cases: [unknown, boolean][] = [
+    [{ dkimSign: { keys: [KEY] } }, true],
+    [{ dkimSign: { keys: KEY, domainFrom: 'sender', expiresIn: '7d', observe: true } }, true],
+    [
+      {
+        dkimSign: { keys: KEY },
+        when: { direction: ['local'], not: { senderDomain: 'a.example' } },
+      },
+      true,
+    ],
+    [{ use: './own.ts', options: { anything: [1] } }, true],
+    [{ use: './own.ts', when: {} }, true],
+    [{ include: 'more.yaml' }, true],
+    [{ include: ['more.yaml', 'most.yaml'] }, true],
+    [{ dkimSign: {} }, false],
+    [{ dkimSign: { keys: { ...KEY, selector: undefined } } }, false],
+    [{ dkimSign: { keys: { ...KEY, selctor: 's' } } }, false],
+    [{ dkimSign: { keys: KEY, domainFrom: 'form' } }, false],
+    [{ dkimSign: { keys: KEY, expiresIn: 'long' } }, false],
+    [{ dkimSign: { keys: KEY, now: 5 } }, false],
+    [{ dkimSign: { keys: KEY }, when: { direction: 'inside' } }, false],
+    [{ dkimSign: { keys: KEY }, wehn: {} }, false],
+    [{ dkimSing: {} }, false],
+    [{ when: {} }, false],
+    [{ use: '' }, false],
+    [5, false],
+  ]
+  for (const [entry, valid] of cases) {
+    it(`${valid ? 'takes' : 'refuses'} ${JSON.stringify(entry)}`, () => {
+      const filters = JSON.parse(JSON.stringify([entry])) as unknown
+      assert.equal(isValid(schema, { filters }), valid)
+    })
+  }
+})
+
 describe('the command line and the environment', () => {
   it('take the text that a configuration takes', () => {
     fc.assert(

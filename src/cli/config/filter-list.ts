@@ -102,10 +102,10 @@ function readEntry(item: ConfigNode, context: ListContext): FilterEntry[] {
     )
   }
   if (first === undefined) {
-    const key = item.entries.find(({ key }) => key !== 'when' && key !== 'options')
-    return key === undefined
+    const other = item.entries.find(({ key }) => key !== 'when' && key !== 'options')
+    return other === undefined
       ? wrong(item.place, `is an entry without a filter: write "- NAME:"${NAMES_HINT}`)
-      : wrong(key.place, noSuchFilter(key.key))
+      : wrong(other.place, noSuchFilter(other.key))
   }
   return entryWith(first, false, item, context)
 }
@@ -204,7 +204,7 @@ function conditionOf(item: MapNode, mistakes: FileMistake[]): FilterEntry['when'
   if (entry === undefined) return undefined
   const before = mistakes.length
   const condition = readObject(
-    CONDITION as unknown as AnyShape,
+    CONDITION,
     plainOf(entry.value),
     [],
     readerAt(entry.value, entry.place, mistakes, 'when'),

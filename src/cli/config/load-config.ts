@@ -80,7 +80,7 @@ async function makeFilter(entry: FilterEntry): Promise<FilterFactory> {
 
 const readyFilter = async ({ ready, options }: FilterEntry): Promise<FilterFactory> => {
   const make = await ready!.load()
-  return (await make(options as never)) as unknown as FilterFactory
+  return await make(options as never)
 }
 
 /** A filter of a module or a package, or of a function there that makes one of options. */

@@ -1,5 +1,7 @@
 /** Places in configuration files, and mistakes there: one line each, with what to write instead. */
 
+import { printable } from '../../diagnostics/printable.ts'
+
 export interface Place {
   /** path as it was given, or as the file that includes it has it */
   readonly file: string
@@ -24,7 +26,7 @@ export const lineText = ({ file, line }: Place): string => `${file}:${line}`
 
 /** `tsmilter.yaml:3:5: wrokers is not an option; did you mean workers?` */
 export const lineOf = ({ place, text }: FileMistake): string =>
-  `${placeText(place)}: ${text.replaceAll(/\s+/g, ' ')}`
+  `${placeText(place)}: ${printable(text.replaceAll(/\s+/g, ' '))}`
 
 /** In the order of the files. */
 export function inOrder(mistakes: readonly FileMistake[]): FileMistake[] {

@@ -113,7 +113,13 @@ function openAt(
   if (code === 'MISSING_CHAR' && message.includes('quote')) {
     visit(document, {
       Scalar(_, { range, type }) {
-        if (range == null || type?.startsWith('QUOTE_') !== true || range[1] < offset) return
+        if (
+          range === undefined ||
+          range === null ||
+          type?.startsWith('QUOTE_') !== true ||
+          range[1] < offset
+        )
+          return
         const quote = type === 'QUOTE_DOUBLE' ? '"' : "'"
         found = {
           offset: range[0],
@@ -124,7 +130,14 @@ function openAt(
   } else if (message.startsWith('Flow ')) {
     visit(document, {
       Collection(_, { range, flow }) {
-        if (range == null || flow !== true || range[0] >= offset || range[2] < offset) return
+        if (
+          range === undefined ||
+          range === null ||
+          flow !== true ||
+          range[0] >= offset ||
+          range[2] < offset
+        )
+          return
         found = {
           offset: range[0],
           text: 'has a bracket that is not closed: write ] or } at its end',
@@ -217,12 +230,12 @@ class Converter {
       return this.#wrong(place, known ? text : unknownTag(node.tag))
     }
     if (isSeq(node)) {
-      const items = node.items.map((item) => this.#node(item as ParsedNode, depth + 1, place))
+      const items = node.items.map((item) => this.#node(item, depth + 1, place))
       return this.#bounded({ type: 'list', items, place, size: sizeOf(items) })
     }
     if (!isMap(node)) return nothing(place)
     const entries: MapEntry[] = []
-    for (const pair of node.items as unknown as Pair<ParsedNode, ParsedNode | null>[]) {
+    for (const pair of node.items) {
       const entry = this.#entry(pair, depth)
       if (entry === undefined) continue
       const before = entries.find(({ key }) => key === entry.key)
@@ -265,7 +278,7 @@ class Converter {
   #scalar(node: Scalar.Parsed, place: Place): ScalarNode {
     const { tag, value, source } = node
     if (tag?.startsWith('!') === true) {
-      const read = this.#readTag(tag, String(source ?? value ?? '').trim(), place)
+      const read = this.#readTag(tag, source.trim(), place)
       if ('wrong' in read) {
         return this.#wrong(place, read.wrong)
       }

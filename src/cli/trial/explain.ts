@@ -1,13 +1,14 @@
 /** `tsmilter explain FILE MESSAGE.eml`: what each filter does with a message, by which rule, and what comes of it. */
 import { readFile, stat } from 'node:fs/promises'
 import { UsageError } from '../../errors.ts'
+import { printable } from '../../diagnostics/printable.ts'
 import type { Transaction } from '../../mta/transaction.ts'
 import { codeOf } from '../../net/system-error.ts'
 import { lfToCrlf } from '../../protocol/line-ends.ts'
 import { difference } from '../../testing/difference.ts'
 import { leaveOutFor } from './inspect.ts'
 import { isSame, play, type Mta, type Played } from './play.ts'
-import { dataOf, filterLines, printable, replyText } from './report.ts'
+import { dataOf, filterLines, replyText } from './report.ts'
 import { trialOf } from './subject.ts'
 
 export interface ExplainOptions {

@@ -2,6 +2,7 @@
 import type { FindingLevel } from '../../filters/inspection.ts'
 import { DnsCache } from '../../toolkit/dns/dns-cache.ts'
 import { DnsSession } from '../../toolkit/dns/dns-session.ts'
+import { within } from '../../toolkit/within.ts'
 import { nodeAt } from '../config/nodes.ts'
 import { lineText } from '../config/place.ts'
 import { oneLine } from '../run/module.ts'
@@ -36,10 +37,9 @@ export interface InspectOptions {
 }
 
 export async function inspect(trial: Trial, options: InspectOptions): Promise<Inspected> {
-  const signal = AbortSignal.timeout(options.deadline)
   const findings: PlacedFinding[] = []
   const { dns = new DnsCache() } = options
-  const looked = trial.subjects.map((subject) => inspectOne(subject, dns, signal))
+  const looked = trial.subjects.map((subject) => inspectOne(subject, dns, options.deadline))
   for (const found of await Promise.all(looked)) findings.push(...found)
   const samples: PlayedSample[] = []
   const leaveOut = leaveOutFor(options.own)
@@ -69,26 +69,27 @@ export const leaveOutFor =
       : 'not called here: it is a filter of your own, which may do anything'
   }
 
+/** @param deadline milliseconds; what was found until then counts */
 async function inspectOne(
   { name, entry, options, place }: Subject,
   dns: DnsCache,
-  signal: AbortSignal,
+  deadline: number,
 ): Promise<PlacedFinding[]> {
   const found: PlacedFinding[] = []
-  if (entry?.ready?.inspect === undefined || options === undefined) return found
+  const inspection = await entry?.ready?.inspect?.()
+  if (inspection === undefined || options === undefined) return found
   try {
-    const look = await entry.ready.inspect()
-    const session = new DnsSession(dns, { signal })
-    for await (const { level, text, path } of look(entry.options as never, {
-      dns: session,
-      signal,
-    })) {
-      const at = path.length === 0 ? place : lineText(nodeAt(options, path).node.place)
-      found.push({ level, place: at, text: `${name}: ${text}` })
-    }
+    await within(deadline, undefined, async (signal) => {
+      const tools = { dns: new DnsSession(dns, { signal }), signal }
+      for await (const { level, text, path } of inspection(entry!.options as never, tools)) {
+        if (signal.aborted) return
+        const at = path.length === 0 ? place : lineText(nodeAt(options, path).node.place)
+        found.push({ level, place: at, text: `${name}: ${text}` })
+      }
+    })
   } catch (error) {
-    const why = signal.aborted ? 'it took too long' : oneLine(error)
-    found.push({ level: 'warning', place, text: `${name}: not all was looked at: ${why}` })
+    const text = `${name}: not all was looked at: ${oneLine(error)}`
+    found.push({ level: 'warning', place, text })
   }
-  return found
+  return [...found]
 }

@@ -4,7 +4,7 @@ import type { MilterError } from '../../errors.ts'
 import { compose, watched, type MessageFilter } from '../../message/define-filter.ts'
 import type { WatchedCall } from '../../message/definition.ts'
 import type { Transaction } from '../../mta/transaction.ts'
-import { deliver, type TestTransaction } from '../../testing/deliver.ts'
+import { deliver } from '../../testing/deliver.ts'
 import type { LogLine } from '../../testing/recording.ts'
 import type { FilterFactory } from '../../milter/filter-object.ts'
 import { nodeAt, type ConfigNode } from '../config/nodes.ts'
@@ -73,7 +73,7 @@ export async function play(
     mta,
     timeouts: PATIENCE,
     filter: filterOptions,
-  } as TestTransaction)
+  })
   const failures = [
     ...outcome.errors.map((error) => textOf(error)),
     ...[outcome.failure, ...outcome.violations]
@@ -169,7 +169,12 @@ export const isSame = (one: Played, other: Played): boolean => {
     refused,
     failures,
   }: Played): unknown => ({
-    ...{ verdict, filters, message, sender, recipients, failures },
+    verdict,
+    filters,
+    message,
+    sender,
+    recipients,
+    failures,
     refused: refused.map(({ address }) => address),
   })
   return isDeepStrictEqual(facts(one), facts(other))

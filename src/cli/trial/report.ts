@@ -1,12 +1,6 @@
 /** What has happened to a message, in lines for people, and as data. */
+import { printable } from '../../diagnostics/printable.ts'
 import type { FilterReport, Played, ReportedLine } from './play.ts'
-
-/** Control characters of mail must not reach a terminal. */
-export const printable = (text: string): string =>
-  text.replaceAll(
-    /[\0-\x08\x0b-\x1f\x7f-\x9f]/g,
-    (one) => `\\x${one.charCodeAt(0).toString(16).padStart(2, '0')}`,
-  )
 
 const oneLine = (text: string): string =>
   printable(text.replaceAll(/\r?\n[ \t]*/g, ' ')).slice(0, 300)

@@ -62,7 +62,7 @@ function sameKey(published: string, own: string): boolean {
       format: 'der',
       type: 'pkcs1',
     })
-    return String(key.export({ format: 'der', type: 'spki' }).toString('base64')) === own
+    return key.export({ format: 'der', type: 'spki' }).toString('base64') === own
   } catch {
     return false
   }
