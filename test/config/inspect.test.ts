@@ -81,7 +81,7 @@ describe('inspect', () => {
     )
     assert.deepEqual(
       slow.findings.map(({ text }) => text),
-      ['x: one', 'x: not all was looked at: Error: there was no answer within 20 ms'],
+      ['x: one', 'x: not all was looked at: there was no answer within 20 ms'],
     )
     const broken = await inspected({
       inspect: looking(async function* () {
@@ -90,7 +90,7 @@ describe('inspect', () => {
       }),
     })
     assert.equal(broken.findings.length, 2)
-    assert.match(broken.findings[1]!.text, /not all was looked at: TypeError: broken/)
+    assert.match(broken.findings[1]!.text, /not all was looked at: broken/)
   })
 
   it('plays messages through ready-made filters, but not through those that do more than filter', async () => {

@@ -5,7 +5,6 @@ import { DnsSession } from '../../toolkit/dns/dns-session.ts'
 import { within } from '../../toolkit/within.ts'
 import { nodeAt } from '../config/nodes.ts'
 import { lineText } from '../config/place.ts'
-import { oneLine } from '../run/module.ts'
 import { play, type Played } from './play.ts'
 import { SAMPLES } from './samples.ts'
 import type { Subject, Trial } from './subject.ts'
@@ -88,7 +87,8 @@ async function inspectOne(
       }
     })
   } catch (error) {
-    const text = `${name}: not all was looked at: ${oneLine(error)}`
+    const why = error instanceof Error ? error.message : String(error)
+    const text = `${name}: not all was looked at: ${why}`
     found.push({ level: 'warning', place, text })
   }
   return [...found]
