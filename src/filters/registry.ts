@@ -84,13 +84,13 @@ export const READY_FILTERS: Readonly<Record<string, ReadyFilter>> = {
     role: 'none',
     load: async () => (await import('./limits/greylist.ts')).greylist,
     inspect: async () => (await import('./store-option.ts')).inspectStore,
-    effect: 'it remembers deliveries',
+    effect: 'remembers deliveries in its store',
   }),
   rateLimit: ready(RATE_LIMIT, {
     role: 'none',
     load: async () => (await import('./limits/rate-limit.ts')).rateLimit,
     inspect: async () => (await import('./envelope/inspect-envelope.ts')).inspectRateLimit,
-    effect: 'it counts',
+    effect: 'counts messages in its store',
   }),
   recipientCheck: ready(RECIPIENT_CHECK, {
     role: 'none',

@@ -119,6 +119,9 @@ export function duration({
   }
 }
 
+/** A time that a filter waits for something. */
+export const wait: Kind = duration({ from: 1, to: 24 * 86_400_000 })
+
 /** A function or another object of a program, with its TypeScript type. A text file cannot have it. */
 export function code(type: string): Kind {
   return {

@@ -17,12 +17,9 @@ import type { Mistake } from '../../src/options/mistake.ts'
 const { store: field } = storeFields('open')
 const read = (given: unknown) => {
   const mistakes: Mistake[] = []
-  const value = readValue(
-    field.kind,
-    given,
-    ['store'],
-    (mistake) => void mistakes.push(mistake),
-  )
+  const value = readValue(field.kind, given, ['store'], {
+    report: (mistake) => void mistakes.push(mistake),
+  })
   return { value: value as never, mistakes }
 }
 
