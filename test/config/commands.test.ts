@@ -73,7 +73,7 @@ function dnsOf(records: Readonly<Record<string, string>> | 'dead'): DnsCache {
   }
   return new DnsCache({ resolver: resolver as unknown as DnsResolver })
 }
-const publicKey = (text: string): string => new SigningKey('a.example', 's', text).publicKey
+const publishedKey = (text: string): string => new SigningKey('a.example', 's', text).publicKey
 
 async function checked(
   text: string,
