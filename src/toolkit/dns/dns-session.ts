@@ -30,6 +30,9 @@ export interface DnsSessionOptions extends DnsLimits {
  */
 export const SPF_LIMITS: { readonly maxVoidLookups: number } = { maxVoidLookups: 2 }
 
+/** Why a question does not wait any longer: it has its answer. */
+const OVER = 'over'
+
 /** As pymilter: at most 10 aliases in a chain. */
 export const MAX_ALIASES = 10
 
@@ -173,7 +176,8 @@ export class DnsSession {
         call(ended.signal).then(resolve, reject)
       })
     } finally {
-      ended.abort()
+      // Without a reason, Node makes an exception with a stack for each question.
+      ended.abort(OVER)
       clearTimeout(timer)
       this.#stops.delete(stop)
       if (this.#stops.size === 0) this.#signal?.removeEventListener('abort', this.#stopAll)
