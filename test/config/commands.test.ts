@@ -73,7 +73,7 @@ function dnsOf(records: Readonly<Record<string, string>> | 'dead'): DnsCache {
   }
   return new DnsCache({ resolver: resolver as unknown as DnsResolver })
 }
-const publishedKey = (text: string): string => new SigningKey('a.example', 's', text).publicKey
+const publishedKey = (text: string): string => new SigningKey('a.example', 's', text).publishedKey
 
 async function checked(
   text: string,
@@ -95,8 +95,8 @@ async function run(...args: string[]): Promise<{ code: number; out: string; err:
 describe('tsmilter check-config', () => {
   it('says what each filter does with messages', async () => {
     const published = dnsOf({
-      's1._domainkey.example.org': `v=DKIM1; k=ed25519; p=${publicKey(pem)}`,
-      's2._domainkey.example.org': `p=${publicKey(rsa)}; v=DKIM1`,
+      's1._domainkey.example.org': `v=DKIM1; k=ed25519; p=${publishedKey(pem)}`,
+      's2._domainkey.example.org': `p=${publishedKey(rsa)}; v=DKIM1`,
     })
     const { code, text } = await checked(
       `listen: inet:8890@localhost\nfilters:\n  - use: ./own.js\n    when: {direction: outside}\n  - dkimSign:\n${KEYS}`,
@@ -126,7 +126,7 @@ describe('tsmilter check-config', () => {
 
   it('warns of keys that are not published, are others, or can be read by everybody', async () => {
     chmodSync(join(folder, 'rsa.pem'), 0o644)
-    const records = { 's2._domainkey.example.org': `v=DKIM1; p=${publicKey(pem)}` }
+    const records = { 's2._domainkey.example.org': `v=DKIM1; p=${publishedKey(pem)}` }
     const text = `filters:\n  - dkimSign:\n${KEYS}`
     const result = await checked(text, { dns: dnsOf(records) })
     chmodSync(join(folder, 'rsa.pem'), 0o640)
@@ -239,8 +239,8 @@ ${KEYS}`
       out,
       /^Postfix: accept \(250 .*\)\n {2}1\. \.\/own\.js \(tsmilter\.yaml:2\)\n {5}recipient: reject 550 5\.1\.1 Nobody here\n {5}message: continue\n {7}change 1 to Subject: \[x\] hi\n {5}tagged reason=always text="\\+u001b\[2J"\n {2}2\. dkimSign \(tsmilter\.yaml:4\)\n/,
     )
-    assert.match(out, /^ {5}signed domain=example\.org selector=s1 .* \(tsmilter\.yaml:6\)$/m)
-    assert.match(out, /^ {5}signed domain=example\.org selector=s2 .* \(tsmilter\.yaml:7\)$/m)
+    assert.match(out, /^ {5}changed reason=signed domain=example\.org selector=s1 .* \(tsmilter\.yaml:6\)$/m)
+    assert.match(out, /^ {5}changed reason=signed domain=example\.org selector=s2 .* \(tsmilter\.yaml:7\)$/m)
     assert.match(out, /^ {2}refused: nobody@example\.net \(550 5\.1\.1 Nobody here\)$/m)
     assert.match(out, /^ {4}- Subject: hi\n {4}\+ Subject: \[x\] hi$/m)
     assert.match(out, /^Sendmail: accept /m)
@@ -260,7 +260,7 @@ ${KEYS}`
     )
     assert.match(out, /^Sendmail: accept /)
     assert.match(out, /^ {5}not called: when is false \(tsmilter\.yaml:3\)$/m)
-    assert.match(out, /^ {5}signed /m)
+    assert.match(out, /^ {5}changed reason=signed /m)
   })
 
   it('says why a message is not signed', async () => {
