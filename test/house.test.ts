@@ -128,6 +128,8 @@ describe('the house', () => {
   it('what many files import says one thing', () => {
     const importers = new Map<string, number>()
     for (const path of sources) {
+      // Options of a filter are a table of kinds; there is one for each filter.
+      if (path.endsWith('-options.ts')) continue
       for (const target of new Set(targetsOf(path))) {
         importers.set(target, (importers.get(target) ?? 0) + 1)
       }

@@ -21,6 +21,8 @@ const IMPORTED = {
   Duration: '../options/units.ts',
   Size: '../options/units.ts',
   DnsCache: '../toolkit/dns/dns-cache.ts',
+  Store: '../store/store.ts',
+  Table: '../toolkit/tables/table.ts',
   Table: '../toolkit/tables/table.ts',
 }
 

@@ -1,6 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { MilterError } from '../errors.ts'
 import type { ClientTls } from '../mta/channel.ts'
+import { addKeyCommands } from './key/commands.ts'
 import { askHealth, checkMilter } from './check.ts'
 import { flagOf, helpOf } from '../options/names.ts'
 import { OPTIONS } from '../options/table.ts'
@@ -81,6 +82,11 @@ export async function main(
       if (!options.quiet) output[healthy ? 'out' : 'err'](`${line}\n`)
       if (!healthy) code = FAILED
     })
+
+  addKeyCommands(program, ({ isGood, text, isData }) => {
+    output[isGood || isData === true ? 'out' : 'err'](text)
+    if (!isGood) code = FAILED
+  })
 
   const run = program
     .command('run')

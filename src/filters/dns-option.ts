@@ -5,7 +5,7 @@ import { code } from '../options/value-kinds.ts'
 import { DnsCache } from '../toolkit/dns/dns-cache.ts'
 
 const DNS_CACHE: Kind = {
-  ...code("import('../toolkit/dns/dns-cache.ts').DnsCache"),
+  ...code('DnsCache'),
   takes: 'a DnsCache of tsmilter/toolkit',
   takesText: 'a DnsCache, which only a module can give',
   wrong: (value) => (value instanceof DnsCache ? undefined : {}),

@@ -52,7 +52,7 @@ const STORE_PLACE: Shape<StorePlace, StorePlaceSettings> = {
 }
 
 const OPEN_STORE: Kind = {
-  ...code("import('../store/store.ts').Store"),
+  ...code('Store'),
   takes: 'a store of tsmilter/store',
   takesText: 'a store, which only a module can give',
   wrong: (value) =>

@@ -1,6 +1,7 @@
 // Written by scripts/options.js from the shapes of the filters (registry.ts): change those, and run it.
 import type { Duration } from '../options/units.ts'
 import type { DnsCache } from '../toolkit/dns/dns-cache.ts'
+import type { Store } from '../store/store.ts'
 import type { Table } from '../toolkit/tables/table.ts'
 
 /** Facts about mail; all that are given have to be true. */
@@ -813,7 +814,7 @@ export interface DnsblOptions {
    */
   readonly name?: string | undefined
   /** Answers of DNS that messages share; by default a new one, which asks the servers of the machine. */
-  readonly dns?: import('../toolkit/dns/dns-cache.ts').DnsCache | undefined
+  readonly dns?: DnsCache | undefined
   /** A clock in milliseconds, for tests. */
   readonly now?: (() => number) | undefined
 }
@@ -831,7 +832,7 @@ export interface DnsblSettings {
   readonly observe: boolean
   readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
   readonly name: string
-  readonly dns?: import('../toolkit/dns/dns-cache.ts').DnsCache | undefined
+  readonly dns?: DnsCache | undefined
   readonly now?: (() => number) | undefined
 }
 
@@ -957,7 +958,7 @@ export interface GreylistOptions {
    * Where the filter keeps its state; each worker has its own `memory`.
    * @default memory
    */
-  readonly store?: 'memory' | import('../store/store.ts').Store | StorePlace | undefined
+  readonly store?: 'memory' | Store | StorePlace | undefined
   /**
    * While the store fails: let mail pass, defer it, or count in the memory of each worker.
    * @default open
@@ -1034,14 +1035,14 @@ export interface GreylistOptions {
    */
   readonly name?: string | undefined
   /** Answers of DNS that messages share; by default a new one, which asks the servers of the machine. */
-  readonly dns?: import('../toolkit/dns/dns-cache.ts').DnsCache | undefined
+  readonly dns?: DnsCache | undefined
   /** Unix time in milliseconds, for tests. */
   readonly clock?: (() => number) | undefined
 }
 
 /** {@link GreylistOptions}, checked, with defaults. */
 export interface GreylistSettings {
-  readonly store: 'memory' | import('../store/store.ts').Store | StorePlaceSettings
+  readonly store: 'memory' | Store | StorePlaceSettings
   readonly onStoreFailure: 'open' | 'closed' | 'local'
   readonly delay: number
   readonly window: number
@@ -1059,7 +1060,7 @@ export interface GreylistSettings {
   readonly observe: boolean
   readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
   readonly name: string
-  readonly dns?: import('../toolkit/dns/dns-cache.ts').DnsCache | undefined
+  readonly dns?: DnsCache | undefined
   readonly clock?: (() => number) | undefined
 }
 
@@ -1114,11 +1115,7 @@ export interface RateLimitOptions {
    * Tables with the limits of some logins, senders, domains or addresses. The value is `unlimited`, the
    * name of a group, or limits such as `messages=10/60s,500/d recipients=2000/d`.
    */
-  readonly users?:
-    | string
-    | import('../toolkit/tables/table.ts').Table
-    | readonly (string | import('../toolkit/tables/table.ts').Table)[]
-    | undefined
+  readonly users?: (string | Table) | readonly (string | Table)[] | undefined
   /** Limits with names, for the tables of `users`. */
   readonly groups?: Readonly<Record<string, RateLimits>> | undefined
   /**
@@ -1130,7 +1127,7 @@ export interface RateLimitOptions {
    * Where the filter keeps its state; each worker has its own `memory`.
    * @default memory
    */
-  readonly store?: 'memory' | import('../store/store.ts').Store | StorePlace | undefined
+  readonly store?: 'memory' | Store | StorePlace | undefined
   /**
    * While the store fails: let mail pass, defer it, or count in the memory of each worker.
    * @default local
@@ -1174,10 +1171,10 @@ export interface RateLimitSettings {
   readonly sender?: RateLimitsSettings | undefined
   readonly domain?: RateLimitsSettings | undefined
   readonly client?: RateLimitsSettings | undefined
-  readonly users?: readonly (string | import('../toolkit/tables/table.ts').Table)[] | undefined
+  readonly users?: readonly (string | Table)[] | undefined
   readonly groups?: ReadonlyMap<string, RateLimitsSettings> | undefined
   readonly action: 'defer' | 'refuse'
-  readonly store: 'memory' | import('../store/store.ts').Store | StorePlaceSettings
+  readonly store: 'memory' | Store | StorePlaceSettings
   readonly onStoreFailure: 'open' | 'closed' | 'local'
   readonly recipients: readonly string[]
   readonly networks: readonly string[]
@@ -1218,7 +1215,7 @@ export interface CallForward {
    * Where the filter keeps its state; each worker has its own `memory`.
    * @default memory
    */
-  readonly store?: 'memory' | import('../store/store.ts').Store | StorePlace | undefined
+  readonly store?: 'memory' | Store | StorePlace | undefined
   /**
    * While the store fails: let mail pass, defer it, or count in the memory of each worker.
    * @default open
@@ -1234,7 +1231,7 @@ export interface CallForwardSettings {
   readonly timeout: number
   readonly keepValid: number
   readonly keepInvalid: number
-  readonly store: 'memory' | import('../store/store.ts').Store | StorePlaceSettings
+  readonly store: 'memory' | Store | StorePlaceSettings
   readonly onStoreFailure: 'open' | 'closed' | 'local'
 }
 
@@ -1246,11 +1243,7 @@ export interface RecipientCheckOptions {
    * Tables of all recipients that exist: addresses, @domain for all of a domain. The value does not
    * matter, but for REJECT, 5xx and OK, which mean what they do in access(5).
    */
-  readonly tables?:
-    | string
-    | import('../toolkit/tables/table.ts').Table
-    | readonly (string | import('../toolkit/tables/table.ts').Table)[]
-    | undefined
+  readonly tables?: (string | Table) | readonly (string | Table)[] | undefined
   /** Ask another server, in place of `tables`. */
   readonly callForward?: CallForward | undefined
   /**
@@ -1280,7 +1273,7 @@ export interface RecipientCheckOptions {
 /** {@link RecipientCheckOptions}, checked, with defaults. */
 export interface RecipientCheckSettings {
   readonly domains: readonly string[]
-  readonly tables?: readonly (string | import('../toolkit/tables/table.ts').Table)[] | undefined
+  readonly tables?: readonly (string | Table)[] | undefined
   readonly callForward?: CallForwardSettings | undefined
   readonly delimiter: string
   readonly onFailure: 'defer' | 'pass'
@@ -1301,11 +1294,7 @@ export interface SrsPlace {
    * Tables of aliases by which your server forwards mail of local recipients. A milter sees recipients
    * before Postfix looks them up in `virtual_alias_maps`, so name the same tables here.
    */
-  readonly forwards?:
-    | string
-    | import('../toolkit/tables/table.ts').Table
-    | readonly (string | import('../toolkit/tables/table.ts').Table)[]
-    | undefined
+  readonly forwards?: (string | Table) | readonly (string | Table)[] | undefined
   /**
    * What is done with a recipient that is a forged or expired SRS address.
    * @default refuse
@@ -1335,8 +1324,7 @@ export interface SrsPlaceSettings {
   readonly domain: string
   readonly secretsFile: string
   readonly localDomains: readonly string[]
-  readonly forwards?:
-    readonly (string | import('../toolkit/tables/table.ts').Table)[] | undefined
+  readonly forwards?: readonly (string | Table)[] | undefined
   readonly invalid: 'refuse' | 'pass'
   readonly separator: '=' | '+' | '-'
   readonly hashLength: number
@@ -1350,17 +1338,9 @@ export interface SrsPlaceSettings {
  */
 export interface RewriteOptions {
   /** Tables of senders: address or @domain, and the new address or @domain. */
-  readonly senders?:
-    | string
-    | import('../toolkit/tables/table.ts').Table
-    | readonly (string | import('../toolkit/tables/table.ts').Table)[]
-    | undefined
+  readonly senders?: (string | Table) | readonly (string | Table)[] | undefined
   /** Tables of recipients: address or @domain, and the new addresses. */
-  readonly recipients?:
-    | string
-    | import('../toolkit/tables/table.ts').Table
-    | readonly (string | import('../toolkit/tables/table.ts').Table)[]
-    | undefined
+  readonly recipients?: (string | Table) | readonly (string | Table)[] | undefined
   /** Rewrite senders of forwarded mail, and find them in bounces. */
   readonly srs?: SrsPlace | undefined
   /**
@@ -1391,10 +1371,8 @@ export interface RewriteOptions {
 
 /** {@link RewriteOptions}, checked, with defaults. */
 export interface RewriteSettings {
-  readonly senders?:
-    readonly (string | import('../toolkit/tables/table.ts').Table)[] | undefined
-  readonly recipients?:
-    readonly (string | import('../toolkit/tables/table.ts').Table)[] | undefined
+  readonly senders?: readonly (string | Table)[] | undefined
+  readonly recipients?: readonly (string | Table)[] | undefined
   readonly srs?: SrsPlaceSettings | undefined
   readonly delimiter: string
   readonly onFailure: 'defer' | 'pass'
@@ -1410,17 +1388,9 @@ export interface SenderAclOptions {
    * Tables by login: the addresses that it may send as. Between commas or spaces: `bob@example.org`,
    * `@example.org` for all of a domain, `@.example.org` for all domains below it, `*` for all.
    */
-  readonly allowed?:
-    | string
-    | import('../toolkit/tables/table.ts').Table
-    | readonly (string | import('../toolkit/tables/table.ts').Table)[]
-    | undefined
+  readonly allowed?: (string | Table) | readonly (string | Table)[] | undefined
   /** Tables by address or @domain: the logins that may send as it (smtpd_sender_login_maps). */
-  readonly owners?:
-    | string
-    | import('../toolkit/tables/table.ts').Table
-    | readonly (string | import('../toolkit/tables/table.ts').Table)[]
-    | undefined
+  readonly owners?: (string | Table) | readonly (string | Table)[] | undefined
   /**
    * A login that is an address may send as this address, also with an extension.
    * @default true
@@ -1471,9 +1441,8 @@ export interface SenderAclOptions {
 
 /** {@link SenderAclOptions}, checked, with defaults. */
 export interface SenderAclSettings {
-  readonly allowed?:
-    readonly (string | import('../toolkit/tables/table.ts').Table)[] | undefined
-  readonly owners?: readonly (string | import('../toolkit/tables/table.ts').Table)[] | undefined
+  readonly allowed?: readonly (string | Table)[] | undefined
+  readonly owners?: readonly (string | Table)[] | undefined
   readonly own: boolean
   readonly loginDomain?: string | undefined
   readonly check: readonly ('envelope' | 'from' | 'sender-field')[]

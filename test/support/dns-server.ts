@@ -6,17 +6,33 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 
-export const TYPES = { A: 1, NS: 2, CNAME: 5, PTR: 12, MX: 15, TXT: 16, AAAA: 28, SRV: 33 }
+export const TYPES = {
+  A: 1,
+  NS: 2,
+  CNAME: 5,
+  PTR: 12,
+  MX: 15,
+  TXT: 16,
+  AAAA: 28,
+  SRV: 33,
+}
+
+/** Node's resolver has another form for SOA. */
+const ALL_TYPES = { ...TYPES, SOA: 6 }
 
 export interface DnsQuestion {
   readonly name: string
-  readonly type: keyof typeof TYPES
+  readonly type: keyof typeof ALL_TYPES
   readonly overTcp: boolean
 }
 
 export interface DnsReply {
   /** resource records, as `record` makes them */
   readonly answers?: readonly Buffer[]
+  /** records of the authority section */
+  readonly authority?: readonly Buffer[]
+  /** the server has the zone itself */
+  readonly authoritative?: boolean
   /** 2 SERVFAIL, 3 NXDOMAIN, 5 REFUSED */
   readonly rcode?: number
   readonly truncated?: boolean
@@ -34,20 +50,28 @@ export interface DnsServer extends AsyncDisposable {
   readonly asked: string[]
 }
 
-export async function dnsServer(behave: DnsBehaviour): Promise<DnsServer> {
+/** @param host and @param at where it listens; a free port by default */
+export async function dnsServer(
+  behave: DnsBehaviour,
+  host = '127.0.0.1',
+  at = 0,
+): Promise<DnsServer> {
   const asked: string[] = []
   const replyTo = (query: Buffer, overTcp: boolean): Buffer | undefined => {
     const { question, end } = read(query, overTcp)
     asked.push(`${question.type} ${question.name}${overTcp ? ' over TCP' : ''}`)
     const reply = behave(question)
     if (reply === undefined) return undefined
-    const { answers = [], rcode = 0, truncated = false, distort = (bytes) => bytes } = reply
+    const { answers = [], authority = [], rcode = 0, truncated = false } = reply
+    const { authoritative = false, distort = (bytes) => bytes } = reply
     const header = Buffer.alloc(12)
     query.copy(header, 0, 0, 2)
-    header.writeUInt16BE(0x8180 | (truncated ? 0x0200 : 0) | rcode, 2)
+    const flags = (authoritative ? 0x0400 : 0) | (truncated ? 0x0200 : 0)
+    header.writeUInt16BE(0x8180 | flags | rcode, 2)
     header.writeUInt16BE(1, 4)
     header.writeUInt16BE(answers.length, 6)
-    return distort(Buffer.concat([header, query.subarray(12, end), ...answers]))
+    header.writeUInt16BE(authority.length, 8)
+    return distort(Buffer.concat([header, query.subarray(12, end), ...answers, ...authority]))
   }
 
   for (;;) {
@@ -64,7 +88,7 @@ export async function dnsServer(behave: DnsBehaviour): Promise<DnsServer> {
         socket.end(Buffer.concat([length, reply]))
       })
     })
-    tcp.listen(0, '127.0.0.1')
+    tcp.listen(at, host)
     await once(tcp, 'listening')
     const { port } = tcp.address() as AddressInfo
     const udp = createSocket('udp4')
@@ -72,7 +96,7 @@ export async function dnsServer(behave: DnsBehaviour): Promise<DnsServer> {
       const reply = replyTo(query, false)
       if (reply !== undefined) udp.send(reply, from.port, from.address)
     })
-    udp.bind(port, '127.0.0.1')
+    udp.bind(port, host)
     try {
       await once(udp, 'listening')
     } catch {
@@ -81,7 +105,7 @@ export async function dnsServer(behave: DnsBehaviour): Promise<DnsServer> {
       continue
     }
     return {
-      address: `127.0.0.1:${port}`,
+      address: `${host}:${port}`,
       asked,
       async [Symbol.asyncDispose]() {
         udp.close()
@@ -101,7 +125,7 @@ function read(query: Buffer, overTcp: boolean): { question: DnsQuestion; end: nu
     at += 1 + length
   }
   const code = query.readUInt16BE(at + 1)
-  const type = Object.entries(TYPES).find(([, one]) => one === code)![0]
+  const type = Object.entries(ALL_TYPES).find(([, one]) => one === code)![0]
   const question = { name: labels.join('.'), type: type as DnsQuestion['type'], overTcp }
   return { question, end: at + 5 }
 }
@@ -119,12 +143,12 @@ export const wireName = (name: string): Buffer =>
 /** A resource record of class IN. @param seconds its time-to-live */
 export function record(
   name: string,
-  type: keyof typeof TYPES,
+  type: keyof typeof ALL_TYPES,
   data: Buffer,
   seconds: number = 300,
 ): Buffer {
   const middle = Buffer.alloc(10)
-  middle.writeUInt16BE(TYPES[type], 0)
+  middle.writeUInt16BE(ALL_TYPES[type], 0)
   middle.writeUInt16BE(1, 2)
   middle.writeUInt32BE(seconds, 4)
   middle.writeUInt16BE(data.length, 8)
@@ -140,6 +164,13 @@ export const strings = (...texts: readonly (string | Buffer)[]): Buffer =>
       return Buffer.from([bytes.length, ...bytes])
     }),
   )
+
+/** @param minimum seconds for which "there is none" may be kept */
+export const soa = (minimum: number): Buffer => {
+  const numbers = Buffer.alloc(20)
+  numbers.writeUInt32BE(minimum, 16)
+  return Buffer.concat([wireName('ns.example'), wireName('admin.example'), numbers])
+}
 
 export const mx = (priority: number, exchange: string): Buffer =>
   Buffer.concat([Buffer.from([priority >> 8, priority & 255]), wireName(exchange)])

@@ -35,8 +35,7 @@ async function publication(
   key: SigningKey,
   dns: InspectionTools['dns'],
 ): Promise<Omit<Finding, 'path'>> {
-  const { record, publishedKey } = key
-  const want = `v=DKIM1; k=${key.algorithm.startsWith('rsa') ? 'rsa' : 'ed25519'}; p=${publishedKey}`
+  const { record, publishedKey, publishedRecord: want } = key
   const { found, failed } = await dns.resolve(record, 'TXT')
   if (failed !== undefined) {
     return { level: 'warning', text: `DNS does not answer for ${record} (${failed})` }

@@ -74,6 +74,12 @@ export class SigningKey {
     return this.#public
   }
 
+  /** The record to publish: `v=DKIM1; k=rsa; p=...` (RFC 6376, section 3.6.1). */
+  get publishedRecord(): string {
+    const type = this.algorithm === 'rsa-sha256' ? 'rsa' : 'ed25519'
+    return `v=DKIM1; k=${type}; p=${this.publishedKey}`
+  }
+
   /** The public key as p= of its record has it: RFC 6376, section 3.6.1; RFC 8463, section 4. */
   get publishedKey(): string {
     const der = this.publicKey.export({ type: 'spki', format: 'der' })

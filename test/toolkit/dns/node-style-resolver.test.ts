@@ -37,7 +37,7 @@ describe('nodeStyleResolver', () => {
       SRV: [Buffer.concat([Buffer.from([0, 1, 0, 2, 0, 25]), wireName('a.example.org')])],
     }
     await using server = await dnsServer(({ name, type }) => ({
-      answers: data[type].map((bytes) => record(name, type, bytes)),
+      answers: data[type as RecordType].map((bytes) => record(name, type, bytes)),
     }))
     const node = new promises.Resolver()
     node.setServers([server.address])
