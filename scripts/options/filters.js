@@ -23,7 +23,6 @@ const IMPORTED = {
   DnsCache: '../toolkit/dns/dns-cache.ts',
   Store: '../store/store.ts',
   Table: '../toolkit/tables/table.ts',
-  Table: '../toolkit/tables/table.ts',
 }
 
 export const filterTypesOf = (shapes) => {

@@ -96,7 +96,7 @@ describe('tsmilter check-config', () => {
   it('says what each filter does with messages', async () => {
     const published = dnsOf({
       's1._domainkey.example.org': `v=DKIM1; k=ed25519; p=${publishedKey(pem)}`,
-      's2._domainkey.example.org': `p=${publishedKey(rsa)}; v=DKIM1`,
+      's2._domainkey.example.org': `p=${publishedKey(rsa)}; k=rsa`,
     })
     const { code, text } = await checked(
       `listen: inet:8890@localhost\nfilters:\n  - use: ./own.js\n    when: {direction: outside}\n  - dkimSign:\n${KEYS}`,
@@ -126,7 +126,7 @@ describe('tsmilter check-config', () => {
 
   it('warns of keys that are not published, are others, or can be read by everybody', async () => {
     chmodSync(join(folder, 'rsa.pem'), 0o644)
-    const records = { 's2._domainkey.example.org': `v=DKIM1; p=${publishedKey(pem)}` }
+    const records = { 's2._domainkey.example.org': `v=DKIM1; k=ed25519; p=${publishedKey(pem)}` }
     const text = `filters:\n  - dkimSign:\n${KEYS}`
     const result = await checked(text, { dns: dnsOf(records) })
     chmodSync(join(folder, 'rsa.pem'), 0o640)

@@ -2,7 +2,7 @@
 import type { SigningKey } from '../../filters/signing/signing-key.ts'
 import type { DnsMessage, ResourceRecord } from './dns-message.ts'
 import type { KeyDns, KeyReply } from './key-dns.ts'
-import { checkRecord, error, note, type KeyFinding } from './key-record.ts'
+import { checkRecord, error, note, type KeyFinding } from '../../filters/signing/key-record.ts'
 
 export interface KeyCheck {
   /** where it was looked for: `s1._domainkey.example.org` */

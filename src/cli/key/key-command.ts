@@ -5,7 +5,7 @@ import { domainName } from '../../toolkit/dns/domain-name.ts'
 import { checkKey, isGood, type KeyCheck } from './check-key.ts'
 import type { KeyDns } from './key-dns.ts'
 import { newKey, readKeyText, writeKeyFile, type KeyType } from './key-file.ts'
-import { zoneLine, type KeyFinding } from './key-record.ts'
+import { zoneLine, type KeyFinding } from '../../filters/signing/key-record.ts'
 import { LATE_DAYS, rotationOf, type Rotation } from './rotation.ts'
 
 /** What a command says, and whether all is well. */

@@ -6,7 +6,7 @@ import type { SigningKey } from '../../filters/signing/signing-key.ts'
 import { checkReply, isGood, targetOf, type KeyCheck } from './check-key.ts'
 import type { QueryType } from './dns-message.ts'
 import type { KeyDns } from './key-dns.ts'
-import { error, type KeyFinding } from './key-record.ts'
+import { error, type KeyFinding } from '../../filters/signing/key-record.ts'
 
 export interface RotationOptions {
   /** where the new key is published: `s2._domainkey.example.org` */

@@ -1,9 +1,9 @@
 /** Looks at the keys of `dkimSign`: whether others can read them, and whether their public keys are published. */
-import { createPublicKey } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import type { Path } from '../../options/mistake.ts'
 import type { Finding, InspectionTools } from '../inspection.ts'
 import type { DkimSignSettings } from '../types.ts'
+import { checkRecord } from '../signing/key-record.ts'
 import type { SigningKey } from '../signing/signing-key.ts'
 import { keyListOf } from './key-list-of.ts'
 
@@ -26,43 +26,32 @@ export async function* inspectKeys(
     }
     if (key.weakness !== undefined) yield { level: 'warning', path, text: key.weakness }
     signal.throwIfAborted()
-    yield { path, ...(await publication(key, dns)) }
+    for (const finding of await publication(key, dns)) yield { path, ...finding }
   }
 }
 
-/** RFC 6376, section 3.6.2. A record may have spaces, and tags in any order. */
+/** What DNS says of a key. A record that is wrong is a warning, because it may have been mended for others already. */
 async function publication(
   key: SigningKey,
   dns: InspectionTools['dns'],
-): Promise<Omit<Finding, 'path'>> {
-  const { record, publishedKey, publishedRecord: want } = key
+): Promise<readonly Omit<Finding, 'path'>[]> {
+  const { record, publishedRecord: want } = key
   const { found, failed } = await dns.resolve(record, 'TXT')
-  if (failed !== undefined) {
-    return { level: 'warning', text: `DNS does not answer for ${record} (${failed})` }
-  }
+  const warning = (text: string): Omit<Finding, 'path'> => ({ level: 'warning', text })
+  if (failed !== undefined) return [warning(`DNS does not answer for ${record} (${failed})`)]
   if (found === undefined || found.length === 0) {
-    return { level: 'warning', text: `${record} has no TXT record; publish ${want}` }
+    return [warning(`${record} has no TXT record; publish ${want}`)]
   }
-  const keys = found.map((text) =>
-    /(?:^|;)\s*p\s*=([^;]*)/.exec(text)?.[1]?.replaceAll(/\s+/g, ''),
+  if (found.length > 1) {
+    return [warning(`${record} has ${found.length} TXT records; leave only ${want}`)]
+  }
+  const wrong = checkRecord(found[0]!, key).filter(({ level }) => level !== 'note')
+  if (wrong.length === 0) return [{ level: 'ok', text: `${record} is published` }]
+  return wrong.map(({ code, text }) =>
+    warning(
+      code === 'other-key'
+        ? `${record} has another key than the file; publish ${want}`
+        : `${record}: ${text}`,
+    ),
   )
-  if (keys.some((one) => one !== undefined && sameKey(one, publishedKey))) {
-    return { level: 'ok', text: `${record} is published` }
-  }
-  return { level: 'warning', text: `${record} has another key than the file; publish ${want}` }
-}
-
-/** RSA keys are published with and without their algorithm (RFC 6376, section 3.6.1, erratum 3017). */
-function sameKey(published: string, own: string): boolean {
-  if (published === own) return true
-  try {
-    const key = createPublicKey({
-      key: Buffer.from(published, 'base64'),
-      format: 'der',
-      type: 'pkcs1',
-    })
-    return key.export({ format: 'der', type: 'spki' }).toString('base64') === own
-  } catch {
-    return false
-  }
 }

@@ -14,7 +14,7 @@ import { readyMade } from '../ready-made.ts'
 import type { ResultLog } from '../result-log.ts'
 import type { SenderAclOptions, SenderAclSettings } from '../types.ts'
 import { SENDER_ACL } from './sender-acl-options.ts'
-import { SenderRights, type Address } from './sender-rights.ts'
+import { SenderRights, type AddressParts } from './sender-rights.ts'
 
 /**
  * What became of a message:
@@ -119,7 +119,7 @@ class Judge {
 
   async #each(
     login: string,
-    addresses: readonly Address[],
+    addresses: readonly AddressParts[],
     ctx: StageContext,
     reason: SenderAclReason,
   ): Promise<Refusal> {
@@ -148,7 +148,7 @@ class Judge {
 /** Authors of one message: each can be a question to a database. */
 const MAX_ADDRESSES = 20
 
-const lowerDomain = ({ local, domain }: Address): Address => ({
+const lowerDomain = ({ local, domain }: AddressParts): AddressParts => ({
   local,
   domain: domain.toLowerCase(),
 })

@@ -62,10 +62,10 @@ async function lookUp(
 ): ReturnType<Lookup> {
   let first = true
   for (const key of keys) {
-    for (const table of tables) {
-      if (!first && table.wholeKeys === true) continue
+    for (const one of tables) {
+      if (!first && one.wholeKeys === true) continue
       // oxlint-disable-next-line eslint/no-await-in-loop -- the first that is there
-      const value = await table.lookup(key, { signal })
+      const value = await one.lookup(key, { signal })
       if (value !== undefined) return { key, value }
     }
     first = false

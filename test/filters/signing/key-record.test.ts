@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { describe, it } from 'node:test'
-import { checkRecord, zoneLine } from '../../../src/cli/key/key-record.ts'
+import { checkRecord, zoneLine } from '../../../src/filters/signing/key-record.ts'
 import { SigningKey } from '../../../src/filters/signing/signing-key.ts'
 
 const pair = (bits: number): KeyObject =>

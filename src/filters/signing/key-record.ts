@@ -1,7 +1,7 @@
 /** The record of a key in DNS (RFC 6376, section 3.6.1), written and read. */
 import { createPublicKey, type KeyObject } from 'node:crypto'
-import type { SigningKey } from '../../filters/signing/signing-key.ts'
-import { readTags } from '../../filters/signing/tag-list.ts'
+import type { SigningKey } from './signing-key.ts'
+import { readTags } from './tag-list.ts'
 
 const ED25519 = 32
 const ED25519_PREFIX = Buffer.from('302a300506032b6570032100', 'hex')
