@@ -22,6 +22,7 @@ const IMPORTED = {
   Size: '../options/units.ts',
   DnsCache: '../toolkit/dns/dns-cache.ts',
   Store: '../store/store.ts',
+  Pattern: '../toolkit/patterns/pattern.ts',
   Table: '../toolkit/tables/table.ts',
 }
 

@@ -61,6 +61,7 @@ export const filterTables = {
   'docs/ready-made/attachments.md': { 'of attachments': 'attachments' },
   'docs/ready-made/disclaimer.md': { 'of disclaimer': 'disclaimer' },
   'docs/ready-made/external-tag.md': { 'of externalTag': 'externalTag' },
+  'docs/ready-made/header-rules.md': { 'of headerRules': 'headerRules' },
   'docs/configuration.md': { 'of when': 'when' },
   'docs/ready-made/dnsbl.md': { 'of dnsbl': 'dnsbl' },
   'docs/ready-made/greylist.md': { 'of greylist': 'greylist' },

@@ -23,6 +23,8 @@ export { disclaimer } from './content/disclaimer.ts'
 export type { DisclaimerReason } from './content/disclaimer.ts'
 export { externalTag } from './content/external-tag.ts'
 export type { ExternalTagReason } from './content/external-tag.ts'
+export { headerRules } from './content/header-rules.ts'
+export type { HeaderRulesReason } from './content/header-rules.ts'
 export { OVERSIGNED_FIELDS, SIGNED_FIELDS } from './signing/signed-fields.ts'
 export { closeStores } from './store-option.ts'
 export { when } from './when.ts'
@@ -44,6 +46,9 @@ export type {
   DisclaimerRule,
   ExternalBanner,
   ExternalTagOptions,
+  HeaderCondition,
+  HeaderRule,
+  HeaderRulesOptions,
   OpenDkimTables,
   RateLimitNotice,
   RateLimitOptions,

@@ -10,6 +10,7 @@ import { AUTHENTICATE } from './authentication/authenticate-options.ts'
 import { ATTACHMENTS } from './content/attachments-options.ts'
 import { DISCLAIMER } from './content/disclaimer-options.ts'
 import { EXTERNAL_TAG } from './content/external-tag-options.ts'
+import { HEADER_RULES } from './content/header-rules-options.ts'
 import { DKIM_SIGN } from './dkim/sign-options.ts'
 import { RECIPIENT_CHECK } from './envelope/recipient-check-options.ts'
 import { REWRITE } from './envelope/rewrite-options.ts'
@@ -85,6 +86,10 @@ export const READY_FILTERS: Readonly<Record<string, ReadyFilter>> = {
     load: async () => (await import('./limits/greylist.ts')).greylist,
     inspect: async () => (await import('./store-option.ts')).inspectStore,
     effect: 'remembers deliveries in its store',
+  }),
+  headerRules: ready(HEADER_RULES, {
+    role: 'edit',
+    load: async () => (await import('./content/header-rules.ts')).headerRules,
   }),
   rateLimit: ready(RATE_LIMIT, {
     role: 'none',

@@ -2,6 +2,7 @@
 import type { Duration } from '../options/units.ts'
 import type { DnsCache } from '../toolkit/dns/dns-cache.ts'
 import type { Store } from '../store/store.ts'
+import type { Pattern } from '../toolkit/patterns/pattern.ts'
 import type { Table } from '../toolkit/tables/table.ts'
 
 /** Facts about mail; all that are given have to be true. */
@@ -1062,6 +1063,114 @@ export interface GreylistSettings {
   readonly name: string
   readonly dns?: DnsCache | undefined
   readonly clock?: (() => number) | undefined
+}
+
+/** What the header has to have. */
+export interface HeaderCondition {
+  /** A field with such a name. */
+  readonly field: string
+  /** Whose text matches this. */
+  readonly matches?: string | undefined
+  /**
+   * True: there must not be such a field.
+   * @default false
+   */
+  readonly not?: boolean | undefined
+}
+
+/** {@link HeaderCondition}, checked, with defaults. */
+export interface HeaderConditionSettings {
+  readonly field: string
+  readonly matches?: Pattern | undefined
+  readonly not: boolean
+}
+
+/** What to do with some fields of the header. */
+export interface HeaderRule {
+  /** Adds a field of this name with `value`. */
+  readonly add?: string | undefined
+  /** Gives fields of such a name the text `value`. */
+  readonly replace?: string | undefined
+  /** Removes fields of such a name. */
+  readonly remove?: string | undefined
+  /** Refuses the message if it has such a field. */
+  readonly refuse?: string | undefined
+  /** The mail server holds the message if it has such a field. */
+  readonly hold?: string | undefined
+  /** Only logs that the message has such a field. */
+  readonly log?: string | undefined
+  /** Only for fields whose decoded text matches; case does not matter, unless the flag i is set. */
+  readonly matches?: string | undefined
+  /** The new text; with `matches`, $1 has what its first group matched. */
+  readonly value?: string | undefined
+  /** A file with the new text in one line, in UTF-8. */
+  readonly valueFile?: string | undefined
+  /** Where `add` puts the field; at the end by default. */
+  readonly place?: 'top' | 'end' | undefined
+  /** The field before which `add` puts the new one. */
+  readonly before?: string | undefined
+  /** The field after which `add` puts the new one. */
+  readonly after?: string | undefined
+  /** Only if all of this is true. */
+  readonly if?: HeaderCondition | readonly HeaderCondition[] | undefined
+  /** The text of a refusal, or the reason to hold a message. */
+  readonly text?: string | undefined
+}
+
+/** {@link HeaderRule}, checked, with defaults. */
+export interface HeaderRuleSettings {
+  readonly add?: string | undefined
+  readonly replace?: string | undefined
+  readonly remove?: string | undefined
+  readonly refuse?: string | undefined
+  readonly hold?: string | undefined
+  readonly log?: string | undefined
+  readonly matches?: Pattern | undefined
+  readonly value?: string | undefined
+  readonly valueFile?: string | undefined
+  readonly place?: 'top' | 'end' | undefined
+  readonly before?: string | undefined
+  readonly after?: string | undefined
+  readonly if?: readonly HeaderConditionSettings[] | undefined
+  readonly text?: string | undefined
+}
+
+/**
+ * Options of `headerRules`, which adds, replaces and removes fields of the header, or refuses mail by
+ * them.
+ */
+export interface HeaderRulesOptions {
+  /** The rules; each sees what those before it have done. */
+  readonly rules?: HeaderRule | readonly HeaderRule[] | undefined
+  /** Tables as in header_checks(5) of Postfix, which come after `rules`. */
+  readonly headerChecks?: string | readonly string[] | undefined
+  /**
+   * What to do with a field that a DKIM signature covers: edit it with a warning, or keep it.
+   * @default edit
+   */
+  readonly signed?: 'edit' | 'keep' | undefined
+  /**
+   * Look at all mail, change nothing, and log what would have been done.
+   * @default false
+   */
+  readonly observe?: boolean | undefined
+  /** The verdict if the filter itself fails; that of the server by default. */
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
+  /**
+   * The name of the filter in log lines and metrics.
+   * @default header-rules
+   */
+  readonly name?: string | undefined
+}
+
+/** {@link HeaderRulesOptions}, checked, with defaults. */
+export interface HeaderRulesSettings {
+  readonly rules: readonly HeaderRuleSettings[]
+  readonly headerChecks: readonly string[]
+  readonly signed: 'edit' | 'keep'
+  readonly observe: boolean
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
+  readonly name: string
 }
 
 /** Limits, which all have to allow a message. */

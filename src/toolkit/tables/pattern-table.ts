@@ -1,12 +1,6 @@
 import { TableError } from '../../errors.ts'
-import { invalidEntry, shown, type Place } from '../entry.ts'
-import {
-  Pattern,
-  PatternError,
-  TooMuchWork,
-  type PatternFlags,
-  type Syntax,
-} from '../patterns/pattern.ts'
+import { TooMuchWork, type Pattern, type Syntax } from '../patterns/pattern.ts'
+import { checkReferences, parsePattern, withGroups } from './pattern-rule.ts'
 import { firstRule, parseRules, type Rule } from './rule-blocks.ts'
 import { LocalTable } from './table.ts'
 
@@ -43,8 +37,8 @@ export class PatternTable extends LocalTable {
     this.#rules = parseRules(
       text,
       name,
-      (rest, place) => parseCondition(rest, place, syntax),
-      checkValue,
+      (rest, place) => parsePattern(rest, place, syntax),
+      checkReferences,
     )
   }
 
@@ -63,10 +57,7 @@ export class PatternTable extends LocalTable {
       )
     }
     const { rule, groups } = this.#find(key)
-    return rule?.value?.replaceAll(REFERENCE, (_, a?: string, b?: string, c?: string) => {
-      const number = a ?? b ?? c
-      return number === undefined ? '$' : groups[Number(number) - 1]!
-    })
+    return rule?.value === undefined ? undefined : withGroups(rule.value, groups)
   }
 
   #find(key: string): { rule: Rule<Pattern> | undefined; groups: readonly string[] } {
@@ -86,110 +77,5 @@ export class PatternTable extends LocalTable {
         `${this.#name} takes more than ${MAX_WORK} steps for a key of ${key.length} characters; cut it off, or write shorter repeats`,
       )
     }
-  }
-}
-
-/** `$1`, `${1}`, `$(1)` and `$$` (Postfix, mac_parse.c). */
-const REFERENCE = /\$(?:\$|(\w+)|\{(\w+)\}|\((\w+)\))/g
-
-function checkValue(
-  value: string,
-  { condition, negated }: { condition: Pattern; negated: boolean },
-  place: Place,
-): void {
-  if (value.replaceAll(REFERENCE, '').includes('$')) {
-    throw invalidEntry(place, `the value ${shown(value)} has a "$" alone`, 'write "$$" for it')
-  }
-  for (const [all, a, b, c] of value.matchAll(REFERENCE)) {
-    const number = a ?? b ?? c
-    if (number === undefined) continue
-    if (negated) {
-      throw invalidEntry(
-        place,
-        `the value of a rule with "!" has ${all}, and such a rule matches no text`,
-        'write "$$" for a "$"',
-      )
-    }
-    if (!/^[1-9]\d{0,3}$/.test(number) || Number(number) > condition.groups) {
-      throw invalidEntry(
-        place,
-        `the value has ${all}, and the pattern has ${condition.groups} groups in brackets`,
-        'write ${1} for the first one, and "$$" for a "$"',
-      )
-    }
-  }
-}
-
-function parseCondition(
-  text: string,
-  place: Place,
-  syntax: Syntax,
-): readonly [Pattern, rest: string] {
-  const delimiter = text[0] ?? ''
-  if (!/^[^\w\s]$/.test(delimiter)) {
-    throw invalidEntry(
-      place,
-      `${shown(text)} does not begin with a pattern`,
-      'write it between slashes: /pattern/ value',
-    )
-  }
-  let end = 1
-  while (end < text.length && text[end] !== delimiter) end += text[end] === '\\' ? 2 : 1
-  if (end >= text.length) {
-    throw invalidEntry(place, `the pattern has no ${delimiter} at its end`, 'add it')
-  }
-  const letters = /^\S*/.exec(text.slice(end + 1))![0]
-  const { flags, anchored } = parseFlags(letters, place, syntax)
-  const source = text.slice(1, end)
-  try {
-    return [
-      new Pattern(unescaped(source, delimiter), flags, syntax, anchored),
-      text.slice(end + 1 + letters.length),
-    ]
-  } catch (error) {
-    if (!(error instanceof PatternError)) throw error
-    const [what, remedy = 'correct it'] = error.message.split('; ')
-    throw invalidEntry(place, `the pattern ${shown(source)} cannot be used: ${what}`, remedy)
-  }
-}
-
-/** A delimiter that is written with a backslash is the character itself, unless it means something in a pattern. */
-const unescaped = (source: string, delimiter: string): string =>
-  /[$()*+.?[\\\]^{|}]/.test(delimiter)
-    ? source
-    : source.replaceAll(/\\([^])/g, (all, char) => (char === delimiter ? delimiter : all))
-
-/** Each letter turns its flag over (regexp_table(5), pcre_table(5)). */
-function parseFlags(
-  letters: string,
-  place: Place,
-  syntax: Syntax,
-): { readonly flags: PatternFlags; readonly anchored: boolean } {
-  const posix = syntax === 'regexp'
-  const on = new Set(posix ? 'i' : 'is')
-  for (const letter of letters) {
-    if (!(posix ? 'im' : 'imsxAEU').includes(letter)) {
-      throw invalidEntry(
-        place,
-        posix && letter === 'x'
-          ? 'the flag x asks for basic regular expressions, which this package does not know'
-          : `"${letter}" is not a flag`,
-        posix ? 'the flags are i and m' : 'the flags are i, m, s, x, A, E and U',
-      )
-    }
-    if (!on.delete(letter)) on.add(letter)
-  }
-  const multiline = on.has('m')
-  return {
-    anchored: on.has('A'),
-    flags: {
-      ignoreCase: on.has('i'),
-      multiline,
-      // REG_NEWLINE is both.
-      dotAll: posix ? !multiline : on.has('s'),
-      extended: on.has('x'),
-      dollarEndOnly: on.has('E'),
-      ungreedy: on.has('U'),
-    },
   }
 }
