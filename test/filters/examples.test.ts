@@ -16,7 +16,26 @@ after(async () => {
   rmSync(folder, { recursive: true })
 })
 
-const PAGES = ['greylist', 'rate-limit', 'dnsbl', 'recipient-check', 'sender-acl', 'rewrite']
+const PAGES = [
+  'attachments',
+  'disclaimer',
+  'dnsbl',
+  'external-tag',
+  'greylist',
+  'header-rules',
+  'rate-limit',
+  'recipient-check',
+  'rewrite',
+  'sender-acl',
+]
+
+/** What stands in a file of an example. */
+const contentOf = (path: string): string =>
+  path.includes('whitelist')
+    ? 'example.com\n'
+    : path.includes('header_checks')
+      ? '/^X-Bad:/ REJECT\n'
+      : 'key value\n'
 
 describe('the first example of the page', () => {
   for (const page of PAGES) {
@@ -26,8 +45,7 @@ describe('the first example of the page', () => {
       const here = yaml.replaceAll(/\/(?:etc|var)(\/[\w./-]+)/g, (_, path: string) => {
         const file = join(folder, path)
         mkdirSync(dirname(file), { recursive: true })
-        if (!path.includes('/store'))
-          writeFileSync(file, path.includes('whitelist') ? 'example.com\n' : 'key value\n')
+        if (!path.includes('/store')) writeFileSync(file, contentOf(path))
         return file
       })
       const file = join(folder, `${page}.yaml`)

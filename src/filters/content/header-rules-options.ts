@@ -5,7 +5,7 @@ import type { Report } from '../../options/mistake.ts'
 import { listOf, object } from '../../options/part-kinds.ts'
 import type { Shape } from '../../options/shape.ts'
 import { fieldName, line, table, yesNo } from '../../options/value-kinds.ts'
-import type { Pattern } from '../../toolkit/patterns/pattern.ts'
+import { Pattern } from '../../toolkit/patterns/pattern.ts'
 import { checkReferences, parsePattern } from '../../toolkit/tables/pattern-rule.ts'
 import { commonFields } from '../common-fields.ts'
 import type {
@@ -20,6 +20,8 @@ import type {
 const PATTERN_FORM = 'a pattern between slashes as in pcre_table(5), such as /^win a/'
 
 function patternOf(value: unknown): Pattern | string {
+  // A configuration in a text file has read it before.
+  if (value instanceof Pattern) return value
   if (typeof value !== 'string') return PATTERN_FORM
   try {
     const [pattern, rest] = parsePattern(value, { file: 'pattern', line: 1 }, 'pcre')
