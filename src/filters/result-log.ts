@@ -28,6 +28,7 @@ export class ResultLog {
    * @param reason a word of the filter from a fixed list; it is a label of the metrics
    * @param facts more for the log line
    * @param level of the line, if it is not the usual one
+   * @returns nothing, which lets a message pass
    */
   tell(
     ctx: StageContext,
@@ -35,7 +36,7 @@ export class ResultLog {
     reason: string,
     facts: object = {},
     level: 'debug' | 'info' | 'warn' = LEVELS[result],
-  ): void {
+  ): undefined {
     const observed = this.#observes
     const done = result === 'passed' || result === 'skipped'
     ctx.log[level]({ reason, ...facts }, observed && !done ? `would be ${result}` : result)
@@ -49,5 +50,6 @@ export class ResultLog {
         observed,
       })
     }
+    return undefined
   }
 }

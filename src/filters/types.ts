@@ -1224,7 +1224,7 @@ export interface RateLimitOptions {
    * Tables with the limits of some logins, senders, domains or addresses. The value is `unlimited`, the
    * name of a group, or limits such as `messages=10/60s,500/d recipients=2000/d`.
    */
-  readonly users?: (string | Table) | readonly (string | Table)[] | undefined
+  readonly users?: string | Table | readonly (string | Table)[] | undefined
   /** Limits with names, for the tables of `users`. */
   readonly groups?: Readonly<Record<string, RateLimits>> | undefined
   /**
@@ -1352,7 +1352,7 @@ export interface RecipientCheckOptions {
    * Tables of all recipients that exist: addresses, @domain for all of a domain. The value does not
    * matter, but for REJECT, 5xx and OK, which mean what they do in access(5).
    */
-  readonly tables?: (string | Table) | readonly (string | Table)[] | undefined
+  readonly tables?: string | Table | readonly (string | Table)[] | undefined
   /** Ask another server, in place of `tables`. */
   readonly callForward?: CallForward | undefined
   /**
@@ -1403,7 +1403,7 @@ export interface SrsPlace {
    * Tables of aliases by which your server forwards mail of local recipients. A milter sees recipients
    * before Postfix looks them up in `virtual_alias_maps`, so name the same tables here.
    */
-  readonly forwards?: (string | Table) | readonly (string | Table)[] | undefined
+  readonly forwards?: string | Table | readonly (string | Table)[] | undefined
   /**
    * What is done with a recipient that is a forged or expired SRS address.
    * @default refuse
@@ -1447,9 +1447,9 @@ export interface SrsPlaceSettings {
  */
 export interface RewriteOptions {
   /** Tables of senders: address or @domain, and the new address or @domain. */
-  readonly senders?: (string | Table) | readonly (string | Table)[] | undefined
+  readonly senders?: string | Table | readonly (string | Table)[] | undefined
   /** Tables of recipients: address or @domain, and the new addresses. */
-  readonly recipients?: (string | Table) | readonly (string | Table)[] | undefined
+  readonly recipients?: string | Table | readonly (string | Table)[] | undefined
   /** Rewrite senders of forwarded mail, and find them in bounces. */
   readonly srs?: SrsPlace | undefined
   /**
@@ -1497,9 +1497,9 @@ export interface SenderAclOptions {
    * Tables by login: the addresses that it may send as. Between commas or spaces: `bob@example.org`,
    * `@example.org` for all of a domain, `@.example.org` for all domains below it, `*` for all.
    */
-  readonly allowed?: (string | Table) | readonly (string | Table)[] | undefined
+  readonly allowed?: string | Table | readonly (string | Table)[] | undefined
   /** Tables by address or @domain: the logins that may send as it (smtpd_sender_login_maps). */
-  readonly owners?: (string | Table) | readonly (string | Table)[] | undefined
+  readonly owners?: string | Table | readonly (string | Table)[] | undefined
   /**
    * A login that is an address may send as this address, also with an extension.
    * @default true

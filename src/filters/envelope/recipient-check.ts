@@ -50,7 +50,7 @@ export async function recipientCheck(options: RecipientCheckOptions): Promise<Me
   return readyMade(given, (results) => ({
     recipient: async (recipient, ctx) => {
       const { domain } = recipient
-      if (!isOurs(domain)) return void results.tell(ctx, 'skipped', 'other-domain')
+      if (!isOurs(domain)) return results.tell(ctx, 'skipped', 'other-domain')
       return await judge(recipient, ctx, ask, given, results)
     },
   }))
@@ -65,16 +65,16 @@ async function judge(
 ): Promise<Verdict<'reject' | 'tempfail'> | undefined> {
   const facts = { recipient: recipient.address }
   if (recipient.local.toLowerCase() === 'postmaster') {
-    return void log.tell(ctx, 'passed', 'postmaster', facts)
+    return log.tell(ctx, 'passed', 'postmaster', facts)
   }
   const found = await ask(recipient, ctx)
-  if (found === 'exists') return void log.tell(ctx, 'passed', 'exists', facts)
+  if (found === 'exists') return log.tell(ctx, 'passed', 'exists', facts)
   if (found === 'unknown') {
     log.tell(ctx, 'refused', 'unknown', facts)
     return reply(550, '5.1.1', 'This recipient does not exist here')
   }
   const why = { ...facts, why: found.failed }
-  if (onFailure === 'pass') return void log.tell(ctx, 'passed', 'failed', why, 'warn')
+  if (onFailure === 'pass') return log.tell(ctx, 'passed', 'failed', why, 'warn')
   log.tell(ctx, 'deferred', 'failed', why, 'warn')
   return reply(451, '4.3.0', 'The recipient cannot be checked now: try again later')
 }

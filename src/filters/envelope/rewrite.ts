@@ -98,7 +98,7 @@ async function rewriteAll(
   } catch (error) {
     if (!(error instanceof TableError)) throw error
     const facts = { why: error.message }
-    if (onFailure === 'pass') return void log.tell(mail, 'passed', 'failed', facts, 'warn')
+    if (onFailure === 'pass') return log.tell(mail, 'passed', 'failed', facts, 'warn')
     log.tell(mail, 'deferred', 'failed', facts, 'warn')
     return reply(451, '4.3.0', 'Addresses cannot be looked up now: try again later')
   }

@@ -86,10 +86,9 @@ class Judge {
 
   async header(mail: HeadersMail, checks: ReadonlySet<string>): Promise<Refusal> {
     const user = mail.connection.authenticated
-    if (user === undefined) return void this.#log.tell(mail, 'skipped', 'not-authenticated')
+    if (user === undefined) return this.#log.tell(mail, 'skipped', 'not-authenticated')
     const login = this.#login(mail)
-    if (login === undefined)
-      return void this.#log.tell(mail, 'skipped', 'exempt', { login: user })
+    if (login === undefined) return this.#log.tell(mail, 'skipped', 'exempt', { login: user })
     if (checks.has('from')) {
       const authors = mail.headers.mailboxes('From')
       const { length } = mail.headers.fields('From')
@@ -136,7 +135,7 @@ class Judge {
       if (!(error instanceof TableError)) throw error
       const facts = { login, why: error.message }
       if (this.#settings.onFailure === 'pass') {
-        return void this.#log.tell(ctx, 'passed', 'failed', facts, 'warn')
+        return this.#log.tell(ctx, 'passed', 'failed', facts, 'warn')
       }
       this.#log.tell(ctx, 'deferred', 'failed', facts, 'warn')
       return reply(451, '4.3.0', 'The sender cannot be checked now: try again later')

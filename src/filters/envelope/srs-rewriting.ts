@@ -52,7 +52,7 @@ export class SrsRewriting {
           domain,
           secrets: await readSrsSecrets(secretsFile),
           localDomains: localDomains.map((one) => one.replace(/^\./, '')),
-          separator: separator as '=',
+          separator,
           hashLength,
           minHashLength,
           maxAge,

@@ -167,11 +167,11 @@ async function judge(
   log: ResultLog,
 ): Promise<Verdict<'reject' | 'tempfail'> | undefined> {
   const passed = (reason: GreylistReason, facts: object = {}): undefined =>
-    void log.tell(ctx, 'passed', reason, { recipient: recipient.address, ...facts })
+    log.tell(ctx, 'passed', reason, { recipient: recipient.address, ...facts })
   const { address, hostname: host } = ctx.connection
   const direction = directionOf(ctx, settings.local)
   if (direction !== 'outside' || address === undefined) {
-    return void log.tell(ctx, 'skipped', direction === 'outside' ? 'local' : direction)
+    return log.tell(ctx, 'skipped', direction === 'outside' ? 'local' : direction)
   }
   if (settings.isExempt(recipient) || settings.recipientFiles.current(ctx.log).has(recipient)) {
     return passed('whitelisted-recipient')

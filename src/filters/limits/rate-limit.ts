@@ -128,13 +128,13 @@ async function count(
   countsBytes: boolean,
 ): Promise<Verdict<'reject' | 'tempfail'> | undefined> {
   const direction = directionOf(mail, settings.local)
-  if (direction === 'local') return void log.tell(mail, 'skipped', 'local')
+  if (direction === 'local') return log.tell(mail, 'skipped', 'local')
   const recipients = [...mail.recipients]
   if (recipients.length > 0 && recipients.every(settings.isExempt)) {
-    return void log.tell(mail, 'skipped', 'exempt-recipient')
+    return log.tell(mail, 'skipped', 'exempt-recipient')
   }
   const { subjects, limits } = await subjectsOf(mail, direction, settings)
-  if (Object.keys(subjects).length === 0) return void log.tell(mail, 'skipped', 'no-limit')
+  if (Object.keys(subjects).length === 0) return log.tell(mail, 'skipped', 'no-limit')
 
   const amounts: Record<Unit, number> = {
     messages: 1,
@@ -160,7 +160,7 @@ async function count(
     })
     if (answer.allowed) {
       const failed = Object.keys(answer.left).length === 0
-      return void log.tell(mail, 'passed', failed ? 'store-failed' : 'within')
+      return log.tell(mail, 'passed', failed ? 'store-failed' : 'within')
     }
     isCounted = false
     return await above(mail, answer, subjects, amounts, settings, log)

@@ -122,7 +122,7 @@ async function judge(
   if (result === undefined || result.score < settings.refuse) return undefined
   const facts = { recipient: recipient.address, ...factsOf(result) }
   if (settings.isExempt(recipient)) {
-    return void log.tell(ctx, 'passed', 'exempt-recipient', facts)
+    return log.tell(ctx, 'passed', 'exempt-recipient', facts)
   }
   log.tell(ctx, 'refused', 'listed', facts)
   return reply(550, '5.7.1', ...replyLines(textOf(result, ctx.connection.address!, settings)))

@@ -21,7 +21,7 @@ const ONE_TABLE: Kind = {
     typeof (value as Partial<Table> | null)?.lookup === 'function'
       ? undefined
       : table.wrong(value),
-  type: '(string | Table)',
+  type: 'string | Table',
 }
 
 /** One table or several, which are asked in their order. */

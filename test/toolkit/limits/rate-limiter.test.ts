@@ -191,3 +191,28 @@ describe('RateLimiter', () => {
     })
   }
 })
+
+describe('limits of one call', () => {
+  it('replace those of a subject, and go back with the same limits', async () => {
+    const limiter = new RateLimiter({
+      store: openMemoryStore(),
+      limits: { user: '1/h', client: '100/h' },
+      onFailure: 'closed',
+    })
+    const who = { user: 'alice', client: '192.0.2.1' }
+    const limits = { user: ['3/h', '50/d'] }
+    for (let i = 0; i < 3; i++) {
+      assert.equal((await limiter.take(who, { id: `m${i}`, limits })).allowed, true)
+    }
+    const refused = await limiter.take(who, { id: 'm3', limits })
+    assert.equal(!refused.allowed && refused.limit, '3/h')
+    assert.equal(await limiter.giveBack(who, { id: 'm0', limits }), true)
+    assert.equal((await limiter.take(who, { id: 'm4', limits })).allowed, true)
+    // Without any, only the others count; the usual limit is untouched.
+    assert.equal((await limiter.take(who, { id: 'm5', limits: { user: [] } })).allowed, true)
+    assert.equal((await limiter.take(who, { id: 'm6' })).allowed, true)
+    await assert.rejects(limiter.take(who, { limits: { user: ['1/h', '1/h'] } }), {
+      code: 'INVALID_OPTION',
+    })
+  })
+})
