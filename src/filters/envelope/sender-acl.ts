@@ -14,7 +14,7 @@ import { readyMade } from '../ready-made.ts'
 import type { ResultLog } from '../result-log.ts'
 import type { SenderAclOptions, SenderAclSettings } from '../types.ts'
 import { SENDER_ACL } from './sender-acl-options.ts'
-import { SenderRights, type AddressParts } from './sender-rights.ts'
+import { SenderRights, type SentAddress } from './sender-rights.ts'
 
 /**
  * What became of a message:
@@ -118,7 +118,7 @@ class Judge {
 
   async #each(
     login: string,
-    addresses: readonly AddressParts[],
+    addresses: readonly SentAddress[],
     ctx: StageContext,
     reason: SenderAclReason,
   ): Promise<Refusal> {
@@ -147,7 +147,7 @@ class Judge {
 /** Authors of one message: each can be a question to a database. */
 const MAX_ADDRESSES = 20
 
-const lowerDomain = ({ local, domain }: AddressParts): AddressParts => ({
+const lowerDomain = ({ local, domain }: SentAddress): SentAddress => ({
   local,
   domain: domain.toLowerCase(),
 })

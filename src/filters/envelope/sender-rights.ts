@@ -7,7 +7,7 @@ import type { SenderAclSettings } from '../types.ts'
 import { addressForms, plainForm } from './address-forms.ts'
 
 /** Of an envelope or a mailbox of the header. */
-export type AddressParts = Pick<EnvelopeAddress, 'local' | 'domain'>
+export type SentAddress = Pick<EnvelopeAddress, 'local' | 'domain'>
 
 /** Entries of a table that count; the value of a file is not bounded otherwise. */
 const MAX_ENTRIES = 1_000
@@ -46,7 +46,7 @@ export class SenderRights {
   /** Whether a login may send as an address. @throws TableError LOOKUP_FAILED */
   async has(
     login: string,
-    address: AddressParts,
+    address: SentAddress,
     ctx: Pick<StageContext, 'signal' | 'log'>,
   ): Promise<boolean> {
     const { own, delimiter } = this.#settings
@@ -76,7 +76,7 @@ export class SenderRights {
   }
 }
 
-function isOwn(login: string, address: AddressParts, delimiter: string): boolean {
+function isOwn(login: string, address: SentAddress, delimiter: string): boolean {
   const { local, domain = '' } = addressParts(login)
   const own = { local, domain }
   return (
@@ -93,7 +93,7 @@ const entriesOf = (value: string | undefined): string[] =>
     .slice(0, MAX_ENTRIES)
 
 /** @param entry in lower case */
-function matches(entry: string, address: AddressParts, delimiter: string): boolean {
+function matches(entry: string, address: SentAddress, delimiter: string): boolean {
   if (entry === '*') return true
   if (entry.startsWith('@.')) return address.domain.endsWith(entry.slice(1))
   if (entry.startsWith('@')) return address.domain === entry.slice(1)
