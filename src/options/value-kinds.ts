@@ -148,7 +148,8 @@ export const table: Kind = {
 
 /** With a time zone, so that it is the same on each machine. */
 const TIME = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))?$/
-const TIME_FORM = 'a day such as 2027-01-15, or a time with its zone such as 2027-01-15T03:00:00Z'
+const TIME_FORM =
+  'a day such as 2027-01-15, or a time with its zone such as 2027-01-15T03:00:00Z'
 
 function timeOf(given: unknown): number {
   if (given instanceof Date) return given.getTime()

@@ -73,7 +73,8 @@ function dnsOf(records: Readonly<Record<string, string>> | 'dead'): DnsCache {
   }
   return new DnsCache({ resolver: resolver as unknown as DnsResolver })
 }
-const publishedKey = (text: string): string => new SigningKey('a.example', 's', text).publishedKey
+const publishedKey = (text: string): string =>
+  new SigningKey('a.example', 's', text).publishedKey
 
 async function checked(
   text: string,
@@ -126,7 +127,9 @@ describe('tsmilter check-config', () => {
 
   it('warns of keys that are not published, are others, or can be read by everybody', async () => {
     chmodSync(join(folder, 'rsa.pem'), 0o644)
-    const records = { 's2._domainkey.example.org': `v=DKIM1; k=ed25519; p=${publishedKey(pem)}` }
+    const records = {
+      's2._domainkey.example.org': `v=DKIM1; k=ed25519; p=${publishedKey(pem)}`,
+    }
     const text = `filters:\n  - dkimSign:\n${KEYS}`
     const result = await checked(text, { dns: dnsOf(records) })
     chmodSync(join(folder, 'rsa.pem'), 0o640)
@@ -239,8 +242,14 @@ ${KEYS}`
       out,
       /^Postfix: accept \(250 .*\)\n {2}1\. \.\/own\.js \(tsmilter\.yaml:2\)\n {5}recipient: reject 550 5\.1\.1 Nobody here\n {5}message: continue\n {7}change 1 to Subject: \[x\] hi\n {5}tagged reason=always text="\\+u001b\[2J"\n {2}2\. dkimSign \(tsmilter\.yaml:4\)\n/,
     )
-    assert.match(out, /^ {5}changed reason=signed domain=example\.org selector=s1 .* \(tsmilter\.yaml:6\)$/m)
-    assert.match(out, /^ {5}changed reason=signed domain=example\.org selector=s2 .* \(tsmilter\.yaml:7\)$/m)
+    assert.match(
+      out,
+      /^ {5}changed reason=signed domain=example\.org selector=s1 .* \(tsmilter\.yaml:6\)$/m,
+    )
+    assert.match(
+      out,
+      /^ {5}changed reason=signed domain=example\.org selector=s2 .* \(tsmilter\.yaml:7\)$/m,
+    )
     assert.match(out, /^ {2}refused: nobody@example\.net \(550 5\.1\.1 Nobody here\)$/m)
     assert.match(out, /^ {4}- Subject: hi\n {4}\+ Subject: \[x\] hi$/m)
     assert.match(out, /^Sendmail: accept /m)

@@ -193,7 +193,10 @@ describe('sending mail to the servers of a domain', () => {
     assert.deepEqual(await send(list[0]!.port, mx, { timeouts }), ['time-over'])
     assert.equal(list[1]!.connections, 0)
     // With time left, a silent host costs its own time only.
-    assert.match((await send(list[0]!.port, mx, { timeouts: { reply: 1_000 } }))[0]!, /^accepted/)
+    assert.match(
+      (await send(list[0]!.port, mx, { timeouts: { reply: 1_000 } }))[0]!,
+      /^accepted/,
+    )
   })
 
   it('has a result for each recipient of several domains', async () => {
