@@ -515,6 +515,23 @@ describe('archives', () => {
   })
 })
 
+describe('types that are blocked', () => {
+  it('are reported by each reading of a part', async () => {
+    const types = ['video/*', 'application/x-a']
+    const mail = multipart([
+      part('Content-Type: Video/mp4; name=a.mp4'),
+      part('Content-Type: text/plain\r\nContent-Type: application/x-a'),
+      part('Content-Type: audio/mp4'),
+    ])
+    const all = await found(mail, { types })
+    assert.deepEqual(
+      [...new Set(all.filter((one) => one.includes('BLOCKED_TYPE')))],
+      ['name: a.mp4: BLOCKED_TYPE', 'name: application/x-a: BLOCKED_TYPE'],
+    )
+    assert.ok(!(await found(mail)).some((one) => one.includes('BLOCKED_TYPE')))
+  })
+})
+
 describe('content from elsewhere', () => {
   it('is reported', async () => {
     const external =

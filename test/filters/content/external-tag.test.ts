@@ -6,6 +6,7 @@ import { after, describe, it } from 'node:test'
 import { externalTag, type ExternalTagOptions } from '../../../src/filters/index.ts'
 import { hasTag } from '../../../src/filters/content/subject-tag.ts'
 import { parseMime } from '../../../src/mime/index.ts'
+import { fc } from '../../support/property.ts'
 import { deliver, type TestOutcome, type TestTransaction } from '../../../src/testing/index.ts'
 import { functionTable, openTable } from '../../../src/toolkit/index.ts'
 
@@ -167,6 +168,23 @@ describe('externalTag: the subject', () => {
     assert.equal(outcome.verdict, 'accept')
     const line = outcome.log.find(({ message: text }) => text === 'changed')!
     assert.equal(line.fields['subject'], 'too-long')
+  })
+
+  it('of any bytes is tagged once, and its own bytes stay', async () => {
+    const bytes = fc.stringMatching(/^[!-~\xa1-\xff]([ -~\xa1-\xff]{0,40}[!-~\xa1-\xff])?$/)
+    await fc.assert(
+      fc.asyncProperty(bytes, async (subject) => {
+        const head = `From: e@example.com\r\nSubject: ${subject}\r\n\r\nx\r\n`
+        const once = await deliver(externalTag({ subject: TAG }), {
+          message: Buffer.from(head, 'latin1'),
+        })
+        const text = once.message!.toString('latin1')
+        assert.ok(text.includes(`Subject: ${TAG} ${subject}\r\n`) || hasTag(subject, TAG), text)
+        const again = await deliver(externalTag({ subject: TAG }), { message: once.message! })
+        assert.deepEqual(again.edits, [])
+      }),
+      { numRuns: 200 },
+    )
   })
 
   for (const [subject, expected] of [
