@@ -133,7 +133,7 @@ export async function main(
     )
     .action(async (file: string, options: { strict: boolean; json: boolean }) => {
       const { checkConfig } = await import('./trial/check-config.ts')
-      const result = await checkConfig(file, options)
+      const result = await withStores(async () => await checkConfig(file, options))
       output[result.code === 0 || options.json ? 'out' : 'err'](`${result.text}\n`)
       code = result.code
     })
@@ -162,7 +162,8 @@ export async function main(
     .option('--json', 'print JSON', false)
     .action(async (file: string, message: string, options: ExplainOptions) => {
       const { explain } = await import('./trial/explain.ts')
-      output.out(`${await explain(file, message, options)}\n`)
+      const text = await withStores(async () => await explain(file, message, options))
+      output.out(`${text}\n`)
     })
 
   try {
@@ -210,4 +211,14 @@ function seconds(text: string): number {
     throw new InvalidArgumentError('It must be a number of seconds above 0 and up to 3600.')
   }
   return value
+}
+
+/** Closes the stores that filters have opened: a connection to one keeps a process alive. */
+async function withStores<Value>(work: () => Promise<Value>): Promise<Value> {
+  try {
+    return await work()
+  } finally {
+    const { closeStores } = await import('../filters/store-option.ts')
+    await closeStores()
+  }
 }

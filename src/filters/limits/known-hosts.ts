@@ -33,7 +33,8 @@ export class KnownHosts {
     const key = this.#key(host)
     return await this.#use.run(async (store) => {
       const entry = await store.get(key, { signal })
-      if (Number(entry?.value ?? 0) < this.#needed) return false
+      // What is no number counts as none.
+      if (!(Number(entry?.value ?? 0) >= this.#needed)) return false
       await store.increment(key, { by: 0, ttl: this.#ttl, signal })
       return true
     }, false)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { greylist, type GreylistOptions } from '../../../src/filters/index.ts'
-import { openMemoryStore } from '../../../src/store/index.ts'
+import { openMemoryStore, type Store } from '../../../src/store/index.ts'
 import { deliver, type TestOutcome, type TestTransaction } from '../../../src/testing/index.ts'
 import { DnsCache, type ResolverAnswer } from '../../../src/toolkit/index.ts'
 import { scriptedResolver, zone } from '../../toolkit/dns/scripted-resolver.ts'
@@ -234,6 +234,33 @@ describe('greylist while its store fails', () => {
       assert.deepEqual(resultsIn(outcome.log), expected)
     })
   }
+})
+
+describe('greylist with a store that lies', () => {
+  it('takes what it cannot read for nothing', async () => {
+    const store = openMemoryStore()
+    const lying = new Proxy(store, {
+      get: (target, name: keyof Store) =>
+        name === 'get'
+          ? () => Promise.resolve({ value: '{"a":[1', expires: Infinity })
+          : name === 'compareAndSet'
+            ? () => Promise.resolve(true)
+            : (target[name] as unknown),
+    })
+    const { results } = await greylisting({ store: lying })
+    assert.deepEqual(await results(), ['deferred new'])
+    assert.deepEqual(await results(), ['deferred new'])
+  })
+
+  it('that never answers ends with the deadline of the stage, and onError decides', async () => {
+    const silent = new Proxy(openMemoryStore(), {
+      get: (target, name: keyof Store) =>
+        name === 'get' ? () => new Promise<never>(() => {}) : (target[name] as unknown),
+    })
+    const { send } = await greylisting({ store: silent, onError: 'continue' })
+    const { verdict } = await send({ filter: { deadlines: { envrcpt: 50 } } })
+    assert.equal(verdict, 'accept')
+  })
 })
 
 describe('greylist only observes', () => {
