@@ -11,9 +11,9 @@ import {
   wait,
   yesNo,
 } from '../../options/value-kinds.ts'
-import { DnsCache } from '../../toolkit/dns/dns-cache.ts'
 import { commonFields } from '../common-fields.ts'
 import { LOCAL_NETWORKS } from '../direction.ts'
+import { DNS_FIELD } from '../dns-option.ts'
 import type { AuthenticateOptions, AuthenticateSettings } from '../types.ts'
 
 const MODE = choice(['observe', 'quarantine', 'reject'])
@@ -24,13 +24,6 @@ const DOMAIN_OR_NETWORK: Kind = {
   takesText: 'a domain such as example.org, or an address or network such as 192.0.2.0/24',
   wrong: (value) => network.wrong(value) && domain.wrong(value),
   schema: { type: 'string' },
-}
-
-const DNS_CACHE: Kind = {
-  ...code('DnsCache'),
-  takes: 'a DnsCache of tsmilter/toolkit',
-  takesText: 'a DnsCache, which only a module can give',
-  wrong: (value) => (value instanceof DnsCache ? undefined : {}),
 }
 
 export const AUTHENTICATE: Shape<AuthenticateOptions, AuthenticateSettings> = {
@@ -112,10 +105,7 @@ export const AUTHENTICATE: Shape<AuthenticateOptions, AuthenticateSettings> = {
       default: 4_096,
       text: 'maximum size of RSA keys that count, in bits',
     },
-    dns: {
-      kind: DNS_CACHE,
-      text: 'answers of DNS that messages share; by default a new one, which asks the servers of the machine',
-    },
+    dns: DNS_FIELD,
     maxQueries: {
       kind: count({ from: 10, to: 10_000 }),
       default: 100,

@@ -6,26 +6,14 @@ import type { StageContext } from '../../message/stage-context.ts'
 import type { Kind } from '../../options/kinds.ts'
 import type { Path } from '../../options/mistake.ts'
 import { listOf } from '../../options/part-kinds.ts'
-import { table } from '../../options/value-kinds.ts'
 import { openTable } from '../../toolkit/tables/open-table.ts'
 import type { Table } from '../../toolkit/tables/table.ts'
 import type { Finding } from '../inspection.ts'
+import { lookupTable } from '../table-option.ts'
 import { Renewed } from './renewed.ts'
 
-const FORM = 'the name of a table, such as hash:/etc/postfix/virtual'
-const ONE_TABLE: Kind = {
-  ...table,
-  takes: `${FORM}, or a Table of tsmilter/toolkit`,
-  takesText: FORM,
-  wrong: (value) =>
-    typeof (value as Partial<Table> | null)?.lookup === 'function'
-      ? undefined
-      : table.wrong(value),
-  type: 'string | Table',
-}
-
 /** One table or several, which are asked in their order. */
-export const lookupTables: Kind = listOf(ONE_TABLE)
+export const lookupTables: Kind = listOf(lookupTable)
 
 /**
  * Looks up keys in their order, each of them in all tables, until one is there. In tables of whole keys (patterns, networks)
