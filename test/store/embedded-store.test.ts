@@ -337,7 +337,8 @@ describe('the room of the embedded store', () => {
     const store = await openEmbeddedStore({ path, deadline: DEADLINE })
     atEnd(async () => {
       await store.close()
-      spawnSync('umount', [path])
+      // The keeper ends a moment after its last user.
+      await until(() => spawnSync('umount', [path]).status === 0)
     })
     let count = 0
     const full = async (): Promise<boolean> => {
