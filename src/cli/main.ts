@@ -6,6 +6,7 @@ import { askHealth, checkMilter } from './check.ts'
 import { flagOf, helpOf } from '../options/names.ts'
 import { OPTIONS } from '../options/table.ts'
 import { readPemFiles } from '../net/pem-files.ts'
+import { addQuarantineCommands } from './quarantine/commands.ts'
 import type { ExplainOptions } from './trial/explain.ts'
 import { FILTERS_VARIABLE, words } from './run/unknown-variables.ts'
 
@@ -165,6 +166,11 @@ export async function main(
       const text = await withStores(async () => await explain(file, message, options))
       output.out(`${text}\n`)
     })
+
+  addQuarantineCommands(program, ({ text, ok }) => {
+    output[ok ? 'out' : 'err'](`${text}\n`)
+    if (!ok) code = FAILED
+  })
 
   try {
     await program.parseAsync(args, { from: 'user' })

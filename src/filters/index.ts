@@ -2,13 +2,19 @@ import '../node-version.ts'
 
 export { arcSeal } from './arc/arc-seal.ts'
 export type { NotSealedReason } from './arc/arc-seal.ts'
+export { archive } from './delivery/archive.ts'
+export type { ArchiveReason } from './delivery/archive.ts'
 export { authenticate } from './authentication/authenticate.ts'
+export { bcc } from './delivery/bcc.ts'
+export type { BccReason } from './delivery/bcc.ts'
 export { dkimSign } from './dkim/dkim-sign.ts'
 export type { NotSignedReason } from './dkim/dkim-sign.ts'
 export { dnsbl } from './lists/dnsbl.ts'
 export type { DnsblReason } from './lists/dnsbl.ts'
 export { greylist } from './limits/greylist.ts'
 export type { GreylistReason } from './limits/greylist.ts'
+export { quarantine } from './delivery/quarantine.ts'
+export type { QuarantineReason } from './delivery/quarantine.ts'
 export { rateLimit } from './limits/rate-limit.ts'
 export type { RateLimitReason } from './limits/rate-limit.ts'
 export { recipientCheck } from './envelope/recipient-check.ts'
@@ -31,9 +37,13 @@ export { when } from './when.ts'
 export type {
   ArcSealOptions,
   ArchiveLimits,
+  ArchiveOptions,
+  ArchiveServer,
   AttachmentAllowance,
   AttachmentsOptions,
   AuthenticateOptions,
+  BccOptions,
+  BccRule,
   CallForward,
   Condition,
   ConditionParts,
@@ -50,6 +60,7 @@ export type {
   HeaderRule,
   HeaderRulesOptions,
   OpenDkimTables,
+  QuarantineOptions,
   RateLimitNotice,
   RateLimitOptions,
   RateLimits,

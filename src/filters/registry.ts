@@ -11,6 +11,9 @@ import { ATTACHMENTS } from './content/attachments-options.ts'
 import { DISCLAIMER } from './content/disclaimer-options.ts'
 import { EXTERNAL_TAG } from './content/external-tag-options.ts'
 import { HEADER_RULES } from './content/header-rules-options.ts'
+import { ARCHIVE } from './delivery/archive-options.ts'
+import { BCC } from './delivery/bcc-options.ts'
+import { QUARANTINE } from './delivery/quarantine-options.ts'
 import { DKIM_SIGN } from './dkim/sign-options.ts'
 import { RECIPIENT_CHECK } from './envelope/recipient-check-options.ts'
 import { REWRITE } from './envelope/rewrite-options.ts'
@@ -53,6 +56,12 @@ export const READY_FILTERS: Readonly<Record<string, ReadyFilter>> = {
     role: 'seal',
     load: async () => (await import('./arc/arc-seal.ts')).arcSeal,
   }),
+  archive: ready(ARCHIVE, {
+    role: 'none',
+    load: async () => (await import('./delivery/archive.ts')).archive,
+    inspect: async () => (await import('./delivery/inspect-delivery.ts')).inspectArchive,
+    effect: 'keeps copies',
+  }),
   attachments: ready(ATTACHMENTS, {
     role: 'edit',
     load: async () => (await import('./content/attachments.ts')).attachments,
@@ -60,6 +69,11 @@ export const READY_FILTERS: Readonly<Record<string, ReadyFilter>> = {
   authenticate: ready(AUTHENTICATE, {
     role: 'judge',
     load: async () => (await import('./authentication/authenticate.ts')).authenticate,
+  }),
+  bcc: ready(BCC, {
+    role: 'none',
+    load: async () => (await import('./delivery/bcc.ts')).bcc,
+    inspect: async () => (await import('./delivery/inspect-delivery.ts')).inspectBcc,
   }),
   disclaimer: ready(DISCLAIMER, {
     role: 'edit',
@@ -90,6 +104,12 @@ export const READY_FILTERS: Readonly<Record<string, ReadyFilter>> = {
   headerRules: ready(HEADER_RULES, {
     role: 'edit',
     load: async () => (await import('./content/header-rules.ts')).headerRules,
+  }),
+  quarantine: ready(QUARANTINE, {
+    role: 'none',
+    load: async () => (await import('./delivery/quarantine.ts')).quarantine,
+    inspect: async () => (await import('./delivery/inspect-delivery.ts')).inspectQuarantine,
+    effect: 'keeps messages',
   }),
   rateLimit: ready(RATE_LIMIT, {
     role: 'none',

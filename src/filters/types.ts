@@ -1,5 +1,5 @@
 // Written by scripts/options.js from the shapes of the filters (registry.ts): change those, and run it.
-import type { Duration } from '../options/units.ts'
+import type { Duration, Size } from '../options/units.ts'
 import type { DnsCache } from '../toolkit/dns/dns-cache.ts'
 import type { Store } from '../store/store.ts'
 import type { Pattern } from '../toolkit/patterns/pattern.ts'
@@ -169,6 +169,82 @@ export interface ArcSealSettings {
   readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
   readonly name: string
   readonly now?: (() => number) | undefined
+}
+
+/** A server that takes files by PUT. */
+export interface ArchiveServer {
+  /** The folder on the server; the path of a file is added to it. */
+  readonly url: string
+  /** A file whose first line is the field Authorization, such as Bearer and a token. */
+  readonly authorizationFile?: string | undefined
+  /** Certificates of the authorities that count, in PEM; by default those of Node. */
+  readonly caFile?: string | undefined
+}
+
+/** {@link ArchiveServer}, checked, with defaults. */
+export interface ArchiveServerSettings {
+  readonly url: string
+  readonly authorizationFile?: string | undefined
+  readonly caFile?: string | undefined
+}
+
+/** Options of `archive`, which keeps a copy of each message with its envelope, in files or on a server. */
+export interface ArchiveOptions {
+  /** The directory for the copies; it has to be there. */
+  readonly directory?: string | undefined
+  /** A server that takes the copies by PUT. */
+  readonly http?: ArchiveServer | undefined
+  /**
+   * Permission bits of the files in directory.
+   * @default 384
+   */
+  readonly mode?: number | string | undefined
+  /**
+   * What becomes of a message that cannot be kept.
+   * @default tempfail
+   */
+  readonly onFailure?: 'tempfail' | 'pass' | undefined
+  /**
+   * Time in which a copy has to be made.
+   * @default 60s
+   */
+  readonly deadline?: Duration | undefined
+  /** A file with a key; then a message that comes through again is not kept twice. */
+  readonly markKeyFile?: string | undefined
+  /**
+   * Clients whose marks count: your own servers.
+   * @default 127.0.0.0/8, ::1
+   */
+  readonly networks?: string | readonly string[] | undefined
+  /**
+   * Look at all mail, change nothing, and log what would have been done.
+   * @default false
+   */
+  readonly observe?: boolean | undefined
+  /** The verdict if the filter itself fails; that of the server by default. */
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
+  /**
+   * The name of the filter in log lines and metrics.
+   * @default archive
+   */
+  readonly name?: string | undefined
+  /** Unix time in milliseconds, for tests. */
+  readonly clock?: (() => number) | undefined
+}
+
+/** {@link ArchiveOptions}, checked, with defaults. */
+export interface ArchiveSettings {
+  readonly directory?: string | undefined
+  readonly http?: ArchiveServerSettings | undefined
+  readonly mode: number
+  readonly onFailure: 'tempfail' | 'pass'
+  readonly deadline: number
+  readonly markKeyFile?: string | undefined
+  readonly networks: readonly string[]
+  readonly observe: boolean
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
+  readonly name: string
+  readonly clock?: (() => number) | undefined
 }
 
 /** What authors may send, if they have logged in, are local, or DMARC has passed. */
@@ -529,6 +605,66 @@ export interface AuthenticateSettings {
   readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
   readonly name: string
   readonly now?: (() => number) | undefined
+}
+
+/** Recipients that are added, and to which mail; all conditions have to be true. */
+export interface BccRule {
+  /** The recipients that are added. */
+  readonly to: string | readonly string[]
+  /** Senders of the envelope; one of them is enough. */
+  readonly sender?: string | readonly string[] | undefined
+  /** Recipients; one of them is enough. */
+  readonly recipient?: string | readonly string[] | undefined
+  /** Where the mail comes from. */
+  readonly direction?:
+    | 'authenticated'
+    | 'local'
+    | 'outside'
+    | readonly ('authenticated' | 'local' | 'outside')[]
+    | undefined
+}
+
+/** {@link BccRule}, checked, with defaults. */
+export interface BccRuleSettings {
+  readonly to: readonly string[]
+  readonly sender?: readonly string[] | undefined
+  readonly recipient?: readonly string[] | undefined
+  readonly direction?: readonly ('authenticated' | 'local' | 'outside')[] | undefined
+}
+
+/** Options of `bcc`, which adds recipients that the other recipients do not see. */
+export interface BccOptions {
+  /** What is added to which mail; all rules that match count. */
+  readonly rules: BccRule | readonly BccRule[]
+  /**
+   * Clients that are local; their marks count.
+   * @default 127.0.0.0/8, ::1
+   */
+  readonly networks?: string | readonly string[] | undefined
+  /** A file with a key; then a message that comes through again gets no second copy. */
+  readonly markKeyFile?: string | undefined
+  /**
+   * Look at all mail, change nothing, and log what would have been done.
+   * @default false
+   */
+  readonly observe?: boolean | undefined
+  /** The verdict if the filter itself fails; that of the server by default. */
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
+  /**
+   * The name of the filter in log lines and metrics.
+   * @default bcc
+   */
+  readonly name?: string | undefined
+}
+
+/** {@link BccOptions}, checked, with defaults. */
+export interface BccSettings {
+  readonly rules: readonly BccRuleSettings[]
+  readonly networks: readonly string[]
+  readonly markKeyFile?: string | undefined
+  readonly observe: boolean
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
+  readonly name: string
 }
 
 /** A disclaimer, and the mail that gets it; the first rule that matches counts. */
@@ -1171,6 +1307,88 @@ export interface HeaderRulesSettings {
   readonly observe: boolean
   readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
   readonly name: string
+}
+
+/**
+ * Options of `quarantine`, which keeps messages that other filters want held, until you release or
+ * delete them.
+ */
+export interface QuarantineOptions {
+  /** The directory for the messages; it has to be there. */
+  readonly directory: string
+  /**
+   * What is kept: what filters before this one want held, or all mail that comes here. Use `all` with a
+   * condition (`when`).
+   * @default held
+   */
+  readonly take?: 'held' | 'all' | undefined
+  /**
+   * What the client is told about a message that is kept. `accept`: the message was accepted, and nobody
+   * gets it. `refuse`: 550, so that the sender knows.
+   * @default accept
+   */
+  readonly answer?: 'accept' | 'refuse' | undefined
+  /**
+   * The text of that 550.
+   * @default The message is held for a review
+   */
+  readonly reply?: string | undefined
+  /**
+   * Disk space for all messages together; 4096 bytes are added for each.
+   * @default 1G
+   */
+  readonly maxBytes?: Size | undefined
+  /**
+   * After this time a message is deleted.
+   * @default 30d
+   */
+  readonly maxAge?: Duration | undefined
+  /**
+   * If maxBytes is reached: defer, let the mail server hold it, or delete the oldest.
+   * @default tempfail
+   */
+  readonly whenFull?: 'tempfail' | 'hold' | 'oldest' | undefined
+  /**
+   * If a message cannot be kept: defer, or let the mail server hold it.
+   * @default tempfail
+   */
+  readonly onFailure?: 'tempfail' | 'hold' | undefined
+  /**
+   * Time in which a message has to be on the disk.
+   * @default 60s
+   */
+  readonly deadline?: Duration | undefined
+  /**
+   * Look at all mail, change nothing, and log what would have been done.
+   * @default false
+   */
+  readonly observe?: boolean | undefined
+  /** The verdict if the filter itself fails; that of the server by default. */
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
+  /**
+   * The name of the filter in log lines and metrics.
+   * @default quarantine
+   */
+  readonly name?: string | undefined
+  /** Unix time in milliseconds, for tests. */
+  readonly clock?: (() => number) | undefined
+}
+
+/** {@link QuarantineOptions}, checked, with defaults. */
+export interface QuarantineSettings {
+  readonly directory: string
+  readonly take: 'held' | 'all'
+  readonly answer: 'accept' | 'refuse'
+  readonly reply: string
+  readonly maxBytes: number
+  readonly maxAge: number
+  readonly whenFull: 'tempfail' | 'hold' | 'oldest'
+  readonly onFailure: 'tempfail' | 'hold'
+  readonly deadline: number
+  readonly observe: boolean
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
+  readonly name: string
+  readonly clock?: (() => number) | undefined
 }
 
 /** Limits, which all have to allow a message. */

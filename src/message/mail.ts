@@ -55,6 +55,8 @@ export interface HeadersMail<State = undefined> extends StageContext {
    * @throws UsageError INVALID_ADDRESS for a reason that is empty or has control characters
    */
   quarantine(reason: string): void
+  /** The reason for which this filter, or one before it in a composition, wants the message held; undefined if none does. */
+  readonly quarantineReason: string | undefined
   /** the object that the option `state` has made for this message */
   readonly state: State
 }
@@ -263,6 +265,10 @@ export class LiveMail
   quarantine(reason: string): void {
     const text = decodeText(envelopeText('quarantine reason', reason))
     if (this.permit('quarantine', Action.QUARANTINE)) this.#quarantine = text
+  }
+
+  get quarantineReason(): string | undefined {
+    return this.#quarantine
   }
 
   #needBody(what: string): void {

@@ -17,12 +17,15 @@ after(async () => {
 })
 
 const PAGES = [
+  'archive',
   'attachments',
+  'bcc',
   'disclaimer',
   'dnsbl',
   'external-tag',
   'greylist',
   'header-rules',
+  'quarantine',
   'rate-limit',
   'recipient-check',
   'rewrite',
@@ -45,7 +48,8 @@ describe('the first example of the page', () => {
       const here = yaml.replaceAll(/\/(?:etc|var)(\/[\w./-]+)/g, (_, path: string) => {
         const file = join(folder, path)
         mkdirSync(dirname(file), { recursive: true })
-        if (!path.includes('/store')) writeFileSync(file, contentOf(path))
+        if (/\/(?:archive|quarantine)$/.test(path)) mkdirSync(file, { recursive: true })
+        else if (!path.includes('/store')) writeFileSync(file, contentOf(path))
         return file
       })
       const file = join(folder, `${page}.yaml`)
