@@ -71,6 +71,7 @@ export const filterTables = {
   'docs/ready-made/rate-limit.md': { 'of rateLimit': 'rateLimit' },
   'docs/ready-made/recipient-check.md': { 'of recipientCheck': 'recipientCheck' },
   'docs/ready-made/rewrite.md': { 'of rewrite': 'rewrite' },
+  'docs/ready-made/scan.md': { 'of scan': 'scan' },
   'docs/ready-made/sender-acl.md': { 'of senderAcl': 'senderAcl' },
 }
 

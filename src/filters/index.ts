@@ -21,6 +21,8 @@ export { recipientCheck } from './envelope/recipient-check.ts'
 export type { RecipientCheckReason } from './envelope/recipient-check.ts'
 export { rewrite } from './envelope/rewrite.ts'
 export type { RewriteReason } from './envelope/rewrite.ts'
+export { scan } from './scan/scan.ts'
+export type { ScanReason } from './scan/scan.ts'
 export { senderAcl } from './envelope/sender-acl.ts'
 export type { SenderAclReason } from './envelope/sender-acl.ts'
 export { attachments } from './content/attachments.ts'
@@ -66,6 +68,7 @@ export type {
   RateLimits,
   RecipientCheckOptions,
   RewriteOptions,
+  ScanOptions,
   SenderAclOptions,
   SrsPlace,
   StorePlace,

@@ -21,6 +21,7 @@ import { SENDER_ACL } from './envelope/sender-acl-options.ts'
 import { GREYLIST } from './limits/greylist-options.ts'
 import { RATE_LIMIT } from './limits/rate-limit-options.ts'
 import { DNSBL } from './lists/dnsbl-options.ts'
+import { SCAN } from './scan/scan-options.ts'
 
 /**
  * What a filter does to the message, which decides about its place. `judge` needs the message as it came, `edit` changes
@@ -126,6 +127,12 @@ export const READY_FILTERS: Readonly<Record<string, ReadyFilter>> = {
     role: 'none',
     load: async () => (await import('./envelope/rewrite.ts')).rewrite,
     inspect: async () => (await import('./envelope/inspect-envelope.ts')).inspectRewrite,
+  }),
+  scan: ready(SCAN, {
+    role: 'edit',
+    load: async () => (await import('./scan/scan.ts')).scan,
+    inspect: async () => (await import('./scan/inspect-scan.ts')).inspectScan,
+    effect: 'sends messages to a scanner',
   }),
   senderAcl: ready(SENDER_ACL, {
     role: 'none',

@@ -1709,6 +1709,98 @@ export interface RewriteSettings {
   readonly now?: (() => number) | undefined
 }
 
+/**
+ * Options of `scan`, which asks clamd, spamd or rspamd about each message, and tags, holds or refuses
+ * it.
+ */
+export interface ScanOptions {
+  /** Where clamd listens; the next one is asked if one fails. */
+  readonly clamd?: string | readonly string[] | undefined
+  /** Where spamd of SpamAssassin listens. */
+  readonly spamd?: string | readonly string[] | undefined
+  /** Where the normal worker of rspamd listens, such as port 11333. */
+  readonly rspamd?: string | readonly string[] | undefined
+  /**
+   * What becomes of a message in which clamd finds something.
+   * @default refuse
+   */
+  readonly infected?: 'refuse' | 'quarantine' | 'tag' | undefined
+  /** Score from which a message is tagged; that of the scanner by default. */
+  readonly tagAt?: number | undefined
+  /** Score from which a message is held; by default none is. */
+  readonly quarantineAt?: number | undefined
+  /** Score from which a message is refused; by default none is. */
+  readonly refuseAt?: number | undefined
+  /**
+   * Refuse or defer what rspamd wants refused or deferred, with all its other thresholds.
+   * @default true
+   */
+  readonly followActions?: boolean | undefined
+  /**
+   * Remove and add the header fields that rspamd wants.
+   * @default true
+   */
+  readonly followFields?: boolean | undefined
+  /** The user whose preferences spamd takes. */
+  readonly user?: string | undefined
+  /** A file with the password of rspamd in its first line. */
+  readonly passwordFile?: string | undefined
+  /**
+   * A larger message is not scanned; it has to fit into the limit of the scanner too.
+   * @default 25M
+   */
+  readonly maxSize?: Size | undefined
+  /**
+   * What becomes of a message that is larger.
+   * @default pass
+   */
+  readonly tooLarge?: 'pass' | 'quarantine' | 'refuse' | undefined
+  /**
+   * What becomes of a message if no scanner gives a result.
+   * @default tempfail
+   */
+  readonly onFailure?: 'tempfail' | 'pass' | undefined
+  /**
+   * Time for all scanners together.
+   * @default 60s
+   */
+  readonly deadline?: Duration | undefined
+  /**
+   * Look at all mail, change nothing, and log what would have been done.
+   * @default false
+   */
+  readonly observe?: boolean | undefined
+  /** The verdict if the filter itself fails; that of the server by default. */
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
+  /**
+   * The name of the filter in log lines and metrics.
+   * @default scan
+   */
+  readonly name?: string | undefined
+}
+
+/** {@link ScanOptions}, checked, with defaults. */
+export interface ScanSettings {
+  readonly clamd?: readonly string[] | undefined
+  readonly spamd?: readonly string[] | undefined
+  readonly rspamd?: readonly string[] | undefined
+  readonly infected: 'refuse' | 'quarantine' | 'tag'
+  readonly tagAt?: number | undefined
+  readonly quarantineAt?: number | undefined
+  readonly refuseAt?: number | undefined
+  readonly followActions: boolean
+  readonly followFields: boolean
+  readonly user?: string | undefined
+  readonly passwordFile?: string | undefined
+  readonly maxSize: number
+  readonly tooLarge: 'pass' | 'quarantine' | 'refuse'
+  readonly onFailure: 'tempfail' | 'pass'
+  readonly deadline: number
+  readonly observe: boolean
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
+  readonly name: string
+}
+
 /** Options of `senderAcl`, which lets users who have logged in send only as addresses that are theirs. */
 export interface SenderAclOptions {
   /**

@@ -10,7 +10,7 @@ import { codeOf, reasonOf } from '../../net/system-error.ts'
 export interface HttpRequest {
   readonly method: 'PUT' | 'POST'
   readonly url: URL
-  readonly headers: Readonly<Record<string, string>>
+  readonly headers: Readonly<Record<string, string | string[]>>
   /** bytes of the body */
   readonly size: number
   readonly body: () => AsyncIterable<Uint8Array> | Iterable<Uint8Array>
@@ -47,6 +47,8 @@ export interface HttpClientOptions {
   readonly ca?: Buffer | undefined
   /** finds the addresses of a host; that of Node by default */
   readonly lookup?: LookupFunction | undefined
+  /** a unix socket to which all requests go */
+  readonly socketPath?: string | undefined
 }
 
 /** Connections at the same time. A request above them waits. */
@@ -83,7 +85,7 @@ export class HttpClient {
     signal: AbortSignal,
   ): Promise<HttpAnswer> {
     signal.throwIfAborted()
-    const { lookup, maxAnswer } = this.#options
+    const { lookup, maxAnswer, socketPath } = this.#options
     const secure = url.protocol === 'https:'
     const request = (secure ? requestHttps : requestHttp)(url, {
       method,
@@ -91,6 +93,7 @@ export class HttpClient {
       agent: secure ? this.#https : this.#http,
       signal,
       ...(lookup !== undefined && { lookup }),
+      ...(socketPath !== undefined && { socketPath }),
     })
     let connected = false
     request.once('socket', (socket) => {
