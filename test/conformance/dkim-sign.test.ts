@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { compose, defineFilter } from '../../src/index.ts'
 import { dkimSign, type DkimSignOptions } from '../../src/filters/index.ts'
-import { MtaClient } from '../../src/mta/index.ts'
 import { addFooter } from '../../src/mime/index.ts'
 import { deliver } from '../../src/testing/index.ts'
-import { byDkimpy, byMailauth, KEYS, MESSAGES, RECORDS } from './support/dkim.ts'
-import { available, startFilter, temporaryDirectory } from './support/program.ts'
+import { byDkimpy, byMailauth, KEYS, MESSAGES } from './support/dkim.ts'
+import { byOpendkim, startOpendkim } from './support/opendkim.ts'
+import { available } from './support/program.ts'
 
 const FORMS = ['relaxed/relaxed', 'relaxed/simple', 'simple/relaxed', 'simple/simple'] as const
 
@@ -47,37 +45,6 @@ async function editedAndSigned(message: string, mta: 'postfix' | 'sendmail'): Pr
   assert.deepEqual(outcome.errors, [])
   assert.match(String(outcome.message), /W8OpeHRlcm5d/)
   return Buffer.from(outcome.message!)
-}
-
-async function startOpendkim(): Promise<string> {
-  const directory = temporaryDirectory()
-  const path = (name: string): string => join(directory, name)
-  writeFileSync(
-    path('pubkeys'),
-    Object.entries(RECORDS)
-      .map(([name, record]) => `${name} ${record.replaceAll('; ', ';')}\n`)
-      .join(''),
-  )
-  const socket = path('s')
-  writeFileSync(
-    path('conf'),
-    `Socket local:${socket}\nMode v\nTestPublicKeys ${path('pubkeys')}\nSyslog no\nAlwaysAddARHeader yes\n`,
-  )
-  await startFilter('opendkim', ['-f', '-x', path('conf')], socket)
-  return `unix:${socket}`
-}
-
-/** What opendkim says of each signature that it can verify. */
-async function byOpendkim(address: string, message: Buffer): Promise<string[]> {
-  await using client = await MtaClient.connect(address, { mta: 'postfix' })
-  const outcome = await client.deliver({
-    message,
-    client: { hostname: 'outside.example.org', address: '198.51.100.7' },
-  })
-  assert.equal(outcome.failure, undefined)
-  const fields = outcome.message!.toString('latin1').replaceAll(/\r\n[ \t]+/g, ' ')
-  const results = /^Authentication-Results: (.*)$/m.exec(fields)?.[1] ?? ''
-  return [...results.matchAll(/\bdkim=(\w+)/g)].map(([, result]) => result!)
 }
 
 if (available('/usr/bin/python3', ['-c', 'import dkim, nacl'], 'python3-dkim')) {
