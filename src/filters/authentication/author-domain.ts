@@ -11,6 +11,7 @@ import { domainName } from '../../toolkit/dns/domain-name.ts'
  * Why a message has no domain of an author:
  *
  * - `no-from`, `several-from`: it has no field `From`, or more than one
+ * - `long-from`: the field is above {@link MAX_FROM} characters
  * - `no-address`: no address in it has a domain
  * - `several-domains`: its addresses are of different domains, or programs may read it so
  * - `address-literal`: an IP address in the place of a domain
@@ -20,6 +21,7 @@ import { domainName } from '../../toolkit/dns/domain-name.ts'
 export type FromProblem =
   | 'no-from'
   | 'several-from'
+  | 'long-from'
   | 'no-address'
   | 'several-domains'
   | 'address-literal'
@@ -30,6 +32,9 @@ export type FromProblem =
 export type Author =
   | { readonly domain: string; readonly problem?: undefined }
   | { readonly domain?: undefined; readonly problem: FromProblem }
+
+/** Reading addresses takes time, and no author has so many. */
+export const MAX_FROM = 16_384
 
 const NAME = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/
 
@@ -46,6 +51,7 @@ export function authorOf(
   const [value, more] = values
   if (value === undefined) return { problem: 'no-from' }
   if (more !== undefined) return { problem: 'several-from' }
+  if (value.length > MAX_FROM) return { problem: 'long-from' }
   const text = value.replaceAll(/\r?\n(?=[ \t])/g, '')
   // ESC is in names of old Japanese mail (ISO-2022-JP).
   // oxlint-disable-next-line no-control-regex

@@ -57,17 +57,20 @@ export class Signatures {
   readonly #limits: DkimLimits
   /** names of keys that are too large */
   readonly #largeKeys: ReadonlySet<string>
+  readonly #notLookedAt: number
 
   private constructor(
     verifier: DkimVerifier,
     limits: DkimLimits,
     largeKeys: ReadonlySet<string>,
     author: Author,
+    notLookedAt: number,
   ) {
     this.#verifier = verifier
     this.#limits = limits
     this.#largeKeys = largeKeys
     this.author = author
+    this.#notLookedAt = notLookedAt
   }
 
   /**
@@ -95,18 +98,26 @@ export class Signatures {
     const from = rows
       .filter(({ key }) => key === 'from')
       .map(({ line }) => decodeText(line.subarray(line.indexOf(COLON) + 1)))
-    const preferred = authorOf(from, [], utf8).domain
-    const prepare = verifier.prepareSignature.bind(verifier)
-    let chosen: ReadonlySet<SignatureHeader> | undefined
-    verifier.prepareSignature = (header) => {
-      chosen ??= firstOnes(verifier.signatureHeaders, limits.maxSignatures, preferred)
-      if (header.type === 'ARC' || chosen.has(header)) prepare(header)
-      else header.skip = NOT_LOOKED_AT
-    }
+    const own = authorOf(from, [], utf8)
+    // Reading takes time. What is not looked at is not shown to the verifier, and neither is a From that is no author.
+    const isAuthor = own.problem !== 'several-from' && own.problem !== 'long-from'
+    const signatures = rows.filter(isSignature)
+    const chosen = firstOnes(signatures, limits.maxSignatures, own.domain)
+    const shown = rows.filter(
+      (row) => (!isSignature(row) || chosen.has(row)) && (isAuthor || row.key !== 'from'),
+    )
+    await verifier.messageHeaders({ parsed: shown, original: Buffer.alloc(0) })
+    // Signatures cover all.
     verifier.headers = { parsed: rows, original: Buffer.alloc(0) }
-    await verifier.messageHeaders(verifier.headers)
+    askForKeys(session, verifier.signatureHeaders)
     const author = authorOf(from, verifier.headerFrom, utf8)
-    return new Signatures(verifier, limits, largeKeys, author)
+    return new Signatures(
+      verifier,
+      limits,
+      largeKeys,
+      author,
+      signatures.length - chosen.size,
+    )
   }
 
   /** what ARC has found, after {@link check} */
@@ -126,14 +137,9 @@ export class Signatures {
       }
     }
     await verifier.finalChunk()
-    const checks: DkimCheck[] = []
-    let notLookedAt = 0
-    for (const result of verifier.results) {
-      if (result.status.comment === NOT_LOOKED_AT) notLookedAt++
-      else checks.push(this.#checkOf(result))
-    }
+    const checks = verifier.results.map((result) => this.#checkOf(result))
     if (checks.length === 0) checks.push({ result: 'none' })
-    return { checks, notLookedAt }
+    return { checks, notLookedAt: this.#notLookedAt }
   }
 
   #checkOf(found: SignatureResult): DkimCheck {
@@ -183,25 +189,40 @@ export class Signatures {
 }
 
 const COLON = 0x3a
-const NOT_LOOKED_AT = 'not looked at'
+
+const isSignature = ({ key }: HeaderRow): boolean => key === 'dkim-signature'
 
 /**
  * Those that are looked at: first the ones that DMARC may need, of the author's domain or one above or below it, then from
  * the top.
  */
 function firstOnes(
-  all: readonly SignatureHeader[],
+  all: readonly HeaderRow[],
   maximum: number,
   author: string | undefined,
-): ReadonlySet<SignatureHeader> {
-  const dkim = all.filter(({ type }) => type === 'DKIM')
-  const isRelated = (header: SignatureHeader): boolean => {
-    const domain = domainName(domainOf(header))
+): ReadonlySet<HeaderRow> {
+  const isRelated = ({ line }: HeaderRow): boolean => {
+    const written = /[:;][ \t\r\n]*d[ \t\r\n]*=([^;]*)/.exec(decodeText(line))?.[1] ?? ''
+    const domain = domainName(written.replaceAll(/[ \t\r\n]/g, ''))
     if (domain === undefined || author === undefined) return false
     return domain === author || domain.endsWith(`.${author}`) || author.endsWith(`.${domain}`)
   }
-  const related = dkim.filter(isRelated)
-  return new Set([...new Set([...related, ...dkim])].slice(0, maximum))
+  const related = all.length > maximum ? all.filter(isRelated) : []
+  return new Set([...new Set([...related, ...all])].slice(0, maximum))
+}
+
+/**
+ * Asks for all keys at once. The verifier asks for one after the other: a server that does not answer would take the time
+ * of the keys behind it.
+ */
+function askForKeys(session: DnsSession, headers: readonly SignatureHeader[]): void {
+  for (const header of headers) {
+    const selector = header.parsed?.['s']?.value
+    const domain = domainOf(header)
+    if (typeof selector !== 'string' || domain === '' || header.skip || header.invalid) continue
+    // The answer is kept in the session. An abort is told by the verifier's own question.
+    session.resolve(`${selector}._domainkey.${domain}`, 'TXT').catch(() => {})
+  }
 }
 
 /**

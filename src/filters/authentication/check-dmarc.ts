@@ -92,6 +92,7 @@ const mayBeStricter = ({ np, policy, testMode }: DmarcAnswer): boolean =>
 export const PROBLEMS: Readonly<Record<FromProblem, string>> = {
   'no-from': 'no From field',
   'several-from': 'several From fields',
+  'long-from': 'a From field that is too long',
   'no-address': 'no address in From',
   'several-domains': 'several domains in From',
   'address-literal': 'an IP address in From',

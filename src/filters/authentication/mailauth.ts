@@ -20,7 +20,9 @@ export interface SignatureHeader {
   readonly type: 'DKIM' | 'ARC'
   readonly parsed?: Readonly<Record<string, { readonly value: unknown } | undefined>>
   /** why it is left out */
-  skip?: string
+  readonly skip?: string
+  /** why it cannot be good, whatever its key is */
+  readonly invalid?: string
 }
 
 export interface SignatureStatus {
@@ -62,7 +64,6 @@ export interface DkimVerifier {
   readonly arc: ArcData
   /** addresses in From, as its parser reads them */
   readonly headerFrom: readonly string[]
-  prepareSignature(header: SignatureHeader): void
   messageHeaders(headers: DkimVerifier['headers']): Promise<void>
   nextChunk(piece: Buffer): Promise<void>
   finalChunk(): Promise<void>

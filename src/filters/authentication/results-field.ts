@@ -209,22 +209,21 @@ export class OwnIds {
   }
 }
 
-/** How a name is compared: without case, as A-labels, without the job behind a slash that some servers write. */
+/**
+ * How a name is compared: without case, as A-labels, without brackets around it, and without what some write behind it: a
+ * job behind a slash, a port, a comma.
+ */
 function normalId(id: string): string {
   // oxlint-disable-next-line no-control-regex
-  const text = id.replaceAll(/[\0-\x20\x7f\u00ad\u200b-\u200f\u2060\ufeff"']/g, '')
-  const name = text.split(/[/\\;]/, 1)[0]!
+  const text = id.replaceAll(/[\0-\x20\x7f\u00ad\u200b-\u200f\u2060\ufeff"'<>[\]]/g, '')
+  const name = /^[/\\;,:=@]?([^/\\;,:=]*)/.exec(text)![1]!
   return domainName(name) ?? name.toLowerCase().replace(/\.$/, '')
 }
 
-/** A field is as long as a frame, and only its start counts. */
-const START = 1_024
-
-/** The ids that programs may read at the start of a field. */
+/** The ids that programs may read at the start of a field, in time that grows as the field does. */
 function readings(value: string): string[] {
-  const raw = value.slice(0, START)
   const found: string[] = []
-  for (const text of new Set([raw, decodeEncodedWords(raw)])) {
+  for (const text of new Set([value, decodeEncodedWords(value)])) {
     const grammatical = idOf(new Reader(text))
     if (grammatical !== undefined) found.push(grammatical.id)
     found.push(
@@ -237,16 +236,19 @@ function readings(value: string): string[] {
   return found
 }
 
+/** A comment that does not end is none: only its parenthesis is left out. */
 function withoutComments(text: string): string {
-  let kept = ''
-  let at = 0
-  for (let open = text.indexOf('('); open !== -1; open = text.indexOf('(', at)) {
-    kept += text.slice(at, open)
-    const end = endOfComment(text, open)
-    // One that does not end is no comment.
-    at = end === -1 ? open + 1 : end
+  const kept: string[] = []
+  /** for each comment that is open, how much was kept before it */
+  const open: number[] = []
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at]!
+    if (character === '(') open.push(kept.length)
+    else if (character === ')' && open.length > 0) kept.length = open.pop()!
+    else if (character === '\\' && open.length > 0) kept.push(character, text[++at] ?? '')
+    else kept.push(character)
   }
-  return kept + text.slice(at)
+  return kept.join('')
 }
 
 /** To the first semicolon or space, with or without quotes. */

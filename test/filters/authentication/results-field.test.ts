@@ -52,6 +52,15 @@ describe('Authentication-Results: whose it is', () => {
     ['as a U-label', ' b\u00fccher.example; dkim=pass'],
     ['as a U-label in capitals', ' B\u00dcCHER.example; dkim=pass'],
     ['as an A-label', ' xn--bcher-kva.example; dkim=pass'],
+    ['behind a long comment', ` (${'x'.repeat(2_000)}) mx.example.org; dkim=pass`],
+    ['behind many folds', `${'\r\n '.repeat(2_000)}mx.example.org; dkim=pass`],
+    ['behind many comments', `${' (x)'.repeat(2_000)} mx.example.org; dkim=pass`],
+    ['behind a deep comment', `${'('.repeat(2_000)}${')'.repeat(2_000)}mx.example.org; dkim=pass`],
+    ['around a long comment', ` mx.(${'x'.repeat(2_000)})example.org; dkim=pass`],
+    ['in brackets', ' <mx.example.org>; dkim=pass'],
+    ['with a port', ' mx.example.org:25; dkim=pass'],
+    ['before a comma', ' mx.example.org, dkim=pass'],
+    ['as a domain of an address', ' @mx.example.org; dkim=pass'],
   ]
   for (const [name, value] of ours) {
     it(`ours: ${name}`, () => assert.equal(ids.isClaimedBy(value), true))
@@ -83,7 +92,7 @@ describe('Authentication-Results: whose it is', () => {
         parseResultsField(text)
       }),
     )
-    for (const text of ['(', '"', '\\', '(\\', '=?a?q?', ' ', ';', '()', '""']) {
+    for (const text of ['(', '"', '\\', '(\\', '=?a?q?', ' ', ';', '()', '""', '((a)', ')(']) {
       const long = text.repeat(65_536 / text.length)
       ids.isClaimedBy(long)
       parseResultsField(long)
