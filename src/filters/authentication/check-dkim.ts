@@ -8,6 +8,7 @@ import {
   type NodeStyleResolver,
 } from '../../toolkit/dns/node-style-resolver.ts'
 import { authorOf, type Author } from './author-domain.ts'
+import { BodyHash } from './body-hash.ts'
 import {
   domainOf,
   type ArcData,
@@ -95,6 +96,13 @@ export class Signatures {
       minBitLength: limits.minKeyBits,
       curTime: now,
     })
+    verifier.addBodyHash = (form, algorithm, length) => {
+      const key = `${form}:${algorithm}:${length}`
+      if (!verifier.bodyHashes.has(key)) {
+        verifier.bodyHashes.set(key, new BodyHash(form, algorithm, length))
+      }
+      return key
+    }
     const from = rows
       .filter(({ key }) => key === 'from')
       .map(({ line }) => decodeText(line.subarray(line.indexOf(COLON) + 1)))
@@ -111,13 +119,7 @@ export class Signatures {
     verifier.headers = { parsed: rows, original: Buffer.alloc(0) }
     askForKeys(session, verifier.signatureHeaders)
     const author = authorOf(from, verifier.headerFrom, utf8)
-    return new Signatures(
-      verifier,
-      limits,
-      largeKeys,
-      author,
-      signatures.length - chosen.size,
-    )
+    return new Signatures(verifier, limits, largeKeys, author, signatures.length - chosen.size)
   }
 
   /** what ARC has found, after {@link check} */

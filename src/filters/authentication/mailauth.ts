@@ -3,6 +3,7 @@
  * ours, because the package has none for most of them.
  */
 import { requireOptional } from '../../optional-package.ts'
+import type { BodyHash } from './body-hash.ts'
 import type { NodeStyleResolver } from '../../toolkit/dns/node-style-resolver.ts'
 
 /** What our resolvers look like for it. */
@@ -59,12 +60,14 @@ export interface ArcData {
 export interface DkimVerifier {
   headers: { readonly parsed: readonly HeaderRow[]; readonly original: Buffer }
   readonly signatureHeaders: readonly SignatureHeader[]
-  readonly bodyHashes: ReadonlyMap<string, unknown>
+  readonly bodyHashes: Map<string, BodyHash>
   readonly results: readonly SignatureResult[]
   readonly arc: ArcData
   /** addresses in From, as its parser reads them */
   readonly headerFrom: readonly string[]
   messageHeaders(headers: DkimVerifier['headers']): Promise<void>
+  /** Makes the hash of a body, once for each combination. Returns its key. */
+  addBodyHash(form: 'simple' | 'relaxed', algorithm: string, length: number | ''): string
   nextChunk(piece: Buffer): Promise<void>
   finalChunk(): Promise<void>
 }

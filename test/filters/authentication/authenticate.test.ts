@@ -5,6 +5,7 @@ import { authenticate, type AuthenticateOptions } from '../../../src/filters/ind
 import { observe } from '../../../src/telemetry/index.ts'
 import { deliver } from '../../../src/testing/index.ts'
 import { DnsCache } from '../../../src/toolkit/index.ts'
+import { zone } from '../../toolkit/dns/scripted-resolver.ts'
 import {
   checked,
   ELSEWHERE,
@@ -611,6 +612,28 @@ describe('authenticate: bounds', () => {
       options: { maxTime: 20 },
     })
     assert.deepEqual([end, line['spf'], line['dmarc']], ['tempfail', 'temperror', 'temperror'])
+  })
+
+  it('a key whose server is silent takes no time of the others', async () => {
+    const silent = Array.from({ length: 4 }, (_, i) => `s${i}`)
+    let message = signed(MESSAGE)
+    for (const selector of silent)
+      message = signed(message, { domain: 'example.net', selector })
+    const answers = zone(ZONE)
+    const { results, end } = await checked({
+      message,
+      answers: (question) =>
+        / s\d\._domainkey/.test(question) ? new Promise(() => {}) : answers(question),
+      options: { maxTime: 300 },
+    })
+    assert.equal(results['dkim'], 'temperror temperror temperror temperror pass')
+    assert.equal(end, 'accept')
+  })
+
+  it('does not read a From that is too long', async () => {
+    const long = MESSAGE.replace('Alice', 'g:a@b;'.repeat(5_000))
+    const { end, line } = await checked({ message: signed(long) })
+    assert.deepEqual([end, line['from']], ['reject', 'long-from'])
   })
 
   it('is cut off when the message is aborted', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { describe, it } from 'node:test'
-import { authorOf } from '../../../src/filters/authentication/author-domain.ts'
+import { authorOf, MAX_FROM } from '../../../src/filters/authentication/author-domain.ts'
 import { fc } from '../../support/property.ts'
 import { checked, MESSAGE, OWN, signed, type Zone } from './world.ts'
 
@@ -84,6 +84,12 @@ describe('the domain of the author', () => {
     assert.deepEqual(authorOf([' a@example.org', ' a@example.org'], [], false), {
       problem: 'several-from',
     })
+  })
+
+  it('is not looked for in a field that is too long', () => {
+    const long = `${'x'.repeat(MAX_FROM - 16)} <a@example.org>`
+    assert.equal(read(long), 'example.org')
+    assert.equal(read(`${long} `), 'long-from')
   })
 
   it('is what the other parser reads, too', () => {

@@ -55,7 +55,10 @@ describe('Authentication-Results: whose it is', () => {
     ['behind a long comment', ` (${'x'.repeat(2_000)}) mx.example.org; dkim=pass`],
     ['behind many folds', `${'\r\n '.repeat(2_000)}mx.example.org; dkim=pass`],
     ['behind many comments', `${' (x)'.repeat(2_000)} mx.example.org; dkim=pass`],
-    ['behind a deep comment', `${'('.repeat(2_000)}${')'.repeat(2_000)}mx.example.org; dkim=pass`],
+    [
+      'behind a deep comment',
+      `${'('.repeat(2_000)}${')'.repeat(2_000)}mx.example.org; dkim=pass`,
+    ],
     ['around a long comment', ` mx.(${'x'.repeat(2_000)})example.org; dkim=pass`],
     ['in brackets', ' <mx.example.org>; dkim=pass'],
     ['with a port', ' mx.example.org:25; dkim=pass'],
