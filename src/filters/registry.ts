@@ -56,6 +56,7 @@ export const READY_FILTERS: Readonly<Record<string, ReadyFilter>> = {
   arcSeal: ready(ARC_SEAL, {
     role: 'seal',
     load: async () => (await import('./arc/arc-seal.ts')).arcSeal,
+    inspect: async () => (await import('./arc/inspect-arc-seal.ts')).inspectArcSeal,
   }),
   archive: ready(ARCHIVE, {
     role: 'none',
@@ -70,6 +71,8 @@ export const READY_FILTERS: Readonly<Record<string, ReadyFilter>> = {
   authenticate: ready(AUTHENTICATE, {
     role: 'judge',
     load: async () => (await import('./authentication/authenticate.ts')).authenticate,
+    inspect: async () =>
+      (await import('./authentication/inspect-authenticate.ts')).inspectAuthenticate,
   }),
   bcc: ready(BCC, {
     role: 'none',

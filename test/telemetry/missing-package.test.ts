@@ -54,6 +54,18 @@ describe('a plain install', () => {
     assert.match(stdout, LINE)
   })
 
+  it('says how to get what authenticate needs', () => {
+    const program = `
+      import { authenticate } from 'tsmilter/filters'
+      try { authenticate() } catch (error) { console.log(error.name, error.code, error.message) }`
+    const { stdout, stderr } = run('--input-type=module', '-e', program)
+    assert.equal(stderr, '')
+    assert.equal(
+      stdout,
+      'UsageError MISSING_PACKAGE authenticate needs the package mailauth, which is not installed: npm install mailauth@7.1.0\n',
+    )
+  })
+
   it('ends at the start where the command is asked for metrics', () => {
     const { status, stdout, stderr } = run(
       command,

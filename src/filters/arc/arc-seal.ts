@@ -14,6 +14,7 @@ import {
   RESULTS_NAME,
   type ResultsField,
 } from '../authentication/results-field.ts'
+import { millisecondsSince } from '../milliseconds.ts'
 import { readyMade } from '../ready-made.ts'
 import type { ResultLog } from '../result-log.ts'
 import { DomainKeys } from '../signing/domain-keys.ts'
@@ -87,6 +88,7 @@ interface Settings {
 
 async function seal(mail: Mail, settings: Settings, log: ResultLog): Promise<void> {
   const { options, ownMail } = settings
+  const started = performance.now()
   const notSealed = (reason: NotSealedReason, facts: object = {}): void =>
     log.tell(mail, 'skipped', reason, facts, 'info')
 
@@ -127,6 +129,7 @@ async function seal(mail: Mail, settings: Settings, log: ResultLog): Promise<voi
     selector,
     algorithm,
     ...(risks.length > 0 && { risks }),
+    milliseconds: millisecondsSince(started),
   }
   log.tell(mail, 'changed', 'sealed', facts)
 }

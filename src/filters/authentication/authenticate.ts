@@ -16,6 +16,7 @@ import { DnsCache } from '../../toolkit/dns/dns-cache.ts'
 import { DnsSession } from '../../toolkit/dns/dns-session.ts'
 import { organizationalDomainByTreeWalk } from '../../toolkit/dns/tree-walk.ts'
 import { directionOf } from '../direction.ts'
+import { millisecondsSince } from '../milliseconds.ts'
 import { readyMade } from '../ready-made.ts'
 import type { ResultLog } from '../result-log.ts'
 import type { AuthenticateOptions, AuthenticateSettings } from '../types.ts'
@@ -119,7 +120,7 @@ async function check(
   mail.headers.prepend(RECEIVED_SPF, encodeText(writeReceivedSpf(results.spf, subject)))
   const methods = methodResults(results, subject, judgement.override)
   mail.headers.prepend(RESULTS_NAME, encodeText(writeResultsField(server, methods)))
-  const milliseconds = Math.round((performance.now() - started) * 100) / 100
+  const milliseconds = millisecondsSince(started)
   const costs = { removed, queries: session.queries, milliseconds }
   tell(log, mail, results, judgement, costs)
   return verdictOf(mail, judgement)

@@ -7,6 +7,7 @@ import type { Mail } from '../../message/mail.ts'
 import { readShape } from '../../options/shape.ts'
 import { encodeText } from '../../protocol/text.ts'
 import { addressParts } from '../../toolkit/addresses/address-parts.ts'
+import { millisecondsSince } from '../milliseconds.ts'
 import { readyMade } from '../ready-made.ts'
 import type { ResultLog } from '../result-log.ts'
 import { relaxedName, type Canonicalization } from '../signing/canonicalization.ts'
@@ -87,6 +88,7 @@ interface Settings {
 
 async function sign(mail: Mail, settings: Settings, results: ResultLog): Promise<void> {
   const { options, bodyForm, headerForm } = settings
+  const started = performance.now()
   const now = (options.now ?? Date.now)()
   const signers = signersOf(mail, settings, now)
   if (typeof signers === 'string') {
@@ -126,6 +128,7 @@ async function sign(mail: Mail, settings: Settings, results: ResultLog): Promise
   )
   const dangers =
     headerForm === 'simple' && mail.server.kind === 'sendmail' ? [...risks, SENDMAIL] : risks
+  const milliseconds = millisecondsSince(started)
   for (const [i, value] of made.entries()) {
     const { domain, selector, algorithm } = wanted[i]!.key
     mail.headers.prepend(SIGNATURE_NAME, value)
@@ -136,6 +139,7 @@ async function sign(mail: Mail, settings: Settings, results: ResultLog): Promise
       algorithm,
       rule,
       ...(dangers.length > 0 && { risks: dangers }),
+      milliseconds,
     }
     results.tell(mail, 'changed', 'signed', facts)
   }

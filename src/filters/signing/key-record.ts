@@ -118,7 +118,7 @@ function checkPublicKey(
   } else if (bits !== undefined && bits < 2048) {
     found.push(warning('bits', `the key has ${bits} bits; it should have 2048`))
   }
-  if (key !== undefined && !published.equals(key.publicKey)) {
+  if (key !== undefined && !isSame(published, key.publicKey)) {
     found.push(
       error(
         'other-key',
@@ -145,3 +145,10 @@ function publicKeyOf(type: 'rsa' | 'ed25519', data: string): KeyObject | undefin
   }
   return undefined
 }
+
+/**
+ * Whether two keys are the same. OpenSSL leaves an error behind if it compares keys of different types, and Node 20 throws
+ * it when the next key is read.
+ */
+const isSame = (one: KeyObject, other: KeyObject): boolean =>
+  one.asymmetricKeyType === other.asymmetricKeyType && one.equals(other)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { compose, defineFilter } from '../../../src/index.ts'
 import { authenticate, type AuthenticateOptions } from '../../../src/filters/index.ts'
-import { observe } from '../../../src/telemetry/index.ts'
+import { collectMetrics, observe } from '../../../src/telemetry/index.ts'
 import { deliver } from '../../../src/testing/index.ts'
 import { DnsCache } from '../../../src/toolkit/index.ts'
 import { zone } from '../../toolkit/dns/scripted-resolver.ts'
@@ -721,4 +721,26 @@ it('publishes results that can be counted', async () => {
     [spf, dkim, dmarc, arc, action, reason],
     ['fail', 'pass', 'pass', 'none', 'accept', undefined],
   )
+})
+
+it('counts results by method', async () => {
+  const metrics = await collectMetrics()
+  await checked({ message: signed(MESSAGE) })
+  await checked({ message: signed(MESSAGE) })
+  await checked()
+  const text = await metrics.text()
+  metrics.close()
+  const counts = [
+    ...text.matchAll(
+      /^tsmilter_authentication_results_total\{method="(\w+)",result="(\w+)"\} (\d+)$/gm,
+    ),
+  ].map(([, method, result, count]) => `${method} ${result} ${count}`)
+  assert.deepEqual(counts.toSorted(), [
+    'arc none 3',
+    'dkim none 1',
+    'dkim pass 2',
+    'dmarc fail 1',
+    'dmarc pass 2',
+    'spf fail 3',
+  ])
 })

@@ -393,6 +393,7 @@ describe('dkimSign: how', () => {
       const line = outcome.log.find(({ fields }) => fields['reason'] === 'signed')!
       // Of the field that is not signed.
       assert.deepEqual(line.fields['risks'], ['a header line of 1258 bytes'])
+      assert.equal(typeof line.fields['milliseconds'], 'number')
     }
   })
 
