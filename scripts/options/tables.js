@@ -73,6 +73,7 @@ export const filterTables = {
   'docs/ready-made/rewrite.md': { 'of rewrite': 'rewrite' },
   'docs/ready-made/scan.md': { 'of scan': 'scan' },
   'docs/ready-made/sender-acl.md': { 'of senderAcl': 'senderAcl' },
+  'docs/ready-made/webhook.md': { 'of webhook': 'webhook' },
 }
 
 export const filterTable = (shape, shapesIn) =>

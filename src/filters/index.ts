@@ -35,6 +35,10 @@ export { headerRules } from './content/header-rules.ts'
 export type { HeaderRulesReason } from './content/header-rules.ts'
 export { OVERSIGNED_FIELDS, SIGNED_FIELDS } from './signing/signed-fields.ts'
 export { closeStores } from './store-option.ts'
+export { webhook } from './webhook/webhook.ts'
+export type { WebhookReason } from './webhook/webhook.ts'
+export type { WebhookAnswer, WebhookEdit } from './webhook/webhook-answer.ts'
+export type { WebhookRequest } from './webhook/webhook-request.ts'
 export { when } from './when.ts'
 export type {
   ArcSealOptions,
@@ -72,4 +76,5 @@ export type {
   SenderAclOptions,
   SrsPlace,
   StorePlace,
+  WebhookOptions,
 } from './types.ts'

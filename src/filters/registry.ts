@@ -22,6 +22,7 @@ import { GREYLIST } from './limits/greylist-options.ts'
 import { RATE_LIMIT } from './limits/rate-limit-options.ts'
 import { DNSBL } from './lists/dnsbl-options.ts'
 import { SCAN } from './scan/scan-options.ts'
+import { WEBHOOK } from './webhook/webhook-options.ts'
 
 /**
  * What a filter does to the message, which decides about its place. `judge` needs the message as it came, `edit` changes
@@ -141,5 +142,11 @@ export const READY_FILTERS: Readonly<Record<string, ReadyFilter>> = {
     role: 'none',
     load: async () => (await import('./envelope/sender-acl.ts')).senderAcl,
     inspect: async () => (await import('./envelope/inspect-envelope.ts')).inspectSenderAcl,
+  }),
+  webhook: ready(WEBHOOK, {
+    role: 'edit',
+    load: async () => (await import('./webhook/webhook.ts')).webhook,
+    inspect: async () => (await import('./webhook/inspect-webhook.ts')).inspectWebhook,
+    effect: 'sends messages to a service',
   }),
 }

@@ -1873,3 +1873,90 @@ export interface SenderAclSettings {
   readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
   readonly name: string
 }
+
+/** Options of `webhook`, which asks an HTTP service about each message, and does what it answers. */
+export interface WebhookOptions {
+  /** The address of the service. */
+  readonly url: string
+  /** A file whose first line is the secret that signs requests, of 16 characters or more. */
+  readonly secretFile: string
+  /**
+   * What the service gets beside the envelope: nothing, the header, the message.
+   * @default header
+   */
+  readonly content?: 'none' | 'header' | 'whole' | undefined
+  /**
+   * Of a larger message, the service gets the header only.
+   * @default 10M
+   */
+  readonly maxSize?: Size | undefined
+  /**
+   * What the service may do with a message.
+   * @default refuse, defer, quarantine, fields, recipients
+   */
+  readonly allow?:
+    | 'refuse'
+    | 'defer'
+    | 'quarantine'
+    | 'discard'
+    | 'fields'
+    | 'recipients'
+    | 'sender'
+    | readonly (
+        'refuse' | 'defer' | 'quarantine' | 'discard' | 'fields' | 'recipients' | 'sender'
+      )[]
+    | undefined
+  /**
+   * What becomes of a message if there is no answer, or one that cannot be used.
+   * @default tempfail
+   */
+  readonly onFailure?: 'tempfail' | 'pass' | undefined
+  /**
+   * Time for all tries together.
+   * @default 10s
+   */
+  readonly deadline?: Duration | undefined
+  /**
+   * Maximum size of an answer.
+   * @default 64K
+   */
+  readonly maxAnswer?: Size | undefined
+  /** Private and local addresses to which the requests may go. */
+  readonly allowAddresses?: string | readonly string[] | undefined
+  /** Certificates of the authorities that count, in PEM; by default those of Node. */
+  readonly caFile?: string | undefined
+  /**
+   * Look at all mail, change nothing, and log what would have been done.
+   * @default false
+   */
+  readonly observe?: boolean | undefined
+  /** The verdict if the filter itself fails; that of the server by default. */
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
+  /**
+   * The name of the filter in log lines and metrics.
+   * @default webhook
+   */
+  readonly name?: string | undefined
+  /** Finds the addresses of a name, for tests. */
+  readonly lookup?: typeof import('node:dns').lookup | undefined
+}
+
+/** {@link WebhookOptions}, checked, with defaults. */
+export interface WebhookSettings {
+  readonly url: string
+  readonly secretFile: string
+  readonly content: 'none' | 'header' | 'whole'
+  readonly maxSize: number
+  readonly allow: readonly (
+    'refuse' | 'defer' | 'quarantine' | 'discard' | 'fields' | 'recipients' | 'sender'
+  )[]
+  readonly onFailure: 'tempfail' | 'pass'
+  readonly deadline: number
+  readonly maxAnswer: number
+  readonly allowAddresses: readonly string[]
+  readonly caFile?: string | undefined
+  readonly observe: boolean
+  readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
+  readonly name: string
+  readonly lookup?: typeof import('node:dns').lookup | undefined
+}

@@ -11,6 +11,16 @@ export interface RecordedAddress {
   readonly parameters: readonly string[]
 }
 
+/** The SMTP client. What is not known is null. */
+export interface RecordedClient {
+  readonly address: string | null
+  readonly hostname: string
+  readonly helo: string | null
+  readonly login: string | null
+  /** `TLSv1.3` */
+  readonly tls: string | null
+}
+
 /** The content of the `.json` file. A new field may come at any time; `version` changes if one means something else. */
 export interface MessageRecord {
   readonly version: 1
@@ -21,13 +31,7 @@ export interface MessageRecord {
   readonly server: string | null
   readonly sender: RecordedAddress
   readonly recipients: readonly RecordedAddress[]
-  readonly client: {
-    readonly address: string | null
-    readonly hostname: string
-    readonly helo: string | null
-    readonly login: string | null
-    readonly tls: string | null
-  }
+  readonly client: RecordedClient
   /** bytes of the message */
   readonly size: number
   /** SHA-256 of the message, in hexadecimal */
@@ -42,27 +46,28 @@ export async function recordOf(mail: Mail, time: number): Promise<MessageRecord>
     hash.update(piece)
     size += piece.length
   }
-  const { connection } = mail
   return {
     version: 1,
     time: new Date(time).toISOString(),
     queueId: mail.queueId ?? null,
     server: mail.macro('j') ?? null,
-    sender: addressOf(mail.sender),
-    recipients: Array.from(mail.recipients, addressOf),
-    client: {
-      address: connection.address ?? null,
-      hostname: connection.hostname,
-      helo: connection.helo ?? null,
-      login: connection.authenticated ?? null,
-      tls: connection.tls?.version ?? null,
-    },
+    sender: recordedAddress(mail.sender),
+    recipients: Array.from(mail.recipients, recordedAddress),
+    client: clientOf(mail),
     size,
     sha256: hash.digest('hex'),
   }
 }
 
-const addressOf = ({ address, parameters }: EnvelopeAddress): RecordedAddress => ({
+export const clientOf = ({ connection }: Pick<Mail, 'connection'>): RecordedClient => ({
+  address: connection.address ?? null,
+  hostname: connection.hostname,
+  helo: connection.helo ?? null,
+  login: connection.authenticated ?? null,
+  tls: connection.tls?.version ?? null,
+})
+
+export const recordedAddress = ({ address, parameters }: EnvelopeAddress): RecordedAddress => ({
   address,
   parameters: Array.from(parameters, ([name, value]) =>
     value === null ? name : `${name}=${value}`,
