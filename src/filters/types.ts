@@ -1938,7 +1938,7 @@ export interface WebhookOptions {
    */
   readonly name?: string | undefined
   /** Finds the addresses of a name, for tests. */
-  readonly lookup?: typeof import('node:dns').lookup | undefined
+  readonly lookup?: import('./http/address-policy.ts').AddressLookup | undefined
 }
 
 /** {@link WebhookOptions}, checked, with defaults. */
@@ -1958,5 +1958,5 @@ export interface WebhookSettings {
   readonly observe: boolean
   readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
   readonly name: string
-  readonly lookup?: typeof import('node:dns').lookup | undefined
+  readonly lookup?: import('./http/address-policy.ts').AddressLookup | undefined
 }

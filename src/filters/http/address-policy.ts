@@ -31,6 +31,9 @@ const INTERNAL: readonly string[] = [
   'ff00::/8',
 ]
 
+/** Finds the addresses of a name. */
+export type AddressLookup = typeof lookUp
+
 export class AddressPolicy {
   readonly #internal = new Networks('internal', INTERNAL)
   readonly #allowed: Networks
@@ -55,7 +58,7 @@ export class AddressPolicy {
    *
    * @param lookup that of Node by default
    */
-  lookup(lookup: typeof lookUp = lookUp): LookupFunction {
+  lookup(lookup: AddressLookup = lookUp): LookupFunction {
     return (host, options, callback) => {
       lookup(host, { ...options, all: true }, (error, found: LookupAddress[]) => {
         if (error) return callback(error, '', 0)

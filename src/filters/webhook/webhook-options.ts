@@ -70,7 +70,7 @@ export const WEBHOOK: Shape<WebhookOptions, WebhookSettings> = {
     },
     ...commonFields('webhook'),
     lookup: {
-      kind: code("typeof import('node:dns').lookup"),
+      kind: code("import('./http/address-policy.ts').AddressLookup"),
       text: 'finds the addresses of a name, for tests',
     },
   },
