@@ -37,7 +37,9 @@ License: MIT
 ${inText(own)}`,
 ]
 for (const path of packages(join(directory, 'node_modules'))) {
-  const { name, version, license, author } = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8'))
+  const { name, version, license, author } = JSON.parse(
+    readFileSync(join(path, 'package.json'), 'utf8'),
+  )
   const text = readdirSync(path)
     .filter(isLicence)
     .map((file) => readFileSync(join(path, file), 'utf8'))
@@ -46,10 +48,15 @@ for (const path of packages(join(directory, 'node_modules'))) {
     /^\W*Copyright.*$/im.exec(text)?.[0].trim() ??
     (typeof author === 'object' ? author.name : author) ??
     `the authors of ${name}`
-  stanzas.push(`Files: usr/lib/tsmilter/${path.slice(directory.length + 1)}/*
+  stanzas.push(
+    `Files: usr/lib/tsmilter/${path.slice(directory.length + 1)}/*
 Copyright: ${holder}
 License: ${String(license).replaceAll(/[()]/g, '')} of ${name.replaceAll(/[@/]/g, '-').replace(/^-/, '')}
 Comment: ${name} ${version}
-${inText(text || `The package names this licence: ${license}`)}`.replace(/\nComment: (.*)\n([^]*)$/, '\n$2\nComment: $1'))
+${inText(text || `The package names this licence: ${license}`)}`.replace(
+      /\nComment: (.*)\n([^]*)$/,
+      '\n$2\nComment: $1',
+    ),
+  )
 }
 process.stdout.write(`${stanzas.join('\n\n')}\n`)

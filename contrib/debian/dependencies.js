@@ -15,4 +15,7 @@ function forUse(manifest) {
 const lock = read('package-lock.json')
 write('package.json', forUse(read('package.json')))
 // npm ci wants both to say the same.
-write('package-lock.json', { ...lock, packages: { ...lock.packages, '': forUse(lock.packages['']) } })
+write('package-lock.json', {
+  ...lock,
+  packages: { ...lock.packages, '': forUse(lock.packages['']) },
+})
