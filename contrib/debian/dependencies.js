@@ -7,9 +7,19 @@ const repository = process.argv[2]
 const read = (name) => JSON.parse(readFileSync(join(repository, name), 'utf8'))
 const write = (name, value) => writeFileSync(name, `${JSON.stringify(value, null, 2)}\n`)
 
+const LEFT_OUT = new Set([
+  'devDependencies',
+  'peerDependencies',
+  'peerDependenciesMeta',
+  'scripts',
+])
+
 function forUse(manifest) {
-  const { devDependencies, peerDependencies, peerDependenciesMeta, scripts, ...rest } = manifest
-  return { ...rest, dependencies: { ...rest.dependencies, ...peerDependencies } }
+  const kept = Object.entries(manifest).filter(([name]) => !LEFT_OUT.has(name))
+  return {
+    ...Object.fromEntries(kept),
+    dependencies: { ...manifest.dependencies, ...manifest.peerDependencies },
+  }
 }
 
 const lock = read('package-lock.json')

@@ -1,5 +1,6 @@
 // Written by scripts/options.js from the shapes of the filters (registry.ts): change those, and run it.
 import type { Duration, Size } from '../options/units.ts'
+import type { AddressLookup } from './http/address-policy.ts'
 import type { DnsCache } from '../toolkit/dns/dns-cache.ts'
 import type { Store } from '../store/store.ts'
 import type { Pattern } from '../toolkit/patterns/pattern.ts'
@@ -1938,7 +1939,7 @@ export interface WebhookOptions {
    */
   readonly name?: string | undefined
   /** Finds the addresses of a name, for tests. */
-  readonly lookup?: import('./http/address-policy.ts').AddressLookup | undefined
+  readonly lookup?: AddressLookup | undefined
 }
 
 /** {@link WebhookOptions}, checked, with defaults. */
@@ -1958,5 +1959,5 @@ export interface WebhookSettings {
   readonly observe: boolean
   readonly onError?: 'tempfail' | 'reject' | 'continue' | 'accept' | undefined
   readonly name: string
-  readonly lookup?: import('./http/address-policy.ts').AddressLookup | undefined
+  readonly lookup?: AddressLookup | undefined
 }

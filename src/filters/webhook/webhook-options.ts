@@ -70,7 +70,7 @@ export const WEBHOOK: Shape<WebhookOptions, WebhookSettings> = {
     },
     ...commonFields('webhook'),
     lookup: {
-      kind: code("import('./http/address-policy.ts').AddressLookup"),
+      kind: code('AddressLookup'),
       text: 'finds the addresses of a name, for tests',
     },
   },
