@@ -44,7 +44,7 @@ export function addQuarantineCommands(program: Command, told: (done: Done) => vo
     .option(
       '--to <address>',
       'a recipient instead of those of the message, which stays; you can give it more than once',
-      (value: string, before: readonly string[] = []) => [...before, value],
+      (value: string, before?: readonly string[]) => [...(before ?? []), value],
     )
     .option('--keep', 'do not delete them', false)
     .action(

@@ -64,9 +64,9 @@ async function keep(
   const { mark, own, clock = Date.now } = settings
   const written = mark && (await mark.of(mail))
   if (mark !== undefined && directionOf(mail, own) !== 'outside' && mark.isIn(mail, written!)) {
-    return void results.tell(mail, 'skipped', 'marked')
+    return results.tell(mail, 'skipped', 'marked')
   }
-  if (settings.observe) return void results.tell(mail, 'skipped', 'observed')
+  if (settings.observe) return results.tell(mail, 'skipped', 'observed')
   const record = await recordOf(mail, clock())
   const path = pathOf(record)
   const { sha256, size } = record
@@ -88,7 +88,7 @@ async function keep(
     if (mail.signal.aborted) throw error
     const facts = { path, why: (error as Error).message }
     if (settings.onFailure === 'pass') {
-      return void results.tell(mail, 'passed', 'failed', facts, 'warn')
+      return results.tell(mail, 'passed', 'failed', facts, 'warn')
     }
     results.tell(mail, 'deferred', 'failed', facts, 'warn')
     return reply(451, '4.3.0', 'The message cannot be archived now: try again later')

@@ -70,17 +70,17 @@ async function add(mail: Mail, settings: Settings, results: ResultLog): Promise<
   const { rules, local, mark } = settings
   const direction = directionOf(mail, local)
   const matching = rules.flatMap((rule, i) => (matches(rule, mail, direction) ? [i] : []))
-  if (matching.length === 0) return void results.tell(mail, 'skipped', 'no-rule')
+  if (matching.length === 0) return results.tell(mail, 'skipped', 'no-rule')
   const written = mark && (await mark.of(mail))
   if (written !== undefined && direction !== 'outside' && mark!.isIn(mail, written)) {
-    return void results.tell(mail, 'skipped', 'marked')
+    return results.tell(mail, 'skipped', 'marked')
   }
   // Nearly no server has mailboxes that differ only in case, and Postfix delivers to one of them once.
   const seen = new Set(mail.recipients.addresses.map((one) => one.toLowerCase()))
   const added = matching
     .flatMap((i) => rules[i]!.to)
     .filter((address) => !seen.has(address.toLowerCase()) && seen.add(address.toLowerCase()))
-  if (added.length === 0) return void results.tell(mail, 'passed', 'present')
+  if (added.length === 0) return results.tell(mail, 'passed', 'present')
   const rule = `rules[${matching[0]}]`
   for (const address of added) addSilently(mail, address)
   if (written !== undefined) mail.headers.prepend(MARK_FIELD, written)

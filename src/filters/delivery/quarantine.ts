@@ -51,8 +51,8 @@ type Answer = Verdict<'reject' | 'tempfail' | 'discard'> | undefined
 async function judge(mail: Mail, settings: Settings, results: ResultLog): Promise<Answer> {
   const { take, name, observe, deadline, writer, clock = Date.now } = settings
   const reason = mail.quarantineReason ?? (take === 'all' ? name : undefined)
-  if (reason === undefined) return void results.tell(mail, 'skipped', 'not-held')
-  if (observe) return void results.tell(mail, 'held', 'kept', { why: reason })
+  if (reason === undefined) return results.tell(mail, 'skipped', 'not-held')
+  if (observe) return results.tell(mail, 'held', 'kept', { why: reason })
   try {
     const record = { ...(await recordOf(mail, clock())), reason }
     const { id, removed } = await within(deadline, mail.signal, (signal) =>
@@ -81,7 +81,7 @@ function instead(
   const told = isFull ? 'full' : 'failed'
   if ((isFull ? whenFull : onFailure) === 'hold') {
     mail.quarantine(why)
-    return void results.tell(mail, 'held', told, { why: error.message }, 'warn')
+    return results.tell(mail, 'held', told, { why: error.message }, 'warn')
   }
   results.tell(mail, 'deferred', told, { why: error.message }, 'warn')
   return reply(451, '4.3.0', 'The message cannot be held for a review now: try again later')

@@ -100,7 +100,7 @@ async function judge(
     if (!(error instanceof ScanFailure)) throw error
     const why = { ...facts, why: error.message }
     if (settings.onFailure === 'pass') {
-      return void results.tell(mail, 'passed', 'failed', why, 'warn')
+      return results.tell(mail, 'passed', 'failed', why, 'warn')
     }
     results.tell(mail, 'deferred', 'failed', why, 'warn')
     return reply(451, '4.7.1', 'The message cannot be scanned now: try again later')
@@ -123,10 +123,10 @@ function tooLarge(
   facts: object,
   results: ResultLog,
 ): Answer {
-  if (action === 'pass') return void results.tell(mail, 'skipped', 'too-large', facts, 'info')
+  if (action === 'pass') return results.tell(mail, 'skipped', 'too-large', facts, 'info')
   if (action === 'quarantine') {
     mail.quarantine('too large to be scanned')
-    return void results.tell(mail, 'held', 'too-large', facts)
+    return results.tell(mail, 'held', 'too-large', facts)
   }
   results.tell(mail, 'refused', 'too-large', facts)
   return reply(
@@ -163,10 +163,10 @@ function act(
   writeFields(mail, result, settings, action)
   if (action === 'quarantine') {
     mail.quarantine(`${reason}: ${names.slice(0, 5).join(' ')}`)
-    return void results.tell(mail, 'held', reason, said)
+    return results.tell(mail, 'held', reason, said)
   }
-  if (action === 'tag') return void results.tell(mail, 'changed', reason, said)
-  return void results.tell(mail, 'passed', 'clean', said)
+  if (action === 'tag') return results.tell(mail, 'changed', reason, said)
+  return results.tell(mail, 'passed', 'clean', said)
 }
 
 function actionOf({ verdict, score = 0 }: ScanResult, settings: ScanSettings): Action {

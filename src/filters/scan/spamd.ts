@@ -1,5 +1,4 @@
 /** spamd by SPAMC/1.5, as the file spamd/PROTOCOL of SpamAssassin has it. SYMBOLS gives the score and the rules. */
-import type { Mail } from '../../message/mail.ts'
 import { namesOf, oneLine, type Scan, type ScanResult } from './scanner.ts'
 import { ScanFailure } from './scan-failure.ts'
 import { ask, type ScanEndpoint } from './scan-socket.ts'
@@ -27,7 +26,7 @@ export const spamd =
   }
 
 /** The mail server adds its field Received later. Without it, SpamAssassin does not know the client. */
-function traceOf(mail: Mail): Buffer {
+function traceOf(mail: Parameters<Scan>[0]): Buffer {
   const { connection, sender } = mail
   const server = mail.macro('j') || 'localhost'
   const helo = connection.helo ?? 'unknown'

@@ -93,7 +93,7 @@ async function consult(mail: Mail, settings: Settings, results: ResultLog): Prom
     if (mail.signal.aborted) throw error
     const facts = { id, why: (error as Error).message }
     if (settings.onFailure === 'pass') {
-      return void results.tell(mail, 'passed', 'failed', facts, 'warn')
+      return results.tell(mail, 'passed', 'failed', facts, 'warn')
     }
     results.tell(mail, 'deferred', 'failed', facts, 'warn')
     return reply(451, '4.7.1', 'The message cannot be checked now: try again later')
@@ -153,9 +153,9 @@ function act(mail: Mail, answer: WebhookAnswer, id: string, results: ResultLog):
     results.tell(mail, 'deferred', 'edit-failed', { ...facts, why: error.message }, 'warn')
     return reply(451, '4.7.1', 'The message cannot be checked now: try again later')
   }
-  if (verdict === 'quarantine') return void results.tell(mail, 'held', 'held', facts)
-  if (edits.length === 0) return void results.tell(mail, 'passed', 'passed', facts)
-  return void results.tell(mail, 'changed', 'edited', { ...facts, edits: edits.length })
+  if (verdict === 'quarantine') return results.tell(mail, 'held', 'held', facts)
+  if (edits.length === 0) return results.tell(mail, 'passed', 'passed', facts)
+  return results.tell(mail, 'changed', 'edited', { ...facts, edits: edits.length })
 }
 
 function make(mail: Mail, edit: WebhookEdit): void {
