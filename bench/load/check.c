@@ -17,18 +17,22 @@ uint64_t verdicts[256], edit_frames;
  * - edits: of the first N fields the first of three is changed, the second deleted, and for the third a new
  *   one is added
  * - any: whatever the protocol allows
+ * - field, text: whatever the protocol allows, and a field of that name with that text in it
  */
 static const struct workload {
 	const char *name;
 	unsigned adds;
 	int body, edits, any;
+	const char *field, *text;
 } workloads[] = {
-	{ "noop", 0, 0, 0, 0 },
-	{ "addheader", 1, 0, 0, 0 },
-	{ "addheader-nr", 1, 0, 0, 0 },
-	{ "body", 2, 1, 0, 0 },
-	{ "edits", 0, 0, 1, 0 },
-	{ "any", 0, 0, 0, 1 },
+	{ "noop", 0, 0, 0, 0, NULL, NULL },
+	{ "addheader", 1, 0, 0, 0, NULL, NULL },
+	{ "addheader-nr", 1, 0, 0, 0, NULL, NULL },
+	{ "body", 2, 1, 0, 0, NULL, NULL },
+	{ "edits", 0, 0, 1, 0, NULL, NULL },
+	{ "any", 0, 0, 0, 1, NULL, NULL },
+	{ "dkim-sign", 0, 0, 0, 1, "DKIM-Signature", "bh=" },
+	{ "dkim-verify", 0, 0, 0, 1, "Authentication-Results", "dkim=pass" },
 };
 static const struct workload *workload;
 
@@ -42,7 +46,7 @@ void check_setup(void)
 			workload = &workloads[i];
 	}
 	if (workload == NULL)
-		fail("there is no workload %s: noop, addheader, addheader-nr, body, edits, any", settings.workload);
+		fail("there is no workload %s: noop, addheader, addheader-nr, body, edits, any, dkim-sign, dkim-verify", settings.workload);
 	if (workload->edits && settings.edits > settings.headers)
 		fail("%u edits need as many header fields", settings.edits);
 }
@@ -66,6 +70,8 @@ static void check_added(struct seen *seen, const struct script *script, const ch
 	if ((script->steps & STEP_HDR_LEADSPC) != 0 && *value == ' ')
 		value++;
 	seen->added++;
+	if (workload->field != NULL && strcmp(name, workload->field) == 0 && strstr(value, workload->text) != NULL)
+		seen->wanted++;
 	if (workload->any)
 		return;
 	if (workload->edits)
@@ -168,6 +174,8 @@ void check_body(struct seen *seen, const unsigned char *bytes, size_t size)
 
 static void check_complete(const struct seen *seen)
 {
+	if (workload->field != NULL && seen->wanted == 0)
+		fail("no %s with %s was added", workload->field, workload->text);
 	if (workload->any)
 		return;
 	if (workload->edits)

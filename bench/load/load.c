@@ -705,7 +705,8 @@ static const char usage[] =
 	"usage: load [options] ADDRESS\n"
 	"ADDRESS is inet:port@host, inet6:port@host or unix:path\n"
 	"  -w, --workload NAME         what the filter does: noop, addheader, addheader-nr, body, edits,\n"
-	"                              any (the default: whatever it likes)\n"
+	"                              any (the default: whatever it likes), dkim-sign, dkim-verify\n"
+	"  -f, --message FILE          a message to send, in place of --headers and --body\n"
 	"  -c, --connections N         at a time (20)\n"
 	"  -m, --per-connection N      messages on each connection (10)\n"
 	"  -n, --messages N            in all, after the warm-up\n"
@@ -736,7 +737,7 @@ static double number(const char *text, double minimum, double maximum)
 static void read_options(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "workload", required_argument, NULL, 'w' }, { "connections", required_argument, NULL, 'c' },
+		{ "message", required_argument, NULL, 'f' }, { "workload", required_argument, NULL, 'w' }, { "connections", required_argument, NULL, 'c' },
 		{ "per-connection", required_argument, NULL, 'm' }, { "messages", required_argument, NULL, 'n' },
 		{ "seconds", required_argument, NULL, 's' }, { "warm-up", required_argument, NULL, 'W' },
 		{ "headers", required_argument, NULL, 'H' }, { "body", required_argument, NULL, 'b' },
@@ -749,11 +750,12 @@ static void read_options(int argc, char **argv)
 	};
 	int option;
 
-	while ((option = getopt_long(argc, argv, "w:c:m:n:s:W:H:b:r:e:t:h", options, NULL)) != -1)
+	while ((option = getopt_long(argc, argv, "f:w:c:m:n:s:W:H:b:r:e:t:h", options, NULL)) != -1)
 	{
 		switch (option)
 		{
 		  case 0: break;
+		  case 'f': settings.message = optarg; break;
 		  case 'w': settings.workload = optarg; break;
 		  case 'c': settings.connections = (unsigned) number(optarg, 1, 100000); break;
 		  case 'm': settings.per_connection = (unsigned) number(optarg, 1, 1e9); break;

@@ -21,6 +21,7 @@ enum event { E_CONNECT, E_HELO, E_MAIL, E_RCPT, E_DATA, E_HEADER, E_EOH, E_BODY,
 struct settings {
 	const char *address;
 	const char *workload;
+	const char *message;		/* a file that is sent in the place of the usual message; or NULL */
 	unsigned connections;
 	unsigned per_connection;	/* messages on each connection */
 	uint64_t messages;		/* in all; 0: as many as fit into `seconds` */
@@ -75,7 +76,7 @@ const struct script *script_for(const unsigned char *answer, size_t size);
 
 /* What has come back for the message that is under way. */
 struct seen {
-	unsigned added, fields, sizes, changed, removed;
+	unsigned added, fields, sizes, changed, removed, wanted;
 	int body;		/* whether a body has begun */
 	size_t body_bytes;
 };

@@ -89,12 +89,59 @@ static const struct field usual[] = {
 /* After the usual ones, a hundred names take turns, so that long headers have many fields of one name. */
 #define NAMES 100
 
+/* The header of a file with CRLF at its line ends, as the protocol has it: folds are a bare LF. */
+static void read_message(const char *path)
+{
+	FILE *file = fopen(path, "rb");
+	size_t room = 1 << 20, size;
+	char *text = must(malloc(room + 1)), *at, *body;
+
+	if (file == NULL)
+		fail("%s cannot be read", path);
+	size = fread(text, 1, room, file);
+	fclose(file);
+	text[size] = '\0';
+	body = strstr(text, "\r\n\r\n");
+	if (size == room || body == NULL)
+		fail("%s is not a message of less than %zu bytes", path, room);
+	body[2] = '\0';
+	body += 4;
+	settings.headers = 0;
+	fields = NULL;
+	for (at = text; *at != '\0'; )
+	{
+		char *colon = strchr(at, ':'), *to, *from;
+
+		if (colon == NULL)
+			fail("%s has a line without a colon", path);
+		*colon = '\0';
+		fields = must(realloc(fields, (settings.headers + 1) * sizeof *fields));
+		fields[settings.headers].name = at;
+		from = to = colon + 1 + (colon[1] == ' ');
+		fields[settings.headers++].value = to;
+		for (; !(from[0] == '\r' && from[2] != ' ' && from[2] != '\t'); from++)
+		{
+			if (*from != '\r')
+				*to++ = *from;
+		}
+		at = from + 2;
+		*to = '\0';
+	}
+	settings.body = size - (size_t) (body - text);
+	message_body = (unsigned char *) body;
+}
+
 void make_message(void)
 {
 	static const char line[] = "Thank you for your message; the minutes are below, and the next one is in a week.\r\n";
 	unsigned i;
 	size_t at;
 
+	if (settings.message != NULL)
+	{
+		read_message(settings.message);
+		return;
+	}
 	fields = must(calloc(settings.headers + 1, sizeof *fields));
 	for (i = 0; i < settings.headers; i++)
 	{
