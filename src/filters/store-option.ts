@@ -2,7 +2,7 @@
  * The option `store`: where a filter keeps what the workers of a machine, or several machines, have to share. Filters of one
  * process that name the same store get the same one.
  */
-import { choice, directory, inputFile, type Kind, type Wrong } from '../options/kinds.ts'
+import { choice, directory, secretFile, type Kind, type Wrong } from '../options/kinds.ts'
 import type { Path } from '../options/mistake.ts'
 import { either, object } from '../options/part-kinds.ts'
 import type { Field, Shape } from '../options/shape.ts'
@@ -14,6 +14,9 @@ import type { FailurePolicy } from '../store/store-use.ts'
 import type { Store } from '../store/store.ts'
 import type { Finding } from './inspection.ts'
 import type { StorePlace, StorePlaceSettings } from './types.ts'
+
+/** It can have a password: `redis://:PASSWORD@host`. */
+const redisAddress: Kind = { ...secret, isPublic: (value) => !String(value).includes('@') }
 
 const STORE_PLACE: Shape<StorePlace, StorePlaceSettings> = {
   name: 'store',
@@ -27,11 +30,11 @@ const STORE_PLACE: Shape<StorePlace, StorePlaceSettings> = {
       text: 'directory of a store in files, which all workers of this machine share',
     },
     redis: {
-      kind: secret,
+      kind: redisAddress,
       text: 'address of a Redis or Valkey server: redis://host:port, rediss://host:port or unix:/path',
     },
     passwordFile: {
-      kind: inputFile,
+      kind: secretFile,
       text: 'file with the password of Redis in its first line; read for each new connection',
     },
     username: { kind: line, text: 'name of the user of Redis' },

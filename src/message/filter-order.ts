@@ -11,6 +11,10 @@ const JUDGED = CONTENT | Action.CHGFROM
 const changes = ({ shadow, actions }: ComposedFilter, what: number): boolean =>
   !shadow && (actions & what) !== 0
 
+/** Whether a filter may change what a signature covers. One that signs itself only adds to it. */
+export const changesContent = (member: ComposedFilter): boolean =>
+  member.definition.order !== 'last' && changes(member, CONTENT)
+
 /**
  * Checks the places of filters with the option `order`. A wrong place is an error and not a warning: signatures would
  * fail or break in all mail, and nothing would say so while it runs.
@@ -29,7 +33,7 @@ export function checkOrder(members: readonly ComposedFilter[]): void {
         'sender, header or body',
       )
     }
-    if (order !== 'last' && last !== undefined && changes(member, CONTENT)) {
+    if (last !== undefined && changesContent(member)) {
       throw wrongOrder(
         `${quoted(last)} needs a message as it leaves, so it has to stand behind`,
         member,

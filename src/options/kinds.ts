@@ -8,12 +8,12 @@ import { Action, ALL_ACTIONS, bitsOf, DataSize } from '../protocol/constants.ts'
 import type { Path, Reader } from './mistake.ts'
 import { isPlainObject } from './plain-object.ts'
 import {
-  DURATION_PATTERN,
   durationText,
   parseDuration,
   parseSize,
   SIZE_PATTERN,
   sizeText,
+  TIME_WITH_UNIT,
 } from './units.ts'
 
 /**
@@ -47,8 +47,17 @@ export interface Kind {
   readParts?(given: unknown, path: Path, reader: Reader): unknown
   /** A number in a text file is taken as it is written: `mode: 400` means octal digits. */
   readonly asWritten?: true
+  /**
+   * What is wrong with how a value is written in a text file, if a program could give it: a time without a unit. The
+   * command line and the environment take it.
+   */
+  wrongInFile?(given: unknown): Wrong | undefined
   /** No message shows the value. */
   readonly secret?: true
+  /** A value of a secret kind that gives nothing away, such as an address without a password. */
+  isPublic?(value: unknown): boolean
+  /** The value is the path of a file with a secret. */
+  readonly holdsSecret?: true
   /** The value is code, so a text file cannot have it. */
   readonly code?: true
   /**
@@ -142,14 +151,34 @@ export function milliseconds({ from }: { readonly from: 0 | 1 }): Kind {
   const bounds = { from, to: MAX_TIMER }
   return {
     ...count(bounds),
-    takesText: `milliseconds${from === 0 ? '' : ' (1 or more)'}, or a time such as 500ms, 30s, 5m or 1h; at most ${Math.floor(MAX_TIMER / 3_600_000)}h`,
+    takesText: `a time such as 500ms, 30s, 5m or 1h${from === 0 ? '' : ', 1ms or more'}, at most ${Math.floor(MAX_TIMER / 3_600_000)}h`,
     placeholder: 'time',
     read: asText(parseDuration),
+    wrongInFile: withoutUnit,
     show: (value) => durationText(value as number),
     configType: 'Duration',
-    schema: { anyOf: [integer(bounds), text(DURATION_PATTERN)] },
+    schema: timeSchema(bounds),
   }
 }
+
+/**
+ * What a text file takes. A number alone is seconds in the configuration of one program, minutes or milliseconds in
+ * that of another, so it is refused there. Nothing is nothing in all of them.
+ */
+export function withoutUnit(given: unknown): Wrong | undefined {
+  const number =
+    typeof given === 'number' || (typeof given === 'string' && /^\d+$/.test(given))
+      ? Number(given)
+      : 0
+  return Number.isInteger(number) && number > 0
+    ? { takes: 'a time with a unit', reason: `write ${number}s for seconds, or ${number}ms` }
+    : undefined
+}
+
+/** JSON Schema of a time in a text file. */
+export const timeSchema = ({ from = 0 }: Bounds): object => ({
+  anyOf: [...(from === 0 ? [{ const: 0 }] : []), text(TIME_WITH_UNIT)],
+})
 
 /** One time for all stages, or one for each stage. The default has an entry for each stage that differs. */
 export function byStage(time: Kind): Kind {
@@ -173,6 +202,14 @@ export function byStage(time: Kind): Kind {
             Object.entries(given).map(([stage, one]) => [stage, time.read(one)]),
           )
         : time.read(given),
+    wrongInFile: (given) => {
+      if (!isPlainObject(given)) return time.wrongInFile?.(given)
+      for (const [stage, one] of Object.entries(given)) {
+        const wrong = time.wrongInFile?.(one)
+        if (wrong !== undefined) return { ...wrong, at: stage, value: one }
+      }
+      return undefined
+    },
     show: (value) =>
       Object.entries(value as object)
         .map(([stage, one]) => `${stage === 'others' ? '' : `${stage} `}${time.show(one)}`)
@@ -340,6 +377,9 @@ const path = (what: string): Kind => ({
 export const file: Kind = path('file')
 /** A file that is read at the start. */
 export const inputFile: Kind = { ...file, isPath: 'read' }
+
+/** The path of a file with a secret, which not everybody should read. */
+export const secretFile: Kind = { ...inputFile, holdsSecret: true }
 export const directory: Kind = path('directory')
 
 /** One entry or several. Each must be valid. */

@@ -30,6 +30,10 @@ export interface Reader {
    * @param needed the file is read when the configuration is loaded
    */
   readonly file?: (path: string, at: Path, needed: boolean) => string
+  /** Is told of each secret. @param file the file that has it, if it is not where the value stands */
+  readonly secret?: (at: Path, file?: string) => void
+  /** the values stand in a text file */
+  readonly isFile?: boolean
 }
 
 /** `keys[0].domain` */

@@ -77,6 +77,8 @@ export function readObject(
     reader.report(mistake)
   }
   const inner: Reader = { ...reader, report }
+  // Defaults have the form that a program gives.
+  const ofProgram: Reader = { ...inner, isFile: false }
   const values: Record<string, unknown> = {}
   if (!isPlainObject(given)) {
     report({ path, text: `takes an object with ${names.join(', ')}`, got: { value: given } })
@@ -97,7 +99,7 @@ export function readObject(
     if (value !== undefined) {
       values[key] = readValue(field.kind, value, [...path, key], inner)
     } else if (field.default !== undefined) {
-      values[key] = readValue(field.kind, field.default, [...path, key], inner)
+      values[key] = readValue(field.kind, field.default, [...path, key], ofProgram)
     } else if (field.required && !meant.has(key)) {
       report({ path, text: `needs ${key}: ${field.text}` })
     }
@@ -126,10 +128,14 @@ export function readObject(
 export function readValue(kind: Kind, given: unknown, path: Path, reader: Reader): unknown {
   if (kind.readParts !== undefined) return kind.readParts(given, path, reader)
   const value = kind.read(given)
-  const wrong = kind.wrong(value)
+  const written = reader.isFile === true ? kind.wrongInFile?.(given) : undefined
+  const wrong = written ?? kind.wrong(value)
   if (wrong === undefined) {
+    if (kind.secret && kind.isPublic?.(value) !== true) reader.secret?.(path)
     if (kind.isPath !== undefined && reader.file !== undefined) {
-      return reader.file(value as string, path, kind.isPath === 'read')
+      const file = reader.file(value as string, path, kind.isPath === 'read')
+      if (kind.holdsSecret) reader.secret?.(path, file)
+      return file
     }
     return kind.setting === undefined ? value : kind.setting(value)
   }

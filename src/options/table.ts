@@ -18,6 +18,7 @@ import {
   file,
   httpAddress,
   inputFile,
+  secretFile,
   milliseconds,
   mode,
   networks,
@@ -159,7 +160,7 @@ export const OPTIONS: readonly Option[] = [
   {
     name: 'tls.key',
     scope: 'run',
-    kind: inputFile,
+    kind: secretFile,
     required: true,
     text: 'private key of the certificate',
   },

@@ -23,8 +23,10 @@ const DURATIONS: Units = [
 /** Regular expressions that JSON Schema also understands. */
 export const SIZE_PATTERN = '^(\\d{1,15})([KMGkmg]?)$'
 /** Milliseconds have no fraction: `0.4ms` would be 0, which means no limit. */
-export const DURATION_PATTERN =
-  '^(?:(\\d{1,12})(?: ?ms)?|(\\d{1,12}(?:\\.\\d{1,3})?) ?(s|m|h|d))$'
+const DURATION_PATTERN = '^(?:(\\d{1,12})(?: ?ms)?|(\\d{1,12}(?:\\.\\d{1,3})?) ?(s|m|h|d))$'
+
+/** The same for a text file, where a number alone is only 0. */
+export const TIME_WITH_UNIT = '^(?:0|\\d{1,12} ?ms|(\\d{1,12}(?:\\.\\d{1,3})?) ?(s|m|h|d))$'
 
 /** `64K` becomes 65536. Undefined if the text is not a size. */
 export function parseSize(text: string): number | undefined {

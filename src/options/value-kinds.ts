@@ -1,7 +1,14 @@
 // Kinds of single values that ready-made filters take, in addition to those of kinds.ts.
 import { parseNetwork } from '../net/network.ts'
-import { NETWORK_FORM, NOTHING_MORE, type Kind, type Wrong } from './kinds.ts'
-import { DURATION_PATTERN, durationText, parseDuration } from './units.ts'
+import {
+  NETWORK_FORM,
+  NOTHING_MORE,
+  timeSchema,
+  withoutUnit,
+  type Kind,
+  type Wrong,
+} from './kinds.ts'
+import { durationText, parseDuration } from './units.ts'
 
 const DOMAIN_FORM = 'a domain, such as example.org (of other letters its form with xn--)'
 
@@ -107,15 +114,11 @@ export function duration({
         ? undefined
         : NOTHING_MORE,
     read: (given) => (typeof given === 'string' ? (parseDuration(given) ?? given) : given),
+    wrongInFile: withoutUnit,
     show: (value) => durationText(value as number),
     type: 'number',
     configType: 'Duration',
-    schema: {
-      anyOf: [
-        { type: 'integer', minimum: from, maximum: to },
-        { type: 'string', pattern: DURATION_PATTERN },
-      ],
-    },
+    schema: timeSchema({ from }),
   }
 }
 

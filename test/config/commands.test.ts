@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { main } from '../../src/cli/main.ts'
 import { checkConfig, type CheckResult } from '../../src/cli/trial/check-config.ts'
+import { closeStores } from '../../src/filters/index.ts'
 import { SigningKey } from '../../src/filters/signing/signing-key.ts'
 import { DnsCache, type DnsResolver } from '../../src/toolkit/index.ts'
 import { sourcePath } from '../conformance/support/program.ts'
@@ -45,6 +46,12 @@ export default defineFilter({
   'bad.js': `import { defineFilter } from 'tsmilter'
 export default defineFilter({ name: 'bad', message() { throw new Error('no such table') } })
 `,
+  'maker.js': `import { defineFilter } from 'tsmilter'
+export default () => defineFilter({ name: 'made', message() {} })
+`,
+  'holder.js': `import { defineFilter } from 'tsmilter'
+export default defineFilter({ name: 'holder', edits: ['quarantine'], message() {} })
+`,
   'module.js': `import { defineConfig, compose, defineFilter } from 'tsmilter'
 const one = defineFilter({ name: 'one', message() {} })
 export default defineConfig({ listen: 'inet:0@127.0.0.1', filters: [one, defineFilter({ name: 'two', message(mail) { mail.quarantine('for later') } })] })
@@ -81,6 +88,7 @@ async function checked(
   { dns = dnsOf({}), strict = false } = {},
 ): Promise<CheckResult> {
   const result = await checkConfig(config(text), { json: false, strict, dns })
+  await closeStores()
   return { ...result, text: result.text.replaceAll(`${folder}/`, '') }
 }
 
@@ -140,13 +148,75 @@ describe('tsmilter check-config', () => {
       warnings[0]!,
       /^warning tsmilter\.yaml:4: dkimSign: s1\._domainkey\.example\.org has no TXT record; publish v=DKIM1; k=ed25519; p=/,
     )
-    assert.match(warnings[1]!, /^warning tsmilter\.yaml:5: .*everybody .* chmod 640 rsa\.pem$/)
+    assert.match(
+      warnings[1]!,
+      /^warning tsmilter\.yaml:5: .* has another key than the file; publish /,
+    )
     assert.match(
       warnings[2]!,
-      /^warning tsmilter\.yaml:5: .* has another key than the file; publish /,
+      /^warning tsmilter\.yaml:5: everybody on .* can read rsa\.pem: chmod 640 rsa\.pem$/,
     )
     assert.match(result.text, /well, with 3 warnings$/)
     assert.equal((await checked(text, { strict: true })).code, 1)
+  })
+
+  describe('of secrets that everybody can read', () => {
+    const REDIS = (address: string): string =>
+      `filters:\n  - rateLimit:\n      client: {messages: 5/h}\n      store: {redis: ${address}}\n`
+    const warned = async (text: string, mode: number): Promise<string[]> => {
+      chmodSync(config(text), mode)
+      const { text: said } = await checked(text)
+      chmodSync(join(folder, 'tsmilter.yaml'), 0o644)
+      return said.split('\n').filter((line) => line.includes('everybody'))
+    }
+    for (const [what, text, mode, expected] of [
+      [
+        'a key in the file',
+        `filters:\n  - dkimSign:\n      keys: {domain: example.org, selector: s, privateKey: ${JSON.stringify(pem)}}\n`,
+        0o644,
+        'warning tsmilter.yaml:3: a secret stands here, and everybody on this machine can read tsmilter.yaml: chmod 640 tsmilter.yaml, or write !file PATH',
+      ],
+      [
+        'a key in a file for some',
+        `filters:\n  - dkimSign:\n      keys: {domain: example.org, selector: s, privateKey: ${JSON.stringify(pem)}}\n`,
+        0o640,
+        undefined,
+      ],
+      [
+        'a key that a tag names',
+        'filters:\n  - dkimSign:\n      keys: {domain: example.org, selector: s, privateKey: !file open.pem}\n',
+        0o644,
+        'warning tsmilter.yaml:3: everybody on this machine can read open.pem: chmod 640 open.pem',
+      ],
+      [
+        'an option of an own filter',
+        'filters:\n  - use: ./maker.js\n    options: {password: !file open.pem}\n',
+        0o644,
+        'warning tsmilter.yaml:3: everybody on this machine can read open.pem: chmod 640 open.pem',
+      ],
+      [
+        'an address with a password',
+        REDIS('redis://:pass@127.0.0.1:1'),
+        0o644,
+        'warning tsmilter.yaml:4: a secret stands here, and everybody on this machine can read tsmilter.yaml: chmod 640 tsmilter.yaml, or write !file PATH',
+      ],
+      ['an address without a password', REDIS('redis://127.0.0.1:1'), 0o644, undefined],
+    ] as const) {
+      it(`warns only if there is one: ${what}`, async () => {
+        chmodSync(file('open.pem', pem), 0o644)
+        assert.deepEqual(await warned(text, mode), expected === undefined ? [] : [expected])
+      })
+    }
+  })
+
+  it('refuses an own filter that may edit what another has signed', async () => {
+    const said = async (own: string): Promise<CheckResult> =>
+      await checked(`filters:\n  - dkimSign:\n${KEYS}  - use: ./${own}.js\n`)
+    assert.deepEqual(await said('own'), {
+      code: 2,
+      text: 'tsmilter.yaml:6:5: ./own.js has to stand above dkimSign (tsmilter.yaml:2), which signs the message as it leaves: move it up, or if it changes neither header nor body, give it the option edits',
+    })
+    assert.equal((await said('holder')).code, 0)
   })
 
   it('does not wait for DNS that is dead', async () => {

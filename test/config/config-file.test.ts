@@ -74,7 +74,7 @@ describe('the options of the server in a text file', () => {
     'tls.ca': '/etc/hostname',
     'limits.temporaryDirectory': '/tmp',
     logContent: ['Subject', 'recipients'],
-    deadlines: { eom: '2m', header: 500 },
+    deadlines: { eom: '2m', header: '500ms' },
     actions: ['ADDHDRS'],
     requiredActions: 'none',
     telemetry: '9090',

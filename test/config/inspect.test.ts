@@ -44,7 +44,13 @@ function inspected(
       when: undefined,
     },
   }
-  const trial = { path: 'f.yaml', subjects: [subject], filterOptions: {}, listen: [] }
+  const trial = {
+    path: 'f.yaml',
+    subjects: [subject],
+    filterOptions: {},
+    listen: [],
+    secrets: [],
+  }
   return inspect(trial, { own, deadline }).then((found) => ({ ...found, calls }))
 }
 const looking =

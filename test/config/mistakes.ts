@@ -51,6 +51,26 @@ export const MISTAKES: readonly (readonly [
     ['2:3: timeouts.idel is not an option of timeouts; did you mean idle?'],
   ],
   [
+    'a time without a unit',
+    `timeouts:\n  idle: 300\n${FILTERS}`,
+    ['2:9: timeouts.idle takes a time with a unit: write 300s for seconds, or 300ms'],
+  ],
+  [
+    'a time without a unit, in quotes',
+    `deadlines: {eom: "120"}\n${FILTERS}`,
+    ['1:18: deadlines.eom takes a time with a unit: write 120s for seconds, or 120ms'],
+  ],
+  [
+    'the delay of postgrey, in seconds',
+    'filters:\n  - greylist:\n      delay: 300\n',
+    ['3:14: delay takes a time with a unit: write 300s for seconds, or 300ms'],
+  ],
+  [
+    'a secret in the place of a time',
+    `timeouts:\n  idle: !env SECRET\n${FILTERS}`,
+    ['2:14: timeouts.idle takes a time such as'],
+  ],
+  [
     'a group with a value',
     `timeouts: 5s\n${FILTERS}`,
     ['1:11: timeouts takes an object with idle, frame, write; it got "5s"'],
@@ -186,21 +206,21 @@ export const MISTAKES: readonly (readonly [
     'a time without a known unit',
     `timeouts: {idle: 5 minutes}\n${FILTERS}`,
     [
-      '1:18: timeouts.idle takes milliseconds (1 or more), or a time such as 500ms, 30s, 5m or 1h; at most 596h; it got "5 minutes"',
+      '1:18: timeouts.idle takes a time such as 500ms, 30s, 5m or 1h, 1ms or more, at most 596h; it got "5 minutes"',
     ],
   ],
   [
     'a time that is too long',
     `hangTimeout: 900h\n${FILTERS}`,
     [
-      '1:14: hangTimeout takes milliseconds (1 or more), or a time such as 500ms, 30s, 5m or 1h; at most 596h; it got "900h"',
+      '1:14: hangTimeout takes a time such as 500ms, 30s, 5m or 1h, 1ms or more, at most 596h; it got "900h"',
     ],
   ],
   [
     'a time of 0',
     `timeouts: {write: 0}\n${FILTERS}`,
     [
-      '1:19: timeouts.write takes milliseconds (1 or more), or a time such as 500ms, 30s, 5m or 1h; at most 596h; it got 0',
+      '1:19: timeouts.write takes a time such as 500ms, 30s, 5m or 1h, 1ms or more, at most 596h; it got 0',
     ],
   ],
   [
@@ -236,7 +256,7 @@ export const MISTAKES: readonly (readonly [
     'a time of a stage that is wrong',
     `deadlines: {eom: long}\n${FILTERS}`,
     [
-      '1:18: deadlines.eom takes milliseconds, or a time such as 500ms, 30s, 5m or 1h; at most 596h; it got "long"',
+      '1:18: deadlines.eom takes a time such as 500ms, 30s, 5m or 1h, at most 596h; it got "long"',
     ],
   ],
   [

@@ -6,7 +6,7 @@ import { givenOptions, runSettings } from '../../src/cli/run/settings.ts'
 import { UsageError } from '../../src/errors.ts'
 import { flagOf, variableOf } from '../../src/options/names.ts'
 import { OPTIONS } from '../../src/options/table.ts'
-import { put } from '../../src/options/validate.ts'
+import { put, valueAt } from '../../src/options/validate.ts'
 import { sourcePath } from '../conformance/support/program.ts'
 import { isValid, type Schema } from '../support/json-schema.ts'
 
@@ -22,8 +22,12 @@ function isTaken(read: () => unknown): boolean {
     return false
   }
 }
-const runs = (config: object): boolean =>
+const taken = (config: object): boolean =>
   isTaken(() => runSettings(givenOptions(new Map(), {}), config, 'config'))
+/** What a text file can have: the same, but times have units. */
+const runs = (config: object): boolean =>
+  OPTIONS.every(({ name, kind }) => kind.wrongInFile?.(valueAt(config, name)) === undefined) &&
+  taken(config)
 
 const inConfig = OPTIONS.filter(({ scope }) => scope !== 'process')
 const option = fc.constantFrom(...inConfig)
@@ -123,6 +127,8 @@ describe('config.schema.json', () => {
     { maxMemory: '1 MiB' },
     { timeouts: { idle: '1.5s', frame: 20 } },
     { timeouts: { idle: 0 } },
+    { timeouts: { idle: 300 } },
+    { stop: { delay: 0, deadline: '5000' } },
     { timeouts: { idle: '1 week' } },
     { deadlines: '1m' },
     { deadlines: '0.4' },
@@ -175,6 +181,7 @@ describe('config.schema.json, of filters', () => {
     [{ dkimSign: { keys: { ...KEY, selctor: 's' } } }, false],
     [{ dkimSign: { keys: KEY, domainFrom: 'form' } }, false],
     [{ dkimSign: { keys: KEY, expiresIn: 'long' } }, false],
+    [{ dkimSign: { keys: KEY, expiresIn: 604_800 } }, false],
     [{ dkimSign: { keys: KEY, now: 5 } }, false],
     [{ dkimSign: { keys: KEY }, when: { direction: 'inside' } }, false],
     [{ dkimSign: { keys: KEY }, wehn: {} }, false],
@@ -197,7 +204,7 @@ describe('the command line and the environment', () => {
       fc.property(option, text, (of, value) => {
         // Empty variables are not set, and words of a list have no spaces.
         if (value === '' || (of.kind.list && /\s/.test(value))) return
-        const expected = runs(configOf(of.name, value))
+        const expected = taken(configOf(of.name, value))
         const flags = new Map([[of.name, value]])
         assert.equal(
           isTaken(() => givenOptions(flags, {})),

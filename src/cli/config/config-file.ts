@@ -12,9 +12,9 @@ import {
 import { readConfig, secretsOf } from './input-file.ts'
 import { entryOf, type ConfigNode } from './nodes.ts'
 import type { FileMistake, Place } from './place.ts'
-import { readerAt } from './reader.ts'
+import { readerAt, type Found, type SecretPlace } from './reader.ts'
 import { readServerOptions, type OptionValues } from './server-options.ts'
-import { readYaml } from './yaml.ts'
+import { readYaml, type TagReader } from './yaml.ts'
 
 export interface ConfigFile {
   /** the path as it was given */
@@ -22,6 +22,8 @@ export interface ConfigFile {
   /** values of the options of the server, by their names in the table */
   readonly options: OptionValues
   readonly filters: readonly FilterEntry[]
+  /** where secrets stand, and in which files */
+  readonly secrets: readonly SecretPlace[]
   /** If there are any, the rest is not complete. */
   readonly mistakes: readonly FileMistake[]
 }
@@ -35,16 +37,19 @@ export const isConfigFile = (path: string): boolean => /\.ya?ml$/i.test(path)
 /** @param environment for `!env` */
 export function readConfigFile(path: string, environment: NodeJS.ProcessEnv): ConfigFile {
   const mistakes: FileMistake[] = []
-  const read = new FileReader(environment, mistakes)
+  const secrets: SecretPlace[] = []
+  const found = { mistakes, secrets }
+  const nothing = { path, options: new Map<string, unknown>(), filters: [], ...found }
+  const read = new FileReader(environment, found)
   const root = read.root(path, { file: path, line: 1, column: 1 })
-  if (root === undefined) return { path, options: new Map(), filters: [], mistakes }
+  if (root === undefined) return nothing
   if (root.type !== 'map') {
     const text =
       'a configuration is an object: write NAME: VALUE, and "filters:" with the list of filters'
     mistakes.push({ place: root.place, text })
-    return { path, options: new Map(), filters: [], mistakes }
+    return nothing
   }
-  const reader = readerAt(root, root.place, mistakes, 'the configuration')
+  const reader = readerAt(root, root.place, found, 'the configuration')
   const options = readServerOptions(root, reader)
   const list = entryOf(root, 'filters')
   const before = mistakes.length
@@ -59,19 +64,19 @@ export function readConfigFile(path: string, environment: NodeJS.ProcessEnv): Co
     })
   }
   checkOrder(filters, mistakes)
-  return { path, options, filters, mistakes }
+  return { path, options, filters, ...found }
 }
 
 class FileReader {
   readonly #environment: NodeJS.ProcessEnv
-  readonly #mistakes: FileMistake[]
+  readonly #found: Found
   /** the files that are being read, by their absolute paths */
   readonly #open: string[] = []
   #count = 0
 
-  constructor(environment: NodeJS.ProcessEnv, mistakes: FileMistake[]) {
+  constructor(environment: NodeJS.ProcessEnv, found: Found) {
     this.#environment = environment
-    this.#mistakes = mistakes
+    this.#found = found
   }
 
   /** @param from where the file is named */
@@ -80,14 +85,17 @@ class FileReader {
     if ('wrong' in content) {
       const text =
         from.file === path ? content.wrong : `include names ${path}, which ${content.wrong}`
-      this.#mistakes.push({ place: from, text })
+      this.#found.mistakes.push({ place: from, text })
       return undefined
     }
-    const { root, mistakes } = readYaml(content.bytes, path, secretsOf(path, this.#environment))
-    this.#mistakes.push(...mistakes)
+    const { root, mistakes } = readYaml(content.bytes, path, this.#tags(path))
+    this.#found.mistakes.push(...mistakes)
     if (root === undefined && mistakes.length === 0) {
       const place = { file: path, line: 1, column: 1 }
-      this.#mistakes.push({ place, text: 'is empty: write "filters:" with a list of filters' })
+      this.#found.mistakes.push({
+        place,
+        text: 'is empty: write "filters:" with a list of filters',
+      })
     }
     return root
   }
@@ -95,7 +103,7 @@ class FileReader {
   list(list: ConfigNode, path: string): FilterEntry[] {
     this.#open.push(resolve(path))
     const context: ListContext = {
-      mistakes: this.#mistakes,
+      ...this.#found,
       include: (included, place) => this.#include(included, place),
     }
     const entries = readFilterList(list, context)
@@ -103,9 +111,18 @@ class FileReader {
     return entries
   }
 
+  #tags(path: string): TagReader {
+    const read = secretsOf(path, this.#environment)
+    return (tag, text, place) => {
+      const value = read(tag, text, place)
+      if ('file' in value) this.#found.secrets.push({ place, file: value.file })
+      return value
+    }
+  }
+
   #include(name: string, place: Place): FilterEntry[] {
     const wrong = (text: string): FilterEntry[] => {
-      this.#mistakes.push({ place, text })
+      this.#found.mistakes.push({ place, text })
       return []
     }
     const path = isAbsolute(name) ? name : join(dirname(place.file), name)
@@ -129,7 +146,7 @@ class FileReader {
     for (const { key, place: at } of root.entries) {
       if (key === 'filters') continue
       const text = `${key} does not belong into a file that is included: it has filters only`
-      this.#mistakes.push({ place: at, text })
+      this.#found.mistakes.push({ place: at, text })
     }
     return list === undefined ? [] : this.list(list.value, path)
   }

@@ -18,7 +18,7 @@ import {
   type MapNode,
 } from './nodes.ts'
 import type { FileMistake, Place } from './place.ts'
-import { readerAt } from './reader.ts'
+import { readerAt, type Found } from './reader.ts'
 
 /** One filter of the list, checked. */
 export interface FilterEntry {
@@ -35,8 +35,7 @@ export interface FilterEntry {
 }
 
 /** What reading a list needs from its file. */
-export interface ListContext {
-  readonly mistakes: FileMistake[]
+export interface ListContext extends Found {
   /** reads the list of another file */
   include(path: string, place: Place): FilterEntry[]
 }
@@ -133,7 +132,7 @@ function entryWith(
     if (!known.includes(key))
       mistakes.push({ place, text: besides(key, named.key, ready, known) })
   }
-  const condition = conditionOf(item, mistakes)
+  const condition = conditionOf(item, context)
   const facts = { place: named.place, ready, when: condition }
   if (ready === undefined) {
     const { value } = named.value as { readonly value?: unknown }
@@ -160,7 +159,7 @@ function entryWith(
     ({ key }) => !known.includes(key) && key in ready.shape.fields,
   )
     ? undefined
-    : readReady(ready.shape, named, bare, mistakes)
+    : readReady(ready.shape, named, bare, context)
   if (mistakes.length > before) {
     // Its place in the order can still be wrong.
     return [{ ...facts, name: named.key, options: undefined, optionsNode: named.value }]
@@ -172,10 +171,10 @@ function readReady(
   shape: AnyShape,
   { value, place }: MapEntry,
   bare: boolean,
-  mistakes: FileMistake[],
+  found: Found,
 ): unknown {
   const given = (bare ? undefined : plainOf(value)) ?? {}
-  const reader = readerAt(value, place, mistakes, shape.name)
+  const reader = readerAt(value, place, found, shape.name)
   for (const [name, { kind }] of Object.entries(shape.fields)) {
     if (!kind.code || entryOf(value, name) === undefined) continue
     reader.report({ path: [name], atName: true, text: 'is for programs only: remove it here' })
@@ -199,7 +198,8 @@ function besides(
   return `${key} cannot stand beside ${filter}${didYouMean(key, known) || '.'} There can be: ${known.join(', ')}`
 }
 
-function conditionOf(item: MapNode, mistakes: FileMistake[]): FilterEntry['when'] {
+function conditionOf(item: MapNode, found: Found): FilterEntry['when'] {
+  const { mistakes } = found
   const entry = entryOf(item, 'when')
   if (entry === undefined) return undefined
   const before = mistakes.length
@@ -207,7 +207,7 @@ function conditionOf(item: MapNode, mistakes: FileMistake[]): FilterEntry['when'
     CONDITION,
     plainOf(entry.value),
     [],
-    readerAt(entry.value, entry.place, mistakes, 'when'),
+    readerAt(entry.value, entry.place, found, 'when'),
   )
   if (mistakes.length > before) return undefined
   return { condition: condition as unknown as ConditionSettings, place: entry.place }

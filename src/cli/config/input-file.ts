@@ -77,5 +77,5 @@ export const secretsOf =
     if ('wrong' in read) return { wrong: `the file ${file} ${read.wrong}` }
     const value = read.bytes.toString().replace(/\r?\n$/, '')
     if (value === '') return { wrong: `the file ${file} is empty: write the secret into it` }
-    return { value, source: `the file ${file}` }
+    return { value, source: `the file ${file}`, file }
   }

@@ -9,6 +9,7 @@ import { defaultExport, oneLine } from '../run/module.ts'
 import { ConfigFileError } from './config-file-error.ts'
 import { readConfigFile, type ConfigFile } from './config-file.ts'
 import type { FilterEntry } from './filter-list.ts'
+import { lateEdits } from './late-edits.ts'
 import { scalarIn } from './nodes.ts'
 import type { Place } from './place.ts'
 
@@ -48,6 +49,7 @@ export async function loadConfigFile(
     const text = `${name} is not made with defineFilter, so it cannot run together with other filters: run it alone, as another milter of the mail server`
     mistakes.push({ place, text })
   }
+  mistakes.push(...lateEdits(filters))
   if (mistakes.length > 0) throw new ConfigFileError(mistakes)
   return { ...file, filters }
 }

@@ -8,6 +8,19 @@ import type { FileMistake, Place } from './place.ts'
 /** What stands before the path of a table: `refile:/etc/opendkim/signing`. */
 const KIND_OF_TABLE = /^[a-z]{2,}:/i
 
+/** A secret that the configuration has or names. */
+export interface SecretPlace {
+  readonly place: Place
+  /** the file that has it: that of the place, or another */
+  readonly file: string
+}
+
+/** What is found while files are read. */
+export interface Found {
+  readonly mistakes: FileMistake[]
+  readonly secrets: SecretPlace[]
+}
+
 /**
  * @param root what the paths of mistakes begin at
  * @param place of its name
@@ -16,10 +29,11 @@ const KIND_OF_TABLE = /^[a-z]{2,}:/i
 export function readerAt(
   root: ConfigNode,
   place: Place,
-  mistakes: FileMistake[],
+  { mistakes, secrets }: Found,
   name: string,
 ): Reader {
   return {
+    isFile: true,
     report(mistake) {
       const { path, atName } = mistake
       const found = nodeAt(root, path)
@@ -32,6 +46,12 @@ export function readerAt(
         secretAt(root, path),
       )
       mistakes.push({ place: at, text })
+    },
+    secret(path, file) {
+      const { node } = nodeAt(root, path)
+      // What a tag stands for is not in the file: the reader of the tag knows where it is.
+      if (node.type === 'scalar' && node.secret !== undefined) return
+      secrets.push({ place: node.place, file: file ?? node.place.file })
     },
     file(path, at, needed) {
       const { node } = nodeAt(root, at)

@@ -27,7 +27,15 @@ export type TagReader = (
   tag: string,
   text: string,
   place: Place,
-) => { readonly value: string; readonly source: string } | { readonly wrong: string }
+) => TagValue | { readonly wrong: string }
+
+interface TagValue {
+  readonly value: string
+  /** where it comes from, in words */
+  readonly source: string
+  /** the file that has it */
+  readonly file?: string
+}
 
 export interface YamlResult {
   /** undefined for an empty file, and for one that cannot be read */

@@ -1,21 +1,14 @@
 /** Looks at what the filters of a text file name, and plays the samples through them. */
-import type { FindingLevel } from '../../filters/inspection.ts'
 import { DnsCache } from '../../toolkit/dns/dns-cache.ts'
 import { DnsSession } from '../../toolkit/dns/dns-session.ts'
 import { within } from '../../toolkit/within.ts'
 import { nodeAt } from '../config/nodes.ts'
 import { lineText } from '../config/place.ts'
+import { openSecrets } from './open-secrets.ts'
+import type { PlacedFinding } from './placed-finding.ts'
 import { play, type Played } from './play.ts'
 import { SAMPLES } from './samples.ts'
 import type { Subject, Trial } from './subject.ts'
-
-/** Something that was found, with its place. */
-export interface PlacedFinding {
-  readonly level: FindingLevel
-  /** `tsmilter.yaml:7` */
-  readonly place: string
-  readonly text: string
-}
 
 export interface PlayedSample extends Played {
   readonly sample: string
@@ -40,6 +33,7 @@ export async function inspect(trial: Trial, options: InspectOptions): Promise<In
   const { dns = new DnsCache() } = options
   const looked = trial.subjects.map((subject) => inspectOne(subject, dns, options.deadline))
   for (const found of await Promise.all(looked)) findings.push(...found)
+  findings.push(...(await openSecrets(trial.secrets)))
   const samples: PlayedSample[] = []
   const leaveOut = leaveOutFor(options.own)
   for (const { name, transaction } of SAMPLES) {

@@ -4,6 +4,7 @@ import { memberOf, type MessageFilter } from '../../message/define-filter.ts'
 import type { ConfigNode } from '../config/nodes.ts'
 import { lineText } from '../config/place.ts'
 import type { FilterEntry } from '../config/filter-list.ts'
+import type { SecretPlace } from '../config/reader.ts'
 import { optionsOf } from '../../options/table.ts'
 import { valueAt, put } from '../../options/validate.ts'
 import { loadFilters, type LoadedFilters } from '../run/load.ts'
@@ -27,6 +28,8 @@ export interface Trial {
   /** options that change what a filter does: limits, deadlines, `onError` */
   readonly filterOptions: object
   readonly listen: readonly string[]
+  /** where a text file has secrets */
+  readonly secrets: readonly SecretPlace[]
 }
 
 /** @throws ConfigFileError, UsageError, and what a module throws */
@@ -46,6 +49,7 @@ export function trialOfLoaded(path: string, loaded: LoadedFilters): Trial {
     path,
     filterOptions,
     listen: settings.listen ?? [],
+    secrets: file?.secrets ?? [],
     subjects:
       file?.filters.map(({ entry, filter }) => ({
         name: entry.name,

@@ -12,7 +12,7 @@ export async function* inspectArcSeal(
   yield* inspectAuthservId(authservId)
   const { all } = new DomainKeys(keys)
   yield* inspectSigningKeys(
-    all.map((key, i) => ({ key, path: ['keys', i], file: keys[i]?.file })),
+    all.map((key, i) => ({ key, path: ['keys', i] })),
     tools,
   )
   if (all.every(({ algorithm }) => algorithm !== 'rsa-sha256')) {

@@ -12,7 +12,6 @@ export const inspectKeys = (
     keyListOf(settings).all.map((key, i) => ({
       key,
       path: settings.keys === undefined ? ['openDkim', 'keyTable'] : ['keys', i],
-      file: settings.keys?.[i]?.file,
     })),
     tools,
   )

@@ -1,5 +1,5 @@
 /** The options of `dkimSign`. */
-import { choice, inputFile } from '../../options/kinds.ts'
+import { choice, secretFile } from '../../options/kinds.ts'
 import type { Report } from '../../options/mistake.ts'
 import { listOf, object } from '../../options/part-kinds.ts'
 import type { Shape } from '../../options/shape.ts'
@@ -40,7 +40,7 @@ export const DKIM_KEY: Shape<DkimKey, DkimKeySettings> = {
       required: true,
       text: 'the name of the key: its record is SELECTOR._domainkey.DOMAIN',
     },
-    file: { kind: inputFile, text: 'path of a file with the private key in PEM' },
+    file: { kind: secretFile, text: 'path of a file with the private key in PEM' },
     privateKey: { kind: secret, text: 'the private key itself, in PEM' },
     subdomains: {
       kind: yesNo,

@@ -1,5 +1,5 @@
 /** The options of `rewrite`. */
-import { choice, count, inputFile } from '../../options/kinds.ts'
+import { choice, count, secretFile } from '../../options/kinds.ts'
 import { listOf, object } from '../../options/part-kinds.ts'
 import type { Shape } from '../../options/shape.ts'
 import { code, domain, domainPattern, text } from '../../options/value-kinds.ts'
@@ -19,7 +19,7 @@ const SRS: Shape<SrsPlace, SrsPlaceSettings> = {
       text: 'the domain of rewritten senders; bounces to it have to reach this server',
     },
     secretsFile: {
-      kind: inputFile,
+      kind: secretFile,
       required: true,
       text: 'file with a secret in each line: the first one makes addresses, all are believed',
     },

@@ -1,31 +1,20 @@
-/** Looks at keys that sign: whether others can read them, and whether their public keys are published. */
-import { stat } from 'node:fs/promises'
+/** Looks at keys that sign: whether they are strong, and whether their public keys are published. */
 import type { Path } from '../../options/mistake.ts'
 import type { Finding, InspectionTools } from '../inspection.ts'
 import { checkRecord } from './key-record.ts'
 import type { SigningKey } from './signing-key.ts'
 
-const OTHERS = 0o007
-
-/** A key, the option that names it, and its file if it has one of its own. */
+/** A key, and the option that names it. */
 export interface InspectedKey {
   readonly key: SigningKey
   readonly path: Path
-  readonly file?: string | undefined
 }
 
 export async function* inspectSigningKeys(
   keys: readonly InspectedKey[],
   { dns, signal }: InspectionTools,
 ): AsyncGenerator<Finding> {
-  for (const { key, path, file } of keys) {
-    if (file !== undefined && ((await stat(file)).mode & OTHERS) !== 0) {
-      yield {
-        level: 'warning',
-        path: [...path, 'file'],
-        text: `everybody on this machine can read ${file}: chmod 640 ${file}`,
-      }
-    }
+  for (const { key, path } of keys) {
     if (key.weakness !== undefined) yield { level: 'warning', path, text: key.weakness }
     signal.throwIfAborted()
     for (const finding of await publication(key, dns)) yield { path, ...finding }
