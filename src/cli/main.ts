@@ -3,6 +3,7 @@ import { MilterError } from '../errors.ts'
 import type { ClientTls } from '../mta/channel.ts'
 import { addKeyCommands } from './key/commands.ts'
 import { askHealth, checkMilter } from './check.ts'
+import { installedVersion } from './installed-code.ts'
 import { flagOf, helpOf } from '../options/names.ts'
 import { OPTIONS } from '../options/table.ts'
 import { readPemFiles } from '../net/pem-files.ts'
@@ -34,6 +35,7 @@ export async function main(
   let code = OK
   const program = new Command('tsmilter')
     .description('Mail filters (milters) for Postfix and Sendmail.')
+    .version(installedVersion())
     .exitOverride()
     .configureOutput({
       writeOut: (text) => output.out(text),

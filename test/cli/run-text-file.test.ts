@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { sourcePath } from '../conformance/support/program.ts'
 import { field, launch, project, send, start } from './support/command.ts'
 
 const TAG = `import { defineFilter } from 'tsmilter'
@@ -66,6 +67,37 @@ describe('tsmilter run with a text file', () => {
     running.signal('SIGHUP')
     await running.says(/INFO  reloaded/)
     assert.equal(field(await send(running.address), 'X-Tag'), 'two')
+  })
+
+  it('keeps the old version if mail would suffer from the new one', async () => {
+    const folder = project(files(config('one')))
+    const path = join(folder, 'tsmilter.yaml')
+    await using running = await start(['tsmilter.yaml'], folder)
+    // Nobody listens at this port, so the store does not answer.
+    const limit =
+      '  - rateLimit: {client: {messages: 5/h}, store: {redis: "redis://127.0.0.1:1"}}\n'
+    writeFileSync(path, `${config('two')}${limit}`)
+    running.signal('SIGHUP')
+    await running.says(
+      /the old one goes on: tsmilter\.yaml:5: rateLimit: the store does not answer/,
+    )
+    assert.equal(field(await send(running.address), 'X-Tag'), 'one')
+    assert.equal(await running.stop(), 0)
+  })
+
+  it('begins its log with its version', async () => {
+    const folder = project(files(config('one')))
+    await using running = await start(['tsmilter.yaml'], folder)
+    const { version } = JSON.parse(readFileSync(sourcePath('package.json'), 'utf8')) as {
+      version: string
+    }
+    assert.match(
+      running.said.split('\n')[0]!,
+      new RegExp(`INFO {2}ready .*version=${version} node=v`),
+    )
+    running.signal('SIGHUP')
+    await running.says(/INFO {2}reloaded/)
+    assert.doesNotMatch(running.said, /restart it/)
   })
 
   it('says which options need a restart', async () => {

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { textLogger, type Logger } from '../../diagnostics/log.ts'
 import { serveTelemetry, type TelemetryServer } from '../../telemetry/http.ts'
 import { createLogger } from '../../telemetry/logger.ts'
+import { installedCode, replacedSince } from '../installed-code.ts'
 import { identityOf } from './identity.ts'
 import { Notifier } from './notify.ts'
 import { writePidFile } from './pid-file.ts'
@@ -53,7 +54,16 @@ export async function runFilters(
     stopped = supervisor?.stop(stopped !== undefined)
     wake()
   }
-  const onReload = (): void => supervisor?.reload()
+  const started = installedCode()
+  const onReload = (): void => {
+    supervisor?.reload()
+    const replaced = replacedSince(started)
+    if (replaced === undefined) return
+    log.warn(
+      { running: started.version },
+      `${replaced}: the new workers run that code, and this process still the one it was started with; restart it`,
+    )
+  }
   let wake = (): void => {}
   const told = new Promise<void>((resolve) => (wake = resolve))
   try {
@@ -83,6 +93,7 @@ export async function runFilters(
         given,
         identity,
         inherited,
+        version: started.version,
         // The value in a configuration is not known before a worker has loaded it.
         startTimeout: runSettings(given, undefined, '').startTimeout,
       },

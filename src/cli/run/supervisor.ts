@@ -22,6 +22,8 @@ export interface Launch {
   readonly identity: Identity | undefined
   /** addresses to use without an option `listen`: sockets that systemd has opened, or those of a container */
   readonly inherited: readonly string[]
+  /** of this package */
+  readonly version: string
   /** for the first worker */
   readonly startTimeout: number
 }
@@ -329,7 +331,9 @@ export class Supervisor {
   #tell(what: 'ready' | 'reloaded'): void {
     const addresses = [...this.#listeners.values()].map(({ address }) => address).join(' ')
     const { workers } = this.#settings!
-    this.#log.info({ addresses, workers, pids: this.#pool!.pids.join(' ') }, what)
+    const { version } = this.#launch
+    const pids = this.#pool!.pids.join(' ')
+    this.#log.info({ addresses, workers, pids, version, node: process.version }, what)
   }
 
   // ---- connections
