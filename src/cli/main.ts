@@ -3,6 +3,7 @@ import { MilterError } from '../errors.ts'
 import type { ClientTls } from '../mta/channel.ts'
 import { addKeyCommands } from './key/commands.ts'
 import { askHealth, checkMilter } from './check.ts'
+import { addInitCommand } from './init/commands.ts'
 import { installedVersion } from './installed-code.ts'
 import { flagOf, helpOf } from '../options/names.ts'
 import { OPTIONS } from '../options/table.ts'
@@ -90,6 +91,8 @@ export async function main(
     output[isGood || isData === true ? 'out' : 'err'](text)
     if (!isGood) code = FAILED
   })
+
+  addInitCommand(program, (text) => output.out(text))
 
   const run = program
     .command('run')
