@@ -26,6 +26,7 @@ import { checkArc } from './check-arc.ts'
 import { Signatures, type DkimResult } from './check-dkim.ts'
 import { checkDmarc } from './check-dmarc.ts'
 import { checkSpf, type SpfSubject } from './check-spf.ts'
+import { KeyMemory } from './key-memory.ts'
 import { loadMailauth, type HeaderRow, type Mailauth } from './mailauth.ts'
 import { judge, type Judgement, type PolicyAction, type PolicyOptions } from './policy.ts'
 import { RECEIVED_SPF, writeReceivedSpf } from './received-spf.ts'
@@ -46,6 +47,7 @@ export function authenticate(options: AuthenticateOptions = {}): MessageFilter {
     ...given,
     mailauth,
     dns: given.dns ?? new DnsCache(),
+    keys: new KeyMemory(),
     now: given.now ?? Date.now,
     local: new Networks('networks', given.networks),
     allowed: new Networks('allow', given.allow.filter(isNetwork)),
@@ -73,6 +75,7 @@ const isNetwork = (entry: string): boolean => parseNetwork(entry) !== undefined
 interface Settings extends AuthenticateSettings {
   readonly mailauth: Mailauth
   readonly dns: DnsCache
+  readonly keys: KeyMemory
   readonly now: () => number
   /** the networks of `networks`, `allow` and `lists` */
   readonly local: Networks

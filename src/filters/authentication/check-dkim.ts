@@ -9,6 +9,7 @@ import {
 } from '../../toolkit/dns/node-style-resolver.ts'
 import { authorOf, type Author } from './author-domain.ts'
 import { BodyHash } from './body-hash.ts'
+import type { KeyMemory } from './key-memory.ts'
 import {
   domainOf,
   type ArcData,
@@ -45,6 +46,8 @@ export interface DkimChecks {
 }
 
 export interface DkimLimits {
+  /** keys of earlier messages */
+  readonly keys: KeyMemory
   readonly maxSignatures: number
   /** bits of an RSA key */
   readonly minKeyBits: number
@@ -90,12 +93,14 @@ export class Signatures {
     utf8: boolean,
   ): Promise<Signatures> {
     const largeKeys = new Set<string>()
+    const resolver = withoutLargeKeys(nodeStyleResolver(session), limits.maxKeyBits, largeKeys)
     const verifier = new mailauth.DkimVerifier({
-      resolver: withoutLargeKeys(nodeStyleResolver(session), limits.maxKeyBits, largeKeys),
+      resolver,
       strict: true,
       minBitLength: limits.minKeyBits,
       curTime: now,
     })
+    verifier.keyCache = limits.keys.over(verifier.keyCache, resolver)
     verifier.addBodyHash = (form, algorithm, length) => {
       const key = `${form}:${algorithm}:${length}`
       if (!verifier.bodyHashes.has(key)) {

@@ -4,6 +4,7 @@
  */
 import { requireOptional } from '../../optional-package.ts'
 import type { BodyHash } from './body-hash.ts'
+import type { KeyCache } from './key-memory.ts'
 import type { NodeStyleResolver } from '../../toolkit/dns/node-style-resolver.ts'
 
 /** What our resolvers look like for it. */
@@ -59,6 +60,7 @@ export interface ArcData {
 /** The verifier without its stream: we have the fields already, and the body in pieces. */
 export interface DkimVerifier {
   headers: { readonly parsed: readonly HeaderRow[]; readonly original: Buffer }
+  keyCache: KeyCache
   readonly signatureHeaders: readonly SignatureHeader[]
   readonly bodyHashes: Map<string, BodyHash>
   readonly results: readonly SignatureResult[]
