@@ -887,4 +887,19 @@ export const MISTAKES: readonly (readonly [
       '3:1: is no name in one line: write NAME: VALUE',
     ],
   ],
+  [
+    'an archive without a place',
+    'filters:\n  - archive: {mode: 0640}\n',
+    ['2:5: archive needs either directory or http'],
+  ],
+  [
+    'a score for a scanner of viruses',
+    'filters:\n  - scan:\n      clamd: /run/clamd\n      refuseAt: 5\n',
+    ['4:7: refuseAt is only for spamd and rspamd: take it out'],
+  ],
+  [
+    'a webhook into the own network',
+    'filters:\n  - webhook: {url: "https://10.0.0.1/", secretFile: key.pem}\n',
+    ['2:20: url takes an address of the Internet; name a private one in allowAddresses'],
+  ],
 ]
