@@ -24,7 +24,6 @@ const IMPORTED = {
   Store: '../store/store.ts',
   Pattern: '../toolkit/patterns/pattern.ts',
   Table: '../toolkit/tables/table.ts',
-  AddressLookup: './http/address-policy.ts',
 }
 
 export const filterTypesOf = (shapes) => {

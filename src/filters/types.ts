@@ -4,7 +4,6 @@ import type { DnsCache } from '../toolkit/dns/dns-cache.ts'
 import type { Store } from '../store/store.ts'
 import type { Pattern } from '../toolkit/patterns/pattern.ts'
 import type { Table } from '../toolkit/tables/table.ts'
-import type { AddressLookup } from './http/address-policy.ts'
 
 /** Facts about mail; all that are given have to be true. */
 export interface ConditionParts {
