@@ -97,8 +97,16 @@ const configs = {
 const ours = (task, workers) => ({
   name: 'tsmilter',
   command: (node, address) => [
-    ...[node, join(root, 'bin', 'tsmilter.js'), 'run', '--listen', address],
-    ...['--workers', `${workers}`, '--log-level', 'warn', serverPath('dkim.js')],
+    node,
+    join(root, 'bin', 'tsmilter.js'),
+    'run',
+    '--listen',
+    address,
+    '--workers',
+    `${workers}`,
+    '--log-level',
+    'warn',
+    serverPath('dkim.js'),
   ],
   env: { BENCH_DKIM: task, BENCH_DKIM_KEY: key, BENCH_DKIM_DNS: `127.0.0.1:${dns.port}` },
 })
@@ -107,7 +115,10 @@ const opendkim = (task) => ({
   command: (_node, address) => [
     'opendkim',
     '-f',
-    ...['-x', configs[task], '-p', address.replace('unix:', 'local:')],
+    '-x',
+    configs[task],
+    '-p',
+    address.replace('unix:', 'local:'),
   ],
 })
 
