@@ -20,6 +20,7 @@ export function shapesOf({ READY_FILTERS }, { CONDITION }, { shapesIn }) {
 const IMPORTED = {
   Duration: '../options/units.ts',
   Size: '../options/units.ts',
+  AddressLookup: './http/address-policy.ts',
   DnsCache: '../toolkit/dns/dns-cache.ts',
   Store: '../store/store.ts',
   Pattern: '../toolkit/patterns/pattern.ts',

@@ -1,5 +1,6 @@
 // Written by scripts/options.js from the shapes of the filters (registry.ts): change those, and run it.
 import type { Duration, Size } from '../options/units.ts'
+import type { AddressLookup } from './http/address-policy.ts'
 import type { DnsCache } from '../toolkit/dns/dns-cache.ts'
 import type { Store } from '../store/store.ts'
 import type { Pattern } from '../toolkit/patterns/pattern.ts'

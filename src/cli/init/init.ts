@@ -182,7 +182,11 @@ function checked(flag: string, value: string, kind: typeof dnsName): string {
 async function writeNew(path: string, text: string): Promise<void> {
   try {
     const file = await open(path, 'wx', 0o644)
-    await file.writeFile(text).finally(async () => await file.close())
+    try {
+      await file.writeFile(text)
+    } finally {
+      await file.close()
+    }
   } catch (cause) {
     throw wrong(`${path} cannot be written (${codeOf(cause)})`)
   }

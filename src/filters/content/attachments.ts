@@ -142,20 +142,20 @@ async function check(
   const all = await findingsOf(mail, tree, settings)
   const found = all.filter(({ action }) => action !== 'pass')
   const [first] = all
-  if (first === undefined) return void results.tell(mail, 'passed', 'clean')
+  if (first === undefined) return results.tell(mail, 'passed', 'clean')
   if (found.length === 0) {
-    return void results.tell(mail, 'passed', 'allowed', factsOf(all), 'info')
+    return results.tell(mail, 'passed', 'allowed', factsOf(all), 'info')
   }
   const refused = found.find(({ action }) => action === 'refuse')
   if (refused !== undefined) return refuse(mail, refused, found, settings, results)
   // What is held stays as it came, so that somebody can look at it.
   const held = found.find(({ action }) => action === 'quarantine')
-  if (held !== undefined) return void hold(mail, held, found, results)
+  if (held !== undefined) return hold(mail, held, found, results)
 
   const left = found.find(({ finding }) => finding !== undefined && !isRemovable(finding))
   if (left !== undefined) {
     if (settings.unremovable === 'refuse') return refuse(mail, left, found, settings, results)
-    return void hold(mail, left, found, results)
+    return hold(mail, left, found, results)
   }
   const dangerous = found.flatMap(({ finding }) => finding ?? [])
   const { removed } = await takeOut(tree, dangerous, {
@@ -164,7 +164,7 @@ async function check(
     notice: (removal) => noticeOf(removal, settings.template),
   })
   const facts = { removed, ...factsOf(found) }
-  return void results.tell(mail, 'changed', found[0]!.reason, facts)
+  return results.tell(mail, 'changed', found[0]!.reason, facts)
 }
 
 /** As `defang` sees it: nothing in a signed part, and nothing that only another reading of the message has. */
@@ -225,9 +225,14 @@ function refuse(
   return reply(550, '5.7.1', ...replyLines(`${settings.reply}: ${explained(cause)}`))
 }
 
-function hold(mail: Mail, cause: Found, found: readonly Found[], results: ResultLog): void {
+function hold(
+  mail: Mail,
+  cause: Found,
+  found: readonly Found[],
+  results: ResultLog,
+): undefined {
   mail.quarantine(`attachment: ${explained(cause)}`)
-  results.tell(mail, 'held', cause.reason, factsOf(found))
+  return results.tell(mail, 'held', cause.reason, factsOf(found))
 }
 
 /** A name comes from the sender, and a reply is ASCII. */

@@ -5,7 +5,7 @@ import { BodyHash } from '../../../src/filters/authentication/body-hash.ts'
 import { fc } from '../../support/property.ts'
 
 const { dkimBody } = createRequire(import.meta.url)('mailauth/lib/dkim/body/index.js') as {
-  dkimBody(form: string, algorithm: string, length: number | ''): BodyHash
+  dkimBody: (form: string, algorithm: string, length: number | '') => BodyHash
 }
 
 describe('the hash of a body', () => {
