@@ -3,6 +3,7 @@ import { MilterError } from '../errors.ts'
 import type { ClientTls } from '../mta/channel.ts'
 import { addKeyCommands } from './key/commands.ts'
 import { askHealth, checkMilter } from './check.ts'
+import { addImportCommand } from './import/commands.ts'
 import { addInitCommand } from './init/commands.ts'
 import { installedVersion } from './installed-code.ts'
 import { flagOf, helpOf } from '../options/names.ts'
@@ -93,6 +94,8 @@ export async function main(
   })
 
   addInitCommand(program, (text) => output.out(text))
+
+  addImportCommand(program, (text) => output.out(text))
 
   const run = program
     .command('run')

@@ -41,14 +41,15 @@ export class HeaderChecks {
 
   /**
    * @param name as in main.cf: `pcre:/etc/postfix/header_checks`
+   * @param text its content, if it is not to be read
    * @throws UsageError INVALID_ENTRY with file and line, INVALID_OPTION if it cannot be read
    */
-  constructor(name: string) {
+  constructor(name: string, text?: string) {
     const colon = name.indexOf(':')
     const syntax = name.slice(0, colon) as Syntax
     const path = name.slice(colon + 1)
     this.#rules = parseRules<Condition>(
-      textOf(path),
+      text ?? textOf(path),
       path,
       (rest, { file, line }) => {
         const place = { file, line }
