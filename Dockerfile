@@ -26,6 +26,8 @@ COPY --from=build /build/package.json /build/LICENSE /app/node_modules/tsmilter/
 COPY --from=build /build/bin /app/node_modules/tsmilter/bin/
 COPY --from=build /build/dist /app/node_modules/tsmilter/dist/
 COPY --from=build /build/node_modules /app/node_modules/tsmilter/node_modules/
+# What runs if nothing is mounted: the configuration of the Debian package, which changes no mail.
+COPY --from=build /build/contrib/debian/tsmilter.yaml /app/filters/
 RUN ln -s /app/node_modules/tsmilter/bin/tsmilter.js /usr/local/bin/tsmilter
 
 # Filters are mounted here, or copied by an image that begins with FROM tsmilter.
@@ -33,7 +35,7 @@ WORKDIR /app/filters
 # In a container the network is its own: who gets to the ports is decided outside. What a configuration or an
 # option says goes before these.
 ENV NODE_ENV=production \
-    TSMILTER_FILTERS=config.ts \
+    TSMILTER_FILTERS=tsmilter.yaml \
     TSMILTER_LISTEN_DEFAULT=inet:8890@0.0.0.0 \
     TSMILTER_TELEMETRY=0.0.0.0:9464 \
     TSMILTER_LOG_FORMAT=json
@@ -43,4 +45,4 @@ HEALTHCHECK --interval=10s --timeout=10s --start-period=30s \
     CMD ["tsmilter", "check", "--quiet", "--healthz", "inet:8890@127.0.0.1"]
 # Without a shell: the primary is process 1, and SIGTERM and SIGHUP are for it.
 ENTRYPOINT ["tsmilter", "run"]
-CMD ["config.ts"]
+CMD ["tsmilter.yaml"]

@@ -34,9 +34,14 @@ cp -R "$repo/bin" "$repo/dist" "$repo/config.schema.json" "$library/"
 (cd "$library" && node "$here/dependencies.js" "$repo" &&
   npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error >&2)
 rm -f "$library/package-lock.json" "$library/node_modules/.package-lock.json"
-# Debian's C library is glibc. Commands and maps of other packages are of no use here.
-find "$library/node_modules" \( -name '*.musl.node' -o -name '*.map' \) -delete
+# What other packages have beside their program is of no use here: sources, types, pages, settings of editors, builds for
+# another C library. Licences stay.
+(cd "$library/node_modules" && find . -type f ! -iname '*licen[cs]e*' ! -iname 'notice*' \( \
+  -name '.*' -o -name '*.musl.node' -o -name '*.map' -o -name '*.ts' -o -name '*.mts' -o -name '*.cts' \
+  -o -name '*.md' -o -name '*.markdown' -o -name '*.html' -o -name '*.sln' -o -name '*.[ch]' -o -name '*.cc' \
+  -o -name '*.cpp' -o -path './*/.*/*' \) -delete)
 find "$library/node_modules" -name .bin -prune -exec rm -r {} +
+find "$library/node_modules" -mindepth 1 -type d -empty -delete
 install -d "$root/usr/bin"
 ln -s ../lib/tsmilter/bin/tsmilter.js "$root/usr/bin/tsmilter"
 
@@ -50,7 +55,7 @@ done
 # Filters of the administrator, beside the configuration, find the package by its name.
 install -D -m 644 "$here/tsmilter.yaml" "$root/etc/tsmilter/tsmilter.yaml"
 install -d "$root/etc/tsmilter/node_modules"
-ln -s ../../../usr/lib/tsmilter "$root/etc/tsmilter/node_modules/tsmilter"
+ln -s /usr/lib/tsmilter "$root/etc/tsmilter/node_modules/tsmilter"
 
 install -D -m 644 "$repo/examples/tsmilter.yaml" "$documents/examples/tsmilter.yaml"
 node "$here/copyright.js" "$library" "$repo/LICENSE" >"$documents/copyright"

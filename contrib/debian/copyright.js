@@ -1,7 +1,7 @@
 // copyright.js DIRECTORY LICENSE: writes the copyright file of the package (Debian's machine-readable format 1.0) for the
 // program in the directory, with all packages in its node_modules.
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 
 const [directory, licence] = process.argv.slice(2)
 
@@ -24,7 +24,8 @@ const inText = (text) =>
     .split('\n')
     .map((line) => ` ${line.trimEnd() || '.'}`)
     .join('\n')
-const isLicence = (name) => /^(licen[cs]e|copying|notice)/i.test(name)
+const NOTICE = /^notice/i
+const LICENCE = /^(licen[cs]e|copying|notice)/i
 const own = readFileSync(licence, 'utf8')
 
 const stanzas = [
@@ -40,23 +41,23 @@ for (const path of packages(join(directory, 'node_modules'))) {
   const { name, version, license, author } = JSON.parse(
     readFileSync(join(path, 'package.json'), 'utf8'),
   )
-  const text = readdirSync(path)
-    .filter(isLicence)
-    .map((file) => readFileSync(join(path, file), 'utf8'))
-    .join('\n')
+  const isApache = license === 'Apache-2.0'
+  const files = readdirSync(path).filter((file) => (isApache ? NOTICE : LICENCE).test(file))
+  const texts = files.map((file) => readFileSync(join(path, file), 'utf8'))
+  // Debian wants a reference in place of the texts that every machine has.
+  if (isApache) texts.push('The text is in /usr/share/common-licenses/Apache-2.0.')
+  if (texts.length === 0) texts.push(`The package names this licence: ${license}`)
   const holder =
-    /^\W*Copyright.*$/im.exec(text)?.[0].trim() ??
+    /^\W*Copyright.*\d.*$/im
+      .exec(texts.join('\n'))?.[0]
+      .replace(/^\W*Copyright:?\s*/i, '')
+      .trim() ??
     (typeof author === 'object' ? author.name : author) ??
     `the authors of ${name}`
-  stanzas.push(
-    `Files: usr/lib/tsmilter/${path.slice(directory.length + 1)}/*
+  stanzas.push(`Files: usr/lib/tsmilter/${relative(directory, path)}/*
 Copyright: ${holder}
-License: ${String(license).replaceAll(/[()]/g, '')} of ${name.replaceAll(/[@/]/g, '-').replace(/^-/, '')}
-Comment: ${name} ${version}
-${inText(text || `The package names this licence: ${license}`)}`.replace(
-      /\nComment: (.*)\n([^]*)$/,
-      '\n$2\nComment: $1',
-    ),
-  )
+License: ${String(license).replaceAll(/[()]/g, '')} of ${name.replace('@', '').replace('/', '-')}
+${inText(texts.join('\n'))}
+Comment: ${name} ${version}`)
 }
 process.stdout.write(`${stanzas.join('\n\n')}\n`)

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path'
 import { describe, it } from 'node:test'
 import { sourcePath, temporaryDirectory } from '../conformance/support/program.ts'
 import { atEnd } from '../support/resources.ts'
-import { field, Running, send } from './support/command.ts'
+import { connect, field, Running, send } from './support/command.ts'
 
 /** The instructions of a Dockerfile, with continued lines joined. */
 function instructions(text: string): [name: string, rest: string][] {
@@ -48,7 +48,7 @@ async function freePort(): Promise<number> {
 
 describe('the Dockerfile', () => {
   /** What the image has, at the same places below a directory. Gives the command of the container. */
-  function build(config: string): Container {
+  function build(config?: string): Container {
     const root = temporaryDirectory()
     for (const copy of of('COPY')) {
       const words = copy.replace('--from=build ', '').split(' ')
@@ -67,8 +67,8 @@ describe('the Dockerfile', () => {
     mkdirSync(join(root, dirname(link[2]!)), { recursive: true })
     symlinkSync(join(root, link[1]!), join(root, link[2]!))
     const cwd = join(root, of('WORKDIR')[0]!)
-    mkdirSync(cwd)
-    writeFileSync(join(cwd, 'config.ts'), config)
+    mkdirSync(cwd, { recursive: true })
+    if (config !== undefined) writeFileSync(join(cwd, 'config.ts'), config)
 
     // Here the network is not its own.
     const here = (text: string, port: string): string =>
@@ -81,7 +81,10 @@ describe('the Dockerfile', () => {
       env[name!] = here(value!, '0')
     }
     return {
-      async run(args = command(of('CMD')[0]!), variables = {}) {
+      async run(
+        args = config === undefined ? command(of('CMD')[0]!) : ['config.ts'],
+        variables = {},
+      ) {
         Object.assign(env, variables)
         const [program, ...words] = [...command(of('ENTRYPOINT')[0]!), ...args]
         const child = spawn(program!, words, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -112,6 +115,15 @@ describe('the Dockerfile', () => {
     assert.deepEqual(of('USER'), ['node'])
   })
 
+  it('runs a configuration that changes no mail, if it gets none', async () => {
+    const running = await build().run()
+    await using client = await connect(addressOf(running))
+    const message = 'From: a@example.org\r\nSubject: x\r\n\r\nHello\r\n'
+    const outcome = await client.deliver({ message })
+    assert.equal(outcome.verdict, 'accept')
+    assert.equal(String(outcome.message), message)
+  })
+
   it('listens where a configuration says', async () => {
     const path = join(temporaryDirectory(), 'filter.sock')
     const container = build(CONFIG.replace('filters:', `listen: 'unix:${path}', filters:`))
@@ -121,7 +133,9 @@ describe('the Dockerfile', () => {
   })
 
   it('takes options alone', async () => {
-    const running = await build(CONFIG).run(['--workers', '2'])
+    const running = await build(CONFIG).run(['--workers', '2'], {
+      TSMILTER_FILTERS: 'config.ts',
+    })
     assert.match(running.said, /"workers":2/)
     assert.equal(field(await send(addressOf(running)), 'X-Seen'), 'in a container')
   })

@@ -28,6 +28,17 @@ export default defineFilter({
 })
 `
 
+/** A configuration with a store in files, which needs native code and a process of its own. */
+const STORE = `
+import { defineConfig, defineFilter } from 'tsmilter'
+import { openEmbeddedStore } from 'tsmilter/store'
+const store = await openEmbeddedStore({ path: '/tmp/store' })
+await store.get('key')
+console.error('the store answers')
+const filter = defineFilter({ name: 'x', message() {} })
+export default defineConfig({ listen: 'unix:/run/tsmilter/filter.sock', filters: [filter] })
+`
+
 const works = (program: string, ...args: string[]): boolean =>
   spawnSync(program, args, { stdio: 'ignore' }).status === 0
 
@@ -160,6 +171,15 @@ if (reason !== undefined && process.env['TSMILTER_REQUIRE_MTA'] === '1') {
       assert.equal(await seen(join(directory, 'tsmilter.sock')), process.version)
       played.signal('SIGTERM')
       await played.says(/^ended 0$/)
+    })
+
+    it('keeps a store in files under its system calls', async () => {
+      const { args } = machine(process.execPath, STORE)
+      const played = new Played([SERVICE, ...args])
+      await played.says(/"msg":"ready"/)
+      played.signal('SIGTERM')
+      await played.says(/^ended 0$/)
+      assert.match(played.said, /the store answers/)
     })
 
     // What the list of system calls is for: the test above would not notice one that lets everything pass.
