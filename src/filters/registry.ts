@@ -41,15 +41,16 @@ export interface ReadyFilter {
   /** looks at what the options name: keys, tables, stores, records in DNS */
   readonly inspect?: () => Promise<Inspection<never>>
   /** what it does to the world outside of the message, if `check-config` must not play messages through it */
-  readonly effect?: string
+  readonly effect?: string | ((settings: never) => string | undefined)
 }
 
 /** Checks that function, options and settings of a row belong together. */
 const ready = <Options, Settings>(
   shape: Shape<Options, Settings>,
-  row: Omit<ReadyFilter, 'shape' | 'load' | 'inspect'> & {
+  row: Omit<ReadyFilter, 'shape' | 'load' | 'inspect' | 'effect'> & {
     readonly load: () => Promise<(options: Options) => MessageFilter | Promise<MessageFilter>>
     readonly inspect?: () => Promise<Inspection<Settings>>
+    readonly effect?: string | ((settings: Settings) => string | undefined)
   },
 ): ReadyFilter => ({ ...row, shape })
 
@@ -126,6 +127,8 @@ export const READY_FILTERS: Readonly<Record<string, ReadyFilter>> = {
     role: 'none',
     load: async () => (await import('./envelope/recipient-check.ts')).recipientCheck,
     inspect: async () => (await import('./envelope/inspect-envelope.ts')).inspectRecipientCheck,
+    effect: ({ callForward }) =>
+      callForward && 'asks a server, and remembers its answers in its store',
   }),
   rewrite: ready(REWRITE, {
     role: 'none',

@@ -55,7 +55,8 @@ export async function inspect(trial: Trial, options: InspectOptions): Promise<In
 export const leaveOutFor =
   (own: boolean) =>
   ({ entry }: Subject): string | undefined => {
-    const effect = entry?.ready?.effect
+    const { effect: given } = entry?.ready ?? {}
+    const effect = typeof given === 'function' ? given(entry!.options as never) : given
     if (effect !== undefined) return `not called here: it ${effect}`
     return own || entry === undefined || entry.ready !== undefined
       ? undefined
