@@ -1,7 +1,14 @@
 // The Debian package in a fresh root, as docs/debian.md says. test.sh makes both and runs this; the steps are in order,
 // and each stands on those before it.
 import assert from 'node:assert/strict'
-import { appendFileSync, copyFileSync, existsSync, readdirSync, statSync } from 'node:fs'
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  statSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -16,6 +23,15 @@ const {
 } = process.env
 const page = commandsOf('debian.md')
 const MAILBOX = '/var/mail/alice'
+const OWN = `
+import { defineFilter, type Mail } from 'tsmilter'
+export default defineFilter({
+  name: 'own',
+  message(mail: Mail) {
+    mail.headers.append('X-Own', 'yes')
+  },
+})
+`
 /** an address from outside */
 const STRANGER = '192.0.2.7'
 
@@ -168,6 +184,14 @@ describe('the Debian package', { skip }, () => {
     assert.match(refused.text, /setup\.exe/)
   })
 
+  it('finds the package for a filter of your own beside the configuration', () => {
+    machine.write('/etc/tsmilter/own.ts', OWN)
+    machine.write('/etc/tsmilter/own.yaml', 'filters:\n  - use: ./own.ts\n')
+    const said = run('runuser -u tsmilter -- tsmilter check-config /etc/tsmilter/own.yaml')
+    assert.match(said, /insert at the end X-Own: yes/)
+    run('rm /etc/tsmilter/own.*')
+  })
+
   it('is upgraded under load, and no message is lost or passes unfiltered', async () => {
     const service = machine.read('/run/stand-in/tsmilter.service')
     const socket = machine.read('/run/stand-in/tsmilter.socket')
@@ -204,6 +228,23 @@ describe('the Debian package', { skip }, () => {
     assert.notEqual(status, 0)
     assert.match(said, /^ {2}postconf -e 'smtpd_milters ='\n {2}postfix reload$/m)
     assert.match(machine.read('/etc/postfix/main.cf'), /tsmilter\.sock/)
+    // Neither are services of their own, other milters and Sendmail forgotten.
+    run(
+      `postconf -e 'smtpd_milters = inet:localhost:1, unix:tsmilter/tsmilter.sock, inet:localhost:2'`,
+    )
+    run(`postconf -P 'smtp/inet/smtpd_milters=unix:tsmilter/tsmilter.sock'`)
+    mkdirSync(machine.path('/etc/mail'))
+    const line = 'Xtsmilter, S=unix:/var/spool/postfix/tsmilter/tsmilter.sock, F=T'
+    machine.write('/etc/mail/sendmail.cf', `${line}\n`)
+    const more = machine.run('apt-get remove -y tsmilter').said
+    assert.match(
+      more,
+      /^ {2}postconf -e 'smtpd_milters = inet:localhost:1, inet:localhost:2'$/m,
+    )
+    assert.match(more, /^ {2}smtp\/inet\/smtpd_milters = unix:tsmilter\/tsmilter\.sock$/m)
+    assert.ok(more.includes(`\n  ${line}\n`))
+    run('rm -r /etc/mail && postconf -PX smtp/inet/smtpd_milters')
+    run(`postconf -e 'smtpd_milters = unix:tsmilter/tsmilter.sock' && postfix reload`)
     assert.equal((await send(text('still filtered'))).code, 250)
     assert.match(await delivered('still filtered'), /^DKIM-Signature: /m)
   })
