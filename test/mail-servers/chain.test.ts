@@ -14,6 +14,7 @@ import {
   DISCLAIMER,
   faults,
   faultsByPython,
+  isUnchanged,
   judgements,
   SUBJECT_TAG,
   type Pair,
@@ -172,12 +173,15 @@ eachServer('the chain of a text file', (kind) => {
         running.said,
       )
     const bodies = touched(lines)
+    const signed = new Set(
+      lines.filter(({ reason }) => reason === 'signed').map(({ queueId }) => queueId),
+    )
     const before = delivered(plain, all)
     const after = delivered(filtered, all)
 
     const wrong: string[] = []
     const refused = new Map<string, string[]>()
-    const pairs: Pair[] = []
+    const pairs: (Pair & { readonly id: string })[] = []
     for (const [index, { name }] of all.entries()) {
       const { code, text } = answers[index]!
       const isTaken = code === 250
@@ -193,6 +197,7 @@ eachServer('the chain of a text file', (kind) => {
           name,
           plain: before.get(name)!,
           filtered: after.get(name)!,
+          id: queueIdOf(text),
           isBodyTouched: bodies.has(queueIdOf(text)),
         })
       }
@@ -200,6 +205,14 @@ eachServer('the chain of a text file', (kind) => {
     for (const name of before.keys())
       if (name.startsWith('bounce'))
         t.diagnostic(`${name}: ${before.get(name)!.toString('latin1').slice(0, 2000)}`)
+    if (process.env['TSMILTER_CHAIN_LOG']) {
+      const fs = await import('node:fs')
+      fs.mkdirSync(`/tmp/pairs/${kind.name}`, { recursive: true })
+      for (const { name, plain: a, filtered: b } of pairs) {
+        fs.writeFileSync(`/tmp/pairs/${kind.name}/${name}.a`, a)
+        fs.writeFileSync(`/tmp/pairs/${kind.name}/${name}.b`, b)
+      }
+    }
     const old = judgements(
       pairs.map(({ name, plain: message }) => ({ name, message })),
       DOMAIN,
@@ -210,11 +223,16 @@ eachServer('the chain of a text file', (kind) => {
       DOMAIN,
       RECORDS,
     )
+    const sent = new Map(all.map(({ name, message }) => [name, message]))
+    const broken: string[] = []
     for (const pair of pairs) {
       const { name } = pair
       const found = [...(await faults(pair)), ...faultsByPython(old.get(name)!, now.get(name)!)]
+      const isSigned = signed.has(pair.id)
       const signatures = now.get(name)!.signatures.join()
-      if (signatures !== 'pass') found.push(`signatures: ${signatures}`)
+      if (isSigned && signatures !== 'pass' && !isUnchanged(sent.get(name)!, pair.plain))
+        broken.push(name)
+      else if (signatures !== (isSigned ? 'pass' : '')) found.push(`signatures: ${signatures}`)
       wrong.push(...found.map((fault) => `${name}: ${fault}`))
     }
     const count = (test: (answer: Answer) => boolean): number => answers.filter(test).length
@@ -222,6 +240,9 @@ eachServer('the chain of a text file', (kind) => {
       `${all.length} messages: ${pairs.length} delivered, ${count(({ code }) => code !== 250)} refused, ` +
         `${pairs.filter(({ isBodyTouched }) => isBodyTouched).length} with a new body, ` +
         `${count(({ deferred }) => deferred > 0)} deferred first`,
+    )
+    t.diagnostic(
+      `${signed.size} signed, ${broken.length} of these changed by the mail server itself: ${broken.join(' ')}`,
     )
     for (const [reason, names] of refused)
       t.diagnostic(`${names.length} refused by ${reason}: ${names.slice(0, 8).join(' ')}`)

@@ -115,7 +115,7 @@ async function seal(mail: Mail, settings: Settings, log: ResultLog): Promise<voi
     status,
     results: own.field.raw,
     fields,
-    names: signedNames(fields, settings.sign, settings.oversign),
+    names: signedNames(fields, settings.sign, settings.oversign, mail.server.kind),
     bodyHash,
     time: Math.floor(now / 1000),
   })

@@ -107,7 +107,7 @@ async function sign(mail: Mail, settings: Settings, results: ResultLog): Promise
   const wanted = signers.filter(({ key }) => !isSignedBy(siblings(key, settings), message))
   if (wanted.length === 0) return results.tell(mail, 'skipped', 'signed-already', {}, 'info')
 
-  const names = signedNames(fields, settings.sign, settings.oversign)
+  const names = signedNames(fields, settings.sign, settings.oversign, mail.server.kind)
   const made = await Promise.all(
     wanted.map(({ key, identity }) =>
       makeSignature({

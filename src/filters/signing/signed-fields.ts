@@ -1,4 +1,5 @@
 /** Which fields of a header a signature covers, and in which order (RFC 6376, section 5.4). */
+import type { MailServerKind } from '../../milter/mail-server/mail-server.ts'
 import { relaxedName } from './canonicalization.ts'
 
 /** A field of the header: the name before the colon, and everything after it, with CRLF in folds. */
@@ -45,16 +46,24 @@ export const SIGNED_FIELDS: readonly string[] = [
 ]
 
 /**
+ * Sendmail adds these after the filters if a message has none (the H lines of sendmail.cf, for mailers with the flags D and
+ * M). A signature that says there is none would break at once.
+ */
+const SENDMAIL_ADDS: ReadonlySet<string> = new Set(['date', 'message-id'])
+
+/**
  * The names for h=. A name stands in it once for each field of that name. An oversigned one stands in it once more, so
  * that the signature breaks if somebody adds such a field (section 8.15).
  *
  * @param sign names to sign where the message has them
  * @param oversign names to sign whether the message has them or not
+ * @param server the mail server that sends the message on
  */
 export function signedNames(
   fields: readonly SignedField[],
   sign: ReadonlySet<string>,
   oversign: ReadonlySet<string>,
+  server: MailServerKind = 'unknown',
 ): string[] {
   const counts = new Map<string, number>()
   for (const { name } of fields) {
@@ -63,7 +72,9 @@ export function signedNames(
   }
   const names: string[] = []
   for (const name of new Set([...oversign, ...sign])) {
-    const times = (counts.get(name) ?? 0) + (oversign.has(name) ? 1 : 0)
+    const count = counts.get(name) ?? 0
+    if (count === 0 && server === 'sendmail' && SENDMAIL_ADDS.has(name)) continue
+    const times = count + (oversign.has(name) ? 1 : 0)
     for (let i = 0; i < times; i++) names.push(name)
   }
   return names

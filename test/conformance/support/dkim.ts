@@ -33,6 +33,7 @@ const header = (more = ''): string =>
 export const MESSAGES: Readonly<Record<string, string>> = {
   usual: `${header()}Hello\r\n`,
   'no body': header(),
+  'no Date, no Message-ID': `${header().replaceAll(/^(?:Date|Message-ID).*\r\n/gm, '')}Hello\r\n`,
   'only empty lines': `${header()}\r\n\r\n\r\n`,
   'empty lines at the end': `${header()}a\r\n\r\n\r\n`,
   'no line end': `${header()}a`,

@@ -51,6 +51,25 @@ async function sent(
   }
 }
 
+it('dkimSign: leaves out what Sendmail adds after the filters', async () => {
+  const dated = MESSAGE.replace(
+    '\r\n\r\n',
+    '\r\nDate: x\r\nMessage-ID: <1@example.org>\r\n\r\n',
+  )
+  for (const [mta, message, date, id] of [
+    ['sendmail', MESSAGE, 0, 0],
+    ['sendmail', dated, 2, 2],
+    ['postfix', MESSAGE, 1, 1],
+  ] as const) {
+    const { signatures } = await sent({ keys: KEYS }, { mta, message })
+    const [, names] = /\bh=([^;]*)/.exec(signatures[0]!)!
+    const list = names!.split(/\s*:\s*/)
+    const count = (name: string): number => list.filter((one) => one === name).length
+    assert.deepEqual([count('date'), count('message-id')], [date, id], mta)
+    assert.equal(count('from'), 2)
+  }
+})
+
 describe('dkimSign: which mail', () => {
   const local = { client: { address: '127.0.0.1' }, authenticated: undefined }
   const outside = { client: { address: '192.0.2.7' }, authenticated: undefined }

@@ -31,6 +31,25 @@ const ADDED =
   /^(?:Authentication-Results|Received-SPF|X-External: yes$|X-Greylist:|DKIM-Signature:)/i
 const OF_BODY = /^(?:MIME-Version|Content-[\w-]+)[ \t]*:/i
 
+/** Whether a mail server has delivered a message as it came, but for what the relaxed form forgives (RFC 6376, 3.4). */
+export function isUnchanged(sent: Buffer, delivered: Buffer): boolean {
+  const one = split(sent)
+  const two = split(delivered)
+  const relaxed = (fields: readonly string[]): string =>
+    fields
+      .filter((field) => !/^(?:Return-Path|Bcc):/i.test(field))
+      .map((field) =>
+        field
+          .replaceAll(/\s+/g, ' ')
+          .replace(/\s*:\s*/, ':')
+          .trim(),
+      )
+      .sort()
+      .join('\n')
+  const [before, after] = [one.body, two.body].map((body) => body.replace(/(?:\r\n)+$/, ''))
+  return before === after && relaxed(one.fields) === relaxed(two.fields)
+}
+
 /** All that is wrong with a message after the filters; nothing if all is well. */
 export async function faults(pair: Pair): Promise<string[]> {
   return [...faultsOfHeader(pair), ...faultsOfBody(pair), ...(await lostAttachments(pair))]
@@ -48,7 +67,7 @@ function faultsOfHeader({ plain, filtered, isBodyTouched }: Pair): string[] {
   const before = split(plain).fields
   const after = split(filtered).fields
   const stays = (field: string): boolean =>
-    !FILTERS_OWN.test(field) && !(isBodyTouched && OF_BODY.test(field))
+    field !== '' && !FILTERS_OWN.test(field) && !(isBodyTouched && OF_BODY.test(field))
   const wanted = before.filter(stays).map((field) => untagged(field, before))
   const given = after.filter(stays).map((field) => untagged(field, before))
   // Only one that was not there before may be alone.
@@ -84,8 +103,12 @@ function untagged(field: string, before: readonly string[]): string {
   const old = before.find(
     (one) =>
       isSubject(one) &&
+      // A long one has a fold in place of the space.
       `${SUBJECT_TAG} ${one.slice(one.indexOf(':') + 1).trimStart()}`.trim() ===
-        field.slice(colon + 1).trim(),
+        field
+          .slice(colon + 1)
+          .trim()
+          .replace(`${SUBJECT_TAG}\r\n `, `${SUBJECT_TAG} `),
   )
   return old ?? field
 }
@@ -123,7 +146,7 @@ async function ours(message: Buffer): Promise<string[][]> {
   return Promise.all(
     parseMime(message).attachments.map(async (part) => [
       String(part.filename),
-      Buffer.from(await part.bytes()).toString('base64'),
+      withoutEnd(await part.bytes()),
     ]),
   )
 }
@@ -132,9 +155,15 @@ async function postal(message: Buffer): Promise<string[][]> {
   const { attachments } = await parsePostal(message)
   return attachments.map(({ filename, mimeType, content }) => [
     `${filename ?? mimeType}`,
-    Buffer.from(content).toString('base64'),
+    withoutEnd(Buffer.from(content)),
   ])
 }
+
+/** Readers do not agree to which part the line ends before a delimiter belong. */
+const withoutEnd = (content: Uint8Array): string =>
+  Buffer.from(content)
+    .toString('latin1')
+    .replace(/[\r\n]+$/, '')
 
 /** What Python and dkimpy say of all messages, by name. */
 export function judgements(
@@ -194,12 +223,14 @@ function shown(
   [type, name, content]: readonly [string, string | null, string],
   isAfter: boolean,
 ): string {
-  if (!type.startsWith('text/')) return `${type} ${name} ${content}`
+  if (!type.startsWith('text/'))
+    return `${type} ${name} ${withoutEnd(Buffer.from(content, 'base64'))}`
   let text = Buffer.from(content, 'base64').toString('latin1')
   if (isAfter) {
     text = text.replaceAll(/<div data-footer=[^>]*>[^]*?<\/div>/g, '')
   }
-  text = text.replaceAll(/\s+/g, '')
+  // Of a text in another charset, it also has to be said there.
+  text = text.replaceAll(/charset=["']?[\w-]+["']?/gi, 'charset').replaceAll(/\s+/g, '')
   if (isAfter) {
     for (const added of [BANNER, DISCLAIMER])
       text = text.replace(added.replaceAll(/\s+/g, ''), '')

@@ -1,7 +1,7 @@
 """Reads messages as Python's email package and dkimpy do.
 
 Standard input: lines of JSON {"name": ..., "message": base64}; arguments: names and their TXT records. Standard output: the
-same lines with {"name", "parts": [[type, file name, base64 of the content]], "signatures": [[domain, verdict]]}.
+same lines with {"name", "parts": [[type, file name, base64 of the content; text in UTF-8]], "signatures": [[domain, verdict]]}.
 """
 import base64
 import email
@@ -19,8 +19,13 @@ def dnsfunc(name, timeout=5):
 
 
 def content(part):
-    payload = part.get_payload(decode=True)
-    return base64.b64encode(payload or b'').decode()
+    payload = part.get_payload(decode=True) or b''
+    if part.get_content_maintype() == 'text':
+        try:
+            payload = payload.decode(part.get_content_charset('latin1')).encode()
+        except (LookupError, ValueError):
+            pass
+    return base64.b64encode(payload).decode()
 
 
 def parts(message):
