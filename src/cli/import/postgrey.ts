@@ -133,7 +133,8 @@ function takeDump(piece: Piece, { path, text }: Source): void {
   const known: string[] = []
   let triples = 0
   for (let i = 0; i + 1 < lines.length && lines[i] !== 'DATA=END'; i += 2) {
-    const [key = '', value = ''] = [lines[i]!.trim(), lines[i + 1]!.trim()]
+    const key = lines[i]!.trim()
+    const value = lines[i + 1]!.trim()
     if (key.includes('/')) triples++
     else if (/^[\d.:a-f]+$/i.test(key) && Number(/^(\d+),/.exec(value)?.[1] ?? 0) >= ENOUGH) {
       known.push(key)

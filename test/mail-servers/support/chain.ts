@@ -154,7 +154,7 @@ async function ours(message: Buffer): Promise<string[][]> {
 async function postal(message: Buffer): Promise<string[][]> {
   const { attachments } = await parsePostal(message)
   return attachments.map(({ filename, mimeType, content }) => [
-    `${filename ?? mimeType}`,
+    filename ?? mimeType,
     withoutEnd(Buffer.from(content)),
   ])
 }

@@ -30,5 +30,5 @@ function fromMbox(path: string): Letter[] {
 /** Lines end with CRLF on the wire (RFC 5321, section 2.3.8), those of files usually with LF. */
 function onWire(message: Buffer): Buffer {
   const text = message.toString('latin1').replaceAll(/(?<!\r)\n/g, '\r\n')
-  return Buffer.from(/\r\n$/.test(text) ? text : `${text}\r\n`, 'latin1')
+  return Buffer.from(text.endsWith('\r\n') ? text : `${text}\r\n`, 'latin1')
 }
