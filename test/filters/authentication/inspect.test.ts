@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { chmodSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { inspectArcSeal } from '../../../src/filters/arc/inspect-arc-seal.ts'
 import { ARC_SEAL } from '../../../src/filters/arc/arc-seal-options.ts'
@@ -9,10 +8,8 @@ import type { Finding } from '../../../src/filters/inspection.ts'
 import { readShape } from '../../../src/options/shape.ts'
 import { DnsCache, DnsSession, type ResolverAnswer } from '../../../src/toolkit/index.ts'
 import { scriptedResolver, zone } from '../../toolkit/dns/scripted-resolver.ts'
-import { files } from '../support.ts'
 import { KEYS, keyRecord } from './world.ts'
 
-const file = files()
 const cacheOf = (answers: (question: string) => ResolverAnswer): DnsCache =>
   new DnsCache({ resolver: scriptedResolver(answers) })
 const SILENT = (): ResolverAnswer => ({ failed: 'timeout' })
@@ -71,13 +68,6 @@ describe('an inspection of arcSeal', () => {
     ])
     const other = await look(key, { [NAME]: [keyRecord(KEYS.ed25519)] })
     assert.match(other.join(), /another key/)
-  })
-
-  it('says who can read them', async () => {
-    const path = file('key.pem', pem('rsa'))
-    chmodSync(path, 0o644)
-    const found = await look({ ...place, file: path }, { [NAME]: [keyRecord(KEYS.rsa)] })
-    assert.match(found[0]!, /^warning keys\.0\.file: everybody on this machine can read/)
   })
 
   it('says that few read seals by Ed25519', async () => {
