@@ -154,7 +154,7 @@ describe('the Debian package', { skip }, () => {
 
   it('filters by the example: tags, greylists, blocks attachments, signs', async () => {
     const said = follow('Filter')
-    assert.match(said, /^well, with 2 warnings$/m)
+    assert.match(said, /^well, with \d+ warnings$/m)
     measured(
       `from nothing to filtered mail: ${commands} commands, ${Math.round((Date.now() - begin) / 1_000)} s`,
     )
