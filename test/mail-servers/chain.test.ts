@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { defineFilter } from '../../src/index.ts'
 import { project, start } from '../cli/support/command.ts'
 import { DOMAIN, KEYS, RECORDS } from '../conformance/support/dkim.ts'
 import { available } from '../conformance/support/program.ts'
@@ -23,7 +24,7 @@ import { LETTERS } from './support/letters.ts'
 import type { MailServer } from './support/mail-server.ts'
 import { readMailbox, type Letter } from './support/mailbox.ts'
 import { SmtpClient } from './support/smtp.ts'
-import { eachServer, FROM, withoutReceived } from './support/stack.ts'
+import { eachServer, FROM, Stack, withoutReceived } from './support/stack.ts'
 
 const CLIENTS = 4
 const MAILBOX = process.env['TSMILTER_MAILBOX']
@@ -65,6 +66,12 @@ interface Answer {
   readonly deferred: number
 }
 
+/**
+ * What Sendmail says for the rest of a session if it cannot give something to a filter, such as a field above 64 KiB
+ * (milter_write in milter.c).
+ */
+const FILTER_FAILED = '451 4.3.2 Please try again later'
+
 const addressOf = (index: number): string => `m${index}@example.net`
 
 /** Sends all messages, each to an address of its own, as a client that tries again. */
@@ -87,7 +94,7 @@ async function sendAll(mta: MailServer, all: readonly Letter[]): Promise<Answer[
         })
         const { code, text } = data ?? recipients[0] ?? mail
         answers[index] = { code, text, deferred }
-        if (code === 421) {
+        if (code === 421 || text.includes(FILTER_FAILED)) {
           smtp.close()
           smtp = undefined
           break
@@ -157,7 +164,10 @@ eachServer('the chain of a text file', (kind) => {
       /"msg":"ready"/,
     )
     const [, address] = /"addresses":\[?"([^"]+)"/.exec(running.said)!
-    await using plain = await kind.start({ milters: [] })
+    // What the server does to mail of itself, it may only do if it has a filter: Postfix cuts fields near 60,000 bytes.
+    await using stack = await Stack.start(kind)
+    stack.filter = defineFilter({ name: 'idle', message: () => {} })
+    const plain = stack.mta
     await using filtered = await kind.start({ milters: [address!] })
     const [plainAnswers, answers] = await Promise.all([
       sendAll(plain, all),
@@ -167,11 +177,6 @@ eachServer('the chain of a text file', (kind) => {
       .split('\n')
       .filter((line) => line.startsWith('{'))
       .map((line) => JSON.parse(line) as LogLine)
-    if (process.env['TSMILTER_CHAIN_LOG'])
-      (await import('node:fs')).writeFileSync(
-        process.env['TSMILTER_CHAIN_LOG'] + kind.name,
-        running.said,
-      )
     const bodies = touched(lines)
     const signed = new Set(
       lines.filter(({ reason }) => reason === 'signed').map(({ queueId }) => queueId),
@@ -182,7 +187,7 @@ eachServer('the chain of a text file', (kind) => {
     const wrong: string[] = []
     const refused = new Map<string, string[]>()
     const pairs: (Pair & { readonly id: string })[] = []
-    for (const [index, { name }] of all.entries()) {
+    for (const [index, { name, message: sent }] of all.entries()) {
       const { code, text } = answers[index]!
       const isTaken = code === 250
       if (isTaken !== after.has(name))
@@ -195,6 +200,7 @@ eachServer('the chain of a text file', (kind) => {
       } else if (after.has(name) && before.has(name)) {
         pairs.push({
           name,
+          sent,
           plain: before.get(name)!,
           filtered: after.get(name)!,
           id: queueIdOf(text),
@@ -205,14 +211,6 @@ eachServer('the chain of a text file', (kind) => {
     for (const name of before.keys())
       if (name.startsWith('bounce'))
         t.diagnostic(`${name}: ${before.get(name)!.toString('latin1').slice(0, 2000)}`)
-    if (process.env['TSMILTER_CHAIN_LOG']) {
-      const fs = await import('node:fs')
-      fs.mkdirSync(`/tmp/pairs/${kind.name}`, { recursive: true })
-      for (const { name, plain: a, filtered: b } of pairs) {
-        fs.writeFileSync(`/tmp/pairs/${kind.name}/${name}.a`, a)
-        fs.writeFileSync(`/tmp/pairs/${kind.name}/${name}.b`, b)
-      }
-    }
     const old = judgements(
       pairs.map(({ name, plain: message }) => ({ name, message })),
       DOMAIN,
@@ -223,15 +221,13 @@ eachServer('the chain of a text file', (kind) => {
       DOMAIN,
       RECORDS,
     )
-    const sent = new Map(all.map(({ name, message }) => [name, message]))
     const broken: string[] = []
     for (const pair of pairs) {
       const { name } = pair
       const found = [...(await faults(pair)), ...faultsByPython(old.get(name)!, now.get(name)!)]
       const isSigned = signed.has(pair.id)
       const signatures = now.get(name)!.signatures.join()
-      if (isSigned && signatures !== 'pass' && !isUnchanged(sent.get(name)!, pair.plain))
-        broken.push(name)
+      if (isSigned && signatures !== 'pass' && !isUnchanged(pair)) broken.push(name)
       else if (signatures !== (isSigned ? 'pass' : '')) found.push(`signatures: ${signatures}`)
       wrong.push(...found.map((fault) => `${name}: ${fault}`))
     }
