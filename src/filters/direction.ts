@@ -1,5 +1,6 @@
 /** Where a message comes from, as the filters tell it apart. */
 import { isIP } from 'node:net'
+import type { MailConnection } from '../message/mail-connection.ts'
 import type { StageContext } from '../message/stage-context.ts'
 import type { Networks } from '../server/networks.ts'
 
@@ -25,8 +26,11 @@ export function directionOf(
   local: Networks,
 ): Direction {
   if (connection.authenticated !== undefined) return 'authenticated'
-  const { address } = connection
-  return address === undefined || isIP(address) === 0 || local.has(address)
-    ? 'local'
-    : 'outside'
+  return isLocal(connection, local) ? 'local' : 'outside'
 }
+
+/** Whether a client is local, logged in or not. */
+export const isLocal = (
+  { address }: Pick<MailConnection, 'address'>,
+  local: Networks,
+): boolean => address === undefined || isIP(address) === 0 || local.has(address)

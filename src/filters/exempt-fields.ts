@@ -1,15 +1,8 @@
-/** Options of filters that leave some mail alone: that of users, of the machine itself, and to postmasters. */
+/** Options of filters that leave some mail alone: mail to postmasters, and others. */
 import { listOf } from '../options/part-kinds.ts'
 import type { Field } from '../options/shape.ts'
-import { line, network } from '../options/value-kinds.ts'
+import { line } from '../options/value-kinds.ts'
 import type { EnvelopeAddress } from '../milter/envelope/envelope-address.ts'
-import { LOCAL_NETWORKS } from './direction.ts'
-
-export const localNetworks = (text: string): Field => ({
-  kind: listOf(network, { min: 0 }),
-  default: LOCAL_NETWORKS,
-  text,
-})
 
 /** Addresses, or local parts of any domain: `postmaster`. */
 export const recipientsField = (usual: readonly string[], text: string): Field => ({

@@ -2,10 +2,11 @@
 import { count } from '../../options/kinds.ts'
 import { listOf, object } from '../../options/part-kinds.ts'
 import type { Shape } from '../../options/shape.ts'
-import { code, dnsName, fieldName, line, network, yesNo } from '../../options/value-kinds.ts'
+import { code, dnsName, fieldName, line, yesNo } from '../../options/value-kinds.ts'
 import { commonFields } from '../common-fields.ts'
 import { DKIM_KEY } from '../dkim/sign-options.ts'
-import { LOCAL_NETWORKS } from '../direction.ts'
+import { localNetworks } from '../local-networks.ts'
+import { checkSignedNames } from '../signing/name-options.ts'
 import { OVERSIGNED_FIELDS, SIGNED_FIELDS } from '../signing/signed-fields.ts'
 import type { ArcSealOptions, ArcSealSettings } from '../types.ts'
 import { ARC_NAMES, MAX_INSTANCE } from './arc-chain.ts'
@@ -35,12 +36,10 @@ export const ARC_SEAL: Shape<ArcSealOptions, ArcSealSettings> = {
       default: true,
       text: 'mail of clients that have logged in is ours, and not sealed',
     },
-    networks: {
-      kind: listOf(network, { min: 0 }),
-      default: LOCAL_NETWORKS,
-      text: 'mail of clients with these addresses is ours',
-      more: 'So is mail that the server made itself, such as a bounce.',
-    },
+    networks: localNetworks(
+      'mail of clients with these addresses is ours',
+      'So is mail that the server made itself, such as a bounce.',
+    ),
     daemons: {
       kind: listOf(line, { min: 0 }),
       default: [],
@@ -74,17 +73,6 @@ export const ARC_SEAL: Shape<ArcSealOptions, ArcSealSettings> = {
         got: { value: keys[other + 1]!.domain },
       })
     }
-    for (const [option, names] of [
-      ['oversign', oversign],
-      ['sign', sign],
-    ] as const) {
-      const at = names.findIndex((name) => NEVER.has(name.toLowerCase()))
-      if (at === -1) continue
-      report({ path: [option, at], text: `takes no ${names[at]} (RFC 8617, section 4.1.2)` })
-    }
-    // RFC 6376, section 5.4.
-    if (![...sign, ...oversign].some((name) => name.toLowerCase() === 'from')) {
-      report({ path: ['oversign'], text: 'takes a list with From', got: { value: oversign } })
-    }
+    checkSignedNames({ sign, oversign }, NEVER, 'RFC 8617, section 4.1.2', report)
   },
 }

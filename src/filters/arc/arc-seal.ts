@@ -19,6 +19,7 @@ import { readyMade } from '../ready-made.ts'
 import type { ResultLog } from '../result-log.ts'
 import { DomainKeys } from '../signing/domain-keys.ts'
 import { factsOf } from '../signing/message-facts.ts'
+import { namesToSign } from '../signing/name-options.ts'
 import { OWN_MAIL_MACROS, OwnMail } from '../signing/own-mail.ts'
 import { signedNames } from '../signing/signed-fields.ts'
 import type { SigningKey } from '../signing/signing-key.ts'
@@ -66,8 +67,7 @@ export function arcSeal(options: ArcSealOptions): MessageFilter {
     domain: given.keys[0]!.domain,
     keys: new DomainKeys(given.keys),
     ownMail: new OwnMail(given),
-    sign: new Set(given.sign.map((name) => name.toLowerCase())),
-    oversign: new Set(given.oversign.map((name) => name.toLowerCase())),
+    ...namesToSign(given),
   }
   return readyMade(given, (results) => ({
     edits: ['headers'],

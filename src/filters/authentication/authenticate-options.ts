@@ -12,7 +12,7 @@ import {
   yesNo,
 } from '../../options/value-kinds.ts'
 import { commonFields } from '../common-fields.ts'
-import { LOCAL_NETWORKS } from '../direction.ts'
+import { localNetworks } from '../local-networks.ts'
 import { DNS_FIELD } from '../dns-option.ts'
 import type { AuthenticateOptions, AuthenticateSettings } from '../types.ts'
 
@@ -80,11 +80,7 @@ export const AUTHENTICATE: Shape<AuthenticateOptions, AuthenticateSettings> = {
       default: false,
       text: 'also check mail of clients that have logged in',
     },
-    networks: {
-      kind: listOf(network, { min: 0 }),
-      default: LOCAL_NETWORKS,
-      text: 'clients whose mail is not checked, and whose fields are kept',
-    },
+    networks: localNetworks('clients whose mail is not checked, and whose fields are kept'),
     maxSignatures: {
       kind: count({ from: 1, to: 100 }),
       default: 5,

@@ -1,8 +1,12 @@
 import { hostname } from 'node:os'
 import type { StageContext } from '../../message/stage-context.ts'
 
-/** The name of this server in `Authentication-Results`: what the options say, or the name that the mail server has (`j`). */
+/** The name of this server: what the mail server calls itself (macro `j`), or that of the machine. */
+export const serverNameOf = (ctx: Pick<StageContext, 'macro'>): string =>
+  ctx.macro('j') || hostname()
+
+/** The name of this server in `Authentication-Results`, unless the options have another. */
 export const authservIdOf = (
-  mail: Pick<StageContext, 'macro'>,
+  ctx: Pick<StageContext, 'macro'>,
   given: string | undefined,
-): string => given ?? (mail.macro('j') || hostname())
+): string => given ?? serverNameOf(ctx)

@@ -2,11 +2,11 @@
 import { choice, count, inputFile, type Kind } from '../../options/kinds.ts'
 import { listOf, mapOf, object } from '../../options/part-kinds.ts'
 import type { Shape } from '../../options/shape.ts'
-import { dnsName, line, network, text, yesNo } from '../../options/value-kinds.ts'
+import { dnsName, line, text, yesNo } from '../../options/value-kinds.ts'
 import { FINDING_REASONS } from '../../mime/attachments/finding.ts'
 import { ZIP_LIMITS } from '../../mime/attachments/zip-budget.ts'
 import { commonFields } from '../common-fields.ts'
-import { LOCAL_NETWORKS } from '../direction.ts'
+import { localNetworks } from '../local-networks.ts'
 import type {
   ArchiveLimits,
   ArchiveLimitsSettings,
@@ -125,11 +125,7 @@ export const ATTACHMENTS: Shape<AttachmentsOptions, AttachmentsSettings> = {
       default: [],
       text: 'what some authors may send',
     },
-    networks: {
-      kind: listOf(network, { min: 0 }),
-      default: LOCAL_NETWORKS,
-      text: 'clients that are local, for `allow`',
-    },
+    networks: localNetworks('clients that are local, for `allow`'),
     authservId: {
       kind: dnsName,
       text: 'the name in `Authentication-Results`; by default that of the mail server (macro `j`)',

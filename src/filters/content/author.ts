@@ -1,7 +1,7 @@
 /** The author of a mail: the first mailbox of `From`, and whether it is proved that the mail is by its domain. */
-import { hostname } from 'node:os'
 import type { Mail } from '../../message/mail.ts'
 import type { Mailbox } from '../../mime/fields/mailboxes.ts'
+import { authservIdOf } from '../authentication/authserv-id.ts'
 import { OwnIds, parseResultsField, RESULTS_NAME } from '../authentication/results-field.ts'
 
 /** The only author; undefined if there is none, or several. */
@@ -18,7 +18,7 @@ export function onlyAuthor(mail: Mail): Mailbox | undefined {
  * @param authservId the name in the field; by default that of the mail server, as `authenticate` writes it
  */
 export function dmarcPassed(mail: Mail, domain: string, authservId?: string): boolean {
-  const own = new OwnIds([authservId ?? (mail.macro('j') || hostname())])
+  const own = new OwnIds([authservIdOf(mail, authservId)])
   for (const { raw } of mail.headers.fields(RESULTS_NAME)) {
     const text = raw.toString('latin1')
     if (!own.isClaimedBy(text)) continue

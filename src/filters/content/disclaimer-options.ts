@@ -2,9 +2,9 @@
 import { choice, type Kind } from '../../options/kinds.ts'
 import { listOf, mapOf, object } from '../../options/part-kinds.ts'
 import type { Shape } from '../../options/shape.ts'
-import { domainPattern, line, network, yesNo } from '../../options/value-kinds.ts'
+import { domainPattern, line, yesNo } from '../../options/value-kinds.ts'
 import { commonFields } from '../common-fields.ts'
-import { LOCAL_NETWORKS } from '../direction.ts'
+import { localNetworks } from '../local-networks.ts'
 import { lookupTable } from '../table-option.ts'
 import type {
   DisclaimerOptions,
@@ -89,11 +89,7 @@ export const DISCLAIMER: Shape<DisclaimerOptions, DisclaimerSettings> = {
       default: true,
       text: 'mail of clients that have logged in gets it',
     },
-    networks: {
-      kind: listOf(network, { min: 0 }),
-      default: LOCAL_NETWORKS,
-      text: 'mail of clients with these addresses gets it',
-    },
+    networks: localNetworks('mail of clients with these addresses gets it'),
     daemons: {
       kind: listOf(line, { min: 0 }),
       default: [],

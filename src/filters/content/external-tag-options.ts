@@ -2,9 +2,9 @@
 import { choice } from '../../options/kinds.ts'
 import { listOf, object } from '../../options/part-kinds.ts'
 import type { Shape } from '../../options/shape.ts'
-import { dnsName, domainPattern, fieldName, line, network } from '../../options/value-kinds.ts'
+import { dnsName, domainPattern, fieldName, line } from '../../options/value-kinds.ts'
 import { commonFields } from '../common-fields.ts'
-import { LOCAL_NETWORKS } from '../direction.ts'
+import { localNetworks } from '../local-networks.ts'
 import { lookupTable } from '../table-option.ts'
 import type {
   ExternalBanner,
@@ -47,12 +47,10 @@ export const EXTERNAL_TAG: Shape<ExternalTagOptions, ExternalTagSettings> = {
       kind: object(BANNER),
       text: 'a banner above the text; by default the body stays',
     },
-    networks: {
-      kind: listOf(network, { min: 0 }),
-      default: LOCAL_NETWORKS,
-      text: 'clients whose mail is not from outside',
-      more: 'Mail of clients that have logged in is not from outside either.',
-    },
+    networks: localNetworks(
+      'clients whose mail is not from outside',
+      'Mail of clients that have logged in is not from outside either.',
+    ),
     internalDomains: {
       kind: listOf(domainPattern, { min: 0 }),
       default: [],

@@ -1,10 +1,10 @@
 /** The options of `archive`. */
 import { choice, directory, inputFile, mode } from '../../options/kinds.ts'
-import { listOf, object } from '../../options/part-kinds.ts'
+import { object } from '../../options/part-kinds.ts'
 import type { Shape } from '../../options/shape.ts'
-import { code, duration, network } from '../../options/value-kinds.ts'
+import { code, duration } from '../../options/value-kinds.ts'
 import { commonFields } from '../common-fields.ts'
-import { LOCAL_NETWORKS } from '../direction.ts'
+import { localNetworks } from '../local-networks.ts'
 import { serviceUrl } from '../http/http-options.ts'
 import type {
   ArchiveOptions,
@@ -72,11 +72,7 @@ export const ARCHIVE: Shape<ArchiveOptions, ArchiveSettings> = {
       kind: inputFile,
       text: 'a file with a key; then a message that comes through again is not kept twice',
     },
-    networks: {
-      kind: listOf(network, { min: 0 }),
-      default: LOCAL_NETWORKS,
-      text: 'clients whose marks count: your own servers',
-    },
+    networks: localNetworks('clients whose marks count: your own servers'),
     ...commonFields('archive'),
     clock: { kind: code('() => number'), text: 'Unix time in milliseconds, for tests' },
   },

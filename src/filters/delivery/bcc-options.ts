@@ -2,10 +2,10 @@
 import { choice, inputFile, NOTHING_MORE, type Kind } from '../../options/kinds.ts'
 import { listOf, object } from '../../options/part-kinds.ts'
 import type { Shape } from '../../options/shape.ts'
-import { line, network } from '../../options/value-kinds.ts'
+import { line } from '../../options/value-kinds.ts'
 import { commonFields } from '../common-fields.ts'
 import { addressPattern } from '../content/address-patterns.ts'
-import { LOCAL_NETWORKS } from '../direction.ts'
+import { localNetworks } from '../local-networks.ts'
 import type { BccOptions, BccRule, BccRuleSettings, BccSettings } from '../types.ts'
 
 /** The address of a mailbox in ASCII, as every mail server takes it. */
@@ -49,11 +49,7 @@ export const BCC: Shape<BccOptions, BccSettings> = {
       required: true,
       text: 'what is added to which mail; all rules that match count',
     },
-    networks: {
-      kind: listOf(network, { min: 0 }),
-      default: LOCAL_NETWORKS,
-      text: 'clients that are local; their marks count',
-    },
+    networks: localNetworks('clients that are local; their marks count'),
     markKeyFile: {
       kind: inputFile,
       text: 'a file with a key; then a message that comes through again gets no second copy',

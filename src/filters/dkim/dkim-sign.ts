@@ -14,6 +14,7 @@ import { relaxedName, type Canonicalization } from '../signing/canonicalization.
 import type { ChosenKey, KeyList, NoKey } from '../signing/key-list.ts'
 import { foldLongLines } from '../signing/line-facts.ts'
 import { factsOf } from '../signing/message-facts.ts'
+import { namesToSign } from '../signing/name-options.ts'
 import { OWN_MAIL_MACROS, OwnMail } from '../signing/own-mail.ts'
 import { signedNames } from '../signing/signed-fields.ts'
 import type { SigningKey } from '../signing/signing-key.ts'
@@ -65,8 +66,7 @@ export function dkimSign(options: DkimSignOptions): MessageFilter {
     ownMail: new OwnMail(given),
     headerForm,
     bodyForm,
-    sign: new Set(given.sign.map((name) => name.toLowerCase())),
-    oversign: new Set(given.oversign.map((name) => name.toLowerCase())),
+    ...namesToSign(given),
   }
   return readyMade(given, (results) => ({
     edits: ['headers'],

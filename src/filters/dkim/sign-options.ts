@@ -1,6 +1,5 @@
 /** The options of `dkimSign`. */
 import { choice, secretFile } from '../../options/kinds.ts'
-import type { Report } from '../../options/mistake.ts'
 import { listOf, object } from '../../options/part-kinds.ts'
 import type { Shape } from '../../options/shape.ts'
 import {
@@ -10,14 +9,14 @@ import {
   duration,
   fieldName,
   line,
-  network,
   secret,
   table,
   time,
   yesNo,
 } from '../../options/value-kinds.ts'
 import { commonFields } from '../common-fields.ts'
-import { LOCAL_NETWORKS } from '../direction.ts'
+import { localNetworks } from '../local-networks.ts'
+import { checkSignedNames } from '../signing/name-options.ts'
 import { OVERSIGNED_FIELDS, SIGNED_FIELDS } from '../signing/signed-fields.ts'
 import type {
   DkimKey,
@@ -95,12 +94,10 @@ export const DKIM_SIGN: Shape<DkimSignOptions, DkimSignSettings> = {
       default: true,
       text: 'sign mail of clients that have logged in',
     },
-    networks: {
-      kind: listOf(network, { min: 0 }),
-      default: LOCAL_NETWORKS,
-      text: 'sign mail of clients with these addresses',
-      more: 'Mail that the server made itself, such as a bounce, is also signed.',
-    },
+    networks: localNetworks(
+      'sign mail of clients with these addresses',
+      'Mail that the server made itself, such as a bounce, is also signed.',
+    ),
     daemons: {
       kind: listOf(line, { min: 0 }),
       default: [],
@@ -149,23 +146,8 @@ export const DKIM_SIGN: Shape<DkimSignOptions, DkimSignSettings> = {
     ...commonFields('dkim-sign'),
     now: { kind: code('() => number'), text: 'Unix time in milliseconds, for tests' },
   },
-  check({ sign, oversign }, report) {
-    for (const [option, names] of [
-      ['sign', sign],
-      ['oversign', oversign],
-    ] as const) {
-      refuseSignature(option, names, report)
-    }
-    // RFC 6376, section 5.4.
-    if (![...sign, ...oversign].some((name) => name.toLowerCase() === 'from')) {
-      report({ path: ['oversign'], text: 'takes a list with From', got: { value: oversign } })
-    }
-  },
+  check: (names, report) => checkSignedNames(names, NEVER, 'RFC 6376, section 3.5', report),
 }
 
-/** RFC 6376, section 3.5: not itself. */
-function refuseSignature(option: string, names: readonly string[], report: Report): void {
-  const at = names.findIndex((name) => name.toLowerCase() === 'dkim-signature')
-  if (at === -1) return
-  report({ path: [option, at], text: 'takes no DKIM-Signature (RFC 6376, section 3.5)' })
-}
+/** Not itself. */
+const NEVER = new Set(['dkim-signature'])

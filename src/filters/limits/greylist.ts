@@ -2,7 +2,6 @@
  * The ready-made filter that greylists: a client that is not known yet has to try again after some minutes, which programs
  * that send unsolicited mail often do not do. Each recipient is answered on its own.
  */
-import { hostname } from 'node:os'
 import { StoreError, UsageError } from '../../errors.ts'
 import type { MessageFilter } from '../../message/define-filter.ts'
 import type { Mail } from '../../message/mail.ts'
@@ -17,6 +16,7 @@ import { storeKey } from '../../store/store-key.ts'
 import { DnsCache } from '../../toolkit/dns/dns-cache.ts'
 import { DnsSession } from '../../toolkit/dns/dns-session.ts'
 import { Greylist } from '../../toolkit/limits/greylist.ts'
+import { serverNameOf } from '../authentication/authserv-id.ts'
 import { checkSpf } from '../authentication/check-spf.ts'
 import { loadMailauth, type Mailauth } from '../authentication/mailauth.ts'
 import { directionOf } from '../direction.ts'
@@ -227,7 +227,7 @@ async function identityOf(
     sender: ctx.sender.address,
     helo: ctx.connection.helo,
     address,
-    server: ctx.macro('j') || hostname(),
+    server: serverNameOf(ctx),
   })
   const name = domain.toLowerCase()
   return result === 'pass' && name !== '' ? { key: `spf:${name}`, domain: name } : byAddress
@@ -236,7 +236,7 @@ async function identityOf(
 function addField(mail: Mail<MessageFacts>, { clock = Date.now }: Settings): void {
   const { waited } = mail.state
   if (waited === 0) return
-  const server = mail.macro('j') || hostname()
+  const server = serverNameOf(mail)
   const seconds = Math.round(waited / 1_000)
   const date = new Date(clock()).toUTCString().replace('GMT', '+0000')
   mail.headers.prepend(

@@ -13,7 +13,8 @@ import {
 } from '../../options/value-kinds.ts'
 import { commonFields } from '../common-fields.ts'
 import { DNS_FIELD } from '../dns-option.ts'
-import { localNetworks, recipientsField } from '../exempt-fields.ts'
+import { recipientsField } from '../exempt-fields.ts'
+import { localNetworks } from '../local-networks.ts'
 import type { DnsblOptions, DnsblSettings, DnsblZone, DnsblZoneSettings } from '../types.ts'
 
 const ZONE: Shape<DnsblZone, DnsblZoneSettings> = {

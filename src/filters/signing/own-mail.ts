@@ -1,7 +1,7 @@
 /** Which mail is ours: what users and programs of this place send. All other mail is from outside. */
 import type { Mail } from '../../message/mail.ts'
 import { Networks } from '../../server/networks.ts'
-import { directionOf } from '../direction.ts'
+import { isLocal } from '../direction.ts'
 
 export interface OwnMailSettings {
   /** whether mail of clients that have logged in is ours */
@@ -28,13 +28,8 @@ export class OwnMail {
     const { authenticated, daemons } = this.#settings
     const daemon = mail.macro('daemon_name')
     if (daemon !== undefined && daemons.includes(daemon)) return true
-    switch (directionOf(mail, this.#networks)) {
-      case 'authenticated':
-        return authenticated || this.#networks.has(mail.connection.address)
-      case 'local':
-        return true
-      case 'outside':
-        return false
-    }
+    const { connection } = mail
+    if (authenticated && connection.authenticated !== undefined) return true
+    return isLocal(connection, this.#networks)
   }
 }
