@@ -5,8 +5,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { buildPackage, root } from '../scripts/setup.js'
-import { buildLoad, serverPath } from './lib/build.js'
+import { buildPackage } from '../scripts/setup.js'
+import { buildLoad, runCommand } from './lib/build.js'
 import { startDns } from './lib/dns.js'
 import { describeMachine, machine } from './lib/machine.js'
 import { load, loadBeside, median, withServer } from './lib/measure.js'
@@ -96,18 +96,7 @@ const configs = {
 
 const ours = (task, workers) => ({
   name: 'tsmilter',
-  command: (node, address) => [
-    node,
-    join(root, 'bin', 'tsmilter.js'),
-    'run',
-    '--listen',
-    address,
-    '--workers',
-    `${workers}`,
-    '--log-level',
-    'warn',
-    serverPath('dkim.js'),
-  ],
+  command: (node, address) => runCommand(node, address, 'dkim.js', workers),
   env: { BENCH_DKIM: task, BENCH_DKIM_KEY: key, BENCH_DKIM_DNS: `127.0.0.1:${dns.port}` },
 })
 const opendkim = (task) => ({

@@ -1,10 +1,9 @@
 // `npm run bench:workers`: what more workers of `tsmilter run` are good for, with a filter that is bound
 // by the CPU. Server and generator share all cores: the generator needs next to nothing here.
 import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { buildPackage, root } from '../scripts/setup.js'
-import { buildLoad, serverPath } from './lib/build.js'
+import { buildPackage } from '../scripts/setup.js'
+import { buildLoad, runCommand } from './lib/build.js'
 import { describeMachine, machine } from './lib/machine.js'
 import { loadBeside, median, withServer } from './lib/measure.js'
 import { cpuSeconds } from './lib/processes.js'
@@ -30,18 +29,7 @@ const counts =
 const server = (workers) => ({
   name: `tsmilter run --workers ${workers}`,
   allCores: true,
-  command: (node, address) => [
-    node,
-    join(root, 'bin', 'tsmilter.js'),
-    'run',
-    '--listen',
-    address,
-    '--workers',
-    `${workers}`,
-    '--log-level',
-    'warn',
-    serverPath('busy.js'),
-  ],
+  command: (node, address) => runCommand(node, address, 'busy.js', workers),
 })
 
 async function once(workers) {

@@ -7,6 +7,19 @@ import { root } from '../../scripts/setup.js'
 const bench = join(root, 'bench')
 export const built = (name) => join(bench, '.build', name)
 export const serverPath = (name) => join(bench, 'servers', name)
+/** The command that runs a server of `servers/` with `tsmilter run`. */
+export const runCommand = (node, address, name, workers) => [
+  node,
+  join(root, 'bin', 'tsmilter.js'),
+  'run',
+  '--listen',
+  address,
+  '--workers',
+  `${workers}`,
+  '--log-level',
+  'warn',
+  serverPath(name),
+]
 
 const CC = process.env.CC ?? 'gcc'
 

@@ -92,10 +92,10 @@ export interface FilterDefinition<State = undefined> {
   /** Limits of one message. Those of the server (its option `limits`) override these. */
   readonly limits?: Partial<MessageLimits> | undefined
   /**
-   * The place in a composition: `first` for a filter that judges the message as it came, such as a verifier of
-   * signatures, `last` for one that needs the message as it leaves, such as a signer. `compose` refuses a `first` filter
-   * behind one that can change sender, header or body, and behind a `last` one a filter that can change header or body. Several `first` or `last` filters may
-   * stand in a row.
+   * The place in a composition. A filter that judges the message as it came, such as a verifier of signatures, is
+   * `first`. `compose` refuses it behind a filter that can change sender, header or body. A filter that needs the message
+   * as it leaves, such as a signer, is `last`. `compose` refuses filters behind it that can change header or body. Several
+   * `first` or `last` filters may stand in a row.
    * @default anywhere between them
    */
   readonly order?: FilterOrder | undefined
